@@ -1,0 +1,65 @@
+# Every target sets up its own environment: a machine with Python 3.11 or newer, git and make is enough.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+NEWEST := .venv-newest
+
+export NO_MKDOCS_2_WARNING := 1
+
+.PHONY: help venv demo test test-newest lint docs bench constraints clean
+
+help:
+	@echo "make demo         run a real tuning job on real data, recorded"
+	@echo "make test         all tests, those that start Ray included"
+	@echo "make lint         ruff, mypy and import-linter"
+	@echo "make docs         build the documentation into site/"
+	@echo "make bench        run the benchmarks and print one table"
+	@echo "make test-newest  search and executor tests with the newest versions of everything"
+	@echo "make constraints  pin the newest versions that install together"
+	@echo "make clean        remove what the targets made, environments included"
+
+venv: $(STAMP)
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit("trialrun needs Python 3.11 or newer: make PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+demo: $(STAMP)
+	$(BIN)/trialrun run examples/digits_tuning.json --plugin sklearn_digits --dataset 1=digits
+
+test: $(STAMP)
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(STAMP)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+docs: $(STAMP)
+	$(BIN)/python docs/generate.py
+	$(BIN)/mkdocs build --strict
+
+bench: $(STAMP)
+	$(BIN)/python benchmarks/run_all.py
+
+# Warnings do not fail here: a deprecation in a version that nobody pinned yet is news, not a fault.
+test-newest:
+	$(PYTHON) -m venv --clear $(NEWEST)
+	$(NEWEST)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade -e '.[dev]'
+	$(NEWEST)/bin/python -m pip list --disable-pip-version-check | grep -iE '^(ray|bayesian-optimization|hyperopt|optuna) '
+	$(NEWEST)/bin/python -m pytest -q -W default -m 'not ray' tests/runtime/search
+	$(NEWEST)/bin/python -m pytest -q -W default -m ray -k smoke tests/runtime/executors
+
+constraints:
+	$(PYTHON) -m venv --clear $(NEWEST)
+	$(NEWEST)/bin/python -m pip install --quiet --disable-pip-version-check '.[dev]'
+	( sed -n '/^#/p' constraints.txt && $(NEWEST)/bin/python -m pip freeze --disable-pip-version-check --exclude trialrun ) > constraints.new
+	mv constraints.new constraints.txt
+
+clean:
+	rm -rf $(VENV) $(NEWEST) build dist site trialrun-results .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

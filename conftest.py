@@ -1,0 +1,52 @@
+"""What all tests share: hypothesis profiles, pytester, one Ray session."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+pytest_plugins = ["pytester"]
+
+ROOT = Path(__file__).resolve().parent
+
+settings.register_profile("dev", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+settings.register_profile("thorough", deadline=None, max_examples=2_000, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
+
+
+@pytest.fixture(scope="session")
+def ray_session() -> Iterator[None]:
+    """One local Ray for all tests that need one: four CPUs and one GPU, all of them logical.
+
+    Ray pickles the functions of an importable module by name, so its workers must find the broken plugins too. They
+    inherit the environment: a `runtime_env` would do the same and make every worker start a second later.
+    """
+    import ray
+
+    paths = [str(ROOT / "tests" / "broken_plugins"), os.environ.get("PYTHONPATH", "")]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
+        patch.delenv("RAY_ADDRESS", raising=False)
+        ray.init(
+            address="local",
+            num_cpus=4,
+            num_gpus=1,
+            include_dashboard=False,
+            log_to_driver=False,
+            configure_logging=False,
+        )
+        yield
+        ray.shutdown()
+
+
+@pytest.fixture(autouse=True)
+def _ray_for_marked_tests(request: pytest.FixtureRequest) -> None:
+    """Give tests marked `ray` the session; those marked `ray(session=False)` start Ray in a process of their own."""
+    marker = request.node.get_closest_marker("ray")
+    if marker is not None and marker.kwargs.get("session", True):
+        request.getfixturevalue("ray_session")

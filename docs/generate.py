@@ -1,0 +1,198 @@
+"""The reference pages that are generated: of jobs from the models, of hooks from their specifications.
+
+python docs/generate.py            write docs/reference/*.md
+python docs/generate.py --check    write nothing, fail when a page is stale
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import trialrun_hookspecs
+from trialrun_hookspecs import DISTRIBUTIONS, json_schema, spec
+from trialrun_hookspecs.request import SchedulerConfig, SearchConfig
+
+__all__ = ["PAGES", "hooks_page", "jobs_page", "main", "used_by"]
+
+ROOT = Path(__file__).resolve().parent.parent
+PLUGINS = ROOT / "reference_plugins" / "trialrun_reference"
+STAMP = "<!-- Written by docs/generate.py. Change the models or the specification, then run `make docs`. -->\n"
+
+Schema = Mapping[str, Any]
+
+
+def jobs_page() -> str:
+    """The job reference: every key, its type, its default, and what it means."""
+    schema = json_schema()
+    models = schema["$defs"]
+    return "\n".join(
+        [
+            STAMP,
+            "# Job reference",
+            "",
+            'A job is a JSON or YAML object `{"action": "train", "params": {…}}`. `trialrun schema` prints its JSON',
+            "Schema, and `trialrun plan JOB` says what it will do. Unknown keys are refused, and all errors of a job",
+            "are shown at once. [Writing a job](../jobs.md) explains how to choose among the keys.",
+            "",
+            *_section("params", models["Params"]),
+            *_section("params.tune_config", models["TuneConfig"]),
+            *_section("params.tune_config.search_alg", SearchConfig.model_json_schema()),
+            'A string stands for `{"name": …}`. Names are case-insensitive.',
+            "",
+            *_section("params.tune_config.scheduler", SchedulerConfig.model_json_schema()),
+            'A string stands for `{"name": …}`. Names are case-insensitive.',
+            "",
+            *_distributions(models),
+        ]
+    )
+
+
+def _section(title: str, model: Schema) -> Iterator[str]:
+    yield from (
+        f"## `{title}`",
+        "",
+        model["description"],
+        "",
+        "| key | type | default | meaning |",
+        "|---|---|---|---|",
+    )
+    for key, field in model["properties"].items():
+        default = "required" if key in model.get("required", ()) else _default(field)
+        yield f"| `{key}` | {_kind(field)} | {default} | {_cell(field.get('description', ''))} |"
+    yield ""
+
+
+def _distributions(models: Schema) -> Iterator[str]:
+    yield from ("## `params.hyperparameters`", "")
+    yield 'A list of distributions, each `{"name": …, "type": …}` with these fields. Names are unique; `a/b` nests.'
+    yield from ("", "| type | fields | drawn |", "|---|---|---|")
+    for name, model in DISTRIBUTIONS.items():
+        schema = models[model.__name__]
+        fields = ", ".join(
+            f"`{key}` ({_kind(field)}{'' if key in schema['required'] else ', optional'})"
+            for key, field in schema["properties"].items()
+            if key not in ("name", "type")
+        )
+        yield f"| `{name}` | {fields} | {_cell(schema['description'])} |"
+    yield ""
+
+
+def _default(field: Schema) -> str:
+    value = field.get("default")
+    return "" if value is None or value in ({}, []) else f"`{json.dumps(value)}`"
+
+
+def _kind(field: Schema) -> str:
+    """`integer ≥ 1`, for people."""
+    if "anyOf" in field:
+        return " or ".join(dict.fromkeys(_kind(part) for part in field["anyOf"] if part.get("type") != "null"))
+    if "enum" in field:
+        return " or ".join(f"`{value}`" for value in field["enum"])
+    if "$ref" in field:
+        return "any JSON" if field["$ref"].endswith("/JsonValue") else "object"
+    if field.get("type") == "array":
+        return f"list of {_plural(field.get('items', {}))}"
+    return str(field.get("type", "any JSON")) + _bounds(field)
+
+
+def _plural(items: Schema) -> str:
+    if "discriminator" in items:
+        return "distributions"
+    kind = _kind(items)
+    return kind if kind == "any JSON" else f"{kind}s"
+
+
+def _bounds(field: Schema) -> str:
+    signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
+    return ",".join(f" {sign} {field[key]:g}" for key, sign in signs.items() if key in field)
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def hooks_page() -> str:
+    """The hook reference: every hook's signature, promise and a plugin that uses it."""
+    lines = [
+        STAMP,
+        "# Hook reference",
+        "",
+        "A hook is a function of a plugin that trialrun calls. [Writing a plugin](../plugins.md) shows how to hand one",
+        "over; `trialrun plugins` lists what is installed and which hooks it has.",
+        "",
+        "| hook | in short | used by |",
+        "|---|---|---|",
+    ]
+    hooks = {name: getattr(spec, name) for name in _in_order()}
+    for name, hook in hooks.items():
+        first = (inspect.getdoc(hook) or "").partition("\n")[0]
+        lines.append(f"| [`{name}`](#{name}) | {_cell(first)} | {_cell(', '.join(f'`{p}`' for p in used_by(name)))} |")
+    for name, hook in hooks.items():
+        lines += ["", f"## `{name}` {{ #{name} }}", "", *_promise(hook)]
+    return "\n".join([*lines, ""])
+
+
+def _promise(hook: Callable[..., Any]) -> Iterator[str]:
+    yield from ("```python", *_signature(hook), "```", "")
+    options = getattr(hook, f"{trialrun_hookspecs.PROJECT_NAME}_spec")
+    if options["firstresult"]:
+        yield from ("The job's own plugin is called, and no other.", "")
+    else:
+        yield from ("Every plugin that has it is called.", "")
+    yield inspect.getdoc(hook) or ""
+
+
+def _signature(hook: Callable[..., Any]) -> Iterator[str]:
+    """The definition as it is written, one parameter a line."""
+    definition = ast.parse(inspect.getsource(hook)).body[0]
+    assert isinstance(definition, ast.FunctionDef)
+    returns = ast.unparse(definition.returns) if definition.returns else "Any"
+    arguments = [f"    {ast.unparse(argument)}," for argument in definition.args.args]
+    if arguments:
+        yield from (f"def {definition.name}(", *arguments, f") -> {returns}: ...")
+    else:
+        yield f"def {definition.name}() -> {returns}: ..."
+
+
+def _in_order() -> list[str]:
+    """The hooks as they stand in the file: what matters most comes first."""
+    return sorted(spec.__all__, key=lambda name: getattr(spec, name).__code__.co_firstlineno)
+
+
+def used_by(hook: str) -> list[str]:
+    """The reference plugins that have a function of the hook's name."""
+    return [file.stem for file in sorted(PLUGINS.glob("*.py")) if hook in _functions(file)]
+
+
+def _functions(file: Path) -> set[str]:
+    return {node.name for node in ast.walk(ast.parse(file.read_text("utf-8"))) if isinstance(node, ast.FunctionDef)}
+
+
+PAGES: dict[Path, Callable[[], str]] = {
+    ROOT / "docs" / "reference" / "jobs.md": jobs_page,
+    ROOT / "docs" / "reference" / "hooks.md": hooks_page,
+}
+
+
+def main(argv: list[str]) -> int:
+    """Write the pages, or with `--check` say which are stale."""
+    stale = [page for page, make in PAGES.items() if not page.exists() or page.read_text("utf-8") != make()]
+    if "--check" in argv:
+        for page in stale:
+            print(f"{page.relative_to(ROOT)} is stale: run `make docs`", file=sys.stderr)
+        return 1 if stale else 0
+    for page in stale:
+        page.parent.mkdir(parents=True, exist_ok=True)
+        page.write_text(PAGES[page](), "utf-8")
+        print(f"wrote {page.relative_to(ROOT)}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

@@ -1,0 +1,155 @@
+"""All that a plugin author imports, each name handed out when it is first asked for.
+
+`from trialrun_hookspecs import hookimpl` costs pluggy alone: pydantic comes with the first model of a job or a result.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from trialrun_hookspecs import spec
+    from trialrun_hookspecs.distributions import (
+        DISTRIBUTIONS,
+        Choice,
+        Distribution,
+        DistributionBase,
+        GridSearch,
+        LogRandint,
+        LogUniform,
+        QLogRandint,
+        QLogUniform,
+        QRandint,
+        QRandn,
+        QUniform,
+        Randint,
+        Randn,
+        Uniform,
+    )
+    from trialrun_hookspecs.errors import (
+        AllTrialsFailed,
+        ArchiveUnsafe,
+        ArtifactMissing,
+        BackendError,
+        BackendRefused,
+        BackendUnavailable,
+        BadValue,
+        FixtureInvalid,
+        Infeasible,
+        JobFailed,
+        JobInterrupted,
+        JobUnreadable,
+        NotOnBackend,
+        ObjectiveMissing,
+        PluginAbsent,
+        PluginBroken,
+        PluginError,
+        PluginRefused,
+        Problem,
+        RequestInvalid,
+        TrainingFailed,
+        TrialrunError,
+        UsageError,
+    )
+    from trialrun_hookspecs.event import Event, Kind
+    from trialrun_hookspecs.markers import PROJECT_NAME, hookimpl, hookspec
+    from trialrun_hookspecs.request import (
+        Params,
+        Request,
+        SchedulerConfig,
+        SearchConfig,
+        TuneConfig,
+        advice,
+        count_trials,
+        json_schema,
+        migrate,
+        parse_request,
+    )
+    from trialrun_hookspecs.results import BestTrial, JobResult, Status, TrialFailure, TrialModel, TrialStatus
+    from trialrun_hookspecs.run import Context, Run
+
+__all__ = [
+    "DISTRIBUTIONS",
+    "PROJECT_NAME",
+    "AllTrialsFailed",
+    "ArchiveUnsafe",
+    "ArtifactMissing",
+    "BackendError",
+    "BackendRefused",
+    "BackendUnavailable",
+    "BadValue",
+    "BestTrial",
+    "Choice",
+    "Context",
+    "Distribution",
+    "DistributionBase",
+    "Event",
+    "FixtureInvalid",
+    "GridSearch",
+    "Infeasible",
+    "JobFailed",
+    "JobInterrupted",
+    "JobResult",
+    "JobUnreadable",
+    "Kind",
+    "LogRandint",
+    "LogUniform",
+    "NotOnBackend",
+    "ObjectiveMissing",
+    "Params",
+    "PluginAbsent",
+    "PluginBroken",
+    "PluginError",
+    "PluginRefused",
+    "Problem",
+    "QLogRandint",
+    "QLogUniform",
+    "QRandint",
+    "QRandn",
+    "QUniform",
+    "Randint",
+    "Randn",
+    "Request",
+    "RequestInvalid",
+    "Run",
+    "SchedulerConfig",
+    "SearchConfig",
+    "Status",
+    "TrainingFailed",
+    "TrialFailure",
+    "TrialModel",
+    "TrialStatus",
+    "TrialrunError",
+    "TuneConfig",
+    "Uniform",
+    "UsageError",
+    "advice",
+    "count_trials",
+    "hookimpl",
+    "hookspec",
+    "json_schema",
+    "migrate",
+    "parse_request",
+    "spec",
+]
+
+# Asked in this order: those that need pydantic come last.
+_HOMES = ("markers", "errors", "event", "run", "results", "distributions", "request")
+
+
+def __getattr__(name: str) -> object:
+    if name == "spec":
+        return import_module("trialrun_hookspecs.spec")
+    if name in __all__:
+        for home in _HOMES:
+            module = import_module(f"trialrun_hookspecs.{home}")
+            if name in module.__all__:
+                value: object = getattr(module, name)
+                globals()[name] = value  # from now on without this function
+                return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

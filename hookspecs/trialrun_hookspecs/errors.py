@@ -1,0 +1,192 @@
+"""The error tree: everything that trialrun raises on purpose.
+
+TrialrunError                    exit code 1
+├── UsageError                   exit code 2: the call was wrong, nothing ran
+│   ├── RequestInvalid           the job's JSON, all problems at once
+│   ├── JobUnreadable            the job file itself
+│   ├── PluginError
+│   │   ├── PluginAbsent         there is no such plugin
+│   │   ├── PluginBroken         it is there and does not load
+│   │   └── PluginRefused        it loads and does not fit the contract
+│   ├── FixtureInvalid           --dataset / --checkpoint
+│   └── Infeasible               the machine or cluster cannot hold one trial
+├── BackendError
+│   ├── BackendUnavailable       no usable answer (may be tried again)
+│   ├── BackendRefused           an answer that says no (4xx)
+│   └── NotOnBackend             a dataset, checkpoint or model id it does not know
+├── ArchiveUnsafe                an archive that would leave its folder, or a bomb
+├── BadValue                     a value refused at a log_*, report or set_* call (also a ValueError)
+├── ArtifactMissing              a model artifact that is absent, empty or out of bounds
+├── ObjectiveMissing             a trial did not report the metric it is judged by
+└── JobFailed
+    ├── TrainingFailed           train() raised or returned nothing usable
+    ├── AllTrialsFailed          no trial of the study ended without an error
+    └── JobInterrupted           stopped from outside
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = [
+    "AllTrialsFailed",
+    "ArchiveUnsafe",
+    "ArtifactMissing",
+    "BackendError",
+    "BackendRefused",
+    "BackendUnavailable",
+    "BadValue",
+    "FixtureInvalid",
+    "Infeasible",
+    "JobFailed",
+    "JobInterrupted",
+    "JobUnreadable",
+    "NotOnBackend",
+    "ObjectiveMissing",
+    "PluginAbsent",
+    "PluginBroken",
+    "PluginError",
+    "PluginRefused",
+    "Problem",
+    "RequestInvalid",
+    "TrainingFailed",
+    "TrialrunError",
+    "UsageError",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One thing wrong: `where` it is, the `rule` it breaks, what we `got`, how to `fix` it."""
+
+    where: str
+    rule: str
+    got: str = ""
+    fix: str = ""
+
+    def __str__(self) -> str:
+        got = f", got {self.got}" if self.got else ""
+        fix = f". {self.fix}" if self.fix else ""
+        return f"{self.where}: {self.rule}{got}{fix}" if self.where else f"{self.rule}{got}{fix}"
+
+
+class TrialrunError(Exception):
+    """Base of all errors; `problems` holds one entry per thing wrong (at least one).
+
+    Built from the four parts of one problem, or from `problems=` when there are several.
+    """
+
+    exit_code = 1
+
+    def __init__(
+        self,
+        rule: str = "",
+        *,
+        where: str = "",
+        got: str = "",
+        fix: str = "",
+        problems: Sequence[Problem] = (),
+    ) -> None:
+        self.problems: tuple[Problem, ...] = tuple(problems) or (Problem(where=where, rule=rule, got=got, fix=fix),)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+    def __reduce__(self) -> tuple[Any, ...]:  # keyword-only parts must survive the way back from a worker
+        return (_rebuild, (type(self), self.problems))
+
+
+def _rebuild(kind: type[TrialrunError], problems: tuple[Problem, ...]) -> TrialrunError:
+    return kind(problems=problems)
+
+
+class UsageError(TrialrunError):
+    """The call was wrong; nothing ran."""
+
+    exit_code = 2
+
+
+class RequestInvalid(UsageError):
+    """The job's JSON breaks rules; every one of them is in `problems`."""
+
+
+class JobUnreadable(UsageError):
+    """The job file is absent, a folder, too large, or no JSON or YAML."""
+
+
+class PluginError(UsageError):
+    """Something about the plugin that was handed over."""
+
+
+class PluginAbsent(PluginError):
+    """Nothing of that name is there."""
+
+
+class PluginBroken(PluginError):
+    """It is there and raises while it loads; the cause is chained."""
+
+
+class PluginRefused(PluginError):
+    """It loads and breaks the contract; `problems` name plugin, hook and signature."""
+
+
+class FixtureInvalid(UsageError):
+    """A dataset or checkpoint fixture that cannot be served."""
+
+
+class Infeasible(UsageError):
+    """One trial needs more than the machine or cluster has."""
+
+
+class BackendError(TrialrunError):
+    """Talking to the backend failed."""
+
+
+class BackendUnavailable(BackendError):
+    """No usable answer: connection, time-out, 5xx, 429. `retry_after` is in seconds, or None."""
+
+    retry_after: float | None = None
+
+
+class BackendRefused(BackendError):
+    """The backend answered no; `status` is the HTTP status, 0 when unknown."""
+
+    status: int = 0
+
+
+class NotOnBackend(BackendError):
+    """An id that the backend does not know."""
+
+
+class ArchiveUnsafe(TrialrunError):
+    """An archive with members that leave its folder, links, or too much content."""
+
+
+class BadValue(TrialrunError, ValueError):
+    """A value refused at the call; nothing of it was queued."""
+
+
+class ArtifactMissing(TrialrunError):
+    """A model artifact that is absent, empty, or outside what the job may read."""
+
+
+class ObjectiveMissing(TrialrunError):
+    """The metric that a study optimises is absent from a result, or not finite."""
+
+
+class JobFailed(TrialrunError):
+    """The job ran and did not succeed."""
+
+
+class TrainingFailed(JobFailed):
+    """train() raised, or returned nothing that can be uploaded; the cause is chained."""
+
+
+class AllTrialsFailed(JobFailed):
+    """Every trial of the study ended with an error."""
+
+
+class JobInterrupted(JobFailed):
+    """Stopped from outside before it was done."""
+
+    exit_code = 130

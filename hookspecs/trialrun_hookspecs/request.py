@@ -1,0 +1,547 @@
+"""The job: frozen models of its JSON, and `parse_request`, which names everything wrong with it at once."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+import re
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from trialrun_hookspecs.distributions import (
+    DISTRIBUTIONS,
+    Distribution,
+    Finite,
+    GridSearch,
+    Integer,
+    JsonObject,
+    Positive,
+    PositiveInteger,
+    not_blank,
+    rule_error,
+)
+from trialrun_hookspecs.errors import Problem, RequestInvalid
+
+__all__ = [
+    "Params",
+    "Request",
+    "SchedulerConfig",
+    "SearchConfig",
+    "TuneConfig",
+    "advice",
+    "count_trials",
+    "did_you_mean",
+    "json_schema",
+    "migrate",
+    "parse_request",
+]
+
+GRID_ALGORITHM = "basicvariantgenerator"
+
+# What people write for our words, each from another tool or an older form of the job.
+_RIGHT_WORDS = {
+    "values": "options",
+    "categories": "options",
+    "choices": "options",
+    "lower": "min",
+    "low": "min",
+    "upper": "max",
+    "high": "max",
+    "std": "sd",
+    "sigma": "sd",
+    "mu": "mean",
+    "step": "q",
+    "hyper_parameters": "hyperparameters",
+    "max_concurrent": "max_concurrent_trials",
+    "search_algorithm": "search_alg",
+    "time_budget": "time_budget_s",
+}
+
+
+def _lower(value: str) -> str:
+    return value.strip().lower()
+
+
+def _named(value: Any) -> Any:
+    """A bare name stands for `{"name": name}`."""
+    return {"name": value} if isinstance(value, str) else value
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+AlgorithmName = Annotated[str, Field(min_length=1, pattern=r"\S"), AfterValidator(_lower)]
+NonNegative = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0)]
+
+
+class SearchConfig(_Model):
+    """Which search algorithm, with what."""
+
+    name: AlgorithmName = GRID_ALGORITHM
+    points_to_evaluate: Annotated[tuple[JsonObject, ...], Field(strict=False)] = Field(
+        default=(), description="tried first, in this order"
+    )
+    options: JsonObject = Field(default_factory=dict, description="the algorithm's own")
+
+
+class SchedulerConfig(_Model):
+    """Which trial scheduler, with what."""
+
+    name: AlgorithmName = "fifo"
+    options: JsonObject = Field(default_factory=dict, description="the scheduler's own, named as in Ray")
+
+
+def _or_name(model: type[_Model]) -> WithJsonSchema:
+    name = {"type": "string", "minLength": 1, "pattern": r"\S"}
+    return WithJsonSchema({"anyOf": [name, model.model_json_schema()]})
+
+
+class TuneConfig(_Model):
+    """How a tuning job searches, and when it stops."""
+
+    metric: Annotated[str, Field(min_length=1, pattern=r"\S"), AfterValidator(not_blank)] = Field(
+        description="the objective: a key of what trials report"
+    )
+    mode: Literal["max", "min"] = Field(description="whether the objective is to be large or small")
+    num_samples: PositiveInteger = Field(default=1, description="trials; a grid is repeated this often")
+    max_concurrent_trials: PositiveInteger | None = Field(
+        default=None, description="absent: as many as there is room for"
+    )
+    search_alg: Annotated[SearchConfig, BeforeValidator(_named), _or_name(SearchConfig)] = Field(default=SearchConfig())
+    scheduler: Annotated[SchedulerConfig, BeforeValidator(_named), _or_name(SchedulerConfig)] = Field(
+        default=SchedulerConfig()
+    )
+    seed: Annotated[Integer, Field(ge=0, lt=2**32)] | None = Field(
+        default=None, description="one seed for search and trials; drawn and recorded when absent"
+    )
+    stop: dict[str, Finite] = Field(
+        default_factory=dict, description="a trial ends when one of these metrics reaches its value (≥)"
+    )
+    time_budget_s: Positive | None = Field(default=None, description="the study ends after so many seconds")
+    target: Finite | None = Field(default=None, description="the study ends when the objective reaches this")
+    max_failures: Annotated[Integer, Field(ge=-1)] = Field(
+        default=0, description="how often a failed trial is started again; -1: without limit"
+    )
+    fail_fast: bool = Field(default=False, description="end the study at the first failed trial")
+    reuse_actors: bool = Field(default=True, description="run trials one after another in the same worker processes")
+    legacy_train_report: bool = Field(
+        default=False, description="make `ray.train.report` work in trials (Ray Train v1)"
+    )
+
+
+class Params(_Model):
+    """What to train or tune, on what."""
+
+    name: Annotated[str, Field(min_length=1, pattern=r"\S"), AfterValidator(not_blank)] = Field(
+        description="unique among models (training) and active jobs"
+    )
+    description: str | None = None
+    dataset: Integer = Field(description="dataset version id")
+    checkpoint: Integer | None = Field(default=None, description="id of the model to go on from")
+    is_tune: bool = Field(default=False, description="true: tuning, false: training")
+    num_cpus: NonNegative | None = Field(default=None, description="CPUs per trial (tuning only; default 1)")
+    num_gpus: NonNegative | None = Field(default=None, description="GPUs per trial (tuning only; default 0)")
+    hyperparameter: JsonObject | None = Field(default=None, description="training: the plugin's own structure")
+    hyperparameters: Annotated[tuple[Distribution, ...], Field(strict=False, min_length=1)] | None = Field(
+        default=None, description="tuning: the search space"
+    )
+    tune_config: TuneConfig | None = Field(default=None, description="tuning: how to search")
+
+    @model_validator(mode="after")
+    def _mode(self) -> Params:
+        broken = list(_mode_rules({key: getattr(self, key) for key in type(self).model_fields}))
+        if broken:
+            raise _several(broken)
+        return self
+
+    @property
+    def tuning(self) -> TuneConfig:
+        """The tune_config of a tuning job. Raises ValueError in training mode, which has none."""
+        if self.tune_config is None:
+            raise ValueError("a training job has no tune_config")
+        return self.tune_config
+
+    @property
+    def cpus(self) -> float:
+        """CPUs per trial."""
+        return 1.0 if self.num_cpus is None else self.num_cpus
+
+    @property
+    def gpus(self) -> float:
+        """GPUs per trial."""
+        return 0.0 if self.num_gpus is None else self.num_gpus
+
+
+def _get(thing: Any, key: str) -> Any:
+    """A field of a model, or of the raw JSON it is to be made from."""
+    return thing.get(key) if isinstance(thing, Mapping) else getattr(thing, key, None)
+
+
+def _mode_rules(params: Mapping[str, Any]) -> Iterable[tuple[str, str, str]]:
+    """The rules that relate fields of `params` to each other: (path below params, rule, remedy)."""
+    if isinstance(params.get("is_tune", False), bool):  # else which rules hold is not known
+        yield from _tuning_rules(params) if params.get("is_tune") else _training_rules(params)
+
+
+def _training_rules(params: Mapping[str, Any]) -> Iterable[tuple[str, str, str]]:
+    if params.get("hyperparameter") is None:
+        yield "hyperparameter", "hyperparameter is required when is_tune=False", "Add a dict, {} when there is none."
+    for key in ("hyperparameters", "tune_config", "num_cpus", "num_gpus"):
+        if params.get(key) is not None:
+            yield key, f"{key} is for tuning only (is_tune=True)", f"Remove {key}, or set is_tune to true."
+
+
+def _tuning_rules(params: Mapping[str, Any]) -> Iterable[tuple[str, str, str]]:
+    for key, example in (
+        ("hyperparameters", 'Add a list such as [{"name": "lr", "type": "uniform", "min": 0.01, "max": 0.1}].'),
+        ("tune_config", 'Add a dict such as {"metric": "accuracy", "mode": "max", "num_samples": 10}.'),
+    ):
+        if params.get(key) is None:
+            yield key, f"{key} is required when is_tune=True", example
+    if params.get("hyperparameter") is not None:
+        yield "hyperparameter", "hyperparameter is for training only (is_tune=False)", "Put fixed values into a choice."
+    if params.get("num_cpus") == 0 and not params.get("num_gpus"):
+        yield "num_cpus", "num_cpus and num_gpus must not both be 0", "Give a fraction such as 0.1."
+    if _get(params.get("tune_config"), "fail_fast") is True and _get(params.get("tune_config"), "max_failures"):
+        yield "tune_config.fail_fast", "fail_fast and max_failures exclude each other", "Drop one of them."
+    yield from _name_rules(params.get("hyperparameters"))
+
+
+def _name_rules(space: Any) -> Iterable[tuple[str, str, str]]:
+    names = [_get(item, "name") for item in space] if isinstance(space, list | tuple) else []
+    seen: dict[str, int] = {}
+    for index, name in enumerate(names):
+        if not isinstance(name, str):
+            continue
+        first = seen.setdefault(name, index)
+        if first != index:
+            rule = f"names must be unique; hyperparameters[{first}] has it too"
+            yield f"hyperparameters[{index}].name", rule, "Rename one of them."
+    for name, index in seen.items():
+        for depth in range(1, name.count("/") + 1):
+            parent = "/".join(name.split("/")[:depth])
+            if parent in seen:
+                rule = f"{name!r} is nested in {parent!r}, which is a parameter itself"
+                yield f"hyperparameters[{index}].name", rule, "Rename one of them."
+
+
+class Request(_Model):
+    """A job, validated: what stands in it is what runs."""
+
+    action: Literal["train"]
+    params: Params
+
+
+def _several(broken: Sequence[tuple[str, str, str]]) -> PydanticCustomError:
+    return rule_error("; ".join(rule for _, rule, _ in broken), several=broken)
+
+
+def count_trials(request: Request) -> int | None:
+    """How many trials the job will really run: None in training mode.
+
+    A grid is repeated num_samples times. A point to evaluate stands for one sample: where it fixes a grid parameter,
+    that sample's grid is smaller. Points beyond num_samples make random and grid search longer.
+    """
+    params = request.params
+    if params.tune_config is None or params.hyperparameters is None:
+        return None
+    samples, points = params.tune_config.num_samples, params.tune_config.search_alg.points_to_evaluate
+    if params.tune_config.search_alg.name != GRID_ALGORITHM:
+        return samples
+    grids = {d.name: len(d.options) for d in params.hyperparameters if isinstance(d, GridSearch)}
+    whole = math.prod(grids.values())
+    for_points = (math.prod(size for name, size in grids.items() if not _fixes(point, name)) for point in points)
+    return sum(for_points) + whole * max(0, samples - len(points))
+
+
+def _fixes(point: Any, name: str) -> bool:
+    """Whether a point, written flat or nested, has a value for the hyperparameter."""
+    if not isinstance(point, Mapping):
+        return False
+    head, slash, rest = name.partition("/")
+    return name in point or (bool(slash) and _fixes(point.get(head), rest))
+
+
+def advice(request: Request) -> list[str]:
+    """What is allowed and probably not meant."""
+    params, total = request.params, count_trials(request)
+    if params.tune_config is None or total is None:
+        return []
+    config = params.tune_config
+    grid = math.prod(len(d.options) for d in params.hyperparameters or () if isinstance(d, GridSearch))
+    found = []
+    if 1 < grid == config.num_samples and config.search_alg.name == GRID_ALGORITHM:
+        found.append(
+            f"params.tune_config.num_samples: the grid has {grid} points and is repeated {config.num_samples} times, "
+            f"which makes {total} trials. Set num_samples to 1 to run each point once."
+        )
+    points = len(config.search_alg.points_to_evaluate)
+    if points > config.num_samples:
+        what = f"all are tried, which makes {total} trials"
+        if config.search_alg.name != GRID_ALGORITHM:
+            what = f"only the first {config.num_samples} are tried"
+        found.append(
+            f"params.tune_config.search_alg.points_to_evaluate: {points} points for num_samples={config.num_samples}: "
+            f"{what}. Set num_samples to at least {points}."
+        )
+    return found
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """`Did you mean 'x'?` or an empty string."""
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f"Did you mean {close[0]!r}?" if close else ""
+
+
+def migrate(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The current form of a job in the deprecated form `{"action": "tune", …}`; other jobs come back as they are."""
+    new = dict(data)
+    if new.get("action") != "tune":
+        return new
+    new["action"] = "train"
+    params = new.get("params")
+    if isinstance(params, Mapping):
+        renamed = {"hyperparameters" if key == "hyperparameter" else key: value for key, value in params.items()}
+        if "hyperparameters" in params:
+            renamed = dict(params)  # both there: nothing to rename, the model says what is wrong
+        new["params"] = {**renamed, "is_tune": True}
+    return new
+
+
+def _fold(data: Any) -> Any:
+    """Training mode: a one-item `hyperparameters: [dict]` is the hyperparameter."""
+    params = data.get("params") if isinstance(data, dict) else None
+    if not isinstance(params, dict) or params.get("is_tune") or params.get("hyperparameter") is not None:
+        return data
+    many = params.get("hyperparameters")
+    if (
+        isinstance(many, list)
+        and len(many) == 1
+        and isinstance(many[0], dict)
+        and str(many[0].get("type")) not in DISTRIBUTIONS
+    ):
+        rest = {key: value for key, value in params.items() if key != "hyperparameters"}
+        return {**data, "params": {**rest, "hyperparameter": many[0]}}
+    return data
+
+
+def parse_request(data: Any) -> Request:
+    """The job as it will run. Raises RequestInvalid with every problem; warns once of the deprecated form."""
+    if isinstance(data, Mapping) and data.get("action") == "tune":
+        data = migrate(data)
+        shown = json.dumps(data, ensure_ascii=False, default=str)
+        warnings.warn(
+            f'the action "tune" is deprecated; the job in its new form (or use `trialrun migrate`): {shown}',
+            DeprecationWarning,
+            stacklevel=2,
+        )
+    try:
+        return Request.model_validate(_fold(data))
+    except ValidationError as invalid:
+        raise RequestInvalid(problems=_all_problems(invalid, _fold(data))) from None
+
+
+_BY_MODE = {
+    "if": {"properties": {"is_tune": {"const": True}}, "required": ["is_tune"]},
+    "then": {
+        "required": ["hyperparameters", "tune_config"],
+        "properties": {
+            "hyperparameters": {"type": "array"},
+            "tune_config": {"type": "object"},
+            "hyperparameter": {"type": "null"},
+        },
+    },
+    "else": {
+        "required": ["hyperparameter"],
+        "properties": {
+            "hyperparameter": {"type": "object"},
+            **{key: {"type": "null"} for key in ("hyperparameters", "tune_config", "num_cpus", "num_gpus")},
+        },
+    },
+}
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of a job in its current form.
+
+    It says all that a schema can: what it cannot say are the rules that relate values to each other, such as min < max,
+    multiples of q and unique names.
+    """
+    schema = Request.model_json_schema()
+    schema["$defs"]["Params"].update(_BY_MODE)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "trialrun job"}
+
+
+# -- from pydantic's errors to ours ------------------------------------------------------------------------------
+
+
+def _all_problems(invalid: ValidationError, data: Any) -> list[Problem]:
+    """Every problem once. Where a field is wrong pydantic skips the rules between fields: they are asked here."""
+    problems = [problem for error in invalid.errors() for problem in _problems(error)]
+    params = data.get("params") if isinstance(data, Mapping) else None
+    if isinstance(params, Mapping):
+        problems += [Problem(where=f"params.{key}", rule=rule, fix=fix) for key, rule, fix in _mode_rules(params)]
+    misspelt = {p.where.rpartition(".")[0] + "." + word for p in problems for word in _suggested(p)}
+    missing = [p for p in problems if not (p.rule == "required" and p.where in misspelt)]
+    return list(dict.fromkeys(missing))
+
+
+def _suggested(problem: Problem) -> list[str]:
+    """The key that an unknown key was probably meant to be."""
+    return re.findall(r"^(?:Use|Did you mean) '(\w+)'", problem.fix) if problem.rule == "unknown key" else []
+
+
+def _path(loc: Sequence[Any]) -> str:
+    """`params.hyperparameters[2].min`: pydantic's location without the tag of the union."""
+    text = ""
+    for index, part in enumerate(loc):
+        if isinstance(part, int):
+            text += f"[{part}]"
+        elif (
+            index >= 3
+            and loc[index - 2] == "hyperparameters"
+            and isinstance(loc[index - 1], int)
+            and part in DISTRIBUTIONS
+        ):
+            continue
+        else:
+            text += f".{part}" if text else str(part)
+    return text or "job"
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _known_keys(loc: Sequence[Any]) -> list[str]:
+    for part in reversed(loc[:-1]):
+        if part in DISTRIBUTIONS:
+            return list(DISTRIBUTIONS[part].model_fields)
+    models: dict[Any, type[BaseModel]] = {
+        "search_alg": SearchConfig,
+        "scheduler": SchedulerConfig,
+        "tune_config": TuneConfig,
+        "params": Params,
+    }
+    parent = loc[-2] if len(loc) > 1 else None
+    return list(models.get(parent, Request).model_fields)
+
+
+def _unknown_key(error: ErrorDetails, where: str) -> Problem:
+    key = str(error["loc"][-1])
+    known = _known_keys(error["loc"])
+    right = _RIGHT_WORDS.get(key)
+    hint = f"Use {right!r}." if right in known else did_you_mean(key, known)
+    return Problem(
+        where=where, rule="unknown key", got=_shown(error["input"]), fix=hint or f"Known: {', '.join(known)}."
+    )
+
+
+def _bad_type(error: ErrorDetails, where: str) -> Problem:
+    value = error["input"].get("type") if isinstance(error["input"], dict) else error["input"]
+    if error["type"] == "union_tag_not_found":
+        fix = f"Add a type: {', '.join(DISTRIBUTIONS)}."
+        return Problem(where=f"{where}.type", rule="required", got="nothing", fix=fix)
+    hint = did_you_mean(str(value), DISTRIBUTIONS) or f"Known: {', '.join(DISTRIBUTIONS)}."
+    return Problem(where=f"{where}.type", rule="must be one of the 12 distributions", got=_shown(value), fix=hint)
+
+
+_RULES = {
+    "missing": "required",
+    "int_type": "must be an integer",
+    "float_type": "must be a number",
+    "string_type": "must be a string",
+    "bool_type": "must be true or false",
+    "dict_type": "must be an object",
+    "list_type": "must be a list",
+    "tuple_type": "must be a list",
+    "finite_number": "must be finite",
+    "model_type": "must be an object",
+    "model_attributes_type": "must be an object",
+    "string_unicode": "must be text that UTF-8 can hold",
+    "string_too_short": "must not be empty",
+    "string_pattern_mismatch": "must not be blank",
+    "too_short": "must not be empty",
+}
+
+
+_FIXES = {
+    "int_type": "Write a whole number, without quotes.",
+    "float_type": "Write a number, without quotes.",
+    "string_type": "Write it in quotes.",
+    "bool_type": "Write true or false, without quotes.",
+    "dict_type": "Write {…}.",
+    "list_type": "Write […].",
+    "tuple_type": "Write […].",
+    "model_type": "Write {…}.",
+    "model_attributes_type": "Write {…}.",
+    "finite_number": "Write a number such as 1e6.",
+    "string_too_short": "Write some text.",
+    "string_pattern_mismatch": "Write some text.",
+    "too_short": "Add an item.",
+    "greater_than": "Use a larger number.",
+    "greater_than_equal": "Use a larger number.",
+    "less_than": "Use a smaller number.",
+    "invalid_key": "Write keys in quotes.",
+}
+
+
+def _required_rule(loc: Sequence[Any]) -> tuple[str, str]:
+    key = loc[-1]
+    fixes = {
+        "base": "Add it (usually 10 or 2).",
+        "mode": "Add 'max' or 'min'.",
+        "action": 'Add "action": "train".',
+        "options": "Add a list of values.",
+    }
+    return "required", fixes.get(str(key), f"Add {key!r}.")
+
+
+def _problems(error: ErrorDetails) -> list[Problem]:
+    loc, kind, context = error["loc"], error["type"], error.get("ctx", {})
+    where = _path(loc)
+    if kind == "extra_forbidden":
+        return [_unknown_key(error, where)]
+    if kind in ("union_tag_invalid", "union_tag_not_found"):
+        return [_bad_type(error, where)]
+    if kind == "too_short" and error["input"]:
+        return []  # what is wrong with its items is said there
+    if kind == "rule":
+        return _rule_problems(error, where, context)
+    if kind == "missing":
+        rule, fix = _required_rule(loc)
+        return [Problem(where=where, rule=rule, got="nothing", fix=fix)]
+    if kind == "literal_error":
+        expected = str(context.get("expected", ""))
+        hint = did_you_mean(str(error["input"]), expected.replace("'", "").replace(" or ", ", ").split(", "))
+        return [Problem(where=where, rule=f"must be {expected}", got=_shown(error["input"]), fix=hint)]
+    rule = _RULES.get(kind) or error["msg"].replace("Input should be", "must be").replace("Input", "it")
+    if kind == "float_type" and isinstance(error["input"], int) and not isinstance(error["input"], bool):
+        return [Problem(where=where, rule="is too large", got=_shown(error["input"]), fix="Use a smaller number.")]
+    return [Problem(where=where, rule=rule, got=_shown(error["input"]), fix=_FIXES.get(kind, ""))]
+
+
+def _rule_problems(error: ErrorDetails, where: str, context: Mapping[str, Any]) -> list[Problem]:
+    several = context.get("several")
+    if several:
+        return [Problem(where=f"{where}.{key}", rule=rule, fix=fix) for key, rule, fix in several]
+    field = context.get("field", "")
+    got = "" if field or isinstance(error["input"], dict) else _shown(error["input"])
+    below = field if not field or field[0] in "[." else f".{field}"
+    return [Problem(where=f"{where}{below}", rule=context["rule"], got=got, fix=context["fix"])]

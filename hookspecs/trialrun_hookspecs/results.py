@@ -1,0 +1,55 @@
+"""What a job returns, and what each trial of it came to."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+__all__ = ["BestTrial", "JobResult", "Status", "TrialFailure", "TrialModel", "TrialStatus"]
+
+Status = Literal["PENDING", "RUNNING", "STOPPED", "SUCCEEDED", "FAILED"]
+TrialStatus = Literal["PENDING", "RUNNING", "PAUSED", "TERMINATED", "ERROR"]
+
+
+class _Result(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class BestTrial(_Result):
+    """The trial that won."""
+
+    trial_id: str
+    trial_logdir: str
+    config: dict[str, Any]
+    metrics: dict[str, Any]
+
+
+class TrialModel(BestTrial):
+    """A trial that has a model on the backend."""
+
+    model_id: int
+
+
+class TrialFailure(_Result):
+    """A trial that ended with an error, or has no model: `error` says why."""
+
+    trial_id: str
+    status: TrialStatus
+    error: str
+    traceback: str = ""
+
+
+class JobResult(_Result):
+    """The outcome of a job: `model_id` is the model of training, or of the best trial (None when it has no artifact)."""
+
+    model_id: int | None
+    best_trial: BestTrial | None = None
+    trial_models: list[TrialModel] = Field(default_factory=list)
+    failures: list[TrialFailure] = Field(default_factory=list)
+    job_id: int = 0
+    status: Status = "SUCCEEDED"
+    seed: int = 0
+    results_dir: str = ""
+    ended_by: str = Field(default="", description="the rule that ended the study early, such as time_budget_s")
+    warnings: list[str] = Field(default_factory=list)

@@ -1,0 +1,1 @@
+"""Plugins to learn from, one per module; each imports the contract and its own library only."""

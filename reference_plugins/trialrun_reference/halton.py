@@ -1,0 +1,104 @@
+"""A search algorithm hook: a Halton sequence, which fills the space more evenly than chance does.
+
+    "search_alg": {"name": "halton", "options": {"skip": 0}}
+
+Point number i has, in each dimension, the digits of i in that dimension's prime base, mirrored at the radix point (van
+der Corput). The digits are permuted and the points shifted by the seed, so that seeds differ, and so that the first
+points of many dimensions do not lie on a line.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Mapping
+from itertools import count, islice
+from typing import Any
+
+from trialrun_hookspecs import UsageError, hookimpl
+
+__all__ = ["Halton", "halton", "search_algorithms"]
+
+
+@hookimpl
+def search_algorithms() -> Mapping[str, Callable[..., Any]]:
+    return {"halton": halton}
+
+
+def halton(
+    primitives: Mapping[str, Any],
+    *,
+    mode: str,  # noqa: ARG001 - the signature is the hook's
+    seed: int,
+    options: Mapping[str, Any],
+) -> Halton:
+    """Make the algorithm. `mode` does not matter: no point depends on what came of the ones before."""
+    skip = options.get("skip", 0)
+    unknown = sorted(set(options) - {"skip"})
+    if unknown:
+        raise UsageError("the only option is 'skip'", where="search_alg.options", got=", ".join(map(repr, unknown)))
+    if type(skip) is not int or skip < 0:
+        raise UsageError("must be a whole number of at least 0", where="search_alg.options.skip", got=repr(skip))
+    return Halton(primitives, seed=seed, skip=skip)
+
+
+class Halton:
+    """Points of the sequence, one per `ask`; never exhausted."""
+
+    def __init__(self, primitives: Mapping[str, Any], *, seed: int, skip: int = 0) -> None:
+        self._primitives = dict(primitives)
+        self._asked = skip
+        self._seed_with(seed)
+
+    def _seed_with(self, seed: int) -> None:
+        rng = random.Random(seed)  # noqa: S311 - nothing here is secret
+        self._seed = seed
+        self._dimensions = [_Dimension(prime, rng) for prime in islice(_primes(), len(self._primitives))]
+
+    def ask(self, trial_id: str) -> dict[str, Any] | None:  # noqa: ARG002 - the signature is the hook's
+        self._asked += 1
+        units = (dimension.at(self._asked) for dimension in self._dimensions)
+        return {name: _scale(self._primitives[name], unit) for name, unit in zip(self._primitives, units, strict=True)}
+
+    def tell(self, trial_id: str, value: float | None) -> None:
+        """Nothing is learnt from results."""
+
+    def state(self) -> dict[str, int]:
+        return {"seed": self._seed, "asked": self._asked}
+
+    def restore(self, state: Mapping[str, int]) -> None:
+        self._seed_with(state["seed"])
+        self._asked = state["asked"]
+
+
+class _Dimension:
+    """A van der Corput sequence in one base, permuted and shifted."""
+
+    def __init__(self, base: int, rng: random.Random) -> None:
+        self._base = base
+        self._shift = rng.random()
+        self._digits = [0, *rng.sample(range(1, base), base - 1)]  # 0 stays: else numbers would have endless digits
+
+    def at(self, index: int) -> float:
+        """The number in [0, 1) at `index`."""
+        unit, place = 0.0, 1.0
+        while index:
+            index, digit = divmod(index, self._base)
+            place /= self._base
+            unit += place * self._digits[digit]
+        return (unit + self._shift) % 1.0
+
+
+def _scale(primitive: Any, unit: float) -> float | int:
+    if primitive.kind == "real":
+        return float(min(primitive.low + unit * (primitive.high - primitive.low), primitive.high))
+    if primitive.kind == "integer":
+        return int(primitive.low + int(unit * (primitive.high - primitive.low + 1)))
+    return int(unit * primitive.size)
+
+
+def _primes() -> Iterator[int]:
+    found: list[int] = []
+    for candidate in count(2):
+        if all(candidate % prime for prime in found):
+            found.append(candidate)
+            yield candidate

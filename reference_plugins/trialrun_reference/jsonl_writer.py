@@ -1,0 +1,46 @@
+"""The callback of Ray that `trialrun_reference.jsonl_callback` offers."""
+
+from __future__ import annotations
+
+# ruff: noqa: ARG002 - the signatures are Ray's
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ray.tune import Callback
+
+__all__ = ["JsonlCallback"]
+
+
+class JsonlCallback(Callback):
+    """Appends `{"trial_id", "status", "config", "metrics"}` to `path` for each trial that ended.
+
+    `metrics` are those of the last result; what JSON cannot hold is written as text, NaN and infinities too.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self._append(trial, "TERMINATED")
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self._append(trial, "ERROR")
+
+    def _append(self, trial: Any, status: str) -> None:
+        metrics = {key: value for key, value in (trial.last_result or {}).items() if key != "config"}
+        entry = {"trial_id": trial.trial_id, "status": status, "config": trial.config, "metrics": metrics}
+        line = json.dumps(_plain(entry), default=str, ensure_ascii=False, allow_nan=False)
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._path.open("a", encoding="utf-8") as file:  # opened anew each time: Ray may pickle this object
+            file.write(line + "\n")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,80 @@
+"""The tutorial: a linear model fitted by gradient descent, in plain Python.
+
+Rows of the category `train` look like `{"data": {"x": [1.0, 2.0], "y": 3.0}}`; without any, it fits y = 2x + 1.
+Hyperparameters: `epochs` (in all: a resumed run counts on), `learning_rate` (0.01 to 0.9) and `l2` (0 when absent).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+__all__ = ["train", "tune"]
+
+
+def train(run: Any, dataset: Any, hyperparameter: dict[str, Any], checkpoint: dict[str, Any] | None) -> str:
+    """Train one model and return where its artifact is."""
+    folder = Path(run.checkpoint_output)
+    for model in _epochs(dataset, hyperparameter, checkpoint):
+        _save(model, folder)
+        run.log_metric("train", "loss", model["loss"], epoch=model["epoch"])
+        run.set_progress(model["epoch"], max(model["epoch"], hyperparameter["epochs"]), "train")
+    return str(folder)
+
+
+def tune(hyperparameter: dict[str, Any], run: Any, dataset: Any, checkpoint: dict[str, Any] | None) -> None:
+    """Run one trial (mind the order of the parameters), with a result and a checkpoint after every epoch.
+
+    A scheduler may stop or pause the trial at any report. A paused trial is called anew later, and the last checkpoint
+    it reported arrives as `checkpoint`, with the folder as `path`: just like a model to go on from in training.
+    """
+    folder = Path(run.checkpoint_output)
+    run.checkpoint_output = folder  # said before training starts, so that a stopped trial has its artifact too
+    for model in _epochs(dataset, hyperparameter, checkpoint):
+        _save(model, folder)
+        run.log_metric("train", "loss", model["loss"], epoch=model["epoch"])
+        run.report({"loss": model["loss"], "epoch": model["epoch"]}, checkpoint=folder)
+
+
+def _epochs(dataset: Any, hyperparameter: dict[str, Any], checkpoint: dict[str, Any] | None) -> Iterator[Any]:
+    """Give the model after each epoch; one that has had all its epochs already is given once, as it is."""
+    epochs, rate = int(_number(hyperparameter, "epochs", least=1)), _number(hyperparameter, "learning_rate", least=0)
+    points, decay = _points(dataset), 2 * _number({"l2": 0, **hyperparameter}, "l2", least=0)
+    model: dict[str, Any] = {"epoch": 0, "bias": 0.0, "weights": [0.0] * len(points[0][0])}
+    if checkpoint:
+        model = json.loads(Path(checkpoint["path"], "model.json").read_text("utf-8"))
+    if model["epoch"] >= epochs:
+        yield model
+    for epoch in range(model["epoch"] + 1, epochs + 1):
+        slopes = [2 * _error(model, x, y) / len(points) for x, y in points]
+        columns = zip(*(x for x, _ in points), strict=True)
+        gradient = [sum(slope * v for slope, v in zip(slopes, column, strict=True)) for column in columns]
+        weights = [w - rate * (g + decay * w) for w, g in zip(model["weights"], gradient, strict=True)]
+        model = {"epoch": epoch, "bias": model["bias"] - rate * sum(slopes), "weights": weights}
+        model["loss"] = sum(e * e for e in (_error(model, x, y) for x, y in points)) / len(points)
+        yield model
+
+
+def _error(model: dict[str, Any], x: list[float], y: float) -> float:
+    return float(model["bias"] + sum(w * v for w, v in zip(model["weights"], x, strict=True)) - y)
+
+
+def _points(dataset: Any) -> list[tuple[list[float], float]]:
+    line = [{"data": {"x": i / 10, "y": i / 5 + 1}} for i in range(-10, 11)]
+    rows = [row["data"] for row in (dataset or {}).get("train") or line]
+    return [(row["x"] if isinstance(row["x"], list) else [float(row["x"])], float(row["y"])) for row in rows]
+
+
+def _number(hyperparameter: dict[str, Any], key: str, *, least: float) -> float:
+    value: Any = hyperparameter.get(key)
+    if type(value) not in (int, float) or not least <= value < math.inf:
+        raise ValueError(f"hyperparameter {key!r} must be a finite number of at least {least}, got {value!r}")
+    return float(value)
+
+
+def _save(model: dict[str, Any], folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "model.json").write_text(json.dumps(model), encoding="utf-8")

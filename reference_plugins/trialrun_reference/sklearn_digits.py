@@ -1,0 +1,302 @@
+"""A plugin with scikit-learn: a small neural network that reads handwritten digits.
+
+Made for the dataset of `trialrun_reference.digits`, or any with the categories `train` and `validation` whose rows have
+an 8x8 image, `{"files": {"image": path}, "data": {"label": 7}}`.
+
+The network is trained by plain stochastic gradient descent, because the weights and the number of epochs are then all
+there is to its state: a trial that was paused, or a model that is trained further, goes on exactly as if it had never
+stopped. `epochs` therefore counts from the very start, also in a resumed run.
+
+The artifact is a folder: `weights.npz`, read without pickle, and `model.json`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from sklearn.neural_network import MLPClassifier
+
+from trialrun_hookspecs import BadValue, Problem
+
+if TYPE_CHECKING:
+    from trialrun_hookspecs import Run
+
+__all__ = ["HYPERPARAMETERS", "train", "tune"]
+
+Array = NDArray[Any]
+
+SIDE = 8
+LABELS = np.arange(10)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Hyperparameter:
+    accepts: Callable[[Any], bool]
+    rule: str
+    default: Any = None  # None: must be given
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_count(value: Any) -> bool:
+    return _is_number(value) and value >= 1 and value == int(value)
+
+
+HYPERPARAMETERS: Mapping[str, _Hyperparameter] = {
+    "epochs": _Hyperparameter(accepts=_is_count, rule="a whole number of at least 1"),
+    "learning_rate": _Hyperparameter(accepts=lambda v: _is_number(v) and v > 0, rule="a finite number above 0"),
+    "hidden": _Hyperparameter(accepts=_is_count, rule="a whole number of at least 1", default=32),
+    "batch_size": _Hyperparameter(accepts=_is_count, rule="a whole number of at least 1", default=32),
+    "alpha": _Hyperparameter(
+        accepts=lambda v: _is_number(v) and v >= 0, rule="a finite number of at least 0", default=1e-4
+    ),
+    "activation": _Hyperparameter(
+        accepts=lambda v: v in ("relu", "tanh", "logistic"), rule="'relu', 'tanh' or 'logistic'", default="relu"
+    ),
+}
+"""What can be set, with the rule for each. Good ranges to search: learning_rate 0.005 to 1 on a log scale, hidden 4 to
+128, batch_size 8 to 256, alpha 1e-6 to 1 on a log scale."""
+
+
+def train(run: Run, dataset: Any, hyperparameter: dict[str, Any], checkpoint: dict[str, Any] | None) -> str:
+    """Train one network and return the folder of its artifact."""
+    training = _Training(run, dataset, hyperparameter, checkpoint)
+    for result in training.epochs():
+        run.set_progress(result["epoch"], training.settings["epochs"], "train")
+    training.show_misread()
+    return str(training.output)
+
+
+def tune(hyperparameter: dict[str, Any], run: Run, dataset: Any, checkpoint: dict[str, Any] | None) -> dict[str, Any]:
+    """Run one trial: a result and a checkpoint after every epoch; the objectives are `accuracy` and `loss`.
+
+    A paused trial is called anew, and its last reported checkpoint arrives as `checkpoint`.
+    """
+    training = _Training(run, dataset, hyperparameter, checkpoint)
+    result: dict[str, Any] = {}
+    for result in training.epochs():
+        run.report(result, checkpoint=training.output)
+    training.show_misread()
+    return result
+
+
+class _Training:
+    """One network on its way: what it learns from, how far it is, where it is kept."""
+
+    def __init__(
+        self, run: Run, dataset: Any, hyperparameter: Mapping[str, Any], checkpoint: Mapping[str, Any] | None
+    ) -> None:
+        self.run = run
+        self.output = Path(run.checkpoint_output)
+        run.checkpoint_output = self.output  # before training starts, so that a stopped trial has its artifact too
+        saved = _read(Path(checkpoint["path"])) if checkpoint else None
+        self.settings = _settings(hyperparameter, saved)
+        self.x, self.y = _load(dataset, "train")
+        self.x_held_out, self.y_held_out = _load(dataset, "validation")
+        self.epoch = saved.epoch if saved else 0
+        self.network = self._network(saved)
+
+    def _network(self, saved: _Saved | None) -> MLPClassifier:
+        network = MLPClassifier(
+            hidden_layer_sizes=(self.settings["hidden"],),
+            activation=self.settings["activation"],
+            solver="sgd",
+            momentum=0.0,
+            alpha=self.settings["alpha"],
+            batch_size=min(self.settings["batch_size"], len(self.x)),
+            learning_rate_init=self.settings["learning_rate"],
+            shuffle=False,  # done here, by seed and epoch: scikit-learn's own order would start anew at each epoch
+            random_state=self.run.seed % 2**32,
+        )
+        if saved:
+            size = network.batch_size
+            network.partial_fit(self.x[:size], self.y[:size], classes=LABELS)  # makes the layers that are filled here
+            network.coefs_[:], network.intercepts_[:] = saved.coefs, saved.intercepts
+        return network
+
+    def epochs(self) -> Iterator[dict[str, Any]]:
+        """Give the result of each epoch; a network that has had them all already is only evaluated."""
+        if self.epoch >= self.settings["epochs"]:
+            self.run.log_message(
+                f"The checkpoint has had {self.epoch} epochs and `epochs` is {self.settings['epochs']} in all: "
+                f"nothing to train. Give more than {self.epoch} to train it further.",
+                "warning",
+            )
+            yield self._record(None)
+        while self.epoch < self.settings["epochs"]:
+            yield self._record(self._learn())
+
+    def _learn(self) -> float:
+        """Go through the training rows once; give the mean loss over them."""
+        order = np.random.default_rng([self.run.seed % 2**32, self.epoch]).permutation(len(self.x))
+        with np.errstate(all="ignore"):  # a rate that is too high is told of below, once
+            try:
+                self.network.partial_fit(self.x[order], self.y[order], classes=LABELS)
+            except ValueError as error:
+                rate = self.settings["learning_rate"]
+                raise ArithmeticError(
+                    f"epoch {self.epoch + 1}: the weights are no longer finite at learning_rate={rate}. Try a lower one"
+                ) from error
+        self.epoch += 1
+        return float(self.network.loss_)
+
+    def _record(self, train_loss: float | None) -> dict[str, Any]:
+        chances = self.network.predict_proba(self.x_held_out)
+        truth = chances[np.arange(len(chances)), self.y_held_out]
+        result = {
+            "loss": float(-np.log(truth.clip(1e-12)).mean()),
+            "accuracy": float((chances.argmax(axis=1) == self.y_held_out).mean()),
+            "epoch": self.epoch,
+        }
+        if train_loss is not None:
+            result["train_loss"] = train_loss
+            self.run.log_metric("train", "loss", train_loss, epoch=self.epoch)
+        for key in ("loss", "accuracy"):
+            self.run.log_metric("validation", key, result[key], epoch=self.epoch)
+        _write(self.output, self.network, self.epoch, self.settings, result)
+        return result
+
+    def show_misread(self) -> None:
+        """Log one picture of the held-out digits that the network reads wrongly; none of them: no picture."""
+        read = self.network.predict(self.x_held_out)
+        wrong = np.flatnonzero(read != self.y_held_out)
+        if not len(wrong):
+            return
+        shown = wrong[:48]
+        self.run.log_visualization(
+            "validation",
+            "misread digits",
+            0,
+            _sheet(self.x_held_out[shown]),
+            epoch=self.epoch,
+            misread=len(wrong),
+            labels=self.y_held_out[shown].tolist(),
+            read_as=read[shown].tolist(),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Saved:
+    """An artifact as read back."""
+
+    epoch: int
+    settings: dict[str, Any]
+    coefs: list[Array]
+    intercepts: list[Array]
+
+
+def _write(
+    folder: Path, network: MLPClassifier, epoch: int, settings: Mapping[str, Any], result: Mapping[str, Any]
+) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    layers = {f"coefs_{i}": layer for i, layer in enumerate(network.coefs_)}
+    layers |= {f"intercepts_{i}": layer for i, layer in enumerate(network.intercepts_)}
+    np.savez(folder / "weights.npz", **layers)
+    about = {"epoch": epoch, "hyperparameter": dict(settings), "metrics": dict(result)}
+    (folder / "model.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
+
+
+def _read(folder: Path) -> _Saved:
+    about = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    with np.load(folder / "weights.npz", allow_pickle=False) as layers:
+        kinds = [[layers[f"{kind}_{i}"] for i in range(2)] for kind in ("coefs", "intercepts")]
+    return _Saved(epoch=about["epoch"], settings=about["hyperparameter"], coefs=kinds[0], intercepts=kinds[1])
+
+
+def _settings(hyperparameter: Mapping[str, Any], saved: _Saved | None) -> dict[str, Any]:
+    """Check what was given and fill in the rest: from the artifact if there is one, else the defaults.
+
+    Raises BadValue with every problem at once.
+    """
+    problems = [
+        Problem(where=f"hyperparameter {name!r}", rule="is not known", fix=f"Known are {', '.join(HYPERPARAMETERS)}")
+        for name in hyperparameter
+        if name not in HYPERPARAMETERS
+    ]
+    settings: dict[str, Any] = {}
+    for name, spec in HYPERPARAMETERS.items():
+        inherited = saved.settings.get(name) if saved and name != "epochs" else None
+        value = hyperparameter.get(name, spec.default if inherited is None else inherited)
+        if not spec.accepts(value):
+            got = repr(value) if name in hyperparameter else "nothing"
+            problems.append(Problem(where=f"hyperparameter {name!r}", rule=f"must be {spec.rule}", got=got))
+        elif saved and name in ("hidden", "activation") and value != inherited:
+            fix = "Leave it out when training goes on from a checkpoint"
+            problems.append(
+                Problem(
+                    where=f"hyperparameter {name!r}",
+                    rule=f"is {inherited!r} in the checkpoint",
+                    got=repr(value),
+                    fix=fix,
+                )
+            )
+        else:
+            settings[name] = int(value) if spec.accepts is _is_count else value
+    if problems:
+        raise BadValue(problems=problems)
+    return settings
+
+
+def _load(dataset: Any, category: str) -> tuple[Array, Array]:
+    """Give a category's images as rows of 64 numbers in 0..1, and their labels. Both are shared and read-only."""
+    rows = (dataset or {}).get(category) or ()
+    if not rows:
+        raise BadValue(
+            "must have rows",
+            where=f"dataset category {category!r}",
+            got=f"categories {sorted(dataset or {})}",
+            fix="For scikit-learn's digits: --dataset ID=digits",
+        )
+    try:
+        files = [os.fspath(row["files"]["image"]) for row in rows]
+        labels = np.array([row["data"]["label"] for row in rows])
+    except (KeyError, TypeError) as error:
+        raise BadValue(
+            "every row must have an image in `files.image` and a label in `data.label`",
+            where=f"dataset category {category!r}",
+            got=repr(error),
+        ) from error
+    if not np.isin(labels, LABELS).all():
+        raise BadValue(
+            "labels must be 0 to 9", where=f"dataset category {category!r}", got=str(np.setdiff1d(labels, LABELS)[:5])
+        )
+    stats = [Path(file).stat() for file in files]
+    return _images(
+        tuple((file, stat.st_mtime_ns, stat.st_size) for file, stat in zip(files, stats, strict=True))
+    ), labels
+
+
+@lru_cache(maxsize=4)  # a worker process runs many trials on the same files: decode them once
+def _images(files: tuple[tuple[str, int, int], ...]) -> Array:
+    images = np.stack([_image(name) for name, _, _ in files])
+    images.flags.writeable = False
+    return images
+
+
+def _image(file: str) -> Array:
+    with Image.open(file) as image:
+        if image.size != (SIDE, SIDE):
+            raise BadValue(f"must be {SIDE}x{SIDE} pixels", where=file, got=f"{image.width}x{image.height}")
+        return np.asarray(image.convert("L"), dtype=np.float64).ravel() / 255
+
+
+def _sheet(images: Array, columns: int = 12, scale: int = 6) -> Array:
+    """Put the images side by side on one sheet, in 0..255, with a dark frame around each."""
+    rows = math.ceil(len(images) / columns)
+    cells = np.full((rows * columns, SIDE * scale + 2, SIDE * scale + 2), 64, dtype=np.uint8)
+    grey = (images * 255).round().astype(np.uint8).reshape(-1, SIDE, SIDE)
+    cells[: len(images), 1:-1, 1:-1] = grey.repeat(scale, axis=1).repeat(scale, axis=2)
+    side = cells.shape[1]
+    return cells.reshape(rows, columns, side, side).swapaxes(1, 2).reshape(rows * side, columns * side)

@@ -1,0 +1,168 @@
+"""A report hook: TensorBoard files of everything a job records.
+
+    TRIALRUN_TENSORBOARD_DIR=./tensorboard trialrun run job.json --plugin …
+    tensorboard --logdir ./tensorboard
+
+One folder per trial, `<dir>/job-<job id>/<trial id>`, or `<dir>/job-<job id>/training` in training mode. Metrics are
+scalars `<category>/<key>`, reported results `result/<name>`, visualizations images `<category>/<group>/<index>`.
+"""
+
+from __future__ import annotations
+
+import atexit
+import base64
+import io
+import os
+import re
+import time
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trialrun_hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from tensorboardX import RecordWriter
+
+    from trialrun_hookspecs import Event
+
+__all__ = ["FOLDER_VARIABLE", "TensorboardReport", "report"]
+
+FOLDER_VARIABLE = "TRIALRUN_TENSORBOARD_DIR"
+
+_LAST_STATUSES = frozenset({"SUCCEEDED", "FAILED", "STOPPED"})
+_STEP_KEYS = ("epoch", "step", "iteration")
+_OPEN_FILES = 64
+_FLUSH_EVERY_S = 2.0
+
+
+@hookimpl
+def report(event: Event) -> None:
+    """Write one event. The folder is read from the environment, `./tensorboard` when it is not set."""
+    _report_into(os.environ.get(FOLDER_VARIABLE) or "tensorboard").report(event)
+
+
+@lru_cache
+def _report_into(folder: str) -> TensorboardReport:
+    made = TensorboardReport(Path(folder))
+    atexit.register(made.close)  # a job that was cut short sends no last status
+    return made
+
+
+class TensorboardReport:
+    """Writes the events it is given below `folder`; nothing is written before the first scalar or image.
+
+    At most 64 files are open at a time: a trial that is heard of again after its file was closed gets another file
+    beside the first, which TensorBoard reads as one run.
+    """
+
+    def __init__(self, folder: Path, clock: Callable[[], float] = time.monotonic) -> None:
+        self._folder = folder
+        self._clock = clock
+        self._flushed_at = clock()
+        self._writers: OrderedDict[str, RecordWriter] = OrderedDict()
+        self._steps: Counter[tuple[str, str]] = Counter()
+
+    @hookimpl
+    def report(self, event: Event) -> None:
+        if event.kind == "metric":
+            self._write_metric(event)
+        elif event.kind == "trial_result":
+            self._write_result(event)
+        elif event.kind == "visualization" and event.file:
+            self._write_image(event, event.file)
+        elif event.kind == "status" and event.data.get("status") in _LAST_STATUSES:
+            self.close()
+        if self._clock() - self._flushed_at >= _FLUSH_EVERY_S:
+            self.flush()
+
+    def flush(self) -> None:
+        for writer in self._writers.values():
+            writer.flush()
+        self._flushed_at = self._clock()
+
+    def close(self) -> None:
+        """Flush and close all files. What comes later opens new ones."""
+        while self._writers:
+            self._writers.popitem()[1].close()
+
+    def _write_metric(self, event: Event) -> None:
+        tag = f"{event.data['category']}/{event.data['key']}"
+        self._write(
+            event,
+            self._step(event, tag, event.data.get("metrics") or {}),
+            {"tag": tag, "simple_value": event.data["value"]},
+        )
+
+    def _write_result(self, event: Event) -> None:
+        values = [{"tag": f"result/{name}", "simple_value": value} for name, value in _numbers(event.data["metrics"])]
+        self._write(event, event.data["iteration"], *values)
+
+    def _write_image(self, event: Event, data_uri: str) -> None:
+        from PIL import Image
+
+        encoded = base64.b64decode(data_uri.partition(",")[2])
+        with Image.open(io.BytesIO(encoded)) as image:
+            about = {"width": image.width, "height": image.height, "colorspace": len(image.getbands())}
+        tag = f"{event.data['category']}/{event.data['group']}/{event.data['index']}"
+        picture = {"tag": tag, "image": {**about, "encoded_image_string": encoded}}
+        self._write(event, self._step(event, tag, event.data), picture)
+
+    def _write(self, event: Event, step: int, *values: Mapping[str, Any]) -> None:
+        from tensorboardX.proto.event_pb2 import Event as Record
+
+        record = Record(wall_time=_wall_time(event), step=step, summary={"value": values})
+        self._writer(event).write(record.SerializeToString())
+
+    def _writer(self, event: Event) -> RecordWriter:
+        run = _run_name(event)
+        if run not in self._writers:
+            self._writers[run] = _open(self._folder / run, _wall_time(event))
+        self._writers.move_to_end(run)
+        if len(self._writers) > _OPEN_FILES:
+            self._writers.popitem(last=False)[1].close()
+        return self._writers[run]
+
+    def _step(self, event: Event, tag: str, facts: Mapping[str, Any]) -> int:
+        """The step that the plugin gave, else a count of its own."""
+        given = next((facts[key] for key in _STEP_KEYS if _is_number(facts.get(key))), None)
+        if given is not None:
+            return int(given)
+        self._steps[_run_name(event), tag] += 1
+        return self._steps[_run_name(event), tag]
+
+
+def _open(folder: Path, wall_time: float) -> RecordWriter:
+    """Open a new file in `folder` and write the record that each must begin with."""
+    from tensorboardX import RecordWriter
+    from tensorboardX.proto.event_pb2 import Event as Record
+
+    folder.mkdir(parents=True, exist_ok=True)
+    # Nanoseconds, because a name in use would be overwritten; TensorBoard reads the files of a folder in this order.
+    writer = RecordWriter(str(folder / f"events.out.tfevents.{time.time_ns()}.{os.getpid()}"))
+    writer.write(Record(wall_time=wall_time, file_version="brain.Event:2").SerializeToString())
+    return writer
+
+
+def _run_name(event: Event) -> str:
+    trial = re.sub(r"[^\w.-]", "_", event.trial_id or "training")
+    return f"job-{event.job_id}/{trial.lstrip('.') or '_'}"
+
+
+def _wall_time(event: Event) -> float:
+    return datetime.fromisoformat(event.time).timestamp() if event.time else time.time()
+
+
+def _numbers(metrics: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:
+    for key, value in metrics.items():
+        if isinstance(value, Mapping):
+            yield from _numbers(value, f"{prefix}{key}/")
+        elif _is_number(value):
+            yield f"{prefix}{key}", value
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

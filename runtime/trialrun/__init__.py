@@ -1,0 +1,33 @@
+"""The runtime's public names, each imported when it is first asked for."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from trialrun.engine import run
+    from trialrun.plugins import load_plugin
+    from trialrun.recorder.recorder import Recorder
+
+__all__ = ["Recorder", "__version__", "load_plugin", "run"]
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Recorder": "trialrun.recorder.recorder",
+    "load_plugin": "trialrun.plugins",
+    "run": "trialrun.engine",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value  # from now on without this function
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

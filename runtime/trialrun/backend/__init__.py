@@ -1,0 +1,55 @@
+"""The client's side of the backend: transports that stack, the API's calls, the queue of what was reported."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from trialrun.backend.archives import Limits, unzip, zip_folder
+    from trialrun.backend.client import Client
+    from trialrun.backend.http import Http, Tokens
+    from trialrun.backend.memory import Memory
+    from trialrun.backend.retry import Patience, Retry
+    from trialrun.backend.sink import LogSink
+    from trialrun.backend.spool import SpoolReader, SpoolWriter, Tail
+    from trialrun.backend.transport import Answer, Call, Transport
+
+__all__ = [
+    "Answer",
+    "Call",
+    "Client",
+    "Http",
+    "Limits",
+    "LogSink",
+    "Memory",
+    "Patience",
+    "Retry",
+    "SpoolReader",
+    "SpoolWriter",
+    "Tail",
+    "Tokens",
+    "Transport",
+    "unzip",
+    "zip_folder",
+]
+
+HOMES = {
+    "archives": ("Limits", "unzip", "zip_folder"),
+    "client": ("Client",),
+    "http": ("Http", "Tokens"),
+    "memory": ("Memory",),
+    "retry": ("Patience", "Retry"),
+    "sink": ("LogSink",),
+    "spool": ("SpoolReader", "SpoolWriter", "Tail"),
+    "transport": ("Answer", "Call", "Transport"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Hand out a name on demand: a worker that only writes its spool does not load requests."""
+    from importlib import import_module
+
+    for home, names in HOMES.items():
+        if name in names:
+            return getattr(import_module(f"trialrun.backend.{home}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

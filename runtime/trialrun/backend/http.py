@@ -1,0 +1,232 @@
+"""A transport over HTTP."""
+
+from __future__ import annotations
+
+import ipaddress
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass, field, fields, replace
+from http.cookiejar import DefaultCookiePolicy
+from pathlib import Path
+from typing import Any
+from urllib.parse import SplitResult, urljoin, urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+
+from trialrun.backend.transport import Answer, Call
+from trialrun_hookspecs.errors import BackendRefused, BackendUnavailable, BadValue, TrialrunError
+
+__all__ = ["Http", "Tokens"]
+
+HOPS = 5
+PIECE = 1 << 20
+PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tokens:
+    """Who is calling; the values are in no repr and in no error. A leading `Token ` is not needed."""
+
+    access: str | None = field(default=None, repr=False)
+    authorization: str | None = field(default=None, repr=False)
+    tenant: str | None = field(default=None, repr=False)
+    agent: str | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        for part in fields(self):
+            value: str | None = getattr(self, part.name)
+            if value is not None and not (value.isascii() and value.isprintable()):
+                raise BadValue(
+                    "a token must be one line of printable ASCII",
+                    where=f"the {part.name} token",
+                    fix="Look for a line break or a quotation mark that was copied along.",
+                )
+
+    def headers(self) -> dict[str, str]:
+        """The headers of those that are set."""
+        named = {
+            "Synapse-Access-Token": self.access,
+            "Authorization": self.authorization,
+            "Synapse-Tenant": self.tenant,
+            "SYNAPSE-Agent": self.agent,
+        }
+        return {name: f"Token {_bare(token)}" for name, token in named.items() if token}
+
+    def hide(self, content: bytes) -> bytes:
+        """`content` with every token in it replaced: servers that echo headers exist."""
+        for part in fields(self):
+            token = _bare(getattr(self, part.name) or "")
+            if len(token) > 3:
+                content = content.replace(token.encode(), b"***")
+        return content
+
+
+class Http:
+    """Carries calls to the API at `url` over kept-alive connections; may be used from many threads.
+
+    `timeout` is (to connect, between two bytes), in seconds. Tokens go to the origin of `url` only, also when an answer
+    redirects or names a URL elsewhere.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        tokens: Tokens | None = None,
+        *,
+        timeout: tuple[float, float] = (5.0, 60.0),
+        connections: int = 16,
+    ) -> None:
+        self._base = _checked(url)
+        self._origin = _origin(urlsplit(self._base))
+        self._tokens = tokens or Tokens()
+        self._timeout = timeout
+        self._session = requests.Session()
+        self._session.auth = _unchanged  # else requests takes credentials from ~/.netrc
+        self._session.trust_env = not _is_loopback(urlsplit(self._base).hostname or "")
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        self._session.headers["User-Agent"] = "trialrun"
+        adapter = HTTPAdapter(pool_connections=4, pool_maxsize=connections)
+        self._session.mount("http://", adapter)
+        self._session.mount("https://", adapter)
+
+    def __repr__(self) -> str:
+        return f"Http({self._base!r})"
+
+    @property
+    def url(self) -> str:
+        """The backend's URL, with a slash at its end."""
+        return self._base
+
+    def send(self, call: Call) -> Answer:
+        call = call.encoded()
+        url, failure = _joined(self._base, call.path, call), None
+        try:
+            for _ in range(HOPS):
+                with self._request(call, url) as response:
+                    if not (response.is_redirect and call.method in ("GET", "HEAD")):
+                        return self._answer(call, response)
+                    url = _joined(url, response.headers["Location"], call)
+                    call = replace(call, params=())  # the new address carries its own
+        except requests.RequestException as error:
+            # Raised again below, outside: what requests raises holds the request, and with it the tokens.
+            failure = _translated(call, error)
+        raise failure or BackendRefused("must not redirect in circles", where=str(call), fix="Check the backend's URL.")
+
+    def close(self) -> None:
+        self._session.close()
+
+    def _request(self, call: Call, url: str) -> requests.Response:
+        headers = call.wire_headers()
+        if _origin(urlsplit(url)) == self._origin:
+            headers |= self._tokens.headers()
+        return self._session.request(
+            call.method,
+            url,
+            params=list(call.params),
+            data=call.body,
+            headers=headers,
+            timeout=self._timeout,
+            allow_redirects=False,  # requests would take our tokens along to any host
+            stream=True,
+        )
+
+    def _answer(self, call: Call, response: requests.Response) -> Answer:
+        headers = dict(response.headers)
+        ok = 200 <= response.status_code < 300
+        if ok and call.save_to is not None:
+            _save(response.iter_content(PIECE), call.save_to)
+            return Answer(status=response.status_code, headers=headers)
+        body = response.content
+        return Answer(status=response.status_code, body=body if ok else self._tokens.hide(body), headers=headers)
+
+
+def _save(pieces: Iterator[Any], path: Path) -> None:
+    """Write all or nothing: a file of that name is a whole one."""
+    partial = path.with_name(path.name[:200] + ".part")
+    try:
+        with partial.open("wb") as file:
+            for piece in pieces:
+                file.write(piece)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
+
+
+def _bare(token: str) -> str:
+    return token.strip().removeprefix("Token ").strip()
+
+
+def _checked(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        parts = urlsplit("")
+    good = parts.scheme in PORTS and parts.hostname and not (parts.username or parts.password)
+    if not good or parts.query or parts.fragment or not _has_port(parts):
+        shown = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}" if parts.netloc else "no host"
+        raise BadValue(
+            "must be an http or https URL without user name, query or fragment",
+            where="the backend's URL",
+            got=shown,
+            fix="Give it like https://host/api/, and the token apart.",
+        )
+    return url if url.endswith("/") else url + "/"
+
+
+def _joined(base: str, path: str, call: Call) -> str:
+    try:
+        url = urljoin(base, path)
+        known = urlsplit(url).scheme in PORTS
+    except ValueError:
+        known = False
+    if not known:
+        raise BackendRefused("a URL from the backend must be a valid http or https one", where=str(call))
+    return url
+
+
+def _has_port(parts: SplitResult) -> bool:
+    try:
+        return parts.port is None or parts.port > 0
+    except ValueError:
+        return False
+
+
+def _origin(parts: SplitResult) -> tuple[str, str, int | None]:
+    port = parts.port if _has_port(parts) else -1
+    return parts.scheme, (parts.hostname or "").lower(), port or PORTS.get(parts.scheme)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _translated(call: Call, error: requests.RequestException) -> TrialrunError:
+    """Our error for one of requests; its text is made anew, since theirs shows the query."""
+    causes = list(_chain(error))
+    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
+        return BackendRefused(
+            "the certificate must be valid", where=str(call), fix="Set REQUESTS_CA_BUNDLE to your CA."
+        )
+    if isinstance(error, ValueError):
+        return BackendRefused("a call must have a valid URL", where=str(call), got=type(error).__name__)
+    if isinstance(error, requests.Timeout):
+        return BackendUnavailable("no answer in time", where=str(call))
+    reason = next((c.strerror for c in causes if isinstance(c, OSError) and c.strerror), type(causes[-1]).__name__)
+    return BackendUnavailable("no answer", where=str(call), got=reason, fix="Check the URL and the network.")
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        inner = error.args[-1] if error.args and isinstance(error.args[-1], BaseException) else None
+        error = inner or getattr(error, "reason", None) or error.__cause__ or error.__context__
+        if not isinstance(error, BaseException):
+            return

@@ -1,0 +1,250 @@
+"""What waits to be sent, and in which pieces it goes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+from uuid import uuid4
+
+from trialrun_hookspecs.event import Event
+
+__all__ = ["Outbox", "Parcel", "Refused", "Throttle", "progress_record"]
+
+RECORDER_ONLY = frozenset({"trials_delta", "trial_result", "model"})
+PATCHED = frozenset({"status", "result"})
+
+
+class Throttle(Protocol):
+    """Says when a whole trial table may go out; `trialrun.trials.Coalescer` is one."""
+
+    def offer(self, now: float, rows: int) -> bool:
+        """Whether a table of `rows` rows may go out at `now`; True counts as sent."""
+
+    def wait(self, now: float, rows: int) -> float:
+        """Seconds until `offer` would say yes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parcel:
+    """One call to be: log entries, or the fields of a PATCH of job `job_id`; its key stays when it is sent again."""
+
+    events: tuple[Event, ...]
+    key: str
+    entries: tuple[dict[str, Any], ...] = ()
+    job_id: int = 0
+    fields: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """An event that was set aside, and what the backend (or JSON) had against it."""
+
+    event: Event
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Patch:
+    event: Event
+
+
+class Outbox:
+    """Orders events into parcels; pure, and for one thread at a time.
+
+    `recorder` says whether the other side is trialrun's own recorder, which takes every event as an entry with its key.
+    The platform gets entries of the kinds it knows, whole tables newest-wins, and no keys in entries. Progress goes out
+    newest-wins per category, before the job's next `status` or `result`; so does a held table.
+    """
+
+    def __init__(
+        self,
+        entry: Callable[[Event], dict[str, Any]],
+        *,
+        recorder: bool,
+        throttle: Throttle,
+        max_batch: int = 1000,
+        max_bytes: int = 8_000_000,
+    ) -> None:
+        self._entry = entry
+        self._recorder = recorder
+        self._throttle = throttle
+        self._max_batch = max_batch
+        self._max_bytes = max_bytes
+        self._line: deque[Event | _Patch] = deque()
+        self._parts: list[Sequence[Event]] = []  # halves of a refused batch, the next one last
+        self._tables: dict[int, Event] = {}
+        self._progress: dict[int, dict[str, Event]] = {}
+        self._changed: dict[int, Event] = {}  # jobs whose progress was not sent yet, with the newest event
+        self._parcel: Parcel | None = None
+        self.delivered = 0
+        self.refused: list[Refused] = []
+
+    @property
+    def waiting(self) -> int:
+        """How many things still wait."""
+        halves = sum(map(len, self._parts))
+        parcel = self._parcel  # read once: the sink's owner may ask while its thread works
+        on_the_way = len(parcel.events) if parcel else 0
+        return len(self._line) + halves + on_the_way + len(self._tables) + len(self._changed)
+
+    def put(self, event: Event) -> None:
+        """Take an event; one that the other side does not know is dropped here."""
+        if event.kind == "progress":
+            self._progress.setdefault(event.job_id, {})[str(event.data.get("category", ""))] = event
+            self._changed[event.job_id] = event
+        if self._recorder:
+            self._line.append(event)
+        elif event.kind == "trials":
+            self._tables[event.job_id] = event
+        elif event.kind not in RECORDER_ONLY | PATCHED | {"progress"}:
+            self._line.append(event)
+        if event.kind in PATCHED:
+            self._line.append(_Patch(event))
+
+    def next(self, now: float, *, force: bool = False) -> Parcel | None:
+        """What to send now: the same parcel until it is settled; None when nothing is due.
+
+        `force` takes out what the throttle would still hold.
+        """
+        while self._parcel is None:
+            events = self._due(now, force=force)
+            if events is None:
+                return None
+            self._parcel = self._packed(events)
+        return self._parcel
+
+    def wait(self, now: float) -> float | None:
+        """Seconds until something is due; None when nothing waits."""
+        if self._parcel or self._parts or self._line or self._changed:
+            return 0.0
+        return min((self._throttle.wait(now, _rows(table)) for table in self._tables.values()), default=None)
+
+    def settle(self) -> None:
+        """The parcel arrived."""
+        if self._parcel is not None:
+            self.delivered += len(self._parcel.events)
+            self._parcel = None
+
+    def refuse(self, reason: str) -> None:
+        """The parcel was refused for what is in it: several entries are tried again in halves, one is set aside."""
+        parcel, self._parcel = self._parcel, None
+        if parcel is None:
+            return
+        if parcel.fields is None and len(parcel.events) > 1:
+            half = len(parcel.events) // 2
+            self._parts += [parcel.events[half:], parcel.events[:half]]
+        else:
+            self.refused += (Refused(event=event, reason=reason) for event in parcel.events)
+
+    def _due(self, now: float, *, force: bool) -> Sequence[Event] | _Patch | None:
+        if self._parts:
+            return self._parts.pop()
+        if self._line:
+            head = self._line[0]
+            if not isinstance(head, _Patch):
+                return self._batch()
+            job_id = head.event.job_id
+            return self._table(job_id) or self._news(job_id) or self._take_patch()
+        for job_id, table in self._tables.items():
+            if force or self._throttle.offer(now, _rows(table)):
+                return self._table(job_id)
+        for job_id in self._changed:
+            return self._news(job_id)
+        return None
+
+    def _batch(self) -> list[Event]:
+        """Entries from the front of the line, as many as fit one call."""
+        batch: list[Event] = []
+        size = 0
+        while self._line and len(batch) < self._max_batch:
+            head = self._line[0]
+            if isinstance(head, _Patch):
+                break
+            size += len(head.file or "")
+            if batch and size > self._max_bytes:
+                break
+            batch.append(head)
+            self._line.popleft()
+        return batch
+
+    def _table(self, job_id: int) -> list[Event] | None:
+        return [self._tables.pop(job_id)] if job_id in self._tables else None
+
+    def _news(self, job_id: int) -> _Patch | None:
+        return _Patch(self._changed.pop(job_id)) if job_id in self._changed else None
+
+    def _take_patch(self) -> _Patch | None:
+        head = self._line.popleft()
+        return head if isinstance(head, _Patch) else None
+
+    def _packed(self, due: Sequence[Event] | _Patch) -> Parcel | None:
+        """The parcel of what is due, or None when nothing of it can be written as an entry."""
+        if isinstance(due, _Patch):
+            fields = self._tried(self._fields, due.event)
+            key = _key([due.event], "patch")
+            if fields is None:
+                return None
+            return Parcel(events=(due.event,), key=key, job_id=due.event.job_id, fields=fields)
+        fitting = [(event, entry) for event in due if (entry := self._tried(self._written, event)) is not None]
+        events = tuple(event for event, _ in fitting)
+        return (
+            Parcel(events=events, key=_key(events, "logs"), entries=tuple(e for _, e in fitting)) if fitting else None
+        )
+
+    def _tried(self, make: Callable[[Event], dict[str, Any]], event: Event) -> dict[str, Any] | None:
+        """What `make` makes of the event; None, and the event set aside, when it cannot."""
+        try:
+            return make(event)
+        except Exception as error:  # noqa: BLE001 - one event must not take its neighbours along
+            self.refused.append(Refused(event=event, reason=str(error) or type(error).__name__))
+            return None
+
+    def _written(self, event: Event) -> dict[str, Any]:
+        entry = {name: value for name, value in self._entry(event).items() if name != "key"}
+        return {**entry, "key": event.key} if self._recorder and event.key else entry
+
+    def _fields(self, event: Event) -> dict[str, Any]:
+        if event.kind == "status":
+            return {"status": event.data.get("status")}
+        if event.kind == "result":
+            return {"result": dict(event.data)}
+        latest = self._progress[event.job_id]
+        return {"progress_record": progress_record({name: each.data for name, each in latest.items()}, event.data)}
+
+
+def progress_record(categories: Mapping[str, Mapping[str, Any]], newest: Mapping[str, Any]) -> dict[str, Any]:
+    """The platform's form: percentages, and `time_remaining` in seconds when it is known."""
+    record: dict[str, Any] = {"overall": _percent(newest.get("overall", 0), 1)}
+    if newest.get("eta_s") is not None:
+        record["time_remaining"] = newest["eta_s"]
+    record["categories"] = {
+        name: {
+            "current": data.get("current"),
+            "total": data.get("total"),
+            "progress": _percent(data.get("current", 0), data.get("total", 0)),
+        }
+        for name, data in categories.items()
+    }
+    return record
+
+
+def _percent(current: float, total: float) -> float:
+    return round(100.0 * min(1.0, current / total), 2) if total else 100.0
+
+
+def _rows(table: Event) -> int:
+    trials = table.data.get("trials")
+    return len(trials) if isinstance(trials, Mapping) else 0
+
+
+def _key(events: Sequence[Event], call: str) -> str:
+    """The same events make the same key, also in another process, as long as each has one of its own."""
+    if not all(event.key for event in events):
+        return uuid4().hex
+    digest = hashlib.sha256(call.encode())
+    for event in events:
+        digest.update(b"\0" + event.key.encode())
+    return digest.hexdigest()

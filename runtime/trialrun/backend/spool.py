@@ -1,0 +1,194 @@
+"""Files of lines that one process appends and another follows."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from trialrun_hookspecs.errors import BadValue
+
+__all__ = ["SpoolReader", "SpoolWriter", "Tail", "TailError"]
+
+KEPT_ERRORS = 1000
+
+
+class SpoolWriter:
+    """Appends lines to a file, each by one write: what `write` returned from survives the death of this process.
+
+    A torn line that a killed writer left is closed first, so that it spoils no line but itself. Threads may share it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        self._lock = threading.Lock()
+        size = os.fstat(self._file).st_size
+        self._torn = size > 0 and os.pread(self._file, 1, size - 1) != b"\n"
+        self._open = True
+
+    def write(self, line: str) -> None:
+        """Append one line; raises BadValue for a line break in it, OSError when the disk does not take it."""
+        if "\n" in line:
+            raise BadValue("a spooled line must have no line break", where="the spool", got=repr(line[:80]))
+        content = line.encode(errors="surrogatepass") + b"\n"
+        with self._lock:
+            if not self._open:
+                raise BadValue("a closed spool takes no more lines", where="the spool")
+            if self._torn:
+                content = b"\n" + content
+            self._torn = True  # until all of it is there
+            while content:
+                content = content[os.write(self._file, content) :]
+            self._torn = False
+
+    def close(self) -> None:
+        with self._lock:
+            if self._open:
+                self._open = False
+                os.close(self._file)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+
+class SpoolReader:
+    """Reads whole lines from byte `offset` on; what has no line end yet waits in the file."""
+
+    def __init__(self, path: Path, offset: int = 0) -> None:
+        self.path = path
+        self.offset = offset
+
+    def read(self) -> list[str]:
+        """The lines that were completed since the last call; none when there is no such file (yet)."""
+        try:
+            with self.path.open("rb") as file:
+                file.seek(self.offset)
+                content = file.read()
+        except FileNotFoundError:
+            return []
+        whole = content[: content.rfind(b"\n") + 1]
+        self.offset += len(whole)
+        # Not splitlines(): it also splits at characters that JSON strings may hold. "replace": a torn line may end
+        # inside of a character.
+        return [_decoded(line) for line in whole.split(b"\n") if line]
+
+
+def _decoded(line: bytes) -> str:
+    try:
+        return line.decode(errors="surrogatepass")
+    except UnicodeDecodeError:
+        return line.decode(errors="replace")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TailError:
+    """A line that `on_line` did not take."""
+
+    path: Path
+    line: str
+    error: Exception
+
+
+class Tail:
+    """Follows all `*.jsonl` files of a folder in a thread: `on_line(path, line)` once per line, in order per file.
+
+    New files are found as they appear, and the folder itself may come later. `on_line` is never called in two threads
+    at once.
+    An exception from it is kept in `errors` (the first 1000), and the next line follows. `offsets` (file name to byte)
+    tells how far each file was handed over; give it to the next Tail to go on from there.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        on_line: Callable[[Path, str], None],
+        interval: float = 0.1,
+        *,
+        offsets: Mapping[str, int] | None = None,
+    ) -> None:
+        self._folder, self._on_line, self._interval = folder, on_line, interval
+        self._given = dict(offsets or {})
+        self._readers: dict[str, SpoolReader] = {}
+        self._scan_lock = threading.RLock()
+        self._scanning = False
+        self._wake = threading.Event()
+        self._stopped = False
+        self.errors: list[TailError] = []
+        self._thread = threading.Thread(target=self._follow, name="trialrun-tail", daemon=True)
+        self._thread.start()
+
+    @property
+    def offsets(self) -> dict[str, int]:
+        with self._scan_lock:
+            return self._given | {name: reader.offset for name, reader in self._readers.items()}
+
+    def wake(self) -> None:
+        """Look now, not at the end of the interval; returns at once."""
+        self._wake.set()
+
+    def drain(self) -> None:
+        """Hand over, in this thread, every line that is there now."""
+        with self._scan_lock:
+            if self._scanning:  # on_line itself asked
+                return
+            self._scanning = True
+            try:
+                self._scan()
+            finally:
+                self._scanning = False
+
+    def stop(self) -> None:
+        """End the thread and hand over what is left; harmless when repeated."""
+        self._stopped = True
+        self._wake.set()
+        if self._thread is not threading.current_thread():
+            self._thread.join()
+        self.drain()
+
+    def _follow(self) -> None:
+        while not self._stopped:
+            with suppress(OSError):  # perhaps only now; stop() tells of it
+                self.drain()
+            self._wake.wait(self._interval)
+            self._wake.clear()
+
+    def _scan(self) -> None:
+        for name in self._grown():
+            reader = self._reader(name)
+            for line in reader.read():
+                self._hand_over(reader.path, line)
+
+    def _grown(self) -> list[str]:
+        """Sorted names of the files with bytes that were not read yet."""
+        try:
+            with os.scandir(self._folder) as entries:
+                return sorted(e.name for e in entries if e.name.endswith(".jsonl") and self._has_more(e))
+        except FileNotFoundError:
+            return []
+
+    def _has_more(self, entry: os.DirEntry[str]) -> bool:
+        try:
+            return entry.stat().st_size > self._reader(entry.name).offset
+        except FileNotFoundError:
+            return False
+
+    def _reader(self, name: str) -> SpoolReader:
+        if name not in self._readers:
+            self._readers[name] = SpoolReader(self._folder / name, self._given.get(name, 0))
+        return self._readers[name]
+
+    def _hand_over(self, path: Path, line: str) -> None:
+        try:
+            self._on_line(path, line)
+        except Exception as error:  # noqa: BLE001 - one bad line must not stop the others
+            if len(self.errors) < KEPT_ERRORS:
+                self.errors.append(TailError(path=path, line=line, error=error))

@@ -1,0 +1,73 @@
+"""Errors as lines on stderr and an exit code: never a traceback."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import traceback
+from pathlib import Path
+
+import click
+
+from trialrun.cli.text import clean
+from trialrun_hookspecs.errors import JobFailed, TrialrunError, UsageError
+
+__all__ = ["BUG", "INTERRUPTED", "reported", "where_it_ran"]
+
+BUG = 3
+INTERRUPTED = 130
+
+_MOST_LINES = 20  # of a job that failed: a large study may have failed a thousand times over
+
+_results: list[Path] = []
+
+
+def where_it_ran(results: Path) -> None:
+    """Remember the results folder of the job that runs, for what an error has to say."""
+    _results[:] = [results]
+
+
+def reported(error: BaseException) -> int:
+    """Say what went wrong, one line per problem, and give the exit code."""
+    results, _results[:] = list(_results), []
+    if isinstance(error, KeyboardInterrupt):
+        _say("interrupted")
+        return INTERRUPTED
+    if isinstance(error, TrialrunError):
+        _tell(error)
+        if results and not isinstance(error, UsageError):
+            _say(f"results so far: {results[0]}")
+        return error.exit_code
+    return _bug(error, results)
+
+
+def _tell(error: TrialrunError) -> None:
+    problems = list(error.problems)
+    shown = problems[: _MOST_LINES + 1] if isinstance(error, JobFailed) else problems
+    for problem in shown:
+        _say(f"error: {problem}")
+    if len(problems) > len(shown):
+        _say(f"error: … and {len(problems) - len(shown)} more")
+
+
+def _bug(error: BaseException, results: list[Path]) -> int:
+    text = "".join(traceback.format_exception(error))
+    path = _kept(text, results)
+    _say(f"error: {type(error).__name__}: {error}")
+    _say(f"This is a bug in trialrun; please report it with the traceback in {path}")
+    return BUG
+
+
+def _kept(text: str, results: list[Path]) -> Path:
+    if results and results[0].is_dir():
+        path = results[0] / "traceback.txt"
+        path.write_text(text, encoding="utf-8", errors="backslashreplace")
+        return path
+    handle, name = tempfile.mkstemp(prefix="trialrun-traceback-", suffix=".txt")
+    with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
+        file.write(text)
+    return Path(name)
+
+
+def _say(line: str) -> None:
+    click.echo(clean(line), err=True)

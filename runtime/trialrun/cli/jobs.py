@@ -1,0 +1,94 @@
+"""What the commands ask for alike: the job, plugins and fixtures, with all that is wrong with them at once."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from trialrun_hookspecs.errors import FixtureInvalid, Problem, UsageError
+
+if TYPE_CHECKING:
+    from trialrun.plugins import Plugin
+    from trialrun_hookspecs.request import Request
+
+__all__ = ["Given", "Problems", "fixtures", "given", "read_request"]
+
+
+class Problems:
+    """Collects what is wrong, so that it is told at once."""
+
+    def __init__(self) -> None:
+        self.found: list[Problem] = []
+
+    @contextlib.contextmanager
+    def noting(self) -> Iterator[None]:
+        """Keep the problems of a UsageError that the block raises, and go on."""
+        try:
+            yield
+        except UsageError as error:
+            self.found += [problem for problem in error.problems if problem not in self.found]
+
+    def refuse(self) -> None:
+        """Raise a UsageError with all that was found, if anything was."""
+        if self.found:
+            raise UsageError(problems=self.found)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """A job and the plugins it was called with; `plugin` is None where none was named."""
+
+    request: Request
+    plugin: Plugin | None
+    others: tuple[Plugin, ...]
+
+
+def read_request(job: str, warn: Callable[[str], None]) -> Request:
+    """The validated job; that its form is deprecated is said through `warn`. Raises UsageError."""
+    from trialrun.jobs import to_request
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", DeprecationWarning)
+        request = to_request(job)
+    for warning in caught:
+        warn(str(warning.message))
+    return request
+
+
+def given(
+    job: str, plugin: str | None, others: Iterable[str], warn: Callable[[str], None], problems: Problems
+) -> Given:
+    """Read the job and load the plugins. Raises UsageError with `problems` and all that is wrong with these."""
+    from trialrun.plugins import load_plugin
+
+    requests: list[Request] = []
+    loaded: Plugin | None = None
+    more: list[Plugin] = []
+    with problems.noting():
+        requests.append(read_request(job, warn))
+    if plugin is not None:
+        with problems.noting():
+            loaded = load_plugin(plugin, need_train=True)
+    for other in others:
+        with problems.noting():
+            more.append(load_plugin(other))
+    problems.refuse()
+    return Given(request=requests[0], plugin=loaded, others=tuple(more))
+
+
+def fixtures(texts: Iterable[str], option: str, problems: Problems) -> dict[int, Any]:
+    """`ID=PATH` options as a dict; what is wrong with them goes to `problems`."""
+    from trialrun.recorder.fixtures import split_fixture
+
+    found: dict[int, Any] = {}
+    for text in texts:
+        with problems.noting():
+            fixture_id, source = split_fixture(text)
+            if fixture_id in found:
+                fix = "Give each id once."
+                raise FixtureInvalid("an id must be given once", where=option, got=repr(text), fix=fix)
+            found[fixture_id] = source
+    return found

@@ -1,0 +1,243 @@
+"""The plan of a job: as an object, and as lines."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from trialrun.cli import text
+from trialrun_hookspecs.distributions import DistributionBase, GridSearch
+from trialrun_hookspecs.request import Params, Request, TuneConfig, advice, count_trials
+
+__all__ = ["MEANINGS", "machine", "planned", "shown"]
+
+_WIDE = 12
+_OPTIONS = 200
+
+
+def _between(d: Any) -> str:
+    return f"from {text.number(d.min)} to {text.number(d.max)}"
+
+
+def _integers(d: Any) -> str:
+    return f"integers from {d.min} to {d.max - 1} ({d.max} is left out)"
+
+
+def _multiples(d: Any) -> str:
+    return f"multiples of {text.number(d.q)} {_between(d)}, both included"
+
+
+def _normal(d: Any) -> str:
+    return f"normal with mean {text.number(d.mean)} and standard deviation {text.number(d.sd)}"
+
+
+def _listed(d: Any) -> str:
+    return text.cut(", ".join(text.value(option) or "null" for option in d.options), _OPTIONS)
+
+
+_LOG = ", uniform in the logarithm"
+
+MEANINGS: Mapping[str, Callable[[Any], str]] = {
+    "uniform": lambda d: f"{_between(d)}, uniform",
+    "quniform": lambda d: f"{_multiples(d)}, uniform",
+    "loguniform": lambda d: _between(d) + _LOG,
+    "qloguniform": lambda d: _multiples(d) + _LOG,
+    "randn": _normal,
+    "qrandn": lambda d: f"multiples of {text.number(d.q)}, {_normal(d)}",
+    "randint": lambda d: f"{_integers(d)}, uniform",
+    "qrandint": lambda d: f"{_multiples(d)}, uniform",
+    "lograndint": lambda d: _integers(d) + _LOG,
+    "qlograndint": lambda d: _multiples(d) + _LOG,
+    "choice": lambda d: f"one of {_listed(d)}",
+    "grid_search": lambda d: f"each of {_listed(d)}",
+}
+"""What a distribution of each type gives, in words."""
+
+
+def machine() -> dict[str, float]:
+    """What this machine has, counted without starting anything."""
+    gpus = len(list(Path("/dev").glob("nvidia[0-9]*")))
+    return {"CPU": float(os.cpu_count() or 1), "GPU": float(gpus)}
+
+
+def planned(
+    request: Request,
+    *,
+    executor: str,
+    machine: Mapping[str, float],
+    timing: tuple[float, str] | None,
+    warnings: Sequence[str],
+) -> dict[str, Any]:
+    """The plan as JSON; in training mode, what concerns trials is None.
+
+    `timing`: the seconds of a trial, and who says so.
+    """
+    params = request.params
+    total = count_trials(request)
+    plan: dict[str, Any] = {
+        "name": params.name,
+        "mode": "training" if total is None else "tuning",
+        "trials": total,
+        "dataset": params.dataset,
+        "checkpoint": params.checkpoint,
+        "executor": executor,
+        "resources": None,
+        "objective": None,
+        "search_alg": None,
+        "scheduler": None,
+        "stopping": {},
+        "seed": None,
+        "hyperparameter": params.hyperparameter,
+        "space": [],
+        "estimate": None,
+        "warnings": [*warnings, *advice(request)],
+    }
+    if params.tune_config is not None and total is not None:
+        plan |= _tuning(params, params.tune_config, total, executor, machine, timing)
+        plan["warnings"] += _too_large(params, executor, machine)
+    return plan
+
+
+def _tuning(
+    params: Params,
+    config: TuneConfig,
+    total: int,
+    executor: str,
+    machine: Mapping[str, float],
+    timing: tuple[float, str] | None,
+) -> dict[str, Any]:
+    at_once = _at_once(params, config, total, executor, machine)
+    space = params.hyperparameters or ()
+    return {
+        "trials": total,
+        "grid": math.prod(len(d.options) for d in space if isinstance(d, GridSearch)),
+        "num_samples": config.num_samples,
+        "resources": {"num_cpus": params.cpus, "num_gpus": params.gpus, "at_once": at_once},
+        "objective": {"metric": config.metric, "mode": config.mode},
+        "search_alg": config.search_alg.model_dump(mode="json"),
+        "scheduler": config.scheduler.model_dump(mode="json"),
+        "stopping": _stopping(config),
+        "seed": config.seed,
+        "space": [_parameter(d) for d in space],
+        "estimate": _estimate(config, total, at_once, timing),
+    }
+
+
+def _at_once(params: Params, config: TuneConfig, total: int, executor: str, machine: Mapping[str, float]) -> int:
+    """How many trials run at the same time on this machine; at least one."""
+    if executor == "inline":
+        return 1
+    needs = {"CPU": params.cpus, "GPU": params.gpus}
+    room = min(int(machine[key] / value) for key, value in needs.items() if value)
+    return max(min(room, config.max_concurrent_trials or total, total), 1)
+
+
+def _stopping(config: TuneConfig) -> dict[str, Any]:
+    names = ("stop", "time_budget_s", "target", "max_failures", "fail_fast")
+    return {name: getattr(config, name) for name in names if getattr(config, name)}
+
+
+def _parameter(d: DistributionBase) -> dict[str, Any]:
+    written = d.model_dump(mode="json")
+    return {**written, "meaning": MEANINGS[written["type"]](d)}
+
+
+def _estimate(config: TuneConfig, total: int, at_once: int, timing: tuple[float, str] | None) -> dict[str, Any] | None:
+    if timing is None:
+        return None
+    seconds, source = timing
+    whole = math.ceil(total / at_once) * seconds
+    if config.time_budget_s is not None:
+        whole = min(whole, config.time_budget_s)
+    return {"seconds": round(whole, 1), "trial_seconds": round(seconds, 3), "at_once": at_once, "source": source}
+
+
+def _too_large(params: Params, executor: str, machine: Mapping[str, float]) -> list[str]:
+    needs = {"CPU": params.cpus, "GPU": params.gpus}
+    if executor == "inline":
+        return []
+    return [
+        f"params.num_{key.lower()}s: a trial needs {text.number(value)} {key}, this machine has "
+        f"{text.number(machine[key])}. Join a larger cluster with --address."
+        for key, value in needs.items()
+        if value > machine[key]
+    ]
+
+
+def shown(plan: Mapping[str, Any]) -> list[str]:
+    """The plan as aligned lines."""
+    facts: list[tuple[str, str]] = [("dataset", str(plan["dataset"]))]
+    if plan["checkpoint"] is not None:
+        facts.append(("checkpoint", str(plan["checkpoint"])))
+    facts += _training_facts(plan) if plan["trials"] is None else _tuning_facts(plan)
+    name = text.cut(text.clean(plan["name"]), 60)
+    lines = [f"{name}: {plan['mode']}", *(f"  {label:<{_WIDE}}{fact}" for label, fact in facts)]
+    if plan["space"]:
+        lines += ["", *_space(plan["space"])]
+    warnings = [f"warning: {text.clean(warning)}" for warning in plan["warnings"]]
+    return [*lines, *(["", *warnings] if warnings else [])]
+
+
+def _training_facts(plan: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return [("values", _pairs(plan["hyperparameter"] or {}) or "none")]
+
+
+def _tuning_facts(plan: Mapping[str, Any]) -> list[tuple[str, str]]:
+    resources, objective = plan["resources"], plan["objective"]
+    better = "larger" if objective["mode"] == "max" else "smaller"
+    gpus = f", {text.number(resources['num_gpus'])} GPU" if resources["num_gpus"] else ""
+    at_once = "one at a time" if resources["at_once"] == 1 else f"{resources['at_once']} at a time on this machine"
+    facts = [
+        ("trials", _trials(plan)),
+        ("objective", f"{text.clean(objective['metric'])}, the {better} the better"),
+        ("resources", f"{text.number(resources['num_cpus'])} CPU{gpus} per trial, {at_once}"),
+        ("algorithm", _configured(plan["search_alg"])),
+        ("scheduler", _configured(plan["scheduler"])),
+        ("executor", plan["executor"]),
+    ]
+    if plan["stopping"]:
+        facts.append(("stopping", _pairs(plan["stopping"])))
+    facts.append(("seed", "drawn when it starts" if plan["seed"] is None else str(plan["seed"])))
+    facts.append(("time", _time(plan)))
+    return facts
+
+
+def _trials(plan: Mapping[str, Any]) -> str:
+    if plan["grid"] > 1:
+        return f"grid {plan['grid']} x {plan['num_samples']} samples = {plan['trials']}"
+    return str(plan["trials"])
+
+
+def _configured(config: Mapping[str, Any]) -> str:
+    words = [config["name"]]
+    if config["options"]:
+        words.append(f"({_pairs(config['options'])})")
+    points = len(config.get("points_to_evaluate", ()))
+    if points:
+        words.append(f"after {points} given point{'s' * (points != 1)}")
+    return text.clean(" ".join(words))
+
+
+def _time(plan: Mapping[str, Any]) -> str:
+    estimate = plan["estimate"]
+    if estimate is None:
+        return "unknown until a trial was run (or give --trial-seconds)"
+    each = f"{text.number(estimate['trial_seconds'])} s a trial"
+    about = "about" if plan["scheduler"]["name"] == "fifo" else "at most about"
+    return f"{about} {text.duration(estimate['seconds'])}: {each}, as in {text.clean(estimate['source'])}"
+
+
+def _pairs(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{text.clean(key)}={text.value(cell, 60)}" for key, cell in values.items())
+
+
+def _space(space: Sequence[Mapping[str, Any]]) -> list[str]:
+    names = [text.cut(text.clean(parameter["name"]), 40) for parameter in space]
+    wide, types = max(map(len, names)), max(len(parameter["type"]) for parameter in space)
+    return [
+        f"  {name:<{wide}}  {parameter['type']:<{types}}  {text.clean(parameter['meaning'])}"
+        for name, parameter in zip(names, space, strict=True)
+    ]

@@ -1,0 +1,149 @@
+"""The views of a running job: nothing, lines, or a live table."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING, TextIO
+
+import click
+
+from trialrun.cli import failures
+from trialrun.cli.board import Board
+from trialrun.cli.text import clean, cut
+from trialrun_hookspecs.event import Event
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from trialrun.engine.job import Opened
+
+__all__ = ["NAME_LIMIT", "Quiet", "View", "heading", "now", "view_for", "watching"]
+
+NAME_LIMIT = 60
+_MOST_WARNINGS = 20
+
+
+class View:
+    """Looks on while a job runs, from the engine's threads; what it cannot write it leaves out."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.board = Board()
+        self.results: Path | None = None
+        self.name = ""
+        self.clock = clock
+        self._started = clock()
+        self._lock = threading.RLock()
+        self._gone = False
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the view was made."""
+        return self.clock() - self._started
+
+    def opened(self, job: Opened) -> None:
+        """The job is about to run."""
+        params = job.prepared.request.params
+        config = params.tune_config
+        self.results, self.name = job.results, params.name
+        failures.where_it_ran(job.results)
+        with self._lock:
+            if config is not None:
+                self.board = Board(config.metric, config.mode, job.prepared.total)
+            self.begin(heading(job), list(job.prepared.advice))
+
+    def heard(self, event: Event) -> None:
+        """Something was reported."""
+        with self._lock:
+            self.board.take(event)
+            self.show(event)
+
+    def warn(self, text: str) -> None:
+        """Say something that the user should know, before, during or after the job."""
+
+    def prepare(self) -> None:
+        """Show that the job is being looked at, which takes seconds where libraries are imported."""
+
+    def begin(self, heading: list[str], advice: list[str]) -> None:
+        """Show what there is to say at the start."""
+
+    def show(self, event: Event) -> None:
+        """Show what an event changed; the board has it already."""
+
+    def close(self) -> None:
+        """Nothing more comes."""
+
+    def write(self, line: str) -> None:
+        """A line to stderr. A reader that left, such as `head`, must not end the job."""
+        if not self._gone:
+            try:
+                click.echo(line, err=True)
+            except OSError:
+                self._gone = True
+
+
+class Quiet(View):
+    """Shows nothing."""
+
+
+def view_for(*, quiet: bool) -> View:
+    """The view that fits: a live table where stderr is a terminal, else lines."""
+    if quiet:
+        return Quiet()
+    if sys.stderr.isatty() and os.environ.get("TERM", "") not in ("", "dumb", "unknown"):
+        from trialrun.cli.live import Live
+
+        return Live()
+    from trialrun.cli.lines import Lines
+
+    return Lines()
+
+
+def heading(job: Opened) -> list[str]:
+    """What a job is, where it can be watched and where its results go."""
+    prepared, params = job.prepared, job.prepared.request.params
+    trials = "training" if prepared.total is None else f"{prepared.total} trial{'s' * (prepared.total != 1)}"
+    lines = [f"{cut(clean(params.name), NAME_LIMIT)}: job {job.job_id}, {trials}, seed {prepared.seed}"]
+    lines.append(f"results   {clean(job.results)}")
+    lines.append(f"recorder  {job.url}  token {job.token}" if job.token else f"backend   {clean(job.url)}")
+    return lines
+
+
+@contextlib.contextmanager
+def watching(view: View) -> Iterator[None]:
+    """Show through `view` what happens in the block, Python's warnings included, and close it at the end."""
+    import warnings
+
+    before = warnings.showwarning
+    said: set[str] = set()
+
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        text = f"{category.__name__}: {message}"
+        if text not in said and len(said) < _MOST_WARNINGS:
+            said.add(text)
+            view.warn(text)
+
+    warnings.showwarning = show
+    try:
+        view.prepare()
+        yield
+    finally:
+        warnings.showwarning = before
+        view.close()
+
+
+def now() -> str:
+    """The local time, for people."""
+    return datetime.now().astimezone().strftime("%H:%M:%S")

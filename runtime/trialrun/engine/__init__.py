@@ -1,0 +1,7 @@
+"""The engine: a request in, hooks called through an executor, models and a result out."""
+
+from __future__ import annotations
+
+from trialrun.engine.job import Prepared, prepare, run
+
+__all__ = ["Prepared", "prepare", "run"]

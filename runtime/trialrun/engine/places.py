@@ -1,0 +1,144 @@
+"""The backend of a job: our own recorder started for it, or one at a URL."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from trialrun.backend.client import Client
+from trialrun.backend.http import Http, Tokens
+from trialrun.backend.retry import Retry
+from trialrun.names import file_name
+from trialrun.plugins import Manager, load_plugin
+from trialrun.recorder import Fixtures, Recorder
+from trialrun_hookspecs.errors import FixtureInvalid, PluginAbsent, UsageError
+from trialrun_hookspecs.request import Request, did_you_mean
+
+__all__ = [
+    "Backend",
+    "at_url",
+    "fixtures_of",
+    "offers_of",
+    "recording",
+    "results_folder",
+    "tokens_from",
+    "without_tokens",
+]
+
+_TOKEN_VARIABLES = {
+    "access": "TRIALRUN_ACCESS_TOKEN",
+    "authorization": "TRIALRUN_AUTHORIZATION",
+    "tenant": "TRIALRUN_TENANT",
+    "agent": "TRIALRUN_AGENT",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backend:
+    """Who is talked to. `url` is for people; `recorder` is None for a backend that is not ours."""
+
+    client: Client
+    url: str
+    token: str = ""
+    recorder: Recorder | None = None
+
+
+def tokens_from(environment: Mapping[str, str]) -> Tokens:
+    """The credentials of a backend, from TRIALRUN_ACCESS_TOKEN, _AUTHORIZATION, _TENANT and _AGENT."""
+    return Tokens(**{name: environment.get(variable) for name, variable in _TOKEN_VARIABLES.items()})
+
+
+def without_tokens() -> None:
+    """Take the credentials out of this process's environment, which Ray hands to its workers."""
+    for variable in _TOKEN_VARIABLES.values():
+        os.environ.pop(variable, None)
+
+
+@contextlib.contextmanager
+def at_url(url: str, tokens: Tokens) -> Iterator[Backend]:
+    """A backend that runs already."""
+    transport = Http(url, tokens)
+    try:
+        yield Backend(client=Client(Retry(transport)), url=transport.url)
+    finally:
+        transport.close()
+
+
+@contextlib.contextmanager
+def recording(path: Path, fixtures: Fixtures) -> Iterator[Backend]:
+    """A recorder of our own on loopback, for as long as the job runs."""
+    with (
+        Recorder(path, fixtures=fixtures) as recorder,
+        recorder.server() as server,
+        at_url(server.url, Tokens(access=server.token)) as backend,
+    ):
+        yield Backend(client=backend.client, url=server.url, token=server.token, recorder=recorder)
+
+
+Offers = Mapping[str, Callable[[], Iterable[Mapping[str, Any]]]]
+
+
+def offers_of(manager: Manager, datasets: Mapping[int, Any]) -> Offers:
+    """Datasets by name: of the manager's plugins, and of an installed plugin of that name, which is added to them."""
+    for source in datasets.values():
+        if isinstance(source, str) and source not in manager.datasets() and not Path(source).exists():
+            with contextlib.suppress(PluginAbsent):  # the error about fixtures says more
+                manager.add(load_plugin(source))
+    return manager.datasets()
+
+
+def fixtures_of(datasets: Mapping[int, Any], checkpoints: Mapping[int, str | Path], offers: Offers) -> Fixtures:
+    """What the recorder serves. A dataset is a path, rows, or the name of one that a plugin offers.
+
+    Raises FixtureInvalid.
+    """
+    fixtures = Fixtures()
+    for dataset_id, source in datasets.items():
+        fixtures.add_dataset(dataset_id, _source(source, offers))
+    for model_id, path in checkpoints.items():
+        fixtures.add_checkpoint(model_id, path)
+    return fixtures
+
+
+def _source(source: Any, offers: Offers) -> Any:
+    if not isinstance(source, str):
+        return source
+    if source in offers:
+        return offers[source]
+    if Path(source).exists():
+        return Path(source)
+    fix = did_you_mean(source, offers) or f"Offered by plugins: {', '.join(offers) or 'none'}."
+    raise FixtureInvalid(
+        "must be a path, or the name of a dataset that a plugin offers", where="--dataset", got=source, fix=fix
+    )
+
+
+def results_folder(root: Path, request: Request, job_id: int | None) -> tuple[Path, int]:
+    """A new folder `<name>-<job id>` below `root`, and the job id: the next free one when None."""
+    if root.exists() and not root.is_dir():
+        raise UsageError("must be a folder", where="--results", got=str(root), fix="Name another one.")
+    root.mkdir(parents=True, exist_ok=True)
+    name = file_name(request.params.name)
+    if job_id is not None:
+        return _made(root / f"{name}-{job_id}"), job_id
+    endings = [entry.name.rpartition("-")[2] for entry in root.iterdir()]
+    number = max((int(ending) for ending in endings if ending.isdecimal()), default=0) + 1
+    while True:
+        with contextlib.suppress(FileExistsError):
+            folder = root / f"{name}-{number}"
+            folder.mkdir()
+            return folder.absolute(), number
+        number += 1
+
+
+def _made(folder: Path) -> Path:
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        fix = "Give another --results or --job."
+        raise UsageError("this job has results already", where=str(folder), fix=fix) from None
+    return folder.absolute()

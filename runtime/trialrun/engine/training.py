@@ -1,0 +1,107 @@
+"""Training mode: the plugin called once, its artifact registered as the model."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from trialrun import events
+from trialrun.backend.client import Client
+from trialrun.backend.spool import SpoolWriter
+from trialrun.checkpoints import Artifact, resolve
+from trialrun.engine.hub import Hub
+from trialrun.engine.uploads import Origin, artifact_roots
+from trialrun.executors.workspace import seeded, teed, unshown_stderr, working_in
+from trialrun.plugins import Plugin
+from trialrun.reporting import JobRun, Stamper
+from trialrun_hookspecs.errors import TrainingFailed, TrialrunError
+from trialrun_hookspecs.request import Params
+from trialrun_hookspecs.results import JobResult
+
+__all__ = ["train"]
+
+
+def train(
+    plugin: Plugin,
+    params: Params,
+    *,
+    hub: Hub,
+    client: Client,
+    dataset: Any,
+    checkpoint: dict[str, Any] | None,
+    folder: Path,
+    job_id: int,
+    run_key: str,
+    seed: int,
+    origin: Origin,
+    muted: Sequence[str],
+) -> JobResult:
+    """One model, trained, uploaded and registered.
+
+    Raises TrainingFailed: the plugin raised, or its artifact cannot be used.
+    """
+    work = folder / "train"
+    work.mkdir(exist_ok=True)
+    with SpoolWriter(folder / "spool" / "train.0.jsonl") as writer:
+        emit = Stamper(writer.write, job_id=job_id, trial_id=None, prefix=f"{run_key}-train")
+        run = JobRun(emit, name=params.name, job_id=job_id, trial_id=None, seed=seed, folder=work)
+        returned = _called(plugin, params, run, dataset, checkpoint, work, seed)
+    artifact = _artifact(returned, run, [work, *artifact_roots(folder)])
+    hub.drain()
+    hub.progress("train", 1, 1)
+    hub.progress("model_upload", 0, 2)
+    upload = client.upload_artifact(artifact.path)
+    hub.progress("model_upload", 1, 2)
+    model_id = client.create_model(
+        name=params.name,
+        plugin=origin.plugin,
+        version=origin.version,
+        checkpoint=params.checkpoint,
+        chunked_upload=upload,
+        configuration={"hyperparameter": params.hyperparameter},
+        description=params.description,
+        key=f"{run_key}-model",
+    )
+    hub.emit(events.model(model_id, None, params.name))
+    hub.progress("model_upload", 2, 2)
+    return JobResult(model_id=model_id, job_id=job_id, seed=seed, results_dir=str(folder), warnings=list(muted))
+
+
+def _called(
+    plugin: Plugin,
+    params: Params,
+    run: JobRun,
+    dataset: Any,
+    checkpoint: dict[str, Any] | None,
+    work: Path,
+    seed: int,
+) -> Any:
+    hyperparameter = copy.deepcopy(params.hyperparameter)
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(working_in(work))
+        stack.enter_context(teed(work))
+        seeded(seed)
+        try:
+            return plugin.train(run, dataset, hyperparameter, checkpoint)
+        except (Exception, SystemExit) as error:
+            traceback.print_exc(file=unshown_stderr())
+            got = f"{type(error).__name__}: {error}"
+            fix = f"The traceback is in {work / 'stderr'}."
+            raise TrainingFailed("train() raised", where=f"plugin {plugin.name!r}", got=got, fix=fix) from error
+
+
+def _artifact(returned: Any, run: JobRun, roots: Sequence[Path]) -> Artifact:
+    declared = returned if returned is not None else run.declared_output
+    try:
+        kept: list[tuple[Path, dict[str, Any]]] = [(run.last_checkpoint, {})] if run.last_checkpoint is not None else []
+        artifact = resolve(declared=declared, in_metrics={}, kept=kept, metric=None, mode="max", roots=roots)
+    except TrialrunError as error:
+        raise TrainingFailed(problems=error.problems) from error
+    if artifact is None:
+        fix = "Return the path of the model's file or folder."
+        raise TrainingFailed("train() must return the path of its artifact", where="train()", got="None", fix=fix)
+    return artifact

@@ -1,0 +1,117 @@
+"""Tuning mode: a study run, its models collected, the best one named."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from trialrun.backend.client import Client
+from trialrun.engine.ears import StudyEars
+from trialrun.engine.hub import Hub
+from trialrun.engine.uploads import Origin, Uploads, artifact_roots, sendable
+from trialrun.executors.base import Executor, Study, StudyOutcome, TrialOutcome
+from trialrun.outcomes import best
+from trialrun.trials import TrialTable
+from trialrun_hookspecs.errors import AllTrialsFailed, JobInterrupted, Problem
+from trialrun_hookspecs.results import BestTrial, JobResult, TrialFailure, TrialModel
+
+__all__ = ["tune"]
+
+
+def tune(
+    study: Study, executor: Executor, *, hub: Hub, client: Client, origin: Origin, muted: Sequence[str]
+) -> JobResult:
+    """Run the study. Raises AllTrialsFailed, or JobInterrupted after everything was recorded."""
+    uploads = Uploads(
+        client,
+        study.params,
+        origin,
+        run_key=study.run_key,
+        roots=artifact_roots(study.results),
+        emit=hub.emit,
+    )
+    table = TrialTable(study.tune_config.metric, study.space.names)
+    ears = StudyEars(table, hub, uploads, total=study.total, whole_tables=not client.is_recorder())
+    hub.progress("trials", 0, study.total)
+    try:
+        outcome = executor.execute(study, ears)
+        models, reasons = _models(uploads, hub)
+    finally:
+        uploads.close()
+        ears.flush()
+    _refuse_failure(outcome)
+    chosen = _chosen(study, outcome)
+    if chosen is not None:
+        client.override_best(study.job_id, chosen.trial_id, chosen.config, key=f"{study.run_key}-best")
+        ears.flush(chosen.trial_id)
+    hub.progress("trials", len(outcome.trials), len(outcome.trials))
+    hub.progress("train", 1, 1)
+    hub.progress("model_upload", 1, 1)
+    return _result(study, outcome, chosen, models, reasons, [*ears.warnings, *muted])
+
+
+def _models(uploads: Uploads, hub: Hub) -> tuple[dict[str, TrialModel], dict[str, str]]:
+    hub.progress("model_upload", uploads.done, max(len(uploads), 1) + 1)
+    models, reasons = uploads.results()
+    for trial_id, reason in reasons.items():
+        hub.message(f"trial {trial_id}: {reason}", "warning")
+    return models, reasons
+
+
+def _refuse_failure(outcome: StudyOutcome) -> None:
+    if outcome.interrupted:
+        cut = [trial.trial_id for trial in outcome.trials if trial.status != "TERMINATED"]
+        done = len(outcome.trials) - len(cut)
+        raise JobInterrupted("interrupted", where="the study", got=f"{done} trials ended, {len(cut)} cut off")
+    failed = [trial for trial in outcome.trials if trial.status == "ERROR"]
+    if failed and len(failed) == len(outcome.trials):
+        raise AllTrialsFailed(
+            problems=[
+                Problem(where="the study", rule=f"all {len(failed)} trials failed", fix="Their folders hold stderr."),
+                *(Problem(where=f"trial {trial.trial_id} {trial.config}", rule=trial.error) for trial in failed),
+            ]
+        )
+
+
+def _chosen(study: Study, outcome: StudyOutcome) -> TrialOutcome | None:
+    trials = [(trial.trial_id, trial.status, trial.metrics) for trial in outcome.trials if trial.metrics]
+    winner = best(trials, study.tune_config.metric, study.tune_config.mode)
+    return next((trial for trial in outcome.trials if trial.trial_id == winner), None)
+
+
+def _result(
+    study: Study,
+    outcome: StudyOutcome,
+    chosen: TrialOutcome | None,
+    models: Mapping[str, TrialModel],
+    reasons: Mapping[str, str],
+    warnings: list[str],
+) -> JobResult:
+    failures = [
+        TrialFailure(trial_id=trial.trial_id, status=trial.status, error=trial.error, traceback=trial.traceback)
+        for trial in outcome.trials
+        if trial.error
+    ]
+    failures += [
+        TrialFailure(trial_id=trial.trial_id, status=trial.status, error=reasons[trial.trial_id])
+        for trial in outcome.trials
+        if trial.trial_id in reasons
+    ]
+    model = models.get(chosen.trial_id) if chosen else None
+    return JobResult(
+        model_id=model.model_id if model else None,
+        best_trial=None
+        if chosen is None
+        else BestTrial(
+            trial_id=chosen.trial_id,
+            trial_logdir=str(chosen.logdir),
+            config=chosen.config,
+            metrics=sendable(chosen.metrics),
+        ),
+        trial_models=[models[trial.trial_id] for trial in outcome.trials if trial.trial_id in models],
+        failures=failures,
+        job_id=study.job_id,
+        seed=study.seed,
+        results_dir=str(study.results),
+        ended_by=outcome.ended_by,
+        warnings=warnings,
+    )

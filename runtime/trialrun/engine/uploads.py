@@ -1,0 +1,147 @@
+"""Models of trials, uploaded in the background while the study goes on."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from trialrun import events
+from trialrun.backend.client import Client
+from trialrun.checkpoints import Artifact, resolve
+from trialrun.executors.base import TrialOutcome
+from trialrun_hookspecs.errors import ArtifactMissing, TrialrunError
+from trialrun_hookspecs.event import Event
+from trialrun_hookspecs.request import Params
+from trialrun_hookspecs.results import TrialModel
+
+__all__ = ["Origin", "Uploads", "artifact_of", "artifact_roots", "sendable"]
+
+
+class Origin:
+    """Whose code made the models: what the backend calls the plugin and its version."""
+
+    def __init__(self, plugin: str, version: str) -> None:
+        self.plugin = plugin
+        self.version = version
+
+
+def artifact_roots(results: Path) -> list[Path]:
+    """Where a job may read artifacts: its results, the folder it was started in, and the temporary folder."""
+    return [results, Path.cwd(), Path(tempfile.gettempdir())]
+
+
+def artifact_of(outcome: TrialOutcome, params: Params, roots: Sequence[Path]) -> Artifact | None:
+    """The artifact of a trial; a declared one that an early stop kept from being written gives way to a checkpoint.
+
+    Raises ArtifactMissing.
+    """
+    metric, mode = params.tuning.metric, params.tuning.mode
+
+    def resolved(declared: str | None, metrics: Mapping[str, Any]) -> Artifact | None:
+        return resolve(declared=declared, in_metrics=metrics, kept=outcome.kept, metric=metric, mode=mode, roots=roots)
+
+    try:
+        return resolved(outcome.declared, outcome.metrics)
+    except ArtifactMissing:
+        said = Path(str(outcome.metrics.get("checkpoint_output", outcome.declared)))
+        if not outcome.kept or said.exists():
+            raise
+        return resolved(None, {key: value for key, value in outcome.metrics.items() if key != "checkpoint_output"})
+
+
+class Uploads:
+    """Registers one model per trial, two at a time; `results()` waits for all of them."""
+
+    def __init__(
+        self,
+        client: Client,
+        params: Params,
+        origin: Origin,
+        *,
+        run_key: str,
+        roots: Sequence[Path],
+        emit: Callable[[Event], None],
+    ) -> None:
+        self._client = client
+        self._params = params
+        self._origin = origin
+        self._run_key = run_key
+        self._roots = roots
+        self._emit = emit
+        self._pool = ThreadPoolExecutor(max_workers=2, thread_name_prefix="trialrun-upload")
+        self._pending: dict[str, Future[TrialModel | None]] = {}
+
+    def add(self, outcome: TrialOutcome) -> None:
+        self._pending[outcome.trial_id] = self._pool.submit(self._upload, outcome)
+
+    @property
+    def done(self) -> int:
+        return sum(future.done() for future in self._pending.values())
+
+    def __len__(self) -> int:
+        return len(self._pending)
+
+    def results(self) -> tuple[dict[str, TrialModel], dict[str, str]]:
+        """The models by trial id, and why the others have none."""
+        models, reasons = {}, {}
+        for trial_id, future in self._pending.items():
+            try:
+                model = future.result()
+            except TrialrunError as error:
+                reasons[trial_id] = str(error)
+                continue
+            if model is None:
+                reasons[trial_id] = "it set no checkpoint_output and reported no checkpoint, so it has no model"
+            else:
+                models[trial_id] = model
+        return models, reasons
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _upload(self, outcome: TrialOutcome) -> TrialModel | None:
+        artifact = artifact_of(outcome, self._params, self._roots)
+        if artifact is None:
+            return None
+        upload = self._client.upload_artifact(artifact.path)
+        name = f"{self._params.name}_{outcome.trial_id}"
+        model_id = self._client.create_model(
+            name=name,
+            plugin=self._origin.plugin,
+            version=self._origin.version,
+            checkpoint=self._params.checkpoint,
+            chunked_upload=upload,
+            configuration=_configuration(self._params, outcome),
+            description=self._params.description,
+            key=f"{self._run_key}-model-{outcome.trial_id}",
+        )
+        self._emit(events.model(model_id, outcome.trial_id, name))
+        return TrialModel(
+            model_id=model_id,
+            trial_id=outcome.trial_id,
+            trial_logdir=str(outcome.logdir),
+            config=outcome.config,
+            metrics=sendable(outcome.metrics),
+        )
+
+
+def sendable(metrics: dict[str, Any]) -> dict[str, Any]:
+    """Metrics as JSON can carry them: NaN and infinities as null."""
+    shown = {key: value for key, value in metrics.items() if key != "checkpoint_output"}
+    return dict(events.plain(shown, "metrics", "null"))
+
+
+def _configuration(params: Params, outcome: TrialOutcome) -> dict[str, Any]:
+    return {
+        "hyperparameters": [d.model_dump(mode="json") for d in params.hyperparameters or ()],
+        "tune_config": params.tuning.model_dump(mode="json", exclude_none=True),
+        "tune_trial": {
+            "trial_id": outcome.trial_id,
+            "config": outcome.config,
+            "metrics": sendable(outcome.metrics),
+            "logdir": str(outcome.logdir),
+        },
+    }

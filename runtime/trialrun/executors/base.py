@@ -1,0 +1,117 @@
+"""What a study is, who listens to it, and what an executor makes of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from trialrun.plugins import Manager, Plugin
+from trialrun.space import Space
+from trialrun_hookspecs.request import Params, TuneConfig
+from trialrun_hookspecs.results import TrialStatus
+
+__all__ = ["Executor", "Listener", "Study", "StudyOutcome", "TrialOutcome", "trial_seed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Study:
+    """A tuning job, ready to run. `run_key` is unique to this run and begins the keys of its events."""
+
+    params: Params
+    tune_config: TuneConfig
+    space: Space
+    total: int
+    job_id: int
+    run_key: str
+    seed: int
+    plugin: Plugin
+    manager: Manager
+    dataset: Any
+    checkpoint: dict[str, Any] | None
+    results: Path
+    local_resources: Mapping[str, float] = field(default_factory=dict)
+    address: str | None = None
+
+    @property
+    def trials_dir(self) -> Path:
+        return self.results / "trials"
+
+    @property
+    def spool_dir(self) -> Path:
+        return self.results / "spool"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialOutcome:
+    """How a trial ended. `metrics` are its last, merged; `kept` its checkpoints, oldest first, with their metrics.
+
+    `declared` is where its plugin said that the artifact is.
+    """
+
+    trial_id: str
+    status: TrialStatus
+    config: dict[str, Any]
+    metrics: dict[str, Any]
+    logdir: Path
+    error: str = ""
+    traceback: str = ""
+    kept: tuple[tuple[str, dict[str, Any]], ...] = ()
+    declared: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyOutcome:
+    """All trials in the order they were made, and the rule that ended the study early, if one did."""
+
+    trials: tuple[TrialOutcome, ...]
+    ended_by: str = ""
+    interrupted: bool = False
+
+
+class Listener(Protocol):
+    """Told of everything that happens to trials, on the driver. What it raises must not reach the executor."""
+
+    def started(self, trial_id: str, config: Mapping[str, Any]) -> None:
+        """The trial exists, with its flat hyperparameters."""
+
+    def status(self, trial_id: str, status: TrialStatus) -> None:
+        """It changed its status."""
+
+    def reported(self, trial_id: str, iteration: int, metrics: Mapping[str, Any]) -> None:
+        """It reported; `metrics` are as reported, without what Ray adds."""
+
+    def ended(self, outcome: TrialOutcome) -> None:
+        """It ended, for good."""
+
+    def tick(self) -> None:
+        """Called often while the study runs, whether something happened or not."""
+
+    def warn(self, text: str) -> None:
+        """Something the user should know."""
+
+
+class Executor(Protocol):
+    """Runs a study's trials."""
+
+    name: str
+
+    def preflight(self, study: Study) -> None:
+        """Refuse before anything starts what could only hang or fail. Raises UsageError."""
+
+    def execute(self, study: Study, listener: Listener) -> StudyOutcome:
+        """Run all trials to their end."""
+
+
+def trial_seed(seed: int, trial_id: str, config: Mapping[str, Any]) -> int:
+    """The seed of one trial, below 2**32: the same for the same job seed and the same trial of the study.
+
+    Ray ends a trial's id with its number (`d4f7e_00003`) when it makes the variants itself; with a search algorithm the
+    id is random, and the trial is known by its hyperparameters.
+    """
+    number = trial_id.rpartition("_")[2]
+    mark = number if "_" in trial_id and number.isdigit() else json.dumps(config, sort_keys=True, default=str)
+    return int.from_bytes(hashlib.sha256(f"{seed}/{mark}".encode()).digest()[:4], "big")

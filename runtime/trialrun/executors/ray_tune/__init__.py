@@ -1,0 +1,1 @@
+"""Studies on Ray Tune: the only folder that imports ray."""

@@ -1,0 +1,213 @@
+"""Ears in Tune's loop: what happens to trials goes to the study's listener; nothing raised here reaches the loop."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray.exceptions import RayActorError, RayTaskError
+from ray.tune import Callback
+
+from trialrun import events
+from trialrun.executors.base import Listener, Study, TrialOutcome
+from trialrun.executors.ray_tune.trainable import own_metrics
+from trialrun.executors.trial import declared_output
+from trialrun.space import flatten
+
+__all__ = ["IsolatedCallback", "ListeningCallback"]
+
+
+def _guarded(method: Callable[..., None]) -> Callable[..., None]:
+    """A callback that raises would end the whole study: keep the error and go on."""
+
+    @functools.wraps(method)
+    def call(self: ListeningCallback, *args: Any, **kwargs: Any) -> None:
+        try:
+            method(self, *args, **kwargs)
+        except Exception as error:  # noqa: BLE001  # whatever it is, the study goes on
+            self.errors.append(error)
+
+    return call
+
+
+class ListeningCallback(Callback):
+    """Keeps the outcome of each trial and tells the listener."""
+
+    def __init__(self, study: Study, listener: Listener) -> None:
+        self._study = study
+        self._listener = listener
+        self._seen = 0
+        self._status: dict[str, str] = {}
+        self._touched: dict[str, Any] = {}
+        self._metrics: dict[str, dict[str, Any]] = {}
+        self._kept: dict[str, list[tuple[str, dict[str, Any]]]] = {}
+        self.trials: dict[str, Any] = {}
+        self.outcomes: dict[str, TrialOutcome] = {}
+        self.errors: list[Exception] = []
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> ListeningCallback:
+        return self
+
+    def __reduce__(self) -> Any:  # Tune pickles callbacks with its own state; ours stays here
+        return (Callback, ())
+
+    @_guarded
+    def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        for trial in trials[self._seen :]:
+            self.trials[trial.trial_id] = trial
+            self._listener.started(trial.trial_id, flatten(trial.config, self._study.space.names))
+        self._seen = len(trials)
+
+    @_guarded
+    def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
+        self.on_step_begin(iteration, trials)
+        touched, self._touched = self._touched, {}
+        for trial in touched.values():  # a scheduler's pause comes after the callbacks of its result
+            self._set_status(trial, trial.status)
+        self._listener.tick()
+
+    @_guarded
+    def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self.on_step_begin(iteration, trials)
+        self._set_status(trial, "RUNNING")
+
+    @_guarded
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        metrics = events.plain(own_metrics(result), "result", "keep")
+        self._metrics.setdefault(trial.trial_id, {}).update(metrics)
+        self._touched[trial.trial_id] = trial
+        self._listener.reported(trial.trial_id, int(result["training_iteration"]), metrics)
+
+    @_guarded
+    def on_checkpoint(self, iteration: int, trials: list[Any], trial: Any, checkpoint: Any, **info: Any) -> None:
+        metrics = dict(self._metrics.get(trial.trial_id, {}))
+        self._kept.setdefault(trial.trial_id, []).append((checkpoint.path, metrics))
+
+    @_guarded
+    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        error, _ = _cause(trial)
+        self._listener.warn(f"trial {trial.trial_id} failed and is started again: {error}")
+        self._touched[trial.trial_id] = trial
+
+    @_guarded
+    def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self._end(trial, "TERMINATED")
+
+    @_guarded
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        self._end(trial, "ERROR")
+
+    def finish(self) -> None:
+        """Trials that were cut off have no callback of their own."""
+        for trial in self.trials.values():
+            if trial.trial_id not in self.outcomes:
+                self._end(trial, "ERROR" if trial.status == "ERROR" else trial.status)
+
+    def _set_status(self, trial: Any, status: str) -> None:
+        if self._status.get(trial.trial_id) != status and trial.trial_id not in self.outcomes:
+            self._status[trial.trial_id] = status
+            self._listener.status(trial.trial_id, status)  # type: ignore[arg-type]  # Ray's words are ours
+
+    def _end(self, trial: Any, status: Any) -> None:
+        if trial.trial_id in self.outcomes:
+            return
+        self._set_status(trial, status)
+        error, text = _cause(trial) if status == "ERROR" else ("", "")
+        logdir = self._study.trials_dir / trial.trial_id
+        outcome = TrialOutcome(
+            trial_id=trial.trial_id,
+            status=status,
+            config=flatten(trial.config, self._study.space.names),
+            metrics=self._metrics.get(trial.trial_id, {}),
+            logdir=logdir,
+            error=error,
+            traceback=text,
+            declared=declared_output(logdir),
+            kept=tuple(pair for pair in self._kept.get(trial.trial_id, ()) if Path(pair[0]).exists()),
+        )
+        self.outcomes[trial.trial_id] = outcome
+        self._listener.ended(outcome)
+
+
+def _cause(trial: Any) -> tuple[str, str]:
+    """One line, and the traceback, of what made a trial fail: Ray's own files beside the trial's state."""
+    pickled, text = trial.pickled_error_file, trial.error_file
+    if pickled and Path(pickled).exists():
+        error = ray.cloudpickle.loads(Path(pickled).read_bytes())
+        cause = error.cause if isinstance(error, RayTaskError) else error
+        kind = type(cause).__name__
+        line = "\n".join([f"{kind}: {_first_sentence(cause)}", *getattr(cause, "__notes__", ())])
+        return line, str(error)
+    if text and Path(text).exists():
+        said = Path(text).read_text(encoding="utf-8").strip()
+        return said.splitlines()[-1], said
+    return "unknown error", ""
+
+
+def _first_sentence(cause: BaseException) -> str:
+    """Ray explains the death of a worker in paragraphs: the first line says what happened."""
+    text = str(cause).strip()
+    if isinstance(cause, RayActorError):
+        return f"the worker process died. {_exit_detail(text)}"
+    return text
+
+
+def _exit_detail(text: str) -> str:
+    found = re.search(r"Worker exit detail: (.*)", text) or re.search(r"The actor .*", text)
+    return (
+        found.group(1) if found and found.groups() else found.group(0) if found else text.partition("\n")[0]
+    ).strip()
+
+
+class IsolatedCallback(Callback):
+    """A plugin's own Tune callback: when it raises it is reported and switched off, and the study goes on."""
+
+    def __init__(self, inner: Any, warn: Callable[[str], None]) -> None:
+        self._inner: Any = inner
+        self._warn = warn
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> IsolatedCallback:
+        return self
+
+    def __reduce__(self) -> Any:
+        return (Callback, ())
+
+    def _ask(self, name: str, **arguments: Any) -> None:
+        if self._inner is None:
+            return
+        try:
+            getattr(self._inner, name)(**arguments)
+        except Exception as error:  # noqa: BLE001  # theirs, whatever it is
+            self._warn(f"trial callback {type(self._inner).__name__}.{name} raised and is switched off: {error!r}")
+            self._inner = None
+
+
+def _forward(name: str) -> Callable[..., None]:
+    def method(self: IsolatedCallback, *args: Any, **kwargs: Any) -> None:
+        names = ("iteration", "trials", "trial", "result")
+        self._ask(name, **dict(zip(names, args, strict=False)), **kwargs)
+
+    method.__name__ = name
+    return method
+
+
+for _name in (
+    "on_step_begin",
+    "on_step_end",
+    "on_trial_start",
+    "on_trial_restore",
+    "on_trial_save",
+    "on_trial_result",
+    "on_trial_complete",
+    "on_trial_recover",
+    "on_trial_error",
+    "on_checkpoint",
+    "on_experiment_end",
+):
+    setattr(IsolatedCallback, _name, _forward(_name))

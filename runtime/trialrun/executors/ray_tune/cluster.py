@@ -1,0 +1,115 @@
+"""Ray itself: joined where there is one, started and stopped where there is none."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import ray
+
+from trialrun_hookspecs.errors import Infeasible, UsageError
+
+__all__ = ["check_fits", "check_one_node_fits", "joined", "quiet", "tune_environment"]
+
+# Our own recorder logs every result; a missing objective is an error of its trial and not of the study.
+_TUNE_ENVIRONMENT = {
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "RAY_AIR_NEW_OUTPUT": "0",  # the old output engine is silent with verbose=0, the new one is not
+}
+
+
+@contextlib.contextmanager
+def tune_environment(extra: Mapping[str, str] | None = None) -> Iterator[None]:
+    """Set what Tune reads from the environment, and put it back."""
+    wanted = {**_TUNE_ENVIRONMENT, **(extra or {})}
+    before = {key: os.environ.get(key) for key in wanted}
+    os.environ.update(wanted)
+    try:
+        yield
+    finally:
+        for key, value in before.items():
+            if value is None:
+                os.environ.pop(key, None)
+            else:
+                os.environ[key] = value
+
+
+@contextlib.contextmanager
+def quiet(log: Path) -> Iterator[None]:
+    """Send what Ray's loggers say on the driver to a file."""
+    logger = logging.getLogger("ray")
+    handlers, propagate = list(logger.handlers), logger.propagate
+    handler = logging.FileHandler(log, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logger.handlers, logger.propagate = [handler], False
+    try:
+        yield
+    finally:
+        logger.handlers, logger.propagate = handlers, propagate
+        handler.close()
+
+
+@contextlib.contextmanager
+def joined(
+    address: str | None, resources: Mapping[str, float], needed: Mapping[str, float], environment: Mapping[str, str]
+) -> Iterator[None]:
+    """Be connected to a Ray: the one of this process, the one at `address` (or RAY_ADDRESS), or one of our own.
+
+    Only our own is shut down afterwards; from one joined by address we disconnect. Raises UsageError: no Ray answers
+    there; Infeasible: our own could not hold one trial.
+    """
+    if ray.is_initialized():
+        yield
+        return
+    address = address or os.environ.get("RAY_ADDRESS")
+    quietly: dict[str, Any] = {"include_dashboard": False} if not address else {}
+    if address:
+        quietly["runtime_env"] = {"env_vars": dict(environment)} if environment else None
+    else:
+        size = {"CPU": float(os.cpu_count() or 1), **_local_gpus(), **resources}
+        check_fits(needed, size, "this machine")
+        custom = {key: value for key, value in size.items() if key not in ("CPU", "GPU")}
+        quietly |= {"num_cpus": size["CPU"], "num_gpus": size.get("GPU", 0), "resources": custom or None}
+    try:
+        with tune_environment(environment):
+            ray.init(address=address or "local", log_to_driver=False, **quietly)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        fix = "Check the address and that the cluster runs, or leave it out to start a local Ray."
+        raise UsageError("no Ray answers there", where="--address", got=f"{address!r} ({error})", fix=fix) from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _local_gpus() -> dict[str, float]:
+    """What Ray itself would detect; asked before it starts so that a request too large is refused at once."""
+    from ray._private.accelerators import get_accelerator_manager_for_resource
+
+    manager = get_accelerator_manager_for_resource("GPU")
+    found = manager.get_current_node_num_accelerators() if manager else 0
+    return {"GPU": float(found)} if found else {}
+
+
+def check_fits(needed: Mapping[str, float], there: Mapping[str, float], what: str) -> None:
+    """Raises Infeasible with what one trial needs and what there is (at most)."""
+    if any(value > there.get(key, 0) for key, value in needed.items()):
+        wants = ", ".join(f"{value:g} {key}" for key, value in needed.items() if value)
+        has = ", ".join(f"{there.get(key, 0):g} {key}" for key in needed)
+        fix = "Lower params.num_cpus / params.num_gpus, or give --address of a larger cluster."
+        got = f"a trial needs {wants}; there is {has}"
+        raise Infeasible(f"{what} cannot hold one trial", where="params", got=got, fix=fix)
+
+
+def check_one_node_fits(needed: Mapping[str, float]) -> None:
+    """A trial runs on one node. Raises Infeasible when no node of the cluster is large enough."""
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    if not any(all(node.get(key, 0) >= value for key, value in needed.items()) for node in nodes):
+        largest = {key: max((node.get(key, 0) for node in nodes), default=0.0) for key in needed}
+        check_fits(needed, largest, f"a cluster of {len(nodes)} node(s)")

@@ -1,0 +1,188 @@
+"""A study on Ray Tune."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import ray
+from ray import tune
+from ray.tune import Stopper
+
+from trialrun.executors.base import Listener, Study, StudyOutcome
+from trialrun.executors.ray_tune import cluster
+from trialrun.executors.ray_tune.callback import IsolatedCallback, ListeningCallback
+from trialrun.executors.ray_tune.schedulers import SCHEDULERS, made_scheduler
+from trialrun.executors.ray_tune.searcher import AskTellSearcher
+from trialrun.executors.ray_tune.space import param_space
+from trialrun.executors.ray_tune.trainable import trainable
+from trialrun.executors.rules import StopRules
+from trialrun.executors.trial import spec_of
+from trialrun.search import GRID_ALGORITHM, checked_points, made_algorithm
+from trialrun.space import nest
+from trialrun_hookspecs.errors import RequestInvalid, UsageError
+from trialrun_hookspecs.request import did_you_mean
+
+__all__ = ["RayExecutor"]
+
+
+class _Stopper(Stopper):
+    """Our rules as Tune asks for them."""
+
+    def __init__(self, rules: StopRules) -> None:
+        self._rules = rules
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> _Stopper:
+        return self
+
+    def __reduce__(self) -> Any:  # Tune pickles its own state; the rules stay here
+        return (tune.stopper.NoopStopper, ())
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        return bool(self._rules.trial(result))
+
+    def stop_all(self) -> bool:
+        return bool(self._rules.ended_by)
+
+
+class RayExecutor:
+    """Runs a study's trials as Ray actors, on a local Ray or a cluster."""
+
+    name = "ray"
+
+    def preflight(self, study: Study) -> None:
+        scheduler = study.tune_config.scheduler
+        known = [*SCHEDULERS, *study.manager.schedulers()]
+        if scheduler.name not in known:
+            fix = did_you_mean(scheduler.name, known) or f"Known: {', '.join(known)}."
+            where = "params.tune_config.scheduler.name"
+            raise RequestInvalid("no such scheduler", where=where, got=repr(scheduler.name), fix=fix)
+        _scheduler(study)
+        made_algorithm(study.params, seed=study.seed, extensions=study.manager.search_algorithms())
+        if study.tune_config.legacy_train_report and ray.is_initialized():
+            fix = "Let trialrun start or join Ray, or set RAY_TRAIN_V2_ENABLED=0 before Ray is started."
+            raise UsageError("legacy_train_report comes too late for a Ray that runs in this process", fix=fix)
+
+    def execute(self, study: Study, listener: Listener) -> StudyOutcome:
+        needed = {"CPU": study.params.cpus, "GPU": study.params.gpus}
+        needed = {key: value for key, value in needed.items() if value}
+        study.results.mkdir(parents=True, exist_ok=True)
+        interrupted = threading.Event()
+        environment = {"RAY_TRAIN_V2_ENABLED": "0"} if study.tune_config.legacy_train_report else {}
+        with (
+            cluster.quiet(study.results / "ray.log"),
+            cluster.joined(study.address, study.local_resources, needed, environment),
+            cluster.tune_environment(),
+            _interruptible(interrupted, listener),
+        ):
+            cluster.check_one_node_fits(needed)
+            return _fit(study, listener, needed, interrupted)
+
+
+def _fit(study: Study, listener: Listener, needed: Mapping[str, float], interrupted: threading.Event) -> StudyOutcome:
+    rules = StopRules(study.tune_config, time.monotonic, interrupted)
+    ears = ListeningCallback(study, listener)
+    theirs = [IsolatedCallback(callback, listener.warn) for _, callback in study.manager.trial_callbacks()]
+    config = study.tune_config
+    tuner = tune.Tuner(
+        tune.with_resources(_trainable(study), {key.lower(): value for key, value in needed.items()}),
+        param_space=param_space(study.space) if _by_ray(study) else {},
+        tune_config=tune.TuneConfig(
+            metric=config.metric,
+            mode=config.mode,
+            num_samples=config.num_samples,
+            max_concurrent_trials=config.max_concurrent_trials,
+            search_alg=_search(study),
+            scheduler=_scheduler(study),
+            reuse_actors=config.reuse_actors,
+            trial_dirname_creator=_trial_folder,
+        ),
+        run_config=tune.RunConfig(
+            name="ray",
+            storage_path=str(study.results.absolute()),
+            verbose=0,
+            stop=_Stopper(rules),
+            callbacks=[ears, *theirs],
+            failure_config=tune.FailureConfig(max_failures=config.max_failures, fail_fast=config.fail_fast),
+        ),
+    )
+    try:
+        tuner.fit()
+    finally:
+        ears.finish()
+    if ears.errors:
+        listener.warn(f"{len(ears.errors)} error(s) while recording the study, the first: {ears.errors[0]!r}")
+    outcomes = tuple(ears.outcomes[trial_id] for trial_id in ears.trials)
+    ended_by = rules.ended_by
+    if not ended_by and config.fail_fast and any(outcome.error for outcome in outcomes):
+        ended_by = "fail_fast: " + next(f"trial {o.trial_id} failed" for o in outcomes if o.error)
+    return StudyOutcome(trials=outcomes, ended_by=ended_by, interrupted=interrupted.is_set())
+
+
+def _trial_folder(trial: Any) -> str:
+    return str(trial.trial_id)
+
+
+def _trainable(study: Study) -> Any:
+    recipe = study.plugin.recipe()
+    if recipe is None:
+        _ship_by_value(study.plugin.code)
+    handed = study.plugin if recipe is None else recipe
+    return trainable(spec_of(study, capture=True), handed, study.dataset, study.checkpoint)
+
+
+def _ship_by_value(code: Any) -> None:
+    """A live plugin's module may not be importable in a worker (a test module, a script): send its code along."""
+    module = sys.modules.get(getattr(code, "__module__", None) or type(code).__module__)
+    if module is not None and "site-packages" not in (getattr(module, "__file__", None) or "site-packages"):
+        with contextlib.suppress(ValueError):  # __main__ travels by value anyway
+            ray.cloudpickle.register_pickle_by_value(module)
+
+
+def _by_ray(study: Study) -> bool:
+    return study.tune_config.search_alg.name == GRID_ALGORITHM
+
+
+def _search(study: Study) -> Any:
+    """Random and grid search are Ray's own; everything else asks one of our algorithms."""
+    config = study.tune_config
+    if _by_ray(study):
+        points = [nest(point) for point in checked_points(study.params)]
+        return tune.search.BasicVariantGenerator(
+            points_to_evaluate=points or None, random_state=study.seed, max_concurrent=config.max_concurrent_trials or 0
+        )
+    algorithm = made_algorithm(study.params, seed=study.seed, extensions=study.manager.search_algorithms())
+    return AskTellSearcher(algorithm, study.space, metric=config.metric, mode=config.mode)
+
+
+def _scheduler(study: Study) -> Any:
+    config = study.tune_config
+    extensions = study.manager.schedulers()
+    return made_scheduler(
+        config.scheduler.name, config.scheduler.options, extensions, metric=config.metric, mode=config.mode
+    )
+
+
+@contextlib.contextmanager
+def _interruptible(interrupted: threading.Event, listener: Listener) -> Iterator[None]:
+    """Ctrl-C once ends the study at the next result of each trial; twice ends it at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: Any) -> None:
+        if interrupted.is_set():
+            raise KeyboardInterrupt
+        interrupted.set()
+        listener.warn("interrupted: trials stop at their next report. Press Ctrl-C again to stop at once.")
+
+    before: Callable[..., Any] | int | None = signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

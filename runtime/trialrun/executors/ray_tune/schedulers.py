@@ -1,0 +1,84 @@
+"""Ray's trial schedulers by name, with their options checked."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from ray.tune import schedulers as ray_schedulers
+
+from trialrun_hookspecs.errors import Problem, RequestInvalid
+from trialrun_hookspecs.request import did_you_mean
+
+__all__ = ["SCHEDULERS", "made_scheduler", "scheduler_options"]
+
+SCHEDULERS: Mapping[str, Callable[..., Any]] = {
+    "fifo": ray_schedulers.FIFOScheduler,
+    "hyperband": ray_schedulers.HyperBandScheduler,
+    "asha": ray_schedulers.ASHAScheduler,
+}
+
+_WHERE = "params.tune_config.scheduler"
+_OURS = frozenset({"self", "metric", "mode", "args", "kwargs"})  # metric and mode come from tune_config
+
+
+def scheduler_options(factory: Callable[..., Any]) -> list[str]:
+    """The options a scheduler takes, in its own order."""
+    return [name for name in inspect.signature(factory).parameters if name not in _OURS]
+
+
+def made_scheduler(
+    name: str, options: Mapping[str, Any], extensions: Mapping[str, Callable[..., Any]], *, metric: str, mode: str
+) -> Any:
+    """The scheduler, new. Raises RequestInvalid: unknown name, unknown option, or a value that Ray refuses."""
+    if name in extensions:
+        return _constructed(name, lambda: extensions[name](metric=metric, mode=mode, **options), options)
+    known = [*SCHEDULERS, *extensions]
+    if name not in known:
+        fix = did_you_mean(name, known) or f"Known: {', '.join(known)}."
+        raise RequestInvalid("no such scheduler", where=f"{_WHERE}.name", got=repr(name), fix=fix)
+    problems = list(_option_problems(name, options))
+    if problems:
+        raise RequestInvalid(problems=problems)
+    return _constructed(name, lambda: SCHEDULERS[name](**options), options)
+
+
+def _option_problems(name: str, options: Mapping[str, Any]) -> Iterator[Problem]:
+    parameters = inspect.signature(SCHEDULERS[name]).parameters
+    known = scheduler_options(SCHEDULERS[name])
+    for key, value in options.items():
+        where, got = f"{_WHERE}.options.{key}", repr(value)
+        if key in ("metric", "mode"):
+            fix = f"Remove it: tune_config.{key} holds for the scheduler too."
+            yield Problem(where=where, rule="is no option of a scheduler", got=got, fix=fix)
+        elif key not in known:
+            fix = did_you_mean(key, known) or (f"Known: {', '.join(known)}." if known else "It has none.")
+            yield Problem(where=where, rule=f"{name} has no such option", got=got, fix=fix)
+        elif not _like(parameters[key].default, value):
+            default = parameters[key].default
+            yield Problem(where=where, rule=f"must be {_kind(default)}", got=got, fix=f"Its default is {default!r}.")
+        elif key == "reduction_factor" and value <= 1:
+            yield Problem(where=where, rule="must be more than 1", got=got, fix="3 or 4 is usual.")
+
+
+def _kind(default: Any) -> str:
+    return {bool: "true or false", str: "a string"}.get(type(default), "a number")
+
+
+def _like(default: Any, value: Any) -> bool:
+    """Whether an option's value is of the kind of its default; Ray takes any, and fails or does nothing later."""
+    if isinstance(default, bool | str):
+        return isinstance(value, type(default))
+    if isinstance(default, int | float):
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    return True
+
+
+def _constructed(name: str, make: Callable[[], Any], options: Mapping[str, Any]) -> Any:
+    try:
+        return make()
+    except (ArithmeticError, AssertionError, TypeError, ValueError) as error:
+        fix = "See the options in the job reference."
+        rule = f"{name} refuses these options: {error}"
+        raise RequestInvalid(rule, where=f"{_WHERE}.options", got=repr(dict(options)), fix=fix) from error

@@ -1,0 +1,88 @@
+"""The trial as Ray runs it: a function, and a look at every result on its way out."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray import tune
+from ray.tune.result import RESULT_DUPLICATE
+from ray.tune.trainable.function_trainable import wrap_function
+
+from trialrun.executors.trial import TrialSpec, check_result, run_trial
+from trialrun.plugins import Plugin, load_recipe
+from trialrun.trials import RESULT_KEYS
+
+__all__ = ["RaySeat", "own_metrics", "trainable"]
+
+
+def own_metrics(result: Mapping[str, Any]) -> dict[str, Any]:
+    """What the plugin reported, without what Ray adds to it."""
+    return {key: value for key, value in result.items() if key not in RESULT_KEYS and not key.startswith("__")}
+
+
+class RaySeat:
+    """A trial in a Ray worker; one at a time in each process."""
+
+    current: RaySeat | None = None
+
+    def __init__(self, spec: TrialSpec) -> None:
+        self.spec = spec
+        self.trial_id = tune.get_context().get_trial_id()
+        self.reported: dict[str, Any] = {}
+
+    def report(self, metrics: dict[str, Any], checkpoint: Path | None) -> None:
+        if checkpoint is None:
+            tune.report(metrics)
+            return
+        folder = checkpoint if checkpoint.is_dir() else _folder_of(checkpoint)
+        tune.report(metrics, checkpoint=tune.Checkpoint.from_directory(str(folder)))
+
+    def loaded(self) -> Path | None:
+        checkpoint = tune.get_checkpoint()
+        if checkpoint is None:
+            return None
+        local = Path(checkpoint.path)
+        return local if local.exists() else Path(checkpoint.to_directory())
+
+
+def _folder_of(file: Path) -> Path:
+    """Ray's checkpoints are folders: a file gets one of its own."""
+    import shutil
+    import tempfile
+
+    folder = Path(tempfile.mkdtemp(prefix="checkpoint-", dir=file.parent))
+    shutil.copy2(file, folder)
+    return folder
+
+
+def _trialrun_trial(config: dict[str, Any], spec: Any, plugin: Any, dataset: Any, checkpoint: Any) -> None:
+    seat = RaySeat.current = RaySeat(spec)
+    logging.getLogger("ray").setLevel(logging.WARNING)  # else a line per checkpoint in the trial's stderr
+    if not ray.get_gpu_ids():
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""  # Ray leaves the parent's value when no GPU was asked for
+    loaded = plugin if isinstance(plugin, Plugin) else load_recipe(plugin)
+    run_trial(spec, loaded, config, dataset, checkpoint, seat)
+
+
+def trainable(spec: TrialSpec, plugin: Any, dataset: Any, checkpoint: Any) -> Any:
+    """The class that Tune runs. `plugin` is a recipe or a live one; data goes through the object store."""
+    function = tune.with_parameters(_trialrun_trial, spec=spec, plugin=plugin, dataset=dataset, checkpoint=checkpoint)
+    base: Any = wrap_function(function, name="trialrun_trial")
+
+    class TrialrunTrial(base):  # type: ignore[misc]  # made at run time
+        """Looks at every result in the worker: the function thread waits until `step` has returned it."""
+
+        def step(self) -> dict[str, Any]:
+            result: dict[str, Any] = super().step()
+            seat = RaySeat.current
+            if seat is not None and RESULT_DUPLICATE not in result:
+                check_result(own_metrics(result), seat.spec, seat)
+            return result
+
+    TrialrunTrial.__name__ = "trialrun_trial"
+    return TrialrunTrial

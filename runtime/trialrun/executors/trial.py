@@ -1,0 +1,188 @@
+"""One trial: the plugin's tune() or train() called, and what it reported and returned made into results."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import json
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from trialrun import events, outcomes
+from trialrun.backend.spool import SpoolWriter
+from trialrun.executors.base import Study, trial_seed
+from trialrun.executors.workspace import captured, restored, seeded, teed, unshown_stderr, working_in
+from trialrun.plugins import Plugin
+from trialrun.reporting import JobRun, Stamper
+from trialrun.space import flatten
+from trialrun_hookspecs.errors import TrialrunError
+
+__all__ = ["Seat", "TrialSpec", "check_result", "declared_output", "run_trial", "spec_of"]
+
+OUTPUT_FILE = "checkpoint_output"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialSpec:
+    """What all trials of a study share, small enough to travel to every worker. Holds no credential."""
+
+    name: str
+    job_id: int
+    run_key: str
+    seed: int
+    metric: str
+    names: tuple[str, ...]
+    trials_dir: Path
+    spool_dir: Path
+    capture: bool
+
+
+def spec_of(study: Study, *, capture: bool) -> TrialSpec:
+    return TrialSpec(
+        name=study.params.name,
+        job_id=study.job_id,
+        run_key=study.run_key,
+        seed=study.seed,
+        metric=study.tune_config.metric,
+        names=tuple(study.space.names),
+        trials_dir=study.trials_dir,
+        spool_dir=study.spool_dir,
+        capture=capture,
+    )
+
+
+class Seat(Protocol):
+    """Where a trial sits: its executor, as the trial sees it."""
+
+    trial_id: str
+    reported: dict[str, Any]  # everything reported so far, the newest value of each key
+
+    def report(self, metrics: dict[str, Any], checkpoint: Path | None) -> None:
+        """Report one result. May raise SystemExit when the trial is to stop."""
+
+    def loaded(self) -> Path | None:
+        """The checkpoint that this trial is to go on from, after a pause, a failure or an exploit."""
+
+
+def run_trial(
+    spec: TrialSpec,
+    plugin: Plugin,
+    config: Mapping[str, Any],
+    dataset: Any,
+    checkpoint: dict[str, Any] | None,
+    seat: Seat,
+) -> None:
+    """Run one trial to its end. Raises what the plugin raises; its traceback is left in the trial's folder."""
+    folder = spec.trials_dir / seat.trial_id
+    folder.mkdir(parents=True, exist_ok=True)
+    hyperparameter: dict[str, Any] = events.plain(config, "hyperparameter")
+    (folder / "config.json").write_text(json.dumps(hyperparameter, indent=1), encoding="utf-8")
+    seed = trial_seed(spec.seed, seat.trial_id, flatten(hyperparameter, spec.names))
+    with contextlib.ExitStack() as stack:
+        writer, attempt = _open_spool(spec.spool_dir, seat.trial_id)
+        stack.callback(writer.close)
+        prefix = f"{spec.run_key}-{seat.trial_id}-{attempt}"
+        emit = Stamper(writer.write, job_id=spec.job_id, trial_id=seat.trial_id, prefix=prefix)
+        run = JobRun(
+            emit,
+            name=spec.name,
+            job_id=spec.job_id,
+            trial_id=seat.trial_id,
+            seed=seed,
+            folder=folder,
+            reporter=seat.report,
+            on_output=lambda path: (folder / OUTPUT_FILE).write_text(path, encoding="utf-8"),
+        )
+        stack.enter_context(restored())
+        stack.enter_context(working_in(folder))
+        stack.enter_context((captured if spec.capture else teed)(folder))
+        seeded(seed)
+        try:
+            _call(spec, plugin, hyperparameter, dataset, _resumed(checkpoint, seat.loaded()), run, seat)
+        except Exception as error:
+            _explain_legacy_report(error)
+            traceback.print_exc(file=unshown_stderr())
+            raise
+
+
+def _open_spool(folder: Path, trial_id: str) -> tuple[SpoolWriter, int]:
+    """A new file per attempt: one that was cut short is never written to again."""
+    folder.mkdir(parents=True, exist_ok=True)
+    attempt = 0
+    while (folder / f"{trial_id}.{attempt}.jsonl").exists():
+        attempt += 1
+    return SpoolWriter(folder / f"{trial_id}.{attempt}.jsonl"), attempt
+
+
+def _resumed(checkpoint: dict[str, Any] | None, loaded: Path | None) -> dict[str, Any] | None:
+    """A trial that goes on is handed its own checkpoint in the place of the job's."""
+    return checkpoint if loaded is None else {**(checkpoint or {}), "path": str(loaded), "resumed": True}
+
+
+def _call(
+    spec: TrialSpec,
+    plugin: Plugin,
+    hyperparameter: dict[str, Any],
+    dataset: Any,
+    checkpoint: dict[str, Any] | None,
+    run: JobRun,
+    seat: Seat,
+) -> None:
+    if plugin.has("tune"):
+        returned = plugin.tune(hyperparameter, run, dataset, checkpoint)
+        if inspect.isgenerator(returned):
+            for value in returned:
+                step = outcomes.normalise(value, spec.metric)
+                if step is not None:
+                    seat.report(step, None)
+            return
+        last = outcomes.normalise(returned, spec.metric)
+    else:
+        artifact = plugin.train(run, dataset, hyperparameter, checkpoint)
+        if artifact is not None:
+            run.checkpoint_output = artifact
+        last = None
+    _report_last(spec, last, run, seat)
+
+
+def _report_last(spec: TrialSpec, returned: dict[str, Any] | None, run: JobRun, seat: Seat) -> None:
+    """Report what the return value adds. The objective may also have come through log_metric alone."""
+    if spec.metric not in seat.reported and spec.metric not in (returned or {}) and spec.metric in run.logged:
+        returned = {**(returned or {}), **run.logged}
+    final = outcomes.merge(seat.reported, returned)
+    if final is not None:
+        seat.report(final, None)
+    elif not seat.reported:
+        outcomes.check_objective({}, spec.metric, seat.trial_id)
+
+
+def check_result(metrics: Mapping[str, Any], spec: TrialSpec, seat: Seat) -> None:
+    """Look at the objective of a report, and remember what was reported.
+
+    The first result must hold the objective, and it must be finite in every result that holds it. Raises
+    ObjectiveMissing.
+    """
+    if not seat.reported or spec.metric in events.flatten(metrics):
+        outcomes.check_objective(metrics, spec.metric, seat.trial_id)
+    seat.reported.update(metrics)
+
+
+def declared_output(folder: Path) -> str | None:
+    """Where the trial of this folder said that its artifact is; else the suggested place, if something is there."""
+    try:
+        return (folder / OUTPUT_FILE).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        suggested = folder / "artifact"
+        return str(suggested) if suggested.exists() else None
+
+
+def _explain_legacy_report(error: Exception) -> None:
+    """Ray's error for `ray.train.report` in a trial does not say what to do: add that to it."""
+    text = str(error)
+    if not isinstance(error, TrialrunError) and "ray.train.report" in text and "tune" in text.lower():
+        error.add_note(
+            "trialrun: use run.report() or ray.tune.report() in a trial, or set tune_config.legacy_train_report: true."
+        )

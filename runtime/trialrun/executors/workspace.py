@@ -1,0 +1,131 @@
+"""The folder a run works in, and the process put back as it was when the run is over."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import random
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TextIO
+
+__all__ = ["captured", "restored", "seeded", "teed", "unshown_stderr", "working_in"]
+
+
+@contextlib.contextmanager
+def working_in(folder: Path) -> Iterator[None]:
+    """Make `folder` the current one, and go back afterwards (to the root if the old one is gone)."""
+    try:
+        before = Path.cwd()
+    except FileNotFoundError:
+        before = Path(os.sep)
+    folder.mkdir(parents=True, exist_ok=True)
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before if before.is_dir() else os.sep)
+
+
+@contextlib.contextmanager
+def restored() -> Iterator[None]:
+    """Put environment and `sys.path` back: a reused worker must not hand one trial's changes to the next."""
+    environment, path = dict(os.environ), list(sys.path)
+    try:
+        yield
+    finally:
+        for key in set(os.environ) - set(environment):
+            del os.environ[key]
+        os.environ.update(environment)
+        sys.path[:] = path
+
+
+def seeded(seed: int) -> None:
+    """Seed Python's generator, and numpy's and torch's where they are loaded."""
+    random.seed(seed)
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed(seed % 2**32)
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(seed)
+
+
+@contextlib.contextmanager
+def captured(folder: Path) -> Iterator[None]:
+    """Send everything that this process prints, its children included, to `stdout` and `stderr` in `folder`."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    saved = [os.dup(fd) for fd in (1, 2)]
+    streams = sys.stdout, sys.stderr
+    files = [os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644) for name in ("stdout", "stderr")]
+    for fd, target in zip((1, 2), files, strict=True):
+        os.dup2(target, fd)
+        os.close(target)
+    sys.stdout = _text(1)
+    sys.stderr = _text(2)
+    try:
+        yield
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(ValueError):  # closed by the plugin
+                stream.flush()
+        sys.stdout, sys.stderr = streams
+        for fd, old in zip((1, 2), saved, strict=True):
+            os.dup2(old, fd)
+            os.close(old)
+
+
+def _text(fd: int) -> TextIO:
+    return io.TextIOWrapper(open(fd, "wb", buffering=0, closefd=False), write_through=True, errors="backslashreplace")
+
+
+class _Tee(io.TextIOBase):
+    """Writes to a file and to the stream that was there before."""
+
+    def __init__(self, file: TextIO, shown: TextIO) -> None:
+        self._file = file
+        self._shown = shown
+
+    def write(self, text: str) -> int:
+        self._file.write(text)
+        return self._shown.write(text)
+
+    def flush(self) -> None:
+        self._file.flush()
+        self._shown.flush()
+
+    @property
+    def unshown(self) -> TextIO:
+        return self._file
+
+    def isatty(self) -> bool:
+        return self._shown.isatty()
+
+    def fileno(self) -> int:
+        return self._shown.fileno()
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]  # a read-only attribute in typeshed's base class
+        return self._shown.encoding
+
+
+def unshown_stderr() -> TextIO:
+    """The run's `stderr` file, for what is kept there without being shown: a traceback that a message sums up."""
+    kept: TextIO = getattr(sys.stderr, "unshown", sys.stderr)
+    return kept
+
+
+@contextlib.contextmanager
+def teed(folder: Path) -> Iterator[None]:
+    """Copy what Python code prints to `stdout` and `stderr` in `folder`, and still show it: debuggers go on working."""
+    streams = sys.stdout, sys.stderr
+    with (
+        (folder / "stdout").open("a", encoding="utf-8", errors="backslashreplace") as out,
+        (folder / "stderr").open("a", encoding="utf-8", errors="backslashreplace") as err,
+    ):
+        sys.stdout, sys.stderr = _Tee(out, streams[0]), _Tee(err, streams[1])
+        try:
+            yield
+        finally:
+            sys.stdout, sys.stderr = streams

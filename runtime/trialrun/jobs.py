@@ -1,0 +1,151 @@
+"""The job as it is handed over: a file of JSON or YAML, or a dict, made into a request."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+import yaml
+
+from trialrun_hookspecs.errors import JobUnreadable
+from trialrun_hookspecs.request import Request, parse_request
+
+__all__ = ["LIMIT", "read_job", "to_request"]
+
+LIMIT = 5_000_000
+"""The most bytes that a job file may have."""
+
+_MEND = "Mend it at that place."
+
+
+def to_request(job: str | Path | Mapping[str, Any] | Request) -> Request:
+    """The validated job. Raises JobUnreadable or RequestInvalid."""
+    if isinstance(job, Request):
+        return job
+    return parse_request(job if isinstance(job, Mapping) else read_job(Path(job)))
+
+
+def read_job(path: Path) -> Any:
+    """What a job file holds, not yet validated; JSON by content, else YAML. Raises JobUnreadable."""
+    where = str(path)
+    content = _content(path, where)
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        fix = "A job is a text file of JSON or YAML in UTF-8."
+        raise JobUnreadable("is no text", where=where, got=f"byte {error.start}: {error.reason}", fix=fix) from None
+    if not text.strip():
+        fix = 'Start with {"action": "train", "params": {…}}.'
+        raise JobUnreadable("is empty", where=where, got=f"{len(content)} bytes", fix=fix)
+    try:
+        return _parsed(text, where)
+    except RecursionError:
+        fix = "A job has a few levels."
+        raise JobUnreadable("is nested too deeply", where=where, got=f"{len(content)} bytes", fix=fix) from None
+
+
+def _content(path: Path, where: str) -> bytes:
+    try:
+        with path.open("rb") as file:
+            content = file.read(LIMIT + 1)  # not its size: a pipe has none
+    except FileNotFoundError:
+        raise JobUnreadable("there is no such file", where=where, fix="Check the path of the job.") from None
+    except IsADirectoryError:
+        raise JobUnreadable("must be a file", where=where, got="a folder", fix="Name the job file in it.") from None
+    except (OSError, ValueError) as error:
+        fix = "A job is a file that you may read."
+        raise JobUnreadable("cannot be read", where=where, got=str(error), fix=fix) from None
+    if len(content) > LIMIT:
+        raise JobUnreadable(f"must have at most {LIMIT:,} bytes", where=where, got="more", fix="Is this a job?")
+    return content
+
+
+def _parsed(text: str, where: str) -> Any:
+    try:
+        return json.loads(
+            text,
+            object_pairs_hook=lambda pairs: _unique(pairs, where),
+            parse_constant=lambda word: _no_number(word, where),
+            parse_int=lambda digits: _integer(digits, where),
+        )
+    except json.JSONDecodeError as error:
+        if text.lstrip().startswith(("{", "[")) and Path(where).suffix not in (".yaml", ".yml"):
+            place = f"{where}:{error.lineno}:{error.colno}"
+            raise JobUnreadable("is no JSON", where=place, got=error.msg, fix=_MEND) from None
+    try:
+        return yaml.load(text, Loader=_Loader)  # noqa: S506  # a safe loader
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"{where}:{mark.line + 1}:{mark.column + 1}" if mark else where
+        got = getattr(error, "problem", None) or str(error).partition("\n")[0]
+        raise JobUnreadable("is neither JSON nor YAML", where=place, got=got, fix=_MEND) from None
+
+
+def _unique(pairs: list[tuple[str, Any]], where: str) -> dict[str, Any]:
+    """A key that stands twice would lose its first value in silence."""
+    made: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in made:
+            rule = "a key must stand once in an object"
+            raise JobUnreadable(rule, where=where, got=f"{key!r} twice", fix="Remove one of them.")
+        made[key] = value
+    return made
+
+
+def _no_number(word: str, where: str) -> NoReturn:
+    raise JobUnreadable("numbers must be finite", where=where, got=word, fix="JSON has no NaN and no infinity.")
+
+
+def _integer(digits: str, where: str) -> int:
+    try:
+        return int(digits)
+    except ValueError:  # thousands of digits
+        got = f"{len(digits)} digits"
+        raise JobUnreadable("a number is too large", where=where, got=got, fix="Use a smaller number.") from None
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML with the plain values of YAML 1.2, which are those of JSON: 1e-3 is a number; no, on and dates are text.
+
+    Aliases are refused: a few lines of them can stand for more than a machine can hold.
+    """
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            event: Any = self.get_event()  # type: ignore[no-untyped-call]  # its stubs have no annotations here
+            raise yaml.MarkedYAMLError(problem="aliases (*name) are not taken", problem_mark=event.start_mark)
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    problem = f"the key {key.value!r} stands twice in one object"
+                    raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
+                seen.add(key.value)
+                key.tag = "tag:yaml.org,2002:str"  # as in JSON, where 1: is "1":
+        return super().construct_mapping(node, deep=deep)
+
+    def construct_number(self, node: Any) -> int | float:
+        text = self.construct_scalar(node).lower()
+        try:
+            return (
+                int(text, 0) if text[:2] in ("0o", "0x") else int(text) if text.lstrip("+-").isdigit() else float(text)
+            )
+        except ValueError:
+            raise yaml.MarkedYAMLError(problem="a number is too large", problem_mark=node.start_mark) from None
+
+
+_NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$|0o[0-7]+$|0x[0-9a-fA-F]+$")
+_Loader.yaml_implicit_resolvers = {}
+for _tag, _rule, _first in (
+    ("number", _NUMBER, "-+.0123456789"),
+    ("bool", re.compile("true$|True$|TRUE$|false$|False$|FALSE$"), "tTfF"),
+    ("null", re.compile("~$|null$|Null$|NULL$|$"), ["~", "n", "N", ""]),
+):
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", _rule, list(_first))
+_Loader.add_constructor("tag:yaml.org,2002:number", _Loader.construct_number)

@@ -1,0 +1,66 @@
+"""Names of jobs, encoded for queries and file names."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+__all__ = ["decode_name", "encode_name", "file_name"]
+
+_ESCAPES = {"%": "%25", ":": "%3A", ",": "%2C"}
+_PLAIN = {escape: character for character, escape in _ESCAPES.items()}
+_UNSAFE_IN_FILES = frozenset('/\\<>"|?*')
+_HASH_DIGITS = 16
+_CUT = "%~"  # cannot occur in a whole name, where two hex digits follow every %
+_SHORTEST_LIMIT = 32
+
+
+def encode_name(name: str) -> str:
+    """`name` with `%`, `:` and `,` escaped, as it goes into a query; two names never give one."""
+    return re.sub("[%:,]", lambda found: _ESCAPES[found[0]], name)
+
+
+def decode_name(encoded: str) -> str:
+    """The name that `encode_name` was given; other `%` sequences are left as they are."""
+    return re.sub("%25|%3A|%2C", lambda found: _PLAIN[found[0]], encoded)
+
+
+def file_name(name: str, limit: int = 100) -> str:
+    """`name` as one path component of at most `limit` bytes of UTF-8; two names never give one.
+
+    On top of `encode_name`, everything that a file system, a shell or a terminal may trip over becomes `%XX` per byte:
+    path separators, wildcards, what is not printable, a leading `.`, `-`, `~` or space, a trailing `.` or space.
+    Over-long names are cut and end in a hash of the whole name. Letter case is kept and tells names apart.
+    """
+    if limit < _SHORTEST_LIMIT:
+        raise ValueError(f"limit: must be at least {_SHORTEST_LIMIT}, got {limit}")
+    pieces = [_piece(character) for character in name] or ["%"]
+    if name[:1] in {".", "-", "~", " "}:
+        pieces[0] = _percent(name[0])
+    if name[-1:] in {".", " "}:
+        pieces[-1] = _percent(name[-1])
+    whole = "".join(pieces)
+    return whole if len(whole.encode()) <= limit else _cut(name, pieces, limit)
+
+
+def _piece(character: str) -> str:
+    if character in _ESCAPES:
+        return _ESCAPES[character]
+    return _percent(character) if character in _UNSAFE_IN_FILES or not character.isprintable() else character
+
+
+def _percent(character: str) -> str:
+    # surrogatepass: a lone surrogate is a legal character of a Python string and gets bytes of its own
+    return "".join(f"%{byte:02X}" for byte in character.encode("utf-8", "surrogatepass"))
+
+
+def _cut(name: str, pieces: list[str], limit: int) -> str:
+    digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:_HASH_DIGITS]
+    room = limit - len(_CUT) - _HASH_DIGITS
+    kept: list[str] = []
+    for piece in pieces:  # whole characters only: half an escape would be a name nobody can read back
+        room -= len(piece.encode())
+        if room < 0:
+            break
+        kept.append(piece)
+    return "".join(kept) + _CUT + digest

@@ -1,0 +1,142 @@
+"""Adapting a function that a plugin wrote to the hook it is meant for.
+
+pluggy passes arguments by name, drops those that have defaults and does not see `**kwargs`. The platform passes
+them by position. So the hooks of a plugin are called by position, from here.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from trialrun_hookspecs import spec
+from trialrun_hookspecs.errors import Problem
+
+__all__ = ["EXTENSIONS", "HOOKS", "Hook", "adapt", "place", "written"]
+
+HOOKS: Mapping[str, tuple[str, ...]] = {
+    name: tuple(inspect.signature(getattr(spec, name)).parameters) for name in spec.__all__
+}
+EXTENSIONS: tuple[str, ...] = tuple(name for name in HOOKS if name not in ("train", "tune"))
+
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+_LONGEST = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hook:
+    """A plugin's implementation of one hook: called with the hook's arguments by position, whatever their names."""
+
+    name: str
+    function: Callable[..., Any]
+    keywords: frozenset[str] | None  # extra keyword arguments it can take; None: any but those in `taken`
+    taken: frozenset[str]  # names that the positional arguments already fill
+    tryfirst: bool = False  # as its @hookimpl says
+    trylast: bool = False
+
+    def __call__(self, *args: Any, **extra: Any) -> Any:
+        return self.function(*args, **{key: value for key, value in extra.items() if self._takes(key)})
+
+    def _takes(self, keyword: str) -> bool:
+        return keyword not in self.taken if self.keywords is None else keyword in self.keywords
+
+
+def adapt(
+    name: str, function: Callable[..., Any], *, where: str, options: Mapping[str, Any] | None = None
+) -> tuple[Hook | None, list[Problem]]:
+    """Give `function` as the hook `name`, or all that keeps it from being one. `where` names the plugin."""
+    options = options or {}
+    where = f"{where}, {name}(){place(function)}"
+    problems = [*_wrong_kind(name, function, options, where=where)]
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        rule = "a hook must be a function whose signature can be read"
+        return None, [*problems, Problem(where=where, rule=rule, got=repr(function), fix=f"Write `{_needed(name)}`.")]
+    problems += _wrong_shape(name, function, parameters, where=where)
+    if problems:
+        return None, problems
+    return _hook(name, function, parameters, options), []
+
+
+def place(function: object) -> str:
+    """Say where a function was written, such as ` at plugin.py:12`, or nothing when that is unknown."""
+    code = getattr(inspect.unwrap(function), "__code__", None) if callable(function) else None
+    return f" at {Path(code.co_filename).name}:{code.co_firstlineno}" if code else ""
+
+
+def written(name: str, function: Callable[..., Any]) -> str:
+    """Give the signature as its author wrote it."""
+    text = f"{name}{inspect.signature(function)}"
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+
+
+def _needed(name: str) -> str:
+    kwargs = () if name in EXTENSIONS else ("**kwargs",)
+    return f"def {name}({', '.join((*HOOKS[name], *kwargs))})"
+
+
+def _hook(
+    name: str, function: Callable[..., Any], parameters: list[inspect.Parameter], options: Mapping[str, Any]
+) -> Hook:
+    positional = [p for p in parameters if p.kind in _POSITIONAL]
+    count = len(HOOKS[name])
+    filled = {p.name for p in positional[:count] if p.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD}
+    named = {p.name for p in parameters if p.kind is inspect.Parameter.KEYWORD_ONLY}
+    named |= {p.name for p in positional[count:] if p.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD}
+    takes_any = any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters)
+    return Hook(
+        name=name,
+        function=function,
+        keywords=None if takes_any else frozenset(named),
+        taken=frozenset(filled),
+        tryfirst=bool(options.get("tryfirst")),
+        trylast=bool(options.get("trylast")),
+    )
+
+
+def _wrong_kind(name: str, function: Callable[..., Any], options: Mapping[str, Any], *, where: str) -> list[Problem]:
+    problems = []
+    target = inspect.unwrap(function)
+    if inspect.iscoroutinefunction(target) or inspect.isasyncgenfunction(target):
+        fix = f"Write `{_needed(name)}`, and call asyncio.run() inside."
+        problems.append(Problem(where=where, rule="a hook must be a plain function", got="an async function", fix=fix))
+    if options.get("wrapper") or options.get("hookwrapper"):
+        fix = "Mark it with plain @hookimpl."
+        problems.append(Problem(where=where, rule="a hook must not be a wrapper", got="@hookimpl(wrapper)", fix=fix))
+    elif inspect.isgeneratorfunction(target) and name not in ("tune", "trial_callbacks"):
+        fix = "Only tune() may yield." if name == "train" else "Return the value."
+        problems.append(Problem(where=where, rule="this hook must return", got="a generator", fix=fix))
+    return problems
+
+
+def _wrong_shape(
+    name: str, function: Callable[..., Any], parameters: list[inspect.Parameter], *, where: str
+) -> list[Problem]:
+    rule = _broken_rule(name, parameters)
+    if rule is None:
+        return []
+    fix = f"Write `{_needed(name)}`."
+    if name in ("train", "tune"):
+        fix += " They are passed by position, and train() and tune() differ in order."
+    return [Problem(where=where, rule=rule, got=f"`{written(name, function)}`", fix=fix)]
+
+
+def _broken_rule(name: str, parameters: list[inspect.Parameter]) -> str | None:
+    needed = HOOKS[name]
+    positional = [p for p in parameters if p.kind in _POSITIONAL]
+    listed = f"({', '.join(needed)})"
+    if any(p.name in needed and needed.index(p.name) != at for at, p in enumerate(positional)):
+        return f"the parameters must stand in the order {listed}"
+    endless = any(p.kind is inspect.Parameter.VAR_POSITIONAL for p in parameters)
+    if len(positional) < len(needed) and not endless:
+        return f"it must take {listed} by position"
+    required = [p.name for p in positional[len(needed) :] if p.default is p.empty]
+    required += [p.name for p in parameters if p.kind is p.KEYWORD_ONLY and p.default is p.empty]
+    if required:
+        passed = f"nothing but {listed}" if needed else "nothing"
+        return f"{passed} is passed, so {', '.join(required)} must have a default"
+    return None

@@ -1,0 +1,121 @@
+"""Loading a plugin by its dotted path, `pkg.module` or `pkg.module:object`."""
+
+from __future__ import annotations
+
+import difflib
+import importlib.util
+import inspect
+import pkgutil
+import sys
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from trialrun.plugins.build import build, instance
+from trialrun.plugins.faults import guard, import_module
+from trialrun.plugins.homes import module_path
+from trialrun.plugins.near import nearby, nearest_name
+from trialrun.plugins.plugin import Plugin, Recipe
+from trialrun_hookspecs.errors import PluginAbsent, PluginBroken
+
+__all__ = ["attribute", "from_name", "import_dotted"]
+
+_RULE = "there must be a plugin of that name"
+
+
+def from_name(spec: str, *, name: str, root: str, need_train: bool) -> Plugin:
+    """Load the module, or what is in it. `root` is a folder to look in when it is found nowhere else."""
+    where = f"plugin {spec!r}"
+    dotted, colon, inner = spec.partition(":")
+    parts = [*dotted.split("."), *(inner.split(".") if colon else [])]
+    if not all(part.isidentifier() for part in parts):
+        raise PluginAbsent(_RULE, where=where, got="no dotted path", fix=nearest_name(spec))
+    _make_findable(parts[0], root)
+    module = import_dotted(dotted, where=where, inside=None)
+    inside = module_path(module)
+    if inside is not None and not getattr(module, "__file__", None):
+        got = f"the folder {inside}, which has no __init__.py"
+        raise PluginAbsent(_RULE, where=where, got=got, fix=nearby(inside))
+    code = attribute(module, inner, where=where, inside=inside) if colon else module
+    if inspect.isclass(code):
+        code = instance(code, where=where, inside=inside)
+    recipe = Recipe(kind="module", spec=spec, name=name, root=_root_of(parts[0]))
+    return build(code, name=name, source=spec, recipe=recipe, home=None, need_train=need_train)
+
+
+def import_dotted(dotted: str, *, where: str, inside: Path | None) -> ModuleType:
+    """Import part by part, so that a module which is absent is told apart from one that misses another."""
+    names = dotted.split(".")
+    for at in range(1, len(names) + 1):
+        name = ".".join(names[:at])
+        if name not in sys.modules and _spec_of(name) is None:
+            raise _no_module(names, at, where)
+        inside = inside or _location(names[0])
+        import_module(name, where=where, inside=inside)
+    return sys.modules[dotted]
+
+
+def attribute(module: ModuleType, dotted: str, *, where: str, inside: Path | None) -> Any:
+    """Get `a.b` of a module; raises PluginAbsent when it is not there."""
+    value: Any = module
+    for part in dotted.split("."):
+        try:
+            value = guard(partial(getattr, value, part), where=where, inside=inside)
+        except PluginBroken as error:
+            if not isinstance(error.__cause__, AttributeError):
+                raise
+            close = difflib.get_close_matches(part, dir(value), n=1)
+            fix = f"Did you mean {close[0]!r}?" if close else ""
+            rule = f"{module.__name__} must have {dotted!r}"
+            raise PluginAbsent(rule, where=where, got=f"no {part!r}", fix=fix) from None
+    return value
+
+
+def _make_findable(top: str, root: str) -> None:
+    """Let a top-level module be found in the current folder (or `root`), which a console script does not do."""
+    if top in sys.modules or importlib.util.find_spec(top) is not None:
+        return
+    folder = root or str(Path.cwd())
+    if folder not in sys.path:
+        sys.path.append(folder)
+        importlib.invalidate_caches()
+        if importlib.util.find_spec(top) is None:
+            sys.path.remove(folder)
+
+
+def _root_of(top: str) -> str:
+    path = module_path(sys.modules[top])
+    return str(path.parent) if path else ""
+
+
+def _spec_of(name: str) -> Any:
+    parent = name.rpartition(".")[0]
+    if parent and not hasattr(sys.modules[parent], "__path__"):
+        return None
+    return importlib.util.find_spec(name)
+
+
+def _location(name: str) -> Path | None:
+    if name in sys.modules:
+        return module_path(sys.modules[name])
+    spec = _spec_of(name)
+    if spec is None or not spec.has_location or not spec.origin:
+        return None
+    path = Path(spec.origin)
+    return path.parent if path.name == "__init__.py" else path
+
+
+def _no_module(names: list[str], at: int, where: str) -> PluginAbsent:
+    missing, parent = ".".join(names[:at]), ".".join(names[: at - 1])
+    got = f"no module {missing!r}"
+    if not parent:
+        return PluginAbsent(_RULE, where=where, got=got, fix=nearest_name(".".join(names)))
+    module = sys.modules[parent]
+    if at == len(names) and names[-1] in vars(module):
+        fix = f"Did you mean '{parent}:{names[-1]}'?"
+    else:
+        inner = [found.name for found in pkgutil.iter_modules(getattr(module, "__path__", []))]
+        close = difflib.get_close_matches(names[at - 1], inner, n=1)
+        fix = f"Did you mean '{parent}.{close[0]}'?" if close else f"{parent} has: {', '.join(inner) or 'no modules'}."
+    return PluginAbsent(_RULE, where=where, got=got, fix=fix)

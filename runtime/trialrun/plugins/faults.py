@@ -1,0 +1,73 @@
+"""What went wrong while a plugin was being imported, told in its own files."""
+
+from __future__ import annotations
+
+import importlib
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import TypeVar
+
+from trialrun_hookspecs.errors import PluginBroken
+
+__all__ = ["guard", "import_module"]
+
+T = TypeVar("T")
+
+_DISTRIBUTIONS = {  # where the name to install is not the name to import
+    "PIL": "pillow",
+    "cv2": "opencv-python",
+    "skimage": "scikit-image",
+    "sklearn": "scikit-learn",
+    "yaml": "pyyaml",
+}
+
+
+def import_module(name: str, *, where: str, inside: Path | None) -> ModuleType:
+    """Import a module of a plugin; raises PluginBroken for whatever that raises."""
+    return guard(lambda: importlib.import_module(name), where=where, inside=inside)
+
+
+def guard(
+    call: Callable[[], T], *, where: str, inside: Path | None, rule: str = "it must import without an error"
+) -> T:
+    """Call the plugin's own code; whatever it raises becomes PluginBroken, the original chained.
+
+    `inside` is the plugin's file or folder: the line reported is the last one in there.
+    """
+    try:
+        return call()
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        got = f"{_told(error)}{_at(error, inside)}"
+        raise PluginBroken(rule, where=where, got=got, fix=_fix(error, inside)) from error
+
+
+def _told(error: BaseException) -> str:
+    text = error.msg if isinstance(error, SyntaxError) else str(error)
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _at(error: BaseException, inside: Path | None) -> str:
+    if isinstance(error, SyntaxError) and error.filename:
+        return f" at {error.filename}:{error.lineno or 1}"
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if inside and _is_within(Path(frame.filename), inside)]
+    return f" at {own[-1].filename}:{own[-1].lineno}" if own else ""
+
+
+def _is_within(path: Path, inside: Path) -> bool:
+    return path == inside or (inside in path.parents and "site-packages" not in path.relative_to(inside).parts)
+
+
+def _fix(error: BaseException, inside: Path | None) -> str:
+    if isinstance(error, SystemExit):
+        return "Keep what runs the program below `if __name__ == '__main__':`."
+    if not isinstance(error, ModuleNotFoundError) or not error.name:
+        return ""
+    top, _, rest = error.name.partition(".")
+    if rest and inside is not None and (inside.stem == top or (inside / top).is_dir()):
+        return f"The plugin's own module {error.name!r} is missing: check its name."
+    return f"Install what it needs into this environment, here: pip install {_DISTRIBUTIONS.get(top, top)}"

@@ -1,0 +1,179 @@
+"""Where the modules of a plugin that is given by path come from, kept apart from those of other plugins.
+
+Plugins are imported under the names that they have on the platform (`plugin.train`), so that what they pickle can be
+read in a child process. Two plugins then claim one name. Each has a home, which holds its modules; entering a home puts
+them, and nobody else's of the same name, into `sys.modules`, so that a late `import helper` finds the right one.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from pathlib import Path
+from types import CodeType, ModuleType
+from typing import Any
+
+__all__ = ["Home", "module_path"]
+
+_RESERVED = sys.stdlib_module_names | {"trialrun", "trialrun_hookspecs"}
+_lock = threading.RLock()
+_homes: list[Home] = []  # the one entered last comes first
+
+
+class Home:
+    """The modules of one plugin below `root`.
+
+    `claims` maps top-level module names to their file or package folder. `is_open`: other modules in `root` can be
+    imported too, as next to a script. `target` is what was loaded: the same target loaded again replaces this home.
+    """
+
+    def __init__(self, *, target: Path, root: Path, claims: Mapping[str, Path], is_open: bool) -> None:
+        self.target = target
+        self.root = root
+        self.claims = dict(claims)
+        self.is_open = is_open
+        self._names: set[str] = set()
+        self._away: dict[str, ModuleType] = {}
+
+    def owns(self, name: str) -> bool:
+        """Whether the module of this name came from here."""
+        return name in self._names
+
+    def taken(self) -> Mapping[str, str]:
+        """Give the claimed names that modules of no plugin have, and where those come from."""
+        with _lock:
+            foreign = {name: sys.modules[name] for name in self.claims if name in sys.modules and not _owner(name)}
+        taken = {name: str(module_path(module) or "built in") for name, module in foreign.items()}
+        taken = {name: path for name, path in taken.items() if path != str(self.claims[name])}
+        return taken | {name: "Python or trialrun itself" for name in self.claims if name in _RESERVED}
+
+    @property
+    def inside(self) -> Path:
+        """The folder that holds all of the plugin's own files."""
+        return self.root if self.is_open else next(iter(self.claims.values()))
+
+    def move_in(self, *modules: str) -> None:
+        """Make ready for importing these modules anew: forget what was imported from the same files, then enter."""
+        with _lock:
+            for home in [home for home in _homes if home.target == self.target]:
+                _homes.remove(home)
+                home.leave(home.tops())
+            for name in [name for name in sys.modules if _is_below(name, modules) and not _owner(name)]:
+                del sys.modules[name]  # imported from these very files by somebody else: the content may be old
+            self.enter()
+            if str(self.root) not in sys.path:
+                sys.path.append(str(self.root))  # child processes get sys.path, not this finder
+        importlib.invalidate_caches()
+
+    def enter(self) -> None:
+        """Let imports find this plugin's modules first."""
+        with _lock:
+            if _homes and _homes[0] is self:
+                return
+            if _finder not in sys.meta_path:
+                sys.meta_path.insert(_before_paths(), _finder)
+            for home in _homes:
+                if home is not self:
+                    home.leave({top for top in home.tops() if self._spec_of_top(top) is not None})
+            _homes[:] = [self, *(home for home in _homes if home is not self)]
+            sys.modules.update(self._away)
+            self._away.clear()
+
+    def find_spec(self, name: str, path: Sequence[str] | None) -> ModuleSpec | None:
+        """Say how the module is loaded, when it is one of this plugin's."""
+        top, _, rest = name.partition(".")
+        if not rest:
+            spec = self._spec_of_top(name)
+        else:
+            spec = PathFinder.find_spec(name, path) if self._has(top) else None
+        if spec is None:
+            return None
+        if type(spec.loader) is SourceFileLoader:
+            spec.loader = _Fresh(spec.loader.name, spec.loader.path)
+        self._names.add(name)
+        return spec
+
+    def tops(self) -> set[str]:
+        """Give the top-level names of the modules that came from here."""
+        return {name.partition(".")[0] for name in self._names}
+
+    def leave(self, tops: set[str]) -> None:
+        """Take the modules below these names out of `sys.modules`, to be put back by `enter`."""
+        for name in [name for name in self._names if name.partition(".")[0] in tops and name in sys.modules]:
+            self._away[name] = sys.modules.pop(name)
+
+    def _has(self, top: str) -> bool:
+        return top in self._names or top in self.claims
+
+    def is_away(self, name: str) -> bool:
+        """Whether the module of this name came from here and is not in `sys.modules` now."""
+        return name in self._away
+
+    def _spec_of_top(self, name: str) -> ModuleSpec | None:
+        if name in self.claims:
+            return _spec_at(name, self.claims[name])
+        if not self.is_open or name in _RESERVED:
+            return None
+        spec = PathFinder.find_spec(name, [str(self.root)])
+        # A plain folder beside the plugin, such as `datasets/`, must not hide an installed package of that name.
+        return spec if spec is not None and spec.loader is not None and spec.has_location else None
+
+
+class _Fresh(SourceFileLoader):
+    """Compiles the file each time: cached bytecode is told apart by seconds and size only, and would litter."""
+
+    def get_code(self, fullname: str) -> CodeType:
+        return self.source_to_code(self.get_data(self.path), self.path)
+
+
+class _Finder:
+    """The one finder for all homes, which asks the home entered last first."""
+
+    def find_spec(self, name: str, path: Sequence[str] | None = None, target: Any = None) -> ModuleSpec | None:
+        for home in tuple(_homes):  # another thread may enter one meanwhile
+            spec = home.find_spec(name, path)
+            if spec is not None:
+                return spec
+        return None
+
+
+_finder: Any = _Finder()
+
+
+def module_path(module: ModuleType) -> Path | None:
+    """Give a module's file, or a package's folder; None when it has neither."""
+    file = getattr(module, "__file__", None)
+    if file:
+        path = Path(file).resolve()
+        return path.parent if path.name == "__init__.py" else path
+    folders = list(getattr(module, "__path__", []))
+    return Path(folders[0]).resolve() if folders else None
+
+
+def _owner(name: str) -> Home | None:
+    return next((home for home in _homes if home.owns(name) and not home.is_away(name)), None)
+
+
+def _is_below(name: str, modules: Sequence[str]) -> bool:
+    return any(name == module or name.startswith(f"{module}.") for module in modules)
+
+
+def _before_paths() -> int:
+    return next((at for at, finder in enumerate(sys.meta_path) if finder is PathFinder), len(sys.meta_path))
+
+
+def _spec_at(name: str, path: Path) -> ModuleSpec | None:
+    if path.is_file():
+        return importlib.util.spec_from_file_location(name, path)
+    init = path / "__init__.py"
+    if init.is_file():
+        return importlib.util.spec_from_file_location(name, init, submodule_search_locations=[str(path)])
+    if not path.is_dir():
+        return None
+    spec = ModuleSpec(name, None, is_package=True)  # a package without __init__.py, of this folder only
+    spec.submodule_search_locations = [str(path)]
+    return spec

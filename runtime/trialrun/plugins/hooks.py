@@ -1,0 +1,135 @@
+"""Which hooks a plugin's code implements: marked with @hookimpl, or plain functions of a module."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import pkgutil
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any
+
+import pluggy
+
+from trialrun.plugins.adapt import EXTENSIONS, HOOKS, Hook, adapt, place
+from trialrun_hookspecs.errors import Problem
+from trialrun_hookspecs.markers import PROJECT_NAME
+
+__all__ = ["Implemented", "find_hooks", "no_hooks", "no_train"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Implemented:
+    """The hooks that fit, and all that is wrong with the others."""
+
+    hooks: Mapping[str, Hook] = field(default_factory=dict)
+    problems: tuple[Problem, ...] = ()
+
+
+def find_hooks(
+    code: object,
+    *,
+    where: str,
+    owns: Callable[[str], bool] = lambda name: False,
+    named: Mapping[str, Any] | None = None,
+) -> Implemented:
+    """Find the hooks of `code`. `owns` says whether a module of that name is the plugin's own.
+
+    `named` gives functions for hooks outright: they come before what `code` has.
+    """
+    candidates: dict[str, tuple[Callable[..., Any], Mapping[str, Any]]] = {}
+    hooks: dict[str, Hook] = {}
+    problems: list[Problem] = []
+    for hook, function, options in _marked(code):
+        if hook not in HOOKS:
+            problems.append(_unknown(hook, function, where))
+        elif hook in candidates:
+            rule = f"the hook {hook!r} must be implemented once"
+            got, fix = f"a second one{place(function)}", "Drop @hookimpl from one of the two."
+            problems.append(Problem(where=where, rule=rule, got=got, fix=fix))
+        else:
+            candidates[hook] = (function, options)
+    for hook, function in _unmarked(code, owns):
+        candidates.setdefault(hook, (function, {}))
+    candidates |= {hook: (function, {}) for hook, function in (named or {}).items()}
+    for hook, (function, options) in candidates.items():
+        adapted, faults = adapt(hook, function, where=where, options=options)
+        problems += faults
+        if adapted is not None:
+            hooks[hook] = adapted
+    return Implemented(hooks=hooks, problems=tuple(problems))
+
+
+def no_hooks(code: object, *, where: str) -> Problem:
+    """Say that there is nothing to call, and what was probably meant."""
+    rule = f"a plugin must implement a hook ({', '.join(HOOKS)})"
+    return Problem(where=where, rule=rule, got=_instead(code, HOOKS), fix=_advice(code))
+
+
+def no_train(code: object, *, where: str) -> Problem:
+    """Say that train() is missing, and what was probably meant."""
+    rule = "a plugin that is to run a job must have `train(run, dataset, hyperparameter, checkpoint)`"
+    return Problem(where=where, rule=rule, got=_instead(code, ("train",)), fix=_advice(code))
+
+
+def _marked(code: object) -> Iterator[tuple[str, Callable[..., Any], Mapping[str, Any]]]:
+    reader = pluggy.PluginManager(PROJECT_NAME)
+    for attribute in sorted(vars(code) if isinstance(code, ModuleType) else dir(code)):
+        options = reader.parse_hookimpl_opts(code, attribute)
+        if options is not None:
+            yield options.get("specname") or attribute, getattr(code, attribute), dict(options)
+
+
+def _unmarked(code: object, owns: Callable[[str], bool]) -> Iterator[tuple[str, Callable[..., Any]]]:
+    """Give plain functions named like a hook.
+
+    `from ray import tune` makes `tune` a module, and `from ray.tune import report` makes `report` somebody else's
+    function: only what the plugin wrote is a hook, except that train and tune may be taken over from anywhere.
+    """
+    if not isinstance(code, ModuleType):
+        return
+    for hook in HOOKS:
+        found = vars(code).get(hook)
+        if hook in EXTENSIONS:
+            if inspect.isroutine(found) and _is_own(found, code, owns):
+                yield hook, found
+        elif callable(found) and not inspect.isclass(found):
+            yield hook, found
+
+
+def _is_own(function: object, code: ModuleType, owns: Callable[[str], bool]) -> bool:
+    home = getattr(function, "__module__", None) or ""
+    return home.partition(".")[0] == code.__name__.partition(".")[0] or owns(home)
+
+
+def _unknown(hook: str, function: Callable[..., Any], where: str) -> Problem:
+    close = difflib.get_close_matches(hook, HOOKS, n=1)
+    fix = f"Did you mean {close[0]!r}?" if close else f"The hooks are: {', '.join(HOOKS)}."
+    rule = "@hookimpl must mark a hook"
+    return Problem(where=where, rule=rule, got=f"{hook!r}{place(function)}, which is none", fix=fix)
+
+
+def _instead(code: object, hooks: Mapping[str, Any] | tuple[str, ...]) -> str:
+    for hook in hooks:
+        found = inspect.getattr_static(code, hook, None)
+        if found is not None:
+            kind = "a module" if isinstance(found, ModuleType) else f"of type {type(found).__name__}"
+            unmarked = " without @hookimpl" if inspect.isroutine(found) else ""
+            return f"`{hook}`{unmarked}" if unmarked else f"`{hook}`, which is {kind}"
+    return "none of that name" if len(hooks) == 1 else "none"
+
+
+def _advice(code: object) -> str:
+    if not isinstance(code, ModuleType):
+        return "Mark the methods with `@hookimpl` from trialrun_hookspecs."
+    if hasattr(code, "__path__") and any(found.name == "train" for found in pkgutil.iter_modules(code.__path__)):
+        return "Write `from .train import train` in its __init__.py."
+    classes = [name for name, value in vars(code).items() if inspect.isclass(value) and any(_marked(value))]
+    if classes:
+        return f"Its class {classes[0]!r} has hooks: hand over `{code.__name__}:{classes[0]}`."
+    functions = [name for name, value in vars(code).items() if inspect.isfunction(value)]
+    close = difflib.get_close_matches("train", [name.lower() for name in functions], n=1, cutoff=0.5)
+    meant = [name for name in functions if close and name.lower() == close[0]]
+    hint = f"Did you mean {meant[0]!r}? " if meant else ""
+    return f"{hint}Write `def train(run, dataset, hyperparameter, checkpoint, **kwargs)`."

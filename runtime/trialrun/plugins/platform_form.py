@@ -1,0 +1,102 @@
+"""The platform's form of a plugin: a folder with `config.yaml` that names its entry points."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from trialrun_hookspecs.errors import PluginBroken
+
+__all__ = ["CONFIG", "EntryPoints", "is_platform_form", "read_config"]
+
+CONFIG = "config.yaml"
+_EXAMPLE = "Write `actions: {train: {entrypoint: plugin.train.train}}`."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryPoints:
+    """What `config.yaml` says: the plugin's name, and `(module, function)` of each hook that it names."""
+
+    name: str
+    train: tuple[str, str]
+    tune: tuple[str, str] | None
+
+    def tops(self) -> set[str]:
+        """Give the top-level names of the modules."""
+        return {module.partition(".")[0] for module, _ in filter(None, (self.train, self.tune))}
+
+
+def is_platform_form(folder: Path) -> bool:
+    """Whether the folder is one. In a package, a `config.yaml` that has no `actions` is the package's own affair."""
+    if not (folder / CONFIG).is_file():
+        return False
+    if not (folder / "__init__.py").is_file():
+        return True
+    content = _parse(folder / CONFIG, where=f"plugin {folder.name!r}")
+    return isinstance(content, dict) and "actions" in content
+
+
+def read_config(folder: Path, *, where: str) -> EntryPoints:
+    """Read `config.yaml`; raises PluginBroken with the path of the key that is wrong."""
+    file = folder / CONFIG
+    content = _mapping(_parse(file, where=where), "", file, where)
+    actions = _mapping(_get(content, "actions", "", file, where), "actions", file, where)
+    name = content.get("code") or content.get("name")
+    return EntryPoints(
+        name=name if isinstance(name, str) else folder.name,
+        train=_entry(_get(actions, "train", "actions", file, where), "actions.train", file, where),
+        tune=_entry(actions["tune"], "actions.tune", file, where) if "tune" in actions else None,
+    )
+
+
+def _parse(file: Path, *, where: str) -> Any:
+    import yaml  # only this form needs it
+
+    try:
+        return yaml.safe_load(file.read_bytes())
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        mark = getattr(error, "problem_mark", None)
+        at = f":{mark.line + 1}" if mark else ""
+        told = getattr(error, "problem", None) or str(error)
+        raise PluginBroken(f"{file.name} must be readable YAML", where=where, got=f"{told} at {file}{at}") from error
+
+
+def _mapping(value: Any, path: str, file: Path, where: str) -> Mapping[Any, Any]:
+    if isinstance(value, dict):
+        return value
+    rule = f"{path or file.name} must be a mapping"
+    raise PluginBroken(rule, where=f"{where}, {file.name}", got=_kind(value), fix=_EXAMPLE)
+
+
+def _get(content: Mapping[Any, Any], key: str, path: str, file: Path, where: str) -> Any:
+    if key in content:
+        return content[key]
+    full = f"{path}.{key}" if path else key
+    where = f"{where}, {file.name}"
+    raise PluginBroken(f"{full} is required", where=where, got=_keys(content), fix=_meant(key, content))
+
+
+def _entry(action: Any, path: str, file: Path, where: str) -> tuple[str, str]:
+    value = _get(_mapping(action, path, file, where), "entrypoint", path, file, where)
+    if isinstance(value, str):
+        module, _, function = value.replace(":", ".").rpartition(".")
+        if module and all(part.isidentifier() for part in (*module.split("."), function)):
+            return module, function
+    rule = f"{path}.entrypoint must be a dotted path of a function"
+    raise PluginBroken(rule, where=f"{where}, {file.name}", got=repr(value), fix=_EXAMPLE)
+
+
+def _kind(value: Any) -> str:
+    return "nothing" if value is None else f"a {type(value).__name__}"
+
+
+def _keys(content: Iterable[Any]) -> str:
+    return ", ".join(str(key) for key in content) or "nothing"
+
+
+def _meant(key: str, content: Iterable[Any]) -> str:
+    close = difflib.get_close_matches(key, [str(found) for found in content], n=1)
+    return f"Did you mean {key!r} where it says {close[0]!r}?" if close else _EXAMPLE

@@ -1,0 +1,83 @@
+"""The plugin: what was loaded, and how to call it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from trialrun.plugins.hooks import no_train
+from trialrun_hookspecs.errors import PluginRefused
+
+if TYPE_CHECKING:
+    from trialrun.plugins.adapt import Hook
+    from trialrun.plugins.homes import Home
+
+__all__ = ["Plugin", "Recipe"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """How to load a plugin again, in another process: plain text, picklable.
+
+    `spec` is an absolute path or a dotted path; `root` the folder that a dotted path is found in, or empty.
+    """
+
+    kind: Literal["path", "module"]
+    spec: str
+    name: str
+    root: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Plugin:
+    """A loaded plugin whose hooks fit. `code` is the module or object; `source` says where it came from.
+
+    It pickles as its recipe; a live object, which has none, pickles as the object itself.
+    """
+
+    name: str
+    source: str
+    code: Any = field(repr=False)
+    hooks: Mapping[str, Hook] = field(repr=False)
+    origin: Recipe | None = field(default=None, repr=False)
+    home: Home | None = field(default=None, repr=False)
+
+    def has(self, hook: str) -> bool:
+        """Whether the plugin implements the hook of this name."""
+        return hook in self.hooks
+
+    def recipe(self) -> Recipe | None:
+        """Give what `load_recipe` takes in another process; None for live objects."""
+        return self.origin
+
+    def require_train(self) -> Plugin:
+        """Give this plugin; raises PluginRefused when it has no `train`."""
+        if not self.has("train"):
+            raise PluginRefused(problems=[no_train(self.code, where=f"plugin {self.name!r}")])
+        return self
+
+    def train(self, run: Any, dataset: Any, hyperparameter: Any, checkpoint: Any, **extra: Any) -> Any:
+        """Call the plugin's `train` by position; `extra` reaches it as far as its signature takes it."""
+        return self._call("train", run, dataset, hyperparameter, checkpoint, **extra)
+
+    def tune(self, hyperparameter: Any, run: Any, dataset: Any, checkpoint: Any, **extra: Any) -> Any:
+        """Call the plugin's `tune` by position. A generator comes back as it is: the caller drives it."""
+        return self._call("tune", hyperparameter, run, dataset, checkpoint, **extra)
+
+    def _call(self, hook: str, *args: Any, **extra: Any) -> Any:
+        if hook not in self.hooks:
+            raise PluginRefused(
+                f"it must have {hook}() to be asked for it",
+                where=f"plugin {self.name!r}",
+                got=f"only {', '.join(self.hooks)}",
+                fix=f"Ask `has({hook!r})` first.",
+            )
+        if self.home is not None:
+            self.home.enter()
+        return self.hooks[hook](*args, **extra)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        from trialrun.plugins.sources import load_plugin, load_recipe  # they build plugins, so they stand above
+
+        return (load_plugin, (self.code,)) if self.origin is None else (load_recipe, (self.origin,))

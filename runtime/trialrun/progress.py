@@ -1,0 +1,120 @@
+"""Progress: weighted phases as one monotone fraction."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+from trialrun.events import finite
+from trialrun_hookspecs.errors import BadValue
+
+__all__ = ["PHASES", "TRIALS_SHARE", "Progress", "training", "tuning"]
+
+PHASES: Mapping[str, float] = MappingProxyType({"dataset": 20.0, "train": 75.0, "model_upload": 5.0})
+TRIALS_SHARE = 0.9
+"""The part of `train` that finished trials make up in tuning; choosing the best is the rest."""
+
+_DRIVEN = frozenset({"train", "trials"})
+_ALMOST = math.nextafter(1.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Anchor:
+    phase: str
+    now: float
+    overall: float
+
+
+class Progress:
+    """How far a job is. Nothing ever goes backwards; `overall` is 1.0 only when every phase is done.
+
+    `by_trials`: the phase `train` is driven by `trials()` and `best_chosen()`, and what a plugin says of it is ignored.
+    """
+
+    def __init__(self, phases: Mapping[str, float], *, by_trials: bool = False) -> None:
+        if not phases or not all(math.isfinite(weight) and weight > 0 for weight in phases.values()):
+            raise BadValue("weights must be positive", where="phases", got=repr(dict(phases)))
+        self._weights = dict(phases)
+        self._by_trials = by_trials
+        self._fractions: dict[str, float] = dict.fromkeys(self._weights, 0.0)
+        self._anchor: _Anchor | None = None
+
+    @property
+    def overall(self) -> float:
+        """The whole job, 0..1."""
+        if all(self._fractions[phase] == 1.0 for phase in self._weights):
+            return 1.0
+        # fsum rounds once, so that a larger fraction never gives a smaller sum
+        reached = math.fsum(weight * self._fractions[phase] for phase, weight in self._weights.items())
+        return min(reached / math.fsum(self._weights.values()), _ALMOST)
+
+    @property
+    def fractions(self) -> dict[str, float]:
+        """Every category, phases first, 0..1; those without weight in the order of first sight."""
+        return dict(self._fractions)
+
+    def set(
+        self, category: str, current: float, total: float, *, source: Literal["engine", "plugin"] = "engine"
+    ) -> float:
+        """Take in that `category` is at `current` of `total` (0 of 0 is done), and give the overall fraction.
+
+        Categories that are no phase are kept and carry no weight. Raises BadValue: a number is negative or not finite.
+        """
+        fraction = _fraction(category, current, total)
+        if not (source == "plugin" and self._by_trials and category in _DRIVEN):
+            self._raise_to(category, fraction)
+        return self.overall
+
+    def trials(self, finished: int, total: int) -> float:
+        """Take in how many trials have ended, well or not, and give the overall fraction."""
+        fraction = _fraction("trials", finished, total)
+        self._raise_to("trials", fraction)
+        self._raise_to("train", TRIALS_SHARE * fraction)
+        return self.overall
+
+    def best_chosen(self) -> float:
+        """The best trial is chosen, which completes `train`; give the overall fraction."""
+        self._raise_to("train", 1.0)
+        return self.overall
+
+    def eta(self, now: float) -> float | None:
+        """Seconds until the end as of `now` (seconds of any steady clock), or None while there is nothing to go by.
+
+        Judged by the pace of the phase that is under way, since it began or since the first call in it: call it at
+        every change. 0.0 at the end.
+        """
+        overall = self.overall
+        phase = next((name for name in self._weights if self._fractions[name] < 1.0), None)
+        if phase is None:
+            return 0.0
+        if self._anchor is None or self._anchor.phase != phase:
+            self._anchor = _Anchor(phase=phase, now=now, overall=overall)
+        gained, elapsed = overall - self._anchor.overall, now - self._anchor.now
+        if gained <= 0.0 or elapsed <= 0.0:
+            return None
+        left = elapsed * (1.0 - overall) / gained
+        return left if math.isfinite(left) else None
+
+    def _raise_to(self, category: str, fraction: float) -> None:
+        self._fractions[category] = max(self._fractions.get(category, 0.0), fraction)
+
+
+def training() -> Progress:
+    """The progress of a training job."""
+    return Progress(PHASES)
+
+
+def tuning() -> Progress:
+    """The progress of a tuning job, whose `train` is driven by its trials."""
+    return Progress(PHASES, by_trials=True)
+
+
+def _fraction(category: str, current: float, total: float) -> float:
+    done, whole = finite(current, f"progress {category!r} current"), finite(total, f"progress {category!r} total")
+    if done < 0 or whole < 0:
+        raise BadValue("must not be negative", where=f"progress {category!r}", got=f"{done} of {whole}")
+    # below the total, rounding must not make it done
+    return 1.0 if done >= whole else min(done / whole, _ALMOST)

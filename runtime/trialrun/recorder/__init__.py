@@ -1,0 +1,9 @@
+"""The fake platform backend that records."""
+
+from __future__ import annotations
+
+from trialrun.recorder.fixtures import Fixtures, parse_fixture, split_fixture
+from trialrun.recorder.recorder import Recorder
+from trialrun.recorder.replies import Reply
+
+__all__ = ["Fixtures", "Recorder", "Reply", "parse_fixture", "split_fixture"]

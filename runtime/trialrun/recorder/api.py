@@ -1,0 +1,292 @@
+"""The platform's API: every call it takes, without a web framework."""
+
+from __future__ import annotations
+
+import errno
+import hmac
+import re
+import secrets
+import sqlite3
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from urllib.parse import parse_qsl
+
+from trialrun.recorder.bodies import Body, read_body
+from trialrun.recorder.context import Call, Context
+from trialrun.recorder.datasets import dataset_file, list_ground_truth_events
+from trialrun.recorder.fixtures import Fixtures
+from trialrun.recorder.gate import MASK, Door, check_host, check_token, mask_headers, secrets_of, sign
+from trialrun.recorder.jobs import change_job, list_jobs, override_best_trial, show_job
+from trialrun.recorder.logs import add_logs
+from trialrun.recorder.models import add_model, list_models, model_archive, show_model
+from trialrun.recorder.normalise import BIGGEST_ID, Clock, text
+from trialrun.recorder.replies import Refused, Reply, json_reply, no
+from trialrun.recorder.store import Store
+from trialrun.recorder.uploads import continue_upload, finish_upload, show_upload, start_upload
+
+__all__ = ["MAX_BODY", "ROUTES", "Api"]
+
+MAX_BODY = 64 * 1024 * 1024  # a chunk of 50 MB with its form around it, or a list of entries with images
+LONGEST_PATH = 8192
+READS = ("GET", "HEAD")
+
+Handler = Callable[..., Reply]
+_HEALTH = "health"
+
+
+def hello(call: Call) -> Reply:
+    return json_reply(200, {"recorder": "trialrun", "version": _version(), "strict": call.context.strict})
+
+
+def health(_: Call) -> Reply:
+    return json_reply(200, {"ok": True})
+
+
+def show_release(call: Call, release: int) -> Reply:
+    row = call.context.store.row("SELECT * FROM releases WHERE id = ?", (release,))
+    if row is None and call.context.strict:
+        raise no(404, f"plugin release {release}: there is none.")
+    code, version = (row["code"], row["version"]) if row else (f"plugin-{release}", "0.0.0")
+    expanded = "plugin" in ",".join(call.all_params("expand")).split(",")
+    plugin = {"id": release, "code": code, "name": code} if expanded else release
+    return json_reply(200, {"id": release, "version": version, "plugin": plugin})
+
+
+ROUTES: tuple[tuple[str, dict[str, Handler]], ...] = (
+    (_HEALTH, {"GET": health}),
+    ("trialrun", {"GET": hello}),
+    ("models", {"GET": list_models, "POST": add_model}),
+    ("models/#", {"GET": show_model}),
+    ("jobs", {"GET": list_jobs}),
+    ("jobs/#", {"GET": show_job, "PATCH": change_job}),
+    ("plugin_releases/#", {"GET": show_release}),
+    ("sdk/ground_truth_events", {"GET": list_ground_truth_events}),
+    ("chunked_upload", {"PUT": start_upload}),
+    ("chunked_upload/#", {"GET": show_upload, "PUT": continue_upload, "POST": finish_upload}),
+    ("logs", {"POST": add_logs}),
+    ("trains/#/override_best_trial", {"PUT": override_best_trial}),
+    ("trialrun/files/models/#/*", {"GET": model_archive}),
+    ("trialrun/files/datasets/#/#/#/*", {"GET": dataset_file}),
+)
+
+
+class Api:
+    """One implementation for all doors; `folder` is where uploads go.
+
+    Each call is one transaction: its effect, its record and its reply stand or fall together, so that a call sent again
+    with the same Idempotency-Key has exactly one effect.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        fixtures: Fixtures,
+        *,
+        folder: Path,
+        strict: bool = False,
+        max_body: int = MAX_BODY,
+        clock: Clock = lambda: datetime.now(UTC),
+    ) -> None:
+        self.max_body = max_body
+        self._clock = clock
+        self._store = store
+        self._context = Context(
+            store=store, fixtures=fixtures, folder=folder, strict=strict, key=secrets.token_bytes(32)
+        )
+
+    def handle(
+        self,
+        method: str,
+        path: str,
+        params: Iterable[tuple[str, str]] | Mapping[str, str] = (),
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        *,
+        door: Door,
+    ) -> Reply:
+        """Never raises for what a client sends. `path` may be absolute and may carry a query of its own."""
+        method = text(method.upper())
+        lowered = {name.lower(): value for name, value in (headers or {}).items()}
+        pairs = tuple(params.items() if isinstance(params, Mapping) else params)
+        try:
+            path, pairs = _located(path, pairs, door)
+            self._check_door(door, method, path, pairs, lowered)
+            if len(body) > self.max_body:
+                raise no(413, f"body: holds at most {self.max_body} bytes, got {len(body)}.")
+            reply = self._recorded(method, path, pairs, lowered, body, door)
+        except Refused as refused:
+            reply = refused.reply
+        except RecursionError:
+            reply = no(400, "body: must be JSON, got one nested too deeply. Send a flatter one.").reply
+        except (sqlite3.OperationalError, OSError) as error:
+            reply = _storage_reply(error)
+        return Reply(status=reply.status, headers=reply.headers) if method == "HEAD" else reply
+
+    def refuse_body(self, size: int) -> Reply:
+        """The reply to a body that is not even read."""
+        return no(413, f"body: holds at most {self.max_body} bytes, got {size} or more.").reply
+
+    def _check_door(
+        self, door: Door, method: str, path: str, params: tuple[tuple[str, str], ...], headers: Mapping[str, str]
+    ) -> None:
+        check_host(door, headers)
+        if path == _HEALTH or (method in READS and self._is_signed(path, params)):
+            return
+        check_token(door, headers)
+        if self._store.readonly and method not in READS:
+            raise no(403, "recording: it is open for reading only.")
+
+    def _is_signed(self, path: str, params: tuple[tuple[str, str], ...]) -> bool:
+        if not path.startswith("trialrun/files/"):
+            return False
+        expected = sign(self._context.key, path.rpartition("/")[0]).encode()
+        return any(
+            key == "signature" and hmac.compare_digest(value.encode("utf-8", "replace"), expected)
+            for key, value in params
+        )
+
+    def _recorded(
+        self,
+        method: str,
+        path: str,
+        params: tuple[tuple[str, str], ...],
+        headers: Mapping[str, str],
+        raw: bytes,
+        door: Door,
+    ) -> Reply:
+        now = self._clock()
+        hidden = secrets_of(door, headers)
+        params = tuple((_masked(key, hidden), _masked(value, hidden)) for key, value in params)
+        multipart = headers.get("content-type", "").lstrip().lower().startswith("multipart/")
+        clean = raw if multipart else _masked_bytes(raw, hidden)
+        call = Call(
+            context=self._context,
+            door=door,
+            method=method,
+            path=path,
+            params=params,
+            headers=headers,
+            body=Body(),
+            now=now,
+            time=now.astimezone(UTC).isoformat(),
+        )
+        if self._store.readonly:
+            return _answered(call, clean)
+        # a read may take long (a model is packed into an archive): it must not hold up those who write
+        read = _reply(call, clean) if method in READS else None
+        with self._store.writing():
+            reply, replayed = (read, False) if read else self._once(call, clean)
+            self._store.add_request(
+                time=call.time,
+                method=method,
+                path=_masked(path, hidden),
+                params=[pair for pair in params if pair[0] != "signature"],
+                headers=mask_headers(headers),
+                body=b"" if multipart else clean,  # what a form carries is kept as an upload
+                size=len(raw),
+                status=reply.status,
+                replayed=replayed,
+            )
+        return reply
+
+    def _once(self, call: Call, raw: bytes) -> tuple[Reply, bool]:
+        key = call.headers.get("idempotency-key", "")
+        scope = text(key), call.method, call.path
+        known = self._store.reply(*scope) if key else None
+        if known is not None:
+            headers = {"Content-Type": "application/json", "Idempotency-Replayed": "true"}
+            return Reply(status=known[0], content=known[1], headers=headers), True
+        try:
+            with self._store.undoable():
+                reply = _answered(call, raw)
+        except Refused as refused:
+            return refused.reply, False
+        if key:
+            self._store.add_reply(*scope, reply.status, reply.content)
+        return reply, False
+
+
+def _reply(call: Call, raw: bytes) -> Reply:
+    try:
+        return _answered(call, raw)
+    except Refused as refused:
+        return refused.reply
+
+
+def _answered(call: Call, raw: bytes) -> Reply:
+    handler, ids = _routed("GET" if call.method == "HEAD" else call.method, call.path)
+    body = read_body(call.headers.get("content-type", ""), raw, strict=call.context.strict)
+    return handler(replace(call, body=body), *ids)
+
+
+def _routed(method: str, path: str) -> tuple[Handler, tuple[int, ...]]:
+    for pattern, handlers in _patterns():
+        if found := pattern.fullmatch(path):
+            ids = tuple(int(word) for word in found.groups())
+            if any(number > BIGGEST_ID for number in ids):
+                break
+            if method not in handlers:
+                allowed = ", ".join(sorted(handlers))
+                refusal = json_reply(405, {"detail": f"{method[:20]}: is not served here."}, Allow=allowed)
+                raise Refused(refusal)
+            return handlers[method], ids
+    raise no(404, f"path: there is no {path[:200]!r}.")
+
+
+@cache
+def _patterns() -> list[tuple[re.Pattern[str], dict[str, Handler]]]:
+    def compiled(route: str) -> re.Pattern[str]:
+        return re.compile(re.escape(route).replace(r"\#", "([0-9]{1,19})").replace(r"\*", "[^/]*"))
+
+    return [(compiled(route), handlers) for route, handlers in ROUTES]
+
+
+def _located(path: str, params: tuple[tuple[str, str], ...], door: Door) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """The path without the slashes at its ends, and all parameters: `path` may be an address that the recorder gave."""
+    if len(path) > LONGEST_PATH:
+        raise no(414, f"path: holds at most {LONGEST_PATH} characters.")
+    path = path.removeprefix(door.base_url)
+    path, _, query = path.partition("?")
+    try:
+        asked = parse_qsl(query, keep_blank_values=True, max_num_fields=1000)
+    except ValueError:
+        raise no(400, "query: cannot be read.") from None
+    return text(path.strip("/")), (*params, *asked)
+
+
+def _storage_reply(error: sqlite3.OperationalError | OSError) -> Reply:
+    """A full disk is no fault of the call: it can be sent again when there is room."""
+    if isinstance(error, OSError):
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise error
+        return no(507, "recorder: its disk is full. Make room and send this again.").reply
+    if "is full" in str(error):
+        return no(507, "recorder: its disk is full. Make room and send this again.").reply
+    if "locked" in str(error) or "busy" in str(error):
+        return json_reply(503, {"detail": "recorder: another process holds the recording."}, Retry_After="1")
+    raise error
+
+
+def _masked(word: str, hidden: tuple[str, ...]) -> str:
+    for secret in hidden:
+        word = word.replace(secret, MASK)
+    return word
+
+
+def _masked_bytes(raw: bytes, hidden: tuple[str, ...]) -> bytes:
+    for secret in hidden:
+        raw = raw.replace(secret.encode(), MASK.encode())
+    return raw
+
+
+@cache
+def _version() -> str:
+    from importlib import metadata
+
+    try:
+        return metadata.version("trialrun")
+    except metadata.PackageNotFoundError:  # run from a source tree that is not installed
+        return "0"

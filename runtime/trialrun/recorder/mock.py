@@ -1,0 +1,61 @@
+"""The responses door: the recorder under `requests`, without a socket."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from trialrun.recorder.gate import Door
+
+if TYPE_CHECKING:
+    import responses
+    from requests import PreparedRequest
+
+    from trialrun.recorder.recorder import Recorder
+
+__all__ = ["mounted"]
+
+METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
+
+
+@contextmanager
+def mounted(recorder: Recorder, url: str = "http://trialrun.test/") -> Iterator[responses.RequestsMock]:
+    """While it is open, `recorder` answers what is sent to `url` with `requests`; other addresses are refused.
+
+    The mock is handed over, so that a test can add answers of other services.
+    """
+    import responses
+
+    base = url.rstrip("/") + "/"
+    door = Door(base_url=base, token=recorder.token)
+
+    def answered(request: PreparedRequest) -> tuple[int, dict[str, str], bytes]:
+        reply = recorder.handle(
+            str(request.method), _path(request, base), (), dict(request.headers), _content(request.body), door=door
+        )
+        return reply.status, dict(reply.headers), reply.body
+
+    with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
+        for method in METHODS:
+            mock.add_callback(method, re.compile(re.escape(base) + ".*", re.DOTALL), callback=answered)
+        yield mock
+
+
+def _path(request: PreparedRequest, base: str) -> str:
+    from urllib.parse import unquote
+
+    path, mark, query = str(request.url).removeprefix(base).partition("?")
+    return unquote(path) + mark + query
+
+
+def _content(body: Any) -> bytes:
+    """What would go over the wire: requests also takes text, files and generators as bodies."""
+    if body is None:
+        return b""
+    if isinstance(body, str):
+        return body.encode()
+    if isinstance(body, bytes):
+        return body
+    return bytes(body.read()) if hasattr(body, "read") else b"".join(body)

@@ -1,0 +1,133 @@
+"""Normalising: the many shapes that clients send to the one that is stored."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import unquote
+
+__all__ = ["Entry", "asked_name", "entry", "identifier", "progress", "safe_file_name", "text", "utc"]
+
+BIGGEST_ID = 2**63 - 1  # what SQLite holds
+
+_KNOWN = frozenset({"event", "data", "datetime", "job", "file", "key"})
+_ENCODED = re.compile(r"(?:[^%:,]|%25|%3A|%2C)*", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One log entry as stored; `data` and `extra` are JSON text, `job` is 0 when the entry names none."""
+
+    event: str
+    job: int
+    trial_id: str | None
+    time: str
+    key: str | None
+    data: str
+    file: str | None
+    extra: str | None
+
+
+def entry(sent: Mapping[str, Any], received: datetime) -> Entry:
+    """Takes every mapping: what does not fit a column is kept in `data` and `extra`."""
+    data = sent.get("data", {})
+    trial_id = data.get("trial_id") if isinstance(data, dict) else None
+    extra = {name: value for name, value in sent.items() if name not in _KNOWN}
+    return Entry(
+        event=text(sent.get("event") or ""),
+        job=identifier(sent.get("job")) or 0,
+        trial_id=None if trial_id is None else text(trial_id),
+        time=utc(sent.get("datetime"), received),
+        key=None if sent.get("key") is None else text(sent["key"]),
+        data=json.dumps(data),
+        file=None if sent.get("file") is None else text(sent["file"]),
+        extra=json.dumps(extra) if extra else None,
+    )
+
+
+def utc(sent: Any, received: datetime) -> str:
+    """`sent` as UTC in ISO 8601. A time without an offset may be UTC or local: the reading nearer to `received` counts.
+
+    Seconds and milliseconds since 1970 are understood; what is no time at all becomes `received`.
+    """
+    try:
+        moment = _moment(sent, received)
+        return (moment or received).astimezone(UTC).isoformat()
+    except (ValueError, OverflowError, OSError):
+        return received.astimezone(UTC).isoformat()
+
+
+def _moment(sent: Any, received: datetime) -> datetime | None:
+    if isinstance(sent, int | float) and not isinstance(sent, bool):
+        return datetime.fromtimestamp(sent / 1000 if abs(sent) > 1e11 else sent, UTC)
+    if not isinstance(sent, str):
+        return None
+    moment = datetime.fromisoformat(sent.strip())
+    if moment.tzinfo is not None:
+        return moment
+    readings = moment.replace(tzinfo=UTC), moment.astimezone()
+    return min(readings, key=lambda reading: abs(reading - received))
+
+
+def progress(record: Any) -> dict[str, Any]:
+    """`{"overall": number or None, "categories": {name: …}}` from `categories` or `steps`, as mapping or list."""
+    if not isinstance(record, dict):
+        return {"overall": record if _is_number(record) else None, "categories": {}}
+    inner = record.get("current_progress")
+    if isinstance(inner, dict) and not record.keys() & {"categories", "steps"}:
+        record = inner
+    parts = record.get("categories", record.get("steps"))
+    if isinstance(parts, list):
+        parts = {_part_name(part, index): part for index, part in enumerate(parts)}
+    overall = record.get("overall")
+    return {"overall": overall if _is_number(overall) else None, "categories": parts if isinstance(parts, dict) else {}}
+
+
+def _part_name(part: Any, index: int) -> str:
+    names = (
+        [part[key] for key in ("category", "step", "name", "code", "id") if part.get(key)]
+        if isinstance(part, dict)
+        else []
+    )
+    return text(names[0]) if names else str(index)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def identifier(value: Any) -> int | None:
+    """The id that `value` means (an int, or digits), or None."""
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,19}", value):
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= BIGGEST_ID:
+        return value
+    return None
+
+
+def text(value: Any) -> str:
+    """A string that SQLite takes: half surrogates, which JSON can carry, are replaced."""
+    word = value if isinstance(value, str) else json.dumps(value)
+    return word.encode("utf-8", "replace").decode()
+
+
+def asked_name(sent: str) -> str:
+    """The name that a query asks for: decoded if it is an encoding, else (a client that never encodes) as it stands."""
+    return unquote(sent) if _ENCODED.fullmatch(sent) else sent
+
+
+def safe_file_name(sent: str, limit: int = 80) -> str:
+    """One path component that stays in its folder, whatever was sent; its extension survives."""
+    last = re.split(r"[/\\]", sent)[-1]
+    plain = re.sub(r"[^\w.+-]", "_", last, flags=re.ASCII).lstrip(".")
+    stem, dot, extension = plain.rpartition(".")
+    tail = dot + extension if dot and len(extension) <= 10 else ""
+    kept = (stem if tail else plain)[: limit - len(tail)]
+    return kept + tail if kept else "file" + tail
+
+
+Clock = Callable[[], datetime]

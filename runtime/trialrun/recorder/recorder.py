@@ -1,0 +1,285 @@
+"""The recorder: the fake platform backend, and what it has recorded."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+from trialrun.recorder.api import MAX_BODY, Api
+from trialrun.recorder.fixtures import Fixtures
+from trialrun.recorder.gate import Door
+from trialrun.recorder.jobs import described_job
+from trialrun.recorder.normalise import Clock, progress
+from trialrun.recorder.replies import Reply
+from trialrun.recorder.store import Row, Store
+from trialrun.recorder.tables import merge_table
+from trialrun.recorder.uploads import upload_file
+from trialrun_hookspecs.errors import NotOnBackend
+
+if TYPE_CHECKING:
+    from trialrun.recorder.server import RecorderServer
+
+__all__ = ["CallLike", "Recorder"]
+
+
+class CallLike(Protocol):
+    """What the memory door takes: one HTTP call as a value. `json` is used when `body` is None."""
+
+    @property
+    def method(self) -> str: ...
+    @property
+    def path(self) -> str: ...
+    @property
+    def params(self) -> Iterable[tuple[str, str]]: ...
+    @property
+    def json(self) -> Any: ...
+    @property
+    def body(self) -> bytes | None: ...
+    @property
+    def content_type(self) -> str | None: ...
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+    @property
+    def key(self) -> str | None: ...
+
+
+class Recorder:
+    """Takes the platform's calls through `handle`, `handler()`, `server()` or `mock.mounted()`; tells what came.
+
+    `path` is the SQLite file, made when absent and gone on with when there; None or ":memory:" records into a
+    temporary folder that `close()` removes. Uploads lie beside it in `<stem>-files`. `token`, when given, must come
+    with every call; a server draws its own when there is none.
+    """
+
+    def __init__(
+        self,
+        path: str | Path | None = None,
+        *,
+        strict: bool = False,
+        fixtures: Fixtures | None = None,
+        token: str | None = None,
+        max_body: int = MAX_BODY,
+        clock: Clock = lambda: datetime.now(UTC),
+        readonly: bool = False,
+    ) -> None:
+        self._temporary = Path(tempfile.mkdtemp(prefix="trialrun-")) if path in (None, ":memory:") else None
+        self.path = self._temporary / "recorder.sqlite" if self._temporary else Path(str(path))
+        self.folder = self.path.with_name(f"{self.path.stem}-files")
+        self.fixtures = fixtures or Fixtures()
+        self.strict = strict
+        self.token = token
+        self._clock = clock
+        self._store = Store(self.path, readonly=readonly)
+        self.api = Api(self._store, self.fixtures, folder=self.folder, strict=strict, max_body=max_body, clock=clock)
+        self._merged: dict[int, tuple[int, dict[str, dict[str, Any]]]] = {}
+
+    @classmethod
+    def open(cls, path: str | Path) -> Recorder:
+        """A recording as it is, for reading only; also one whose job was killed. UsageError when it is none."""
+        return cls(path, readonly=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Safe to call twice. A temporary recording is gone afterwards."""
+        self._store.close()
+        if self._temporary is not None:
+            shutil.rmtree(self._temporary, ignore_errors=True)
+
+    # doors
+
+    def handle(
+        self,
+        method: str,
+        path: str,
+        params: Iterable[tuple[str, str]] | Mapping[str, str] = (),
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        *,
+        door: Door | None = None,
+    ) -> Reply:
+        return self.api.handle(method, path, params, headers, body, door=door or Door(token=self.token))
+
+    def handler(self) -> Callable[[CallLike], Reply]:
+        """The memory door: a function from a call to its reply."""
+
+        def handled(call: CallLike) -> Reply:
+            headers = dict(call.headers)
+            body = call.body
+            if body is None:
+                body = b"" if call.json is None else json.dumps(call.json).encode()
+            if call.content_type:
+                headers["Content-Type"] = call.content_type
+            if call.key:
+                headers["Idempotency-Key"] = call.key
+            return self.handle(call.method, call.path, tuple(call.params), headers, body)
+
+        return handled
+
+    def server(self, host: str = "127.0.0.1", port: int = 0, *, allow_remote: bool = False) -> RecorderServer:
+        """The HTTP door, not yet started."""
+        from trialrun.recorder.server import RecorderServer
+
+        return RecorderServer(self, host=host, port=port, allow_remote=allow_remote)
+
+    # what is there before a client comes
+
+    def create_job(
+        self, name: str, request: Mapping[str, Any], *, plugin: str = "", version: str = "", job_id: int | None = None
+    ) -> int:
+        """The id of a new job; `request` is its JSON (`action`, `params`), `plugin` and `version` make its release."""
+        time = self._clock().astimezone(UTC).isoformat()
+        with self._store.writing():
+            release = self._store.add_release(plugin, version) if plugin else None
+            return self._store.add_job(
+                job=job_id, name=name, request=dict(request), release=release, fields={"status": "PENDING"}, time=time
+            )
+
+    # what came
+
+    def events(
+        self, kind: str | None = None, *, job_id: int | None = None, trial_id: str | None = None, after: int = 0
+    ) -> list[dict[str, Any]]:
+        """Log entries in the order in which they were stored; `after` leaves out those up to that id.
+
+        Each has id, event, job, trial_id, time, key, data, file and what else the client sent.
+        """
+        return [_entry(row) for row in self._store.entries(event=kind, job=job_id, trial_id=trial_id, after=after)]
+
+    def metrics(self, trial_id: str | None = None, job_id: int | None = None) -> list[dict[str, Any]]:
+        """Each with category, key, value, metrics, trial_id, job and time."""
+        return self._flat("metric", ("category", "key", "value", "metrics"), job_id, trial_id)
+
+    def messages(self, job_id: int | None = None) -> list[dict[str, Any]]:
+        """Each with context, content, job and time."""
+        return self._flat("message", ("context", "content"), job_id)
+
+    def visualizations(self, trial_id: str | None = None, job_id: int | None = None) -> list[dict[str, Any]]:
+        """Each with category, group, index, `file` (a data URI), trial_id, job, time and what the client added."""
+        return self._flat("visualization", ("category", "group", "index"), job_id, trial_id)
+
+    def tables(self, job_id: int | None = None) -> list[dict[str, Any]]:
+        """The whole trial tables as they came, oldest first."""
+        return [entry["data"] for entry in self.events("trials", job_id=job_id)]
+
+    def last_table(self, job_id: int | None = None) -> dict[str, Any] | None:
+        """The newest whole table, or None when none came."""
+        row = self._store.row(
+            "SELECT data FROM entries WHERE id ="
+            " (SELECT max(id) FROM entries WHERE event = 'trials' AND (?1 IS NULL OR job = ?1))",
+            (job_id,),
+        )
+        table: dict[str, Any] | None = json.loads(row["data"]) if row else None
+        return table
+
+    def table_rows(self, job_id: int) -> dict[str, dict[str, Any]]:
+        """The newest row of each trial, from deltas and whole tables. A second call costs only what came since.
+
+        A row has `status`, `all_metrics`, and `base`, `hyperparameters` and `metrics` as mappings from column to value.
+        """
+        seen, rows = self._merged.get(job_id, (0, {}))
+        rows = dict(rows)
+        for row in self._store.rows(
+            "SELECT id, data FROM entries WHERE event IN ('trials', 'trials_delta') AND job = ? AND id > ? ORDER BY id",
+            (job_id, seen),
+        ):
+            seen = row["id"]
+            merge_table(rows, json.loads(row["data"]))
+        self._merged[job_id] = seen, rows
+        return {trial_id: dict(merged) for trial_id, merged in rows.items()}
+
+    def jobs(self) -> list[dict[str, Any]]:
+        return [described_job(row) for row in self._store.rows("SELECT * FROM jobs ORDER BY id")]
+
+    def job(self, job_id: int) -> dict[str, Any]:
+        """The job as GET answers it; NotOnBackend when there is none."""
+        row = self._store.row("SELECT * FROM jobs WHERE id = ?", (job_id,))
+        if row is None:
+            raise NotOnBackend("must be a job of this recording", where="job", got=str(job_id), fix="See jobs().")
+        return described_job(row)
+
+    def changes(self, job_id: int, field: str | None = None) -> list[dict[str, Any]]:
+        """What PATCH brought, oldest first: field, value, time."""
+        rows = self._store.rows("SELECT * FROM changes WHERE job = ? ORDER BY id", (job_id,))
+        found = [{"field": row["field"], "value": json.loads(row["value"]), "time": row["time"]} for row in rows]
+        return [change for change in found if field in (None, change["field"])]
+
+    def progress(self, job_id: int) -> list[dict[str, Any]]:
+        """Each progress record that came, as `overall` and `categories`, oldest first."""
+        return [progress(change["value"]) for change in self.changes(job_id, "progress_record")]
+
+    def models(self) -> list[dict[str, Any]]:
+        """Each with id, name, what the client sent, `path` of the uploaded file or None, size, md5, md5_matches."""
+        rows = self._store.rows(
+            "SELECT m.*, u.path, u.offset, u.md5, u.md5_matches FROM models m LEFT JOIN uploads u ON u.id = m.upload"
+            " ORDER BY m.id"
+        )
+        return [{**json.loads(row["fields"]), **self._model(row)} for row in rows]
+
+    def best_trials(self, job_id: int | None = None) -> list[dict[str, Any]]:
+        """Each best trial that was registered: job, trial_id, hyperparameters, time."""
+        rows = self._store.rows("SELECT * FROM best_trials ORDER BY id")
+        found = [{**dict(row), "hyperparameters": json.loads(row["hyperparameters"])} for row in rows]
+        return [best for best in found if job_id in (None, best["job"])]
+
+    def requests(self, route: str | None = None) -> list[dict[str, Any]]:
+        """Every call as it came, tokens masked; `route` such as "logs" or "jobs/1" keeps those at or below it.
+
+        Each has time, method, path, params, headers, body, size, status and replayed. The body is parsed when it is
+        JSON, else bytes; that of a multipart form is None, since what it carried is an upload.
+        """
+        rows = self._store.rows("SELECT * FROM requests ORDER BY id")
+        wanted = (route or "").strip("/")
+        return [_request(row) for row in rows if not wanted or f"{row['path']}/".startswith(f"{wanted}/")]
+
+    def _flat(
+        self, kind: str, columns: tuple[str, ...], job_id: int | None, trial_id: str | None = None
+    ) -> list[dict[str, Any]]:
+        facts = ("id", "job", "trial_id", "time", "file")  # not the entry's key: a metric has a `key` of its own
+        return [
+            {**dict.fromkeys(columns), **_mapping(entry["data"]), **{fact: entry[fact] for fact in facts}}
+            for entry in self.events(kind, job_id=job_id, trial_id=trial_id)
+        ]
+
+    def _model(self, row: Row) -> dict[str, Any]:
+        facts = {key: row[key] for key in ("id", "name", "created", "md5")}
+        matches = None if row["md5_matches"] is None else bool(row["md5_matches"])
+        path = upload_file(self.folder, row["path"]) if row["path"] else None
+        return {**facts, "md5_matches": matches, "path": path, "size": row["offset"]}
+
+
+def _entry(row: Row) -> dict[str, Any]:
+    columns = {key: row[key] for key in ("id", "event", "trial_id", "time", "key", "file")}
+    extra = json.loads(row["extra"]) if row["extra"] else {}
+    return {**extra, **columns, "job": row["job"] or None, "data": json.loads(row["data"])}
+
+
+def _request(row: Row) -> dict[str, Any]:
+    body: Any = row["body"]
+    try:
+        body = json.loads(body)
+    except ValueError:
+        body = body or None
+    return {
+        **dict(row),
+        "params": [tuple(pair) for pair in json.loads(row["params"])],
+        "headers": json.loads(row["headers"]),
+        "body": body,
+        "replayed": bool(row["replayed"]),
+    }
+
+
+def _mapping(data: Any) -> dict[str, Any]:
+    return data if isinstance(data, dict) else {}

@@ -1,0 +1,7 @@
+"""Search algorithms by name: thin ask/tell doors to their libraries, imported when named."""
+
+from __future__ import annotations
+
+from trialrun.search.registry import ALGORITHMS, GRID_ALGORITHM, checked_points, made_algorithm
+
+__all__ = ["ALGORITHMS", "GRID_ALGORITHM", "checked_points", "made_algorithm"]

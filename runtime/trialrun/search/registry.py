@@ -1,0 +1,133 @@
+"""Which algorithms there are, what each can search, and how one is made for a job."""
+
+from __future__ import annotations
+
+import copy
+import importlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from trialrun.search.base import Algorithm, Factory, Point
+from trialrun.search.variants import Variants
+from trialrun.space import Fixed, Space
+from trialrun_hookspecs.errors import Problem, RequestInvalid
+from trialrun_hookspecs.request import GRID_ALGORITHM, Params, did_you_mean
+
+__all__ = ["ALGORITHMS", "GRID_ALGORITHM", "First", "checked_points", "made_algorithm"]
+
+_WHERE = "params.tune_config.search_alg"
+
+ALGORITHMS: Mapping[str, str] = {GRID_ALGORITHM: "", "hyperoptsearch": "trialrun.search.hyperopt"}
+"""Name -> the module with its `make`; random and grid search are here."""
+
+
+def made_algorithm(params: Params, *, seed: int, extensions: Mapping[str, Factory]) -> Algorithm:
+    """The job's algorithm, new. Raises RequestInvalid with everything that the algorithm cannot do with this job."""
+    config, space = params.tuning.search_alg, Space(params.hyperparameters or ())
+    known = [*ALGORITHMS, *extensions]
+    if config.name not in known:
+        fix = did_you_mean(config.name, known) or f"Known: {', '.join(known)}."
+        raise RequestInvalid("no such search algorithm", where=f"{_WHERE}.name", got=repr(config.name), fix=fix)
+    problems = [*_grid_problems(params, config.name), *_point_problems(params)]
+    if config.name == GRID_ALGORITHM:
+        problems += _no_options(config.options)
+    if problems:
+        raise RequestInvalid(problems=problems)
+    points = checked_points(params)
+    if config.name == GRID_ALGORITHM:
+        return Variants(space, points, samples=params.tuning.num_samples, seed=seed)
+    factory = extensions.get(config.name) or importlib.import_module(ALGORITHMS[config.name]).make
+    inner = factory(space.primitives(), mode=params.tuning.mode, seed=seed, options=config.options)
+    return First(inner, space, points)
+
+
+def checked_points(params: Params) -> list[dict[str, Any]]:
+    """`points_to_evaluate`, flat, as plain values. Raises RequestInvalid: a point is outside the space."""
+    problems = list(_point_problems(params))
+    if problems:
+        raise RequestInvalid(problems=problems)
+    space = Space(params.hyperparameters or ())
+    return [space.plain(_flat(point, space.names)) for point in _points(params)]
+
+
+def _points(params: Params) -> Sequence[Mapping[str, Any]]:
+    return params.tuning.search_alg.points_to_evaluate
+
+
+def _flat(point: Mapping[str, Any], names: Sequence[str], above: str = "") -> dict[str, Any]:
+    """A point may be written flat (`{"a/b": 1}`) or nested (`{"a": {"b": 1}}`)."""
+    flat: dict[str, Any] = {}
+    for key, value in point.items():
+        name = f"{above}{key}"
+        if name not in names and isinstance(value, Mapping):
+            flat |= _flat(value, names, f"{name}/")
+        else:
+            flat[name] = value
+    return flat
+
+
+def _point_problems(params: Params) -> list[Problem]:
+    space = Space(params.hyperparameters or ())
+    problems = []
+    for index, point in enumerate(_points(params)):
+        for name, value in _flat(point, space.names).items():
+            where = f"{_WHERE}.points_to_evaluate[{index}].{name}"
+            if name not in space.distributions:
+                fix = did_you_mean(name, space.names) or f"Known: {', '.join(space.names)}."
+                problems.append(Problem(where=where, rule="no such hyperparameter", got=repr(value), fix=fix))
+            elif not space.contains(name, value):
+                written = space.distributions[name].model_dump(exclude={"name"})
+                problems.append(
+                    Problem(where=where, rule=f"must lie in {written}", got=repr(value), fix="Move it inside.")
+                )
+    return problems
+
+
+def _grid_problems(params: Params, algorithm: str) -> list[Problem]:
+    if algorithm == GRID_ALGORITHM:
+        return []
+    return [
+        Problem(
+            where=f"params.hyperparameters[{index}].type",
+            rule=f"{algorithm} cannot search a grid",
+            got="grid_search",
+            fix=f"Use choice, or search_alg {GRID_ALGORITHM!r}.",
+        )
+        for index, d in enumerate(params.hyperparameters or ())
+        if d.type == "grid_search"
+    ]
+
+
+def _no_options(options: Mapping[str, Any]) -> list[Problem]:
+    return [
+        Problem(
+            where=f"{_WHERE}.options.{key}", rule=f"{GRID_ALGORITHM} has no options", got=repr(value), fix="Remove it."
+        )
+        for key, value in options.items()
+    ]
+
+
+class First:
+    """Gives the points to evaluate first, in their order and as they are; what a point leaves open is filled in."""
+
+    def __init__(self, inner: Algorithm, space: Space, points: Sequence[Mapping[str, Any]]) -> None:
+        self._inner = inner
+        self._space = space
+        self._points = [dict(point) for point in points]
+
+    def ask(self, trial_id: str, fixed: Point | None = None) -> Point | None:
+        if fixed is not None or not self._points:
+            return self._inner.ask(trial_id, fixed)
+        wanted = self._points.pop(0)
+        point = self._inner.ask(trial_id, self._space.encode(wanted))
+        return None if point is None else {**point, **{name: Fixed(value=value) for name, value in wanted.items()}}
+
+    def tell(self, trial_id: str, value: float | None) -> None:
+        self._inner.tell(trial_id, value)
+
+    def state(self) -> Any:
+        return {"points": copy.deepcopy(self._points), "inner": self._inner.state()}
+
+    def restore(self, state: Any) -> None:
+        self._points = copy.deepcopy(state["points"])
+        self._inner.restore(state["inner"])

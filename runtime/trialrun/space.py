@@ -1,0 +1,350 @@
+"""What each distribution means: its support, a sample, and its form as a primitive, which is all a search library sees.
+
+Every distribution decodes one of three primitives: `Real`, `Integer`, `Category`. Drawn uniformly, a primitive
+decodes to the distribution's own law, which is Ray's of the same name: the ends of a quniform are half as likely as
+what lies between. `decode(encode(v))` is v on the support; for loguniform up to rounding, and for randn within its
+6 standard deviations. A value that must stand as it is goes into a point as `Fixed`.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import random
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from statistics import NormalDist
+from typing import Any, ClassVar
+
+from trialrun_hookspecs.distributions import (
+    Choice,
+    DistributionBase,
+    GridSearch,
+    LogRandint,
+    LogUniform,
+    QLogRandint,
+    QLogUniform,
+    QRandint,
+    QRandn,
+    QUniform,
+    Randint,
+    Randn,
+    Uniform,
+)
+
+__all__ = [
+    "CODECS",
+    "Category",
+    "Codec",
+    "Fixed",
+    "Integer",
+    "Primitive",
+    "Real",
+    "Space",
+    "flatten",
+    "nest",
+    "snapped",
+]
+
+_TAIL = 1e-9  # normals are searched between these quantiles: 6 standard deviations to either side
+_CLOSE = 1e-12  # relative: how far beyond a bound rounding may carry a float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Real:
+    """A float in [low, high]."""
+
+    low: float
+    high: float
+    kind: ClassVar[str] = "real"
+
+    def sample(self, rng: random.Random) -> float:
+        return rng.uniform(self.low, self.high)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Integer:
+    """An integer in [low, high], both included."""
+
+    low: int
+    high: int
+    kind: ClassVar[str] = "integer"
+
+    def sample(self, rng: random.Random) -> int:
+        return rng.randint(self.low, self.high)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Category:
+    """An index below `size`; the order means nothing."""
+
+    size: int
+    kind: ClassVar[str] = "category"
+
+    def sample(self, rng: random.Random) -> int:
+        return rng.randrange(self.size)
+
+
+Primitive = Real | Integer | Category
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fixed:
+    """In the place of a primitive's value: the hyperparameter itself, decoded to what it is."""
+
+    value: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Codec:
+    """One distribution's way to its primitive and back, and the values it can take.
+
+    `plain` gives a value of the support the form that `decode` would: 5 is 5.0 for a uniform, 5.0 is 5 for a randint.
+    """
+
+    primitive: Callable[[Any], Primitive]
+    decode: Callable[[Any, Any], Any]
+    encode: Callable[[Any, Any], Any]
+    contains: Callable[[Any, Any], bool]
+    plain: Callable[[Any, Any], Any]
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
+
+
+def _int(value: Any) -> bool:
+    """JSON has one number type: 5.0 is an integer."""
+    return _number(value) and value == int(value)
+
+
+def _clip(value: float, low: float, high: float) -> float:
+    return min(max(value, low), high)
+
+
+def snapped(value: float, q: float) -> float:
+    """The multiple of `q` nearest to `value`, in the decimals as written: 3 x 0.1 is 0.3."""
+    return float(Decimal(repr(q)) * round(value / q))
+
+
+def _on_grid(value: float, q: float) -> bool:
+    """Whether `value` is a multiple of `q`, or what floats make of one: 0.30000000000000004 is 3 x 0.1."""
+    return abs(value - snapped(value, q)) <= 4 * math.ulp(value)
+
+
+def _between(d: Any, value: Any) -> bool:
+    return _number(value) and d.min - _CLOSE * abs(d.min) <= value <= d.max + _CLOSE * abs(d.max)
+
+
+def _normal(d: Any) -> NormalDist:
+    return NormalDist(d.mean, d.sd)
+
+
+def _log_bounds(d: Any) -> Real:
+    return Real(low=math.log(d.min), high=math.log(d.max))
+
+
+def _log_steps(d: Any) -> Real:
+    """Ray draws a quantised integer by its index, floors it, and includes the top."""
+    return Real(low=math.log(d.min // d.q), high=math.log(d.max // d.q + 1))
+
+
+def _quantile(d: Any, value: float) -> float:
+    return _clip(_normal(d).cdf(value), _TAIL, 1 - _TAIL)
+
+
+def _option_index(d: Any, value: Any) -> int:
+    """Where `value` stands among the options, -1: nowhere. 1 and true are two values, 1 and 1.0 are one."""
+    for form in (_written, _meant):
+        wanted = form(value)
+        for index, option in enumerate(d.options):
+            if form(option) == wanted:
+                return index
+    return -1
+
+
+def _written(value: Any) -> str:
+    return json.dumps(value, sort_keys=True)
+
+
+def _meant(value: Any) -> str:
+    return json.dumps(_integral(value), sort_keys=True)
+
+
+def _integral(value: Any) -> Any:
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, Mapping):
+        return {key: _integral(item) for key, item in value.items()}
+    return [_integral(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _option(d: Any, index: Any) -> Any:
+    return copy.deepcopy(d.options[int(index)])  # a trial may change its own
+
+
+def _float(value: float, d: Any) -> float:
+    return _clip(float(value), d.min, d.max)
+
+
+def _multiple(value: float, d: Any) -> float:
+    return _clip(snapped(value, d.q), d.min, d.max)
+
+
+_OPTIONS = Codec(
+    primitive=lambda d: Category(size=len(d.options)),
+    decode=_option,
+    encode=_option_index,
+    contains=lambda d, v: _option_index(d, v) >= 0,
+    plain=lambda d, v: _option(d, _option_index(d, v)),
+)
+
+# Ray floors a log integer (its top is excluded) and rounds a quantised float.
+CODECS: dict[type[DistributionBase], Codec] = {
+    Uniform: Codec(
+        primitive=lambda d: Real(low=d.min, high=d.max),
+        decode=lambda d, x: _float(x, d),
+        encode=lambda d, v: _float(v, d),
+        contains=_between,
+        plain=lambda d, v: _float(v, d),
+    ),
+    QUniform: Codec(
+        primitive=lambda d: Real(low=d.min, high=d.max),
+        decode=lambda d, x: _multiple(x, d),
+        encode=lambda d, v: _multiple(v, d),
+        contains=lambda d, v: _between(d, v) and _on_grid(v, d.q),
+        plain=lambda d, v: _multiple(v, d),
+    ),
+    LogUniform: Codec(
+        primitive=_log_bounds,
+        decode=lambda d, x: _float(math.exp(x), d),
+        encode=lambda d, v: math.log(_float(v, d)),
+        contains=_between,
+        plain=lambda d, v: _float(v, d),
+    ),
+    QLogUniform: Codec(
+        primitive=_log_bounds,
+        decode=lambda d, x: _multiple(math.exp(x), d),
+        encode=lambda d, v: math.log(_multiple(v, d)),
+        contains=lambda d, v: _between(d, v) and _on_grid(v, d.q),
+        plain=lambda d, v: _multiple(v, d),
+    ),
+    Randn: Codec(
+        primitive=lambda d: Real(low=_TAIL, high=1 - _TAIL),
+        decode=lambda d, x: _normal(d).inv_cdf(_clip(x, _TAIL, 1 - _TAIL)),
+        encode=_quantile,
+        contains=lambda d, v: _number(v),
+        plain=lambda d, v: float(v),
+    ),
+    QRandn: Codec(
+        primitive=lambda d: Real(low=_TAIL, high=1 - _TAIL),
+        decode=lambda d, x: snapped(_normal(d).inv_cdf(_clip(x, _TAIL, 1 - _TAIL)), d.q),
+        encode=_quantile,
+        contains=lambda d, v: _number(v) and math.isfinite(v / d.q) and _on_grid(v, d.q),
+        plain=lambda d, v: snapped(v, d.q),
+    ),
+    Randint: Codec(
+        primitive=lambda d: Integer(low=d.min, high=d.max - 1),
+        decode=lambda d, x: int(x),
+        encode=lambda d, v: int(v),
+        contains=lambda d, v: _int(v) and d.min <= v < d.max,
+        plain=lambda d, v: int(v),
+    ),
+    QRandint: Codec(
+        primitive=lambda d: Integer(low=d.min // d.q, high=d.max // d.q),
+        decode=lambda d, x: int(x) * d.q,
+        encode=lambda d, v: int(v) // d.q,
+        contains=lambda d, v: _int(v) and d.min <= v <= d.max and int(v) % d.q == 0,
+        plain=lambda d, v: int(v),
+    ),
+    LogRandint: Codec(
+        primitive=_log_bounds,
+        decode=lambda d, x: min(max(math.floor(math.exp(x)), d.min), d.max - 1),
+        encode=lambda d, v: min(math.log(int(v) + 0.5), math.log(d.max)),
+        contains=lambda d, v: _int(v) and d.min <= v < d.max,
+        plain=lambda d, v: int(v),
+    ),
+    QLogRandint: Codec(
+        primitive=_log_steps,
+        decode=lambda d, x: min(max(math.floor(math.exp(x)) * d.q, d.min), d.max),
+        encode=lambda d, v: math.log(int(v) // d.q + 0.5),
+        contains=lambda d, v: _int(v) and d.min <= v <= d.max and int(v) % d.q == 0,
+        plain=lambda d, v: int(v),
+    ),
+    Choice: _OPTIONS,
+    GridSearch: _OPTIONS,
+}
+
+
+def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """`{"optimizer/lr": 1}` becomes `{"optimizer": {"lr": 1}}`."""
+    nested: dict[str, Any] = {}
+    for name, value in flat.items():
+        *parents, last = name.split("/")
+        target = nested
+        for parent in parents:
+            target = target.setdefault(parent, {})
+        target[last] = value
+    return nested
+
+
+def flatten(nested: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    """The values of `names` (with `/` for each level) in a nested dict; names that are absent are left out."""
+    flat: dict[str, Any] = {}
+    for name in names:
+        value: Any = nested
+        for part in name.split("/"):
+            if not isinstance(value, Mapping) or part not in value:
+                break
+            value = value[part]
+        else:
+            flat[name] = value
+    return flat
+
+
+class Space:
+    """A search space: its distributions by name, in the job's order."""
+
+    def __init__(self, distributions: Sequence[DistributionBase]) -> None:
+        self.distributions: dict[str, Any] = {d.name: d for d in distributions}
+
+    @property
+    def names(self) -> list[str]:
+        return list(self.distributions)
+
+    @property
+    def grids(self) -> list[str]:
+        """Names of the grid_search parameters."""
+        return [name for name, d in self.distributions.items() if isinstance(d, GridSearch)]
+
+    def primitives(self) -> dict[str, Primitive]:
+        """What a search library is given."""
+        return {name: CODECS[type(d)].primitive(d) for name, d in self.distributions.items()}
+
+    def decode(self, point: Mapping[str, Any]) -> dict[str, Any]:
+        """A point of primitives -> flat hyperparameters, plain Python values."""
+        return {name: self._decoded(d, point[name]) for name, d in self.distributions.items()}
+
+    def _decoded(self, d: Any, x: Any) -> Any:
+        return copy.deepcopy(x.value) if isinstance(x, Fixed) else CODECS[type(d)].decode(d, x)
+
+    def encode(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Flat hyperparameters (all or some) -> a point of primitives. The values must be in the space."""
+        return {name: self._codec(name).encode(self.distributions[name], v) for name, v in values.items()}
+
+    def plain(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Flat hyperparameters (all or some) in the form that `decode` gives. The values must be in the space."""
+        return {name: self._codec(name).plain(self.distributions[name], v) for name, v in values.items()}
+
+    def _codec(self, name: str) -> Codec:
+        return CODECS[type(self.distributions[name])]
+
+    def contains(self, name: str, value: Any) -> bool:
+        return self._codec(name).contains(self.distributions[name], value)
+
+    def sample(self, rng: random.Random) -> dict[str, Any]:
+        """Flat hyperparameters drawn by each distribution's law."""
+        return self.decode({name: primitive.sample(rng) for name, primitive in self.primitives().items()})

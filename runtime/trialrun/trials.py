@@ -1,0 +1,469 @@
+"""The trial table: rows that change cell by cell, and the payloads made of them."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from types import MappingProxyType
+from typing import Any
+
+from trialrun.events import flatten, nonfinite_name, plain
+from trialrun_hookspecs.errors import BadValue
+
+__all__ = [
+    "BASE",
+    "METRIC_COLUMNS",
+    "RESULT_KEYS",
+    "TRIAL_STATUSES",
+    "Change",
+    "Coalescer",
+    "Reported",
+    "Row",
+    "Started",
+    "StatusChanged",
+    "TrialTable",
+    "is_number",
+    "merge_delta",
+    "normalise",
+    "normalise_payload",
+]
+
+BASE = ("trial_id", "status")
+METRIC_COLUMNS = 4
+TRIAL_STATUSES = ("PENDING", "RUNNING", "PAUSED", "TERMINATED", "ERROR")
+
+RESULT_KEYS = frozenset(
+    {
+        "checkpoint_dir_name",
+        "config",
+        "date",
+        "done",
+        "episodes_this_iter",
+        "episodes_total",
+        "experiment_id",
+        "experiment_tag",
+        "hostname",
+        "iterations_since_restore",
+        "node_ip",
+        "pid",
+        "should_checkpoint",
+        "time_since_restore",
+        "time_this_iter_s",
+        "time_total_s",
+        "timestamp",
+        "timesteps_since_restore",
+        "timesteps_this_iter",
+        "timesteps_total",
+        "training_iteration",
+        "trial_id",
+        "trial_name",
+        "warmup_time",
+    }
+)
+"""What Ray adds to every result by itself, or reads from it; never a column, unless it is the objective."""
+
+_SECTIONS = ("base", "hyperparameters", "metrics")
+_ROW_KEYS = frozenset({*_SECTIONS, "nonfinite", "all_metrics"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """A trial runs with this config: its first start, or another with a new one."""
+
+    trial_id: str
+    config: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusChanged:
+    """A trial is in another state of TRIAL_STATUSES."""
+
+    trial_id: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reported:
+    """A trial reported; metrics it leaves out keep their last values."""
+
+    trial_id: str
+    metrics: Mapping[str, Any]
+
+
+Change = Started | StatusChanged | Reported
+
+
+@dataclass(slots=True, kw_only=True)
+class Row:
+    """One trial: flat `config` and `metrics` (numbers only, NaN and infinities as they came)."""
+
+    status: str = "PENDING"
+    config: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, int | float] = field(default_factory=dict)
+
+
+class TrialTable:
+    """All trials of a study; a change costs the cells it brings, whatever the number of trials.
+
+    Columns are the objective and the job's hyperparameters, then what is seen, in the order of first sight. They only
+    ever grow at the end, so that a row made earlier stays right when padded with None.
+    """
+
+    def __init__(self, metric: str, hyperparameters: Sequence[str] = (), limit: int = METRIC_COLUMNS) -> None:
+        self._metric = metric
+        self._limit = limit
+        self._rows: dict[str, Row] = {}
+        self._hyperparameters: dict[str, None] = dict.fromkeys(hyperparameters)
+        self._metrics: dict[str, None] = {metric: None}
+        self._counts: dict[str, int] = dict.fromkeys(TRIAL_STATUSES, 0)
+        self._dirty: dict[str, None] = {}
+
+    @property
+    def rows(self) -> Mapping[str, Row]:
+        """The rows by trial id, in the order of first sight; a live view to read, not to change."""
+        return MappingProxyType(self._rows)
+
+    @property
+    def hyperparameters(self) -> list[str]:
+        """The hyperparameter columns."""
+        return list(self._hyperparameters)
+
+    @property
+    def metrics(self) -> list[str]:
+        """The metric columns, at most `limit`, the objective first."""
+        return list(islice(self._metrics, self._limit))
+
+    def counts(self) -> dict[str, int]:
+        """How many trials are in each state; all states are there."""
+        return dict(self._counts)
+
+    def apply(self, change: Change) -> None:
+        """Take in one change. Raises BadValue for a status that is none; odd values are shown as they can be."""
+        if isinstance(change, Started):
+            row = self._row(change.trial_id)
+            row.config = {name: _cell(value) for name, value in flatten(change.config).items()}
+            self._hyperparameters.update(dict.fromkeys(row.config))
+            self._move(row, "RUNNING")
+        elif isinstance(change, StatusChanged):
+            status = _status(change.status, f"trial {change.trial_id!r}")
+            self._move(self._row(change.trial_id), status)
+        else:
+            known = change.trial_id in self._rows
+            row = self._row(change.trial_id)
+            if not known:
+                self._move(row, "RUNNING")
+            self._report(row, change.metrics)
+        self._dirty[change.trial_id] = None
+
+    def snapshot(self, best_trial: str = "") -> dict[str, Any]:
+        """The whole table as the platform takes it; shares nothing with this table."""
+        columns = self._columns()
+        return {
+            **columns,
+            "best_trial": best_trial,
+            "trials": {trial_id: self._payload(trial_id, columns) for trial_id in self._rows},
+        }
+
+    def take_delta(self) -> dict[str, Any] | None:
+        """The rows that changed since the last take, whole and with `all_metrics` beside them; None: nothing did."""
+        if not self._dirty:
+            return None
+        columns = self._columns()
+        changed, self._dirty = self._dirty, {}
+        return {**columns, "trials": {trial_id: self._delta_row(trial_id, columns) for trial_id in changed}}
+
+    def _row(self, trial_id: str) -> Row:
+        row = self._rows.get(trial_id)
+        if row is None:
+            row = self._rows[trial_id] = Row()
+            self._counts[row.status] += 1
+        return row
+
+    def _move(self, row: Row, status: str) -> None:
+        self._counts[row.status] -= 1
+        self._counts[status] += 1
+        row.status = status
+
+    def _report(self, row: Row, metrics: Mapping[str, Any]) -> None:
+        for name, value in _own_metrics(metrics, self._metric):
+            row.metrics[name] = value
+            self._metrics[name] = None
+
+    def _columns(self) -> dict[str, Any]:
+        return {"base": list(BASE), "hyperparameters": self.hyperparameters, "metrics": self.metrics}
+
+    def _payload(self, trial_id: str, columns: Mapping[str, Any]) -> dict[str, Any]:
+        row = self._rows[trial_id]
+        shown = {
+            "base": [trial_id, row.status],
+            "hyperparameters": [_sent(row.config.get(name)) for name in columns["hyperparameters"]],
+            "metrics": [_sent(row.metrics.get(name)) for name in columns["metrics"]],
+        }
+        flags = {
+            **_flags((name, row.config.get(name)) for name in columns["hyperparameters"]),
+            **_flags((name, row.metrics.get(name)) for name in columns["metrics"]),
+        }
+        return {**shown, "nonfinite": flags} if flags else shown
+
+    def _delta_row(self, trial_id: str, columns: Mapping[str, Any]) -> dict[str, Any]:
+        metrics = self._rows[trial_id].metrics
+        made = self._payload(trial_id, columns)
+        made["all_metrics"] = {name: _sent(value) for name, value in metrics.items()}
+        if flags := {**made.get("nonfinite", {}), **_flags(metrics.items())}:
+            made["nonfinite"] = flags
+        return made
+
+
+def merge_delta(payload: Mapping[str, Any], delta: Mapping[str, Any]) -> dict[str, Any]:
+    """The table after `delta`: rows replaced or added, older ones padded to the new columns; a new dict."""
+    columns = {name: list(delta[name]) for name in _SECTIONS}
+    shown = {*columns["hyperparameters"], *columns["metrics"]}
+    rows = {**payload.get("trials", {}), **delta["trials"]}
+    return {
+        **columns,
+        "best_trial": payload.get("best_trial", ""),
+        "trials": {trial_id: _fitted(row, columns, shown) for trial_id, row in rows.items()},
+    }
+
+
+def _fitted(row: Mapping[str, Any], columns: Mapping[str, Sequence[str]], shown: set[str]) -> dict[str, Any]:
+    made: dict[str, Any] = {}
+    for section in _SECTIONS:
+        missing = len(columns[section]) - len(row[section])
+        made[section] = [*row[section], *[None] * missing]
+    if flags := {name: flag for name, flag in row.get("nonfinite", {}).items() if name in shown}:
+        made["nonfinite"] = flags
+    return made
+
+
+def is_number(value: Any) -> bool:
+    """Whether a plain value is a metric: an int or a float (NaN too), but no bool."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _own_metrics(metrics: Mapping[str, Any], objective: str) -> Iterator[tuple[str, int | float]]:
+    for key, value in metrics.items():
+        name = str(key)
+        if (name in RESULT_KEYS or name.startswith("config/")) and name != objective:
+            continue
+        cells = flatten({name: value}) if isinstance(value, Mapping) else {name: value}
+        for inner, cell in cells.items():
+            number = cell if type(cell) is float else _cell(cell)
+            if is_number(number):
+                yield inner, number
+
+
+def _cell(value: Any) -> Any:
+    # never raises: a config may hold anything, and the table is fed from callbacks that must not stop a study
+    try:
+        made = plain(value, nonfinite="keep")
+    except BadValue:
+        return f"<{type(value).__name__}>"
+    return plain(made, nonfinite="null") if isinstance(made, list | dict) else made
+
+
+def _sent(value: Any) -> Any:
+    if isinstance(value, list | dict):
+        return plain(value)  # a copy: payloads share nothing with the table
+    return None if nonfinite_name(value) else value
+
+
+def _flags(cells: Iterable[tuple[str, Any]]) -> dict[str, str]:
+    return {name: flag for name, value in cells if (flag := nonfinite_name(value))}
+
+
+def _status(status: Any, where: str) -> str:
+    if status not in TRIAL_STATUSES:
+        raise BadValue(f"status must be one of {', '.join(TRIAL_STATUSES)}", where=where, got=repr(status))
+    return str(status)
+
+
+def normalise_payload(data: Any) -> dict[str, Any]:
+    """A payload made elsewhere, checked: a dict with `trials`, and what else `normalise` takes. Raises BadValue."""
+    if not isinstance(data, Mapping) or "trials" not in data:
+        raise BadValue("must be a dict with 'trials'", where="log_trials data", got=type(data).__name__)
+    unknown = [str(key) for key in data if key not in {"trials", "best_trial", *_SECTIONS}]
+    if unknown:
+        raise BadValue("must not have other keys", where="log_trials data", got=", ".join(unknown))
+    sections = {name: data.get(name) for name in _SECTIONS}
+    return normalise(data["trials"], best_trial=data.get("best_trial", ""), **sections)
+
+
+def normalise(
+    trials: Mapping[str, Mapping[str, Any]],
+    base: Sequence[str] | None = None,
+    hyperparameters: Sequence[str] | None = None,
+    metrics: Sequence[str] | None = None,
+    best_trial: str | None = "",
+) -> dict[str, Any]:
+    """A table made by hand as a payload: flat rows (column: value) or positional ones, as a payload has them.
+
+    `trial_id` becomes the first base column when absent. Of `hyperparameters` and `metrics` one may be left out: it
+    becomes what is left in flat rows, in the order of first sight. Metrics after the fourth are dropped.
+    Raises BadValue: a row does not fit the columns, a metric is no number, a status is none of TRIAL_STATUSES, or
+    `best_trial` is none of the trials.
+    """
+    rows = _rows_by_id(trials)
+    given = _given_columns(base, hyperparameters, metrics)
+    columns = _inferred(given, rows)
+    made = {trial_id: _made_row(trial_id, row, columns) for trial_id, row in rows.items()}
+    best = best_trial or ""
+    if best and best not in rows:
+        raise BadValue("must be '' or one of the trials", where="best_trial", got=repr(best), fix=_hint(best, rows))
+    sent = {**columns, "metrics": columns["metrics"][:METRIC_COLUMNS]}
+    if "trial_id" not in sent["base"]:
+        sent["base"] = ["trial_id", *sent["base"]]
+    return {**sent, "best_trial": best, "trials": made}
+
+
+def _rows_by_id(trials: Any) -> dict[str, Mapping[str, Any]]:
+    if not isinstance(trials, Mapping):
+        raise BadValue("must be a dict of rows by trial id", where="trials", got=type(trials).__name__)
+    for trial_id, row in trials.items():
+        if not isinstance(trial_id, str) or not trial_id:
+            raise BadValue("a trial id must be a string", where="trials", got=repr(trial_id))
+        if not isinstance(row, Mapping):
+            raise BadValue("a row must be a dict", where=f"trial {trial_id!r}", got=type(row).__name__)
+    return dict(trials)
+
+
+def _given_columns(
+    base: Sequence[str] | None, hyperparameters: Sequence[str] | None, metrics: Sequence[str] | None
+) -> dict[str, list[str] | None]:
+    given = dict(zip(_SECTIONS, (base, hyperparameters, metrics), strict=True))
+    return {section: _names(names, section) for section, names in given.items()}
+
+
+def _names(names: Any, section: str) -> list[str] | None:
+    if names is None:
+        return None
+    if isinstance(names, str) or not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
+        raise BadValue("must be a list of column names", where=section, got=repr(names)[:80])
+    if len(set(names)) != len(names):
+        raise BadValue("columns must differ", where=section, got=", ".join(names))
+    return list(names)
+
+
+def _is_positional(row: Mapping[str, Any]) -> bool:
+    return (
+        bool(row)
+        and set(row) <= _ROW_KEYS
+        and all(isinstance(row[section], list | tuple) for section in _SECTIONS if section in row)
+    )
+
+
+def _inferred(given: Mapping[str, list[str] | None], rows: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
+    columns = {section: names or [] for section, names in given.items()}
+    if given["base"] is None:
+        columns["base"] = list(BASE)
+    open_sections = [section for section in _SECTIONS[1:] if given[section] is None]
+    known = {"trial_id", *columns["base"], *columns["hyperparameters"], *columns["metrics"]}
+    flat = (row for row in rows.values() if not _is_positional(row))
+    left = list(dict.fromkeys(str(name) for row in flat for name in row if name not in known))
+    if left and len(open_sections) == 2:
+        fix = "Name hyperparameters= and metrics=."
+        raise BadValue("columns must be told apart", where="trials", got=", ".join(left), fix=fix)
+    if open_sections:
+        columns[open_sections[0]] = left
+    return columns
+
+
+def _made_row(trial_id: str, row: Mapping[str, Any], columns: Mapping[str, list[str]]) -> dict[str, Any]:
+    where = f"trial {trial_id!r}"
+    cells = _positional(row, columns, where) if _is_positional(row) else _flat(trial_id, row, columns)
+    _check_base(trial_id, dict(zip(columns["base"], cells["base"], strict=True)), where)
+    base = cells["base"] if "trial_id" in columns["base"] else [trial_id, *cells["base"]]
+    hyperparameters = [_hand_cell(cell, where) for cell in cells["hyperparameters"]]
+    metrics = [_hand_metric(cell, where) for cell in cells["metrics"]][:METRIC_COLUMNS]
+    flags = {
+        **_row_flags(row, columns),
+        **_flags(zip(columns["hyperparameters"], hyperparameters, strict=True)),
+        **_flags(zip(columns["metrics"][:METRIC_COLUMNS], metrics, strict=True)),
+    }
+    made: dict[str, Any] = {
+        "base": [plain(cell, where) for cell in base],
+        "hyperparameters": [_sent(cell) for cell in hyperparameters],
+        "metrics": [_sent(cell) for cell in metrics],
+    }
+    return {**made, "nonfinite": flags} if flags else made
+
+
+def _row_flags(row: Mapping[str, Any], columns: Mapping[str, list[str]]) -> dict[str, str]:
+    flags = row.get("nonfinite") if _is_positional(row) else None
+    shown = {*columns["hyperparameters"], *columns["metrics"][:METRIC_COLUMNS]}
+    return {name: str(flag) for name, flag in flags.items() if name in shown} if isinstance(flags, Mapping) else {}
+
+
+def _positional(row: Mapping[str, Any], columns: Mapping[str, list[str]], where: str) -> dict[str, list[Any]]:
+    for section, names in columns.items():
+        cells = len(row.get(section, ()))
+        if cells != len(names):
+            got = f"{cells} for {len(names)}: {', '.join(names)}"
+            raise BadValue(f"must have one cell per column in '{section}'", where=where, got=got)
+    return {section: list(row.get(section, ())) for section in _SECTIONS}
+
+
+def _flat(trial_id: str, row: Mapping[str, Any], columns: Mapping[str, list[str]]) -> dict[str, list[Any]]:
+    known = {"trial_id", *(name for names in columns.values() for name in names)}
+    strange = [str(name) for name in row if name not in known]
+    if strange:
+        fix = _hint(strange[0], known)
+        raise BadValue("must fit the columns", where=f"trial {trial_id!r}", got=", ".join(strange), fix=fix)
+    full = {"trial_id": trial_id, **row}
+    return {section: [full.get(name) for name in names] for section, names in columns.items()}
+
+
+def _check_base(trial_id: str, base: Mapping[str, Any], where: str) -> None:
+    if base.get("trial_id", trial_id) != trial_id:
+        raise BadValue("trial_id must be the row's key", where=where, got=repr(base["trial_id"]))
+    if base.get("status") is not None:
+        _status(base["status"], where)
+
+
+def _hand_cell(value: Any, where: str) -> Any:
+    made = plain(value, where, nonfinite="keep")
+    return plain(made, where, nonfinite="null") if isinstance(made, list | dict) else made
+
+
+def _hand_metric(value: Any, where: str) -> int | float | None:
+    made = plain(value, where, nonfinite="keep")
+    if made is not None and not is_number(made):
+        raise BadValue("a metric must be a number", where=where, got=f"{type(value).__name__} {made!r}"[:80])
+    return made  # type: ignore[no-any-return]  # plain() answers Any
+
+
+def _hint(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, sorted(known), n=1)
+    return f"Did you mean {close[0]!r}?" if close else ""
+
+
+class Coalescer:
+    """Says when a whole table may be sent: at most every `min_interval` seconds, more rarely the larger it is.
+
+    The floor of `seconds_per_row` for each row holds the bytes per second of a growing table constant. Who is told no
+    keeps the newest table, asks again after `wait`, and sends the last one in any case.
+    """
+
+    def __init__(self, clock: Callable[[], float], min_interval: float = 0.5, seconds_per_row: float = 0.005) -> None:
+        self._clock = clock
+        self._min_interval = min_interval
+        self._seconds_per_row = seconds_per_row
+        self._last: float | None = None
+
+    def offer(self, now: float | None = None, rows: int = 0) -> bool:
+        """Whether a table of `rows` rows may go out now (default: by the clock); True counts as sent."""
+        moment = self._clock() if now is None else now
+        if self.wait(moment, rows) > 0.0:
+            return False
+        self._last = moment
+        return True
+
+    def wait(self, now: float | None = None, rows: int = 0) -> float:
+        """Seconds until `offer` would say yes; 0.0 when it would now."""
+        if self._last is None:
+            return 0.0
+        moment = self._clock() if now is None else now
+        due = self._last + max(self._min_interval, self._seconds_per_row * rows)
+        return max(0.0, due - moment)

@@ -1,0 +1,5 @@
+from plugin.helpers import objective
+
+
+def tune(hyperparameter, run, dataset, checkpoint):
+    return objective(hyperparameter)

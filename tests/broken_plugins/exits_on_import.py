@@ -1,0 +1,5 @@
+"""Breaks on import: ends the program."""
+
+import sys
+
+sys.exit(3)

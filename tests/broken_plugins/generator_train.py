@@ -1,0 +1,5 @@
+"""Does not fit: only `tune` may yield."""
+
+
+def train(run, dataset, hyperparameter, checkpoint):
+    yield {"loss": 1.0}

@@ -1,0 +1,3 @@
+"""Breaks on import: raises."""
+
+raise RuntimeError("no licence")

@@ -1,0 +1,162 @@
+"""The documentation says what is true: pages are current, examples are valid."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import inspect
+import json
+import re
+import tomllib
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import yaml
+
+import trialrun
+from trialrun import Recorder
+from trialrun.recorder.api import ROUTES
+from trialrun_hookspecs import DISTRIBUTIONS, TuneConfig, count_trials, parse_request
+from trialrun_hookspecs.request import Params
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+PAGES = sorted([ROOT / "README.md", ROOT / "tests" / "README.md", *DOCS.rglob("*.md")])
+FENCE = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def _generator() -> ModuleType:
+    where = importlib.util.spec_from_file_location("docs_generate", DOCS / "generate.py")
+    assert where is not None
+    assert where.loader is not None
+    module = importlib.util.module_from_spec(where)
+    where.loader.exec_module(module)
+    return module
+
+
+def _blocks(kind: str) -> list[Any]:
+    return [
+        pytest.param(text, id=f"{page.relative_to(ROOT)}-{number}")
+        for page in PAGES
+        for number, (language, text) in enumerate(FENCE.findall(page.read_text("utf-8")))
+        if language == kind
+    ]
+
+
+@pytest.mark.parametrize(("page", "make"), [pytest.param(p, m, id=p.name) for p, m in _generator().PAGES.items()])
+def test_generated_pages_are_current(page: Path, make: Any) -> None:
+    assert page.read_text("utf-8") == make(), "run `make docs`"
+
+
+def test_the_generator_writes_only_what_is_stale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = _generator()
+    page = tmp_path / "reference" / "page.md"
+    monkeypatch.setattr(generator, "ROOT", tmp_path)
+    monkeypatch.setattr(generator, "PAGES", {page: lambda: "new\n"})
+    assert generator.main(["--check"]) == 1
+    assert not page.exists()
+    assert generator.main([]) == 0
+    assert page.read_text("utf-8") == "new\n"
+    assert generator.main(["--check"]) == 0
+
+
+def test_the_job_reference_has_every_key() -> None:
+    page = (DOCS / "reference" / "jobs.md").read_text("utf-8")
+    for key in [*Params.model_fields, *TuneConfig.model_fields, *DISTRIBUTIONS]:
+        assert f"| `{key}` |" in page
+
+
+@pytest.mark.parametrize("text", _blocks("json"))
+def test_json_in_the_docs_is_json_or_a_valid_job(text: str) -> None:
+    value = json.loads(text)
+    if "action" in value:
+        parse_request(value)
+
+
+@pytest.mark.parametrize("text", _blocks("python"))
+def test_python_in_the_docs_compiles(text: str) -> None:
+    ast.parse(text)
+
+
+@pytest.mark.parametrize("text", _blocks("toml"))
+def test_toml_in_the_docs_is_toml(text: str) -> None:
+    assert tomllib.loads(text)
+
+
+@pytest.mark.parametrize("text", _blocks("yaml"))
+def test_yaml_in_the_docs_is_yaml(text: str) -> None:
+    assert yaml.safe_load(text)
+
+
+JOBS = {
+    "train": {"name": "docs", "dataset": 1, "hyperparameter": {"epochs": 3}},
+    "tune": {
+        "name": "docs",
+        "dataset": 1,
+        "is_tune": True,
+        "hyperparameters": [{"name": "lr", "type": "grid_search", "options": [0.1, 0.2]}],
+        "tune_config": {"metric": "loss", "mode": "min"},
+    },
+}
+
+
+@pytest.mark.parametrize("mode", JOBS)
+def test_the_first_plugin_of_the_docs_runs(mode: str, tmp_path: Path) -> None:
+    text = FENCE.findall((DOCS / "plugins.md").read_text("utf-8"))[0][1]
+    (tmp_path / "first.py").write_text(text, "utf-8")
+    result = trialrun.run(
+        {"action": "train", "params": JOBS[mode]},
+        plugin=tmp_path / "first.py",
+        datasets={1: ROOT / "examples" / "line.csv"},
+        executor="inline",
+        results=tmp_path / "results",
+    )
+    assert result.status == "SUCCEEDED"
+    assert result.model_id is not None
+    assert [model.config["lr"] for model in result.trial_models] == ([0.1, 0.2] if mode == "tune" else [])
+
+
+def test_the_recorder_does_what_its_page_shows() -> None:
+    blocks = [
+        text for language, text in FENCE.findall((DOCS / "recorder.md").read_text("utf-8")) if language == "python"
+    ]
+    over_http: dict[str, Any] = {}
+    in_a_test: dict[str, Any] = {}
+    exec(blocks[0], over_http)
+    exec(blocks[1], in_a_test)
+    in_a_test["test_client_says_hello"]()
+
+
+def test_the_recorder_s_page_names_every_question_and_call() -> None:
+    page = (DOCS / "recorder.md").read_text("utf-8")
+    setting_up = {"close", "create_job", "handle", "handler", "open", "server"}
+    questions = {name for name, member in vars(Recorder).items() if inspect.isfunction(member) and name[0] != "_"}
+    for name in questions - setting_up:
+        assert f"`recorder.{name}(" in page
+    for route, _ in ROUTES:
+        if route.startswith("trialrun/files/") or route == "health":
+            continue  # addresses that the recorder hands out itself, and no call of the platform's
+        assert route.replace("#", "<id>") in page.replace("<job>", "<id>"), route
+
+
+@pytest.mark.parametrize(
+    ("name", "trials"), [("digits_tuning.json", 8), ("pure_training.json", None), ("pure_tuning.yaml", 6)]
+)
+def test_an_example_is_a_valid_job(name: str, trials: int | None) -> None:
+    request = parse_request(yaml.safe_load((ROOT / "examples" / name).read_text("utf-8")))
+    assert count_trials(request) == trials
+
+
+def test_every_example_job_is_tested() -> None:
+    jobs = {file.name for file in (ROOT / "examples").iterdir() if file.suffix in (".json", ".yaml")}
+    assert jobs == {"digits_tuning.json", "pure_training.json", "pure_tuning.yaml"}
+
+
+def test_make_help_names_every_target() -> None:
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    phony = set(re.findall(r"^\.PHONY: (.*)$", makefile, re.MULTILINE)[0].split())
+    shown = set(re.findall(r'@echo "make ([\w-]+)', makefile))
+    assert phony - shown == {"help", "venv"}
+    assert shown <= phony

@@ -1,0 +1,101 @@
+"""Every module says truly what it offers."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGES = (
+    ROOT / "hookspecs" / "trialrun_hookspecs",
+    ROOT / "runtime" / "trialrun",
+    ROOT / "reference_plugins" / "trialrun_reference",
+)
+MODULES = sorted(file for package in PACKAGES for file in package.rglob("*.py"))
+EXECUTABLE = {"__main__.py"}
+LAZY_ROOTS = [PACKAGES[0] / "__init__.py", PACKAGES[1] / "__init__.py"]
+NOT_FOR_PLUGINS = {"did_you_mean", "divides", "not_blank", "rule_error"}  # shared within the contract and the runtime
+
+
+def _name(file: Path) -> str:
+    return str(file.relative_to(ROOT))
+
+
+def _tree(file: Path) -> ast.Module:
+    return ast.parse(file.read_text("utf-8"))
+
+
+def _listed(file: Path) -> list[str] | None:
+    for node in _tree(file).body:
+        target = node.targets[0] if isinstance(node, ast.Assign) else getattr(node, "target", None)
+        if isinstance(target, ast.Name) and target.id == "__all__":
+            return list(ast.literal_eval(node.value))  # type: ignore[attr-defined]  # both kinds of assignment have it
+    return None
+
+
+def _bound(body: list[ast.stmt]) -> Iterator[str]:
+    """The names that a module binds at its top, under `if` and `try` too."""
+    for node in body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            yield from (alias.asname or alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.Assign | ast.AnnAssign):
+            yield from (leaf.id for leaf in ast.walk(node) if isinstance(leaf, ast.Name) and not _loaded(leaf))
+        elif isinstance(node, ast.If | ast.Try):
+            yield from _bound([*node.body, *node.orelse])
+
+
+def _loaded(leaf: ast.Name) -> bool:
+    return isinstance(leaf.ctx, ast.Load)
+
+
+def _order(name: str) -> tuple[int, str]:
+    """Constants, classes, the rest: as ruff sorts them."""
+    return (0 if name.isupper() else 1 if name[:1].isupper() else 2, name)
+
+
+@pytest.mark.parametrize("file", [f for f in MODULES if f.name not in EXECUTABLE], ids=_name)
+def test_a_module_lists_what_it_offers(file: Path) -> None:
+    listed = _listed(file)
+    if file.name == "__init__.py" and not set(_bound(_tree(file).body)) - {"annotations"}:
+        listed = listed or []  # a package that hands out nothing itself
+    assert listed is not None, "add __all__"
+    assert set(listed) <= set(_bound(_tree(file).body)), "a name in __all__ is not there"
+    assert len(listed) == len(set(listed))
+    assert listed == sorted(listed, key=_order)
+
+
+@pytest.mark.parametrize("folder", sorted({file.parent for file in MODULES}), ids=_name)
+def test_a_folder_of_modules_is_a_package(folder: Path) -> None:
+    assert (folder / "__init__.py").is_file()
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=_name)
+def test_a_package_is_typed(package: Path) -> None:
+    assert (package / "py.typed").is_file()
+
+
+@pytest.mark.parametrize("folder", [package.parent for package in PACKAGES], ids=_name)
+def test_a_source_root_is_no_package(folder: Path) -> None:
+    assert not (folder / "__init__.py").exists()
+
+
+@pytest.mark.parametrize("file", LAZY_ROOTS, ids=_name)
+def test_a_lazy_root_hands_out_every_name_it_lists(file: Path) -> None:
+    package = importlib.import_module(file.parent.name)
+    for name in _listed(file) or ():
+        assert getattr(package, name) is not None
+        assert name in dir(package)
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        package.nonsense  # noqa: B018  # asking is the test
+
+
+def test_the_contract_offers_all_that_its_modules_do() -> None:
+    modules = ("distributions", "errors", "event", "markers", "request", "results", "run")
+    offered = {name for module in modules for name in _listed(PACKAGES[0] / f"{module}.py") or ()}
+    assert set(_listed(LAZY_ROOTS[0]) or ()) == offered - NOT_FOR_PLUGINS | {"spec"}

@@ -1,0 +1,259 @@
+"""Studies on both executors: what each way of reporting, failing and stopping comes to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import trialrun
+from trialrun_hookspecs.errors import AllTrialsFailed, Infeasible, RequestInvalid
+
+from .conftest import BOTH, PLUGINS, ROWS, Study
+
+Tuned = Callable[..., Study]
+
+REASONS = {
+    "raises": "boom at the first step",
+    "nan": "loss",
+    "nan_later": "loss",
+    "nothing": "loss",
+    "string": "str",
+    "true": "bool",
+    "other_metric": "loss",
+    "no_artifact": "weights",
+    "outside": "/etc/hostname",
+    "bad_log": "high",
+}
+
+
+def grid(name: str, values: list[Any]) -> list[dict[str, Any]]:
+    return [{"name": name, "type": "grid_search", "options": values}]
+
+
+@pytest.mark.parametrize("executor", BOTH)
+def test_a_failing_trial_says_why_while_the_rest_goes_on(tuned: Tuned, executor: str) -> None:
+    fatal = ["exits", "dies"] if executor == "ray" else ["exits"]
+    study = tuned("trial_faults", grid("fault", ["none", *REASONS, *fatal]), executor=executor)
+    for fault, reason in REASONS.items():
+        assert reason in study.failure(fault), fault
+    assert {study.trial_id(fault) for fault in ("none",)} == {m.trial_id for m in study.result.trial_models}
+    assert study.result.best_trial is not None
+    assert study.result.best_trial.config == {"fault": "none"}
+    table = study.recorder.last_table(study.result.job_id)
+    assert table is not None
+    assert table["best_trial"] == study.trial_id("none")
+    statuses = {row["hyperparameters"][0]: row["base"][1] for row in table["trials"].values()}
+    assert statuses["none"] == "TERMINATED"
+    assert {statuses[fault] for fault in [*REASONS, *fatal]} - {"ERROR"} == {"TERMINATED"}  # those without an artifact
+    assert {fault for fault, status in statuses.items() if status == "TERMINATED"} == {"none", "no_artifact", "outside"}
+    assert study.recorder.job(study.result.job_id)["status"] == "SUCCEEDED"
+
+
+@pytest.mark.parametrize("executor", BOTH)
+def test_a_study_in_which_all_trials_fail_is_an_error_with_every_reason(tuned: Tuned, executor: str) -> None:
+    with pytest.raises(AllTrialsFailed, match=r"all 2 trials failed(?s:.*)boom at the first step(?s:.*)loss"):
+        tuned("trial_faults", grid("fault", ["raises", "nothing"]), executor=executor)
+
+
+@pytest.mark.parametrize("executor", BOTH)
+def test_every_way_of_handing_over_metrics_gives_the_same_kind_of_result(tuned: Tuned, executor: str) -> None:
+    styles = {
+        "generator": [{"loss": 3.0}, {"loss": 2.0}],
+        "dict": [{"loss": 0.0, "nested/a": 1}],
+        "number": [{"loss": 0}],
+        "run_report": [{"loss": 2.0}, {"loss": 1.0}],
+        "ray_report": [{"loss": 2.0}, {"loss": 1.0}],
+        "report_then_same": [{"loss": 1.0, "extra": 5}],
+        "report_then_more": [{"loss": 2.0, "extra": 5}, {"loss": 1.0, "extra": 5}],
+    }
+    study = tuned("tune_styles", grid("style", list(styles)), executor=executor)
+    assert [failure for failure in study.result.failures if failure.status == "ERROR"] == []
+    assert {style: study.results_of(style) for style in styles} == styles
+
+
+@pytest.mark.parametrize("executor", BOTH)
+def test_no_trial_sees_what_the_one_before_did_to_its_process(tuned: Tuned, executor: str) -> None:
+    study = tuned("leaky", grid("n", [1, 2, 3, 4]), executor=executor, max_concurrent_trials=1)
+    results = [study.results_of(n)[0] for n in (1, 2, 3, 4)]
+    assert [result["leaks"] for result in results] == [0, 0, 0, 0]
+    assert len({result["process"] for result in results}) < 4  # they did share a process
+    assert [result["rows"] for result in results] == [4, 4, 4, 4]
+    assert len({result["loss"] for result in results}) == 4  # each trial has a seed of its own
+
+
+@pytest.mark.parametrize("executor", BOTH)
+def test_the_same_seed_gives_the_same_study(tuned: Tuned, executor: str) -> None:
+    space = [{"name": "n", "type": "uniform", "min": 0, "max": 1}]
+    first = tuned("leaky", space, executor=executor, num_samples=2)
+    again = tuned("leaky", space, executor=executor, num_samples=2)
+
+    def drawn(study: Study) -> list[tuple[Any, Any]]:
+        table = study.recorder.last_table(study.result.job_id)
+        assert table is not None
+        return [(row["hyperparameters"], row["metrics"][0]) for row in table["trials"].values()]
+
+    assert drawn(first) == drawn(again)
+
+
+@pytest.mark.parametrize("executor", BOTH)
+def test_trial_ids_are_in_every_metric_without_the_plugin_doing_anything(tuned: Tuned, executor: str) -> None:
+    study = tuned("leaky", grid("n", [1, 2]), executor=executor)
+    ids = {study.trial_id(n) for n in (1, 2)}
+    logged = study.recorder.metrics()
+    assert len(logged) == 2
+    assert {entry["trial_id"] for entry in logged} == ids
+    for trial_id in ids:
+        assert "printed by" in (study.folder / "trials" / trial_id / "stdout").read_text()
+        assert json.loads((study.folder / "trials" / trial_id / "config.json").read_text())["n"] in (1, 2)
+
+
+@pytest.mark.ray
+def test_what_subprocesses_print_is_in_the_trials_folder(tuned: Tuned) -> None:
+    study = tuned("leaky", grid("n", [1]), executor="ray")
+    trial_id = study.trial_id(1)
+    assert f"child of {trial_id}" in (study.folder / "trials" / trial_id / "stdout").read_text()
+    assert (study.folder / "trials" / trial_id / "stderr").read_text() == ""
+
+
+@pytest.mark.ray
+def test_a_trial_that_asked_for_no_gpu_sees_none(tuned: Tuned, monkeypatch: pytest.MonkeyPatch) -> None:
+    without = tuned("leaky", grid("n", [1]), executor="ray")
+    assert without.results_of(1)[0]["gpu_hidden"] == 1
+    given = tuned("leaky", grid("n", [1]), executor="ray", params={"num_gpus": 0.5})
+    assert given.recorder.messages()[0]["content"] == "visible 0"
+
+
+@pytest.mark.ray
+def test_hyperopt_smoke_on_ray_registers_a_model_per_trial(tuned: Tuned) -> None:
+    space = [
+        {"name": "learning_rate", "type": "loguniform", "min": 0.01, "max": 0.5, "base": 10},
+        {"name": "epochs", "type": "choice", "options": [3]},
+    ]
+    search = {"name": "hyperoptsearch", "points_to_evaluate": [{"learning_rate": 0.1, "epochs": 3}]}
+    study = tuned("pure", space, executor="ray", num_samples=4, search_alg=search)
+    models = study.recorder.models()
+    assert len(models) == len(study.result.trial_models) == 4
+    assert {model["name"] for model in models} == {f"study_{m.trial_id}" for m in study.result.trial_models}
+    assert study.result.trial_models[0].config == {"learning_rate": 0.1, "epochs": 3}
+    best = study.result.best_trial
+    assert best is not None
+    assert best.metrics["loss"] == min(model.metrics["loss"] for model in study.result.trial_models)
+    assert study.recorder.best_trials()[-1]["trial_id"] == best.trial_id
+    assert study.result.model_id in {model["id"] for model in models}
+
+
+@pytest.mark.ray
+def test_asha_stops_early_and_early_stopped_trials_have_models_too(tuned: Tuned) -> None:
+    space = [
+        {"name": "learning_rate", "type": "grid_search", "options": [0.3, 0.001, 0.0005, 0.0001]},
+        {"name": "epochs", "type": "choice", "options": [12]},
+    ]
+    scheduler = {"name": "asha", "options": {"max_t": 12, "grace_period": 1, "reduction_factor": 2}}
+    study = tuned("pure", space, executor="ray", scheduler=scheduler, max_concurrent_trials=1)
+    steps = [len(study.results_of(rate)) for rate in (0.3, 0.001, 0.0005, 0.0001)]
+    assert steps[0] == 12
+    assert min(steps) < 12
+    assert len(study.result.trial_models) == 4
+
+
+@pytest.mark.ray
+def test_hyperband_pauses_trials_which_go_on_from_their_checkpoints(tuned: Tuned) -> None:
+    space = [
+        {"name": "learning_rate", "type": "grid_search", "options": [0.3, 0.1, 0.01, 0.001]},
+        {"name": "epochs", "type": "choice", "options": [4]},
+    ]
+    study = tuned("pure", space, executor="ray", scheduler={"name": "hyperband", "options": {"max_t": 4}})
+    for rate in (0.3, 0.1, 0.01, 0.001):
+        epochs = [result["epoch"] for result in study.results_of(rate)]
+        assert epochs == list(range(1, len(epochs) + 1)), "no epoch was trained twice"
+
+
+@pytest.mark.parametrize("executor", BOTH)
+def test_stop_rules_end_trials_and_target_ends_the_study(tuned: Tuned, executor: str) -> None:
+    space = [
+        {"name": "learning_rate", "type": "choice", "options": [0.1]},
+        {"name": "epochs", "type": "choice", "options": [50]},
+    ]
+    stopped = tuned("pure", space, executor=executor, stop={"training_iteration": 3}, num_samples=2)
+    assert {model.metrics["epoch"] for model in stopped.result.trial_models} == {3}
+    reached = tuned("pure", space, executor=executor, target=1000.0, num_samples=5, max_concurrent_trials=1)
+    assert reached.result.ended_by.startswith("target: loss reached")
+    assert len(reached.recorder.last_table(reached.result.job_id)["trials"]) < 5  # type: ignore[index]
+
+
+@pytest.mark.parametrize("executor", BOTH)
+def test_fail_fast_ends_the_study_with_that_status(tuned: Tuned, executor: str) -> None:
+    study = tuned(
+        "trial_faults",
+        grid("fault", ["none", "raises", "none", "none"]),
+        executor=executor,
+        fail_fast=True,
+        max_concurrent_trials=1,
+    )
+    assert study.result.ended_by.startswith("fail_fast: trial")
+    assert sum(failure.status == "ERROR" for failure in study.result.failures) == 1
+
+
+@pytest.mark.parametrize("executor", BOTH)
+def test_progress_never_falls_and_is_whole_only_at_the_end(tuned: Tuned, executor: str) -> None:
+    study = tuned("leaky", grid("n", [1, 2, 3]), executor=executor)
+    overall = [entry["data"]["overall"] for entry in study.recorder.events("progress")]
+    assert overall == sorted(overall)
+    assert overall[-1] == 1.0
+    assert [value for value in overall if value == 1.0] == [1.0]
+
+
+def test_a_trial_too_large_for_this_machine_is_refused_before_it_hangs(tmp_path: Path) -> None:
+    job = _job(params={"num_cpus": 10_000})
+    with pytest.raises(Infeasible, match="10000 CPU"):
+        trialrun.run(job, plugin=PLUGINS / "leaky.py", datasets={1: ROWS}, results=tmp_path)
+
+
+@pytest.mark.ray
+def test_a_ray_that_was_there_before_is_left_running(tuned: Tuned) -> None:
+    import ray
+
+    tuned("leaky", grid("n", [1]), executor="ray")
+    assert ray.is_initialized()
+
+
+def test_a_scheduler_on_the_inline_executor_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    job = _job(config={"scheduler": "asha"})
+    with pytest.raises(RequestInvalid, match="inline"):
+        trialrun.run(job, plugin=PLUGINS / "leaky.py", executor="inline", datasets={1: ROWS}, results=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.ray
+def test_a_live_object_runs_on_ray(tmp_path: Path) -> None:
+    class Live:
+        def train(self, run: Any, dataset: Any, hyperparameter: Any, checkpoint: Any) -> str:
+            Path("model").write_text("m")
+            run.report({"loss": hyperparameter["n"]})
+            return str(Path("model").absolute())
+
+    from trialrun_hookspecs import hookimpl
+
+    Live.train = hookimpl(Live.train)  # type: ignore[method-assign]
+    result = trialrun.run(_job(), plugin=Live(), datasets={1: ROWS}, results=tmp_path)
+    assert result.best_trial is not None
+    assert result.best_trial.config == {"n": 1}
+    assert len(result.trial_models) == 2
+
+
+def _job(params: dict[str, Any] | None = None, config: dict[str, Any] | None = None) -> dict[str, Any]:
+    return {
+        "action": "train",
+        "params": {
+            "name": "study",
+            "dataset": 1,
+            "is_tune": True,
+            "hyperparameters": grid("n", [1, 2]),
+            "tune_config": {"metric": "loss", "mode": "min", **(config or {})},
+            **(params or {}),
+        },
+    }

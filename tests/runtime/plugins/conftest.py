@@ -1,0 +1,43 @@
+"""What the tests of plugins share: files to load, and an interpreter put back as it was."""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from trialrun.plugins import homes, sources
+
+Write = Callable[..., Path]
+
+
+@pytest.fixture(autouse=True)
+def interpreter(tmp_path: Path) -> Iterator[None]:
+    """Forget every plugin that a test loaded by path, and every module that it imported from its own folder."""
+    path, modules = list(sys.path), set(sys.modules)
+    yield
+    sys.path[:] = path
+    for home in homes._homes:
+        home.leave(home.tops())
+    homes._homes.clear()
+    sources._loaded.clear()
+    for name in set(sys.modules) - modules:
+        found = homes.module_path(sys.modules[name])
+        if found is not None and tmp_path in found.parents:
+            del sys.modules[name]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """`write("folder/plugin.py", source)` writes a file below the test's folder and gives its path."""
+
+    def write(name: str, source: str = "") -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(textwrap.dedent(source), encoding="utf-8")
+        return path
+
+    return write
