@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from trialrun_hookspecs import DISTRIBUTIONS, DistributionBase, Request, parse_request
 
-__all__ = ["distribution_dicts", "distributions", "jobs", "json_values", "job_dicts", "names", "spaces"]
+__all__ = ["distribution_dicts", "distributions", "job_dicts", "jobs", "json_values", "names", "spaces"]
 
 Json = dict[str, Any]
 
@@ -39,7 +39,9 @@ def names(draw: st.DrawFn, max_size: int = 4) -> list[str]:
 @st.composite
 def _float_range(draw: st.DrawFn, *, log: bool) -> Json:
     limits: dict[str, Any] = {"min_value": 1e-300 if log else -1e300, "max_value": 1e300}
-    bounds = draw(st.lists(st.floats(**limits) | st.integers(1 if log else -100, 100), min_size=2, max_size=2, unique=True))
+    bounds = draw(
+        st.lists(st.floats(**limits) | st.integers(1 if log else -100, 100), min_size=2, max_size=2, unique=True)
+    )
     return {"min": min(bounds), "max": max(bounds)}
 
 

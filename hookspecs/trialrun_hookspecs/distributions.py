@@ -110,7 +110,8 @@ def _encodes(text: str) -> bool:
 def _json(value: Any) -> Any:
     wrong = _no_json(value)
     if wrong:
-        raise rule_error(wrong[1], wrong[0])
+        fix = "JSON is text, finite numbers, true, false, null, lists and objects of these."
+        raise rule_error(wrong[1], wrong[0], fix)
     return value
 
 
@@ -244,7 +245,7 @@ def default_q(low: float, high: float) -> float | None:
 
 def _check_q(q: float, low: float, high: float) -> None:
     if q > 2 * (high - low):  # in between, one of the bounds is no multiple
-        raise rule_error(f"q must be at most max - min, got q={q:g}", "q")
+        raise rule_error(f"q must be at most max - min, got q={q:g}", "q", "Use a smaller q.")
     for field, bound in (("min", low), ("max", high)):
         if abs(bound) / q > _MOST_STEPS:
             raise rule_error(f"q={q:g} is too fine for {field}={bound:g}", "q", "Use a larger q.")

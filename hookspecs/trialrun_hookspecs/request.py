@@ -379,8 +379,11 @@ _BY_MODE = {
 def json_schema() -> dict[str, Any]:
     """The JSON Schema (draft 2020-12) of a job in its current form.
 
-    It says all that a schema can: what it cannot say are the rules that relate values to each other, such as min < max,
-    multiples of q and unique names.
+    It accepts every valid job. What it leaves to `parse_request` are the rules that relate values to each other: min < max
+    and min > 0 for log types, multiples of q (and not beyond 2**53 of them), unique names of which none is nested in
+    another, fail_fast with max_failures, num_cpus and num_gpus both 0; and some on single values: text that Python calls
+    blank, names and options that mean something to Ray, text that UTF-8 cannot hold, nesting without end, integers that
+    are no float.
     """
     schema = Request.model_json_schema()
     schema["$defs"]["Params"].update(_BY_MODE)
@@ -458,7 +461,8 @@ def _bad_type(error: ErrorDetails, where: str) -> Problem:
     if error["type"] == "union_tag_not_found":
         fix = f"Add a type: {', '.join(DISTRIBUTIONS)}."
         return Problem(where=f"{where}.type", rule="required", got="nothing", fix=fix)
-    hint = did_you_mean(str(value), DISTRIBUTIONS) or f"Known: {', '.join(DISTRIBUTIONS)}."
+    near = did_you_mean(value.lower(), DISTRIBUTIONS) if isinstance(value, str) else ""
+    hint = near or f"Known: {', '.join(DISTRIBUTIONS)}."
     return Problem(where=f"{where}.type", rule="must be one of the 12 distributions", got=_shown(value), fix=hint)
 
 

@@ -27,7 +27,7 @@ def search_algorithms() -> Mapping[str, Callable[..., Any]]:
 def halton(
     primitives: Mapping[str, Any],
     *,
-    mode: str,  # noqa: ARG001 - the signature is the hook's
+    mode: str,
     seed: int,
     options: Mapping[str, Any],
 ) -> Halton:
@@ -54,7 +54,7 @@ class Halton:
         self._seed = seed
         self._dimensions = [_Dimension(prime, rng) for prime in islice(_primes(), len(self._primitives))]
 
-    def ask(self, trial_id: str) -> dict[str, Any] | None:  # noqa: ARG002 - the signature is the hook's
+    def ask(self, trial_id: str) -> dict[str, Any] | None:
         self._asked += 1
         units = (dimension.at(self._asked) for dimension in self._dimensions)
         return {name: _scale(self._primitives[name], unit) for name, unit in zip(self._primitives, units, strict=True)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-# ruff: noqa: ARG002 - the signatures are Ray's
 import math
 from typing import Any
 

@@ -117,7 +117,10 @@ def test_a_job_in_the_current_form_migrates_to_itself(name: str) -> None:
 def test_a_deprecated_job_with_both_words_is_left_to_the_model() -> None:
     old = example("old_form")
     old["params"]["hyperparameters"] = old["params"]["hyperparameter"]
-    with pytest.warns(DeprecationWarning), pytest.raises(RequestInvalid, match=r"params\.hyperparameter: "):
+    with (
+        pytest.warns(DeprecationWarning, match='action "tune"'),
+        pytest.raises(RequestInvalid, match=r"params\.hyperparameter: "),
+    ):
         parse_request(old)
 
 

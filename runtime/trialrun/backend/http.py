@@ -110,7 +110,7 @@ class Http:
                     call = replace(call, params=())  # the new address carries its own
         except requests.RequestException as error:
             # Raised again below, outside: what requests raises holds the request, and with it the tokens.
-            failure = _translated(call, error)
+            failure = _translated(f"{call} at {self.url}", error)
         raise failure or BackendRefused("must not redirect in circles", where=str(call), fix="Check the backend's URL.")
 
     def close(self) -> None:
@@ -208,19 +208,17 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _translated(call: Call, error: requests.RequestException) -> TrialrunError:
+def _translated(where: str, error: requests.RequestException) -> TrialrunError:
     """Our error for one of requests; its text is made anew, since theirs shows the query."""
     causes = list(_chain(error))
     if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
-        return BackendRefused(
-            "the certificate must be valid", where=str(call), fix="Set REQUESTS_CA_BUNDLE to your CA."
-        )
+        return BackendRefused("the certificate must be valid", where=where, fix="Set REQUESTS_CA_BUNDLE to your CA.")
     if isinstance(error, ValueError):
-        return BackendRefused("a call must have a valid URL", where=str(call), got=type(error).__name__)
+        return BackendRefused("a call must have a valid URL", where=where, got=type(error).__name__)
     if isinstance(error, requests.Timeout):
-        return BackendUnavailable("no answer in time", where=str(call))
+        return BackendUnavailable("no answer in time", where=where)
     reason = next((c.strerror for c in causes if isinstance(c, OSError) and c.strerror), type(causes[-1]).__name__)
-    return BackendUnavailable("no answer", where=str(call), got=reason, fix="Check the URL and the network.")
+    return BackendUnavailable("no answer", where=where, got=reason, fix="Check the URL and the network.")
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import tempfile
 import traceback
@@ -18,6 +20,8 @@ BUG = 3
 INTERRUPTED = 130
 
 _MOST_LINES = 20  # of a job that failed: a large study may have failed a thousand times over
+
+_SURROUNDINGS = frozenset({errno.EACCES, errno.EDQUOT, errno.EMFILE, errno.ENOSPC, errno.EPERM, errno.EROFS})
 
 _results: list[Path] = []
 
@@ -38,7 +42,16 @@ def reported(error: BaseException) -> int:
         if results and not isinstance(error, UsageError):
             _say(f"results so far: {results[0]}")
         return error.exit_code
+    if isinstance(error, OSError) and error.errno in _SURROUNDINGS:
+        return _refused_by_system(error, results)
     return _bug(error, results)
+
+
+def _refused_by_system(error: OSError, results: list[Path]) -> int:
+    """A full disk or a missing permission is nobody's bug."""
+    place = f"{error.filename}: " if error.filename else ""
+    _say(f"error: {place}{error.strerror}. The traceback is in {_kept(_traceback(error), results)}")
+    return TrialrunError.exit_code
 
 
 def _tell(error: TrialrunError) -> None:
@@ -51,18 +64,22 @@ def _tell(error: TrialrunError) -> None:
 
 
 def _bug(error: BaseException, results: list[Path]) -> int:
-    text = "".join(traceback.format_exception(error))
-    path = _kept(text, results)
+    path = _kept(_traceback(error), results)
     _say(f"error: {type(error).__name__}: {error}")
     _say(f"This is a bug in trialrun; please report it with the traceback in {path}")
     return BUG
 
 
+def _traceback(error: BaseException) -> str:
+    return "".join(traceback.format_exception(error))
+
+
 def _kept(text: str, results: list[Path]) -> Path:
-    if results and results[0].is_dir():
-        path = results[0] / "traceback.txt"
-        path.write_text(text, encoding="utf-8", errors="backslashreplace")
-        return path
+    if results:
+        with contextlib.suppress(OSError):  # such as a disk that is full
+            path = results[0] / "traceback.txt"
+            path.write_text(text, encoding="utf-8", errors="backslashreplace")
+            return path
     handle, name = tempfile.mkstemp(prefix="trialrun-traceback-", suffix=".txt")
     with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
         file.write(text)

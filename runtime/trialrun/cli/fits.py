@@ -32,7 +32,12 @@ def problems_of(called: Given, executor: str, problems: Problems) -> None:
     with_fifo = params.model_copy(update={"tune_config": config.model_copy(update={"scheduler": SchedulerConfig()})})
     plugin = called.plugin or _AnyPlugin()
     with problems.noting():  # the search algorithm, which both executors judge alike
-        prepare(called.request.model_copy(update={"params": with_fifo}), plugin=plugin, plugins=called.others, executor="inline")
+        prepare(
+            called.request.model_copy(update={"params": with_fifo}),
+            plugin=plugin,
+            plugins=called.others,
+            executor="inline",
+        )
     if config.scheduler.name != "fifo" or config.scheduler.options:
         with problems.noting():
             prepare(called.request, plugin=plugin, plugins=called.others, executor=executor)  # type: ignore[arg-type]  # click has checked it

@@ -51,7 +51,8 @@ def command(
             click.echo(json.dumps(facts, ensure_ascii=False))
         else:
             click.echo("\n".join(f"{key:<6} {value}" for key, value in facts.items()))
-            click.echo("recording until Ctrl-C", err=True)
+            kept = "" if db else "; the recording is removed then, --db PATH keeps it"
+            click.echo(f"recording until Ctrl-C{kept}", err=True)
         end.wait(seconds)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from trialrun.cli.jobs import Problems, fixtures, given
-from trialrun.cli.streams import reserved_stdout
+from trialrun.cli.streams import reserved_stdout, silenced
 from trialrun_hookspecs.errors import TrialrunError, UsageError
 
 if TYPE_CHECKING:
@@ -62,7 +62,10 @@ def command(
 
     view = view_for(quiet=quiet)
     try:
-        with reserved_stdout() if as_json else contextlib.nullcontext():
+        with (
+            reserved_stdout() if as_json else contextlib.nullcontext(),
+            silenced() if quiet else contextlib.nullcontext(),
+        ):
             result = _ran(view, job, plugin, others, datasets, checkpoints, **options)
     except TrialrunError as error:
         if as_json and not isinstance(error, UsageError):

@@ -1,4 +1,4 @@
-"""Standard output kept for one thing: what else is printed meanwhile goes to standard error."""
+"""Standard output kept for one thing, or nothing shown at all, while a job runs."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
-__all__ = ["reserved_stdout"]
+__all__ = ["reserved_stdout", "silenced"]
 
 
 @contextlib.contextmanager
@@ -25,3 +26,14 @@ def reserved_stdout() -> Iterator[None]:
         sys.stdout = shown
         os.dup2(kept, 1)
         os.close(kept)
+
+
+@contextlib.contextmanager
+def silenced() -> Iterator[None]:
+    """Until the end of the block, what Python code prints is not shown; the files of runs and trials have it."""
+    with (
+        Path(os.devnull).open("w", encoding="utf-8") as nowhere,
+        contextlib.redirect_stdout(nowhere),
+        contextlib.redirect_stderr(nowhere),
+    ):
+        yield

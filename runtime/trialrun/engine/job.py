@@ -267,7 +267,7 @@ class _Running:
 
     @contextlib.contextmanager
     def _hub(self) -> Iterator[Hub]:
-        sink = LogSink(self._backend.client, entry=events.log_entry)
+        sink = LogSink(self._backend.inlet, entry=events.log_entry)
         hub = Hub(
             self._folder / "spool",
             job_id=self._job_id,

@@ -1,3 +1,5 @@
+"""The client against our recorder, over both of its doors."""
+
 from __future__ import annotations
 
 import random

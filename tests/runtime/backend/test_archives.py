@@ -1,3 +1,5 @@
+"""What `trialrun.backend.archives` promises."""
+
 from __future__ import annotations
 
 import io

@@ -1,3 +1,5 @@
+"""What `trialrun.backend.client` promises."""
+
 from __future__ import annotations
 
 import hashlib

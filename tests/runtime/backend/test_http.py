@@ -1,3 +1,5 @@
+"""What `trialrun.backend.http` promises."""
+
 from __future__ import annotations
 
 import pickle

@@ -1,3 +1,5 @@
+"""What `trialrun.backend.memory` promises."""
+
 from __future__ import annotations
 
 from pathlib import Path

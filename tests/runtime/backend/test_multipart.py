@@ -1,3 +1,5 @@
+"""What `trialrun.backend.multipart` promises."""
+
 from __future__ import annotations
 
 from email import message_from_bytes

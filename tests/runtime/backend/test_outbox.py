@@ -1,3 +1,5 @@
+"""What `trialrun.backend.outbox` promises."""
+
 from __future__ import annotations
 
 from typing import Any

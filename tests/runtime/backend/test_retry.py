@@ -1,3 +1,5 @@
+"""What `trialrun.backend.retry` promises."""
+
 from __future__ import annotations
 
 from collections.abc import Callable

@@ -1,3 +1,5 @@
+"""What `trialrun.backend.spool` promises."""
+
 from __future__ import annotations
 
 import os

@@ -1,3 +1,5 @@
+"""What `trialrun.backend.transport` promises."""
+
 from __future__ import annotations
 
 import json
