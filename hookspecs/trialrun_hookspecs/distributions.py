@@ -187,7 +187,7 @@ Base = Annotated[
     AfterValidator(_base),
     Field(description="for the record: changes nothing in the values drawn", json_schema_extra={"not": {"const": 1}}),
 ]
-Options = Annotated[tuple[Json, ...], AfterValidator(_inert), Field(strict=False, min_length=1)]
+Options = Annotated[tuple[Json, ...], Field(strict=False, min_length=1), AfterValidator(_inert)]
 
 
 class DistributionBase(BaseModel):

@@ -379,11 +379,11 @@ _BY_MODE = {
 def json_schema() -> dict[str, Any]:
     """The JSON Schema (draft 2020-12) of a job in its current form.
 
-    It accepts every valid job. What it leaves to `parse_request` are the rules that relate values to each other: min < max
-    and min > 0 for log types, multiples of q (and not beyond 2**53 of them), unique names of which none is nested in
-    another, fail_fast with max_failures, num_cpus and num_gpus both 0; and some on single values: text that Python calls
-    blank, names and options that mean something to Ray, text that UTF-8 cannot hold, nesting without end, integers that
-    are no float.
+    It accepts every valid job. What it leaves to `parse_request` are the rules that relate values to each other:
+    min < max, and min > 0 for log types; multiples of q, no more than 2**53 of them; unique names, none nested in
+    another; fail_fast with max_failures; num_cpus and num_gpus both 0. Some rules on single values too: text that
+    Python calls blank, names and options that mean something to Ray, text that UTF-8 cannot hold, nesting without
+    end, integers that are no float.
     """
     schema = Request.model_json_schema()
     schema["$defs"]["Params"].update(_BY_MODE)

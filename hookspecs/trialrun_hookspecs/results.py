@@ -41,7 +41,7 @@ class TrialFailure(_Result):
 
 
 class JobResult(_Result):
-    """The outcome of a job: `model_id` is the model of training, or of the best trial (None when it has no artifact)."""
+    """The outcome of a job; `model_id` is that of training, or of the best trial (None: it has no artifact)."""
 
     model_id: int | None
     best_trial: BestTrial | None = None

@@ -121,7 +121,7 @@ class _Loader(yaml.SafeLoader):
 
     def construct_mapping(self, node: Any, deep: bool = False) -> Any:
         seen: set[str] = set()
-        for key, _ in node.value:
+        for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
             if isinstance(key, yaml.ScalarNode):
                 if key.value in seen:
                     problem = f"the key {key.value!r} stands twice in one object"
@@ -140,12 +140,23 @@ class _Loader(yaml.SafeLoader):
             raise yaml.MarkedYAMLError(problem="a number is too large", problem_mark=node.start_mark) from None
 
 
-_NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$|0o[0-7]+$|0x[0-9a-fA-F]+$")
+_TAGS = "tag:yaml.org,2002:"
+_NUMBER = r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$|0o[0-7]+$|0x[0-9a-fA-F]+$"
 _Loader.yaml_implicit_resolvers = {}
-for _tag, _rule, _first in (
-    ("number", _NUMBER, "-+.0123456789"),
-    ("bool", re.compile("true$|True$|TRUE$|false$|False$|FALSE$"), "tTfF"),
-    ("null", re.compile("~$|null$|Null$|NULL$|$"), ["~", "n", "N", ""]),
+_Loader.yaml_constructors = {  # no others: an explicit tag such as !!timestamp is refused
+    key: made
+    for key, made in _Loader.yaml_constructors.items()
+    if key in (None, f"{_TAGS}str", f"{_TAGS}seq", f"{_TAGS}map")
+}
+for _tag, _rule, _first, _made in (
+    ("!number", _NUMBER, "-+.0123456789", _Loader.construct_number),
+    (
+        "!bool",
+        "true$|True$|TRUE$|false$|False$|FALSE$",
+        "tTfF",
+        lambda loader, node: loader.construct_scalar(node).lower() == "true",
+    ),
+    ("!null", "~$|null$|Null$|NULL$|$", ["~", "n", "N", ""], lambda _, node: None),
 ):
-    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", _rule, list(_first))
-_Loader.add_constructor("tag:yaml.org,2002:number", _Loader.construct_number)
+    _Loader.add_implicit_resolver(_tag, re.compile(_rule), list(_first))
+    _Loader.add_constructor(_tag, _made)

@@ -9,7 +9,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from tests.strategies import job_dicts, jobs, json_values
@@ -290,6 +290,7 @@ def test_a_request_is_frozen() -> None:
             setattr(model, key, "x")
 
 
+@settings(max_examples=10)
 @given(st.data())
 def test_lists_of_a_request_cannot_grow(data: st.DataObject) -> None:
     request = data.draw(jobs().filter(lambda made: made.params.is_tune))
@@ -353,6 +354,7 @@ def test_did_you_mean_gives_the_nearest_or_nothing(word: str, answer: str) -> No
 # -- model, JSON and schema
 
 
+@settings(max_examples=50)
 @given(job_dicts())
 def test_a_job_survives_model_and_json(job: dict[str, Any]) -> None:
     request = parse_request(job)
@@ -365,11 +367,13 @@ def test_the_schema_is_one() -> None:
     jsonschema.Draft202012Validator.check_schema(json_schema())
 
 
+@settings(max_examples=50)
 @given(jobs())
 def test_what_the_model_writes_the_schema_accepts(request: Request) -> None:
     SCHEMA.validate(request.model_dump(mode="json"))
 
 
+@settings(max_examples=50)
 @given(job_dicts())
 def test_what_the_model_accepts_the_schema_accepts(job: dict[str, Any]) -> None:
     SCHEMA.validate(job)
@@ -430,7 +434,9 @@ def spoilt_jobs(draw: st.DrawFn) -> Any:
     return job
 
 
+@settings(max_examples=80)
 @given(spoilt_jobs())
+@example(tuning([{"name": "c", "type": "choice", "options": []}]))
 def test_schema_and_model_refuse_the_same(job: Any) -> None:
     params = job.get("params")
     folded = isinstance(params, dict) and isinstance(params.get("hyperparameters"), list) and not params.get("is_tune")

@@ -15,7 +15,7 @@ __all__ = ["Lines", "Throttle"]
 
 _BURST = 40
 _PER_SECOND = 4.0
-_STEP = 0.1  # a phase is told of each time it has come this much further,
+_STEPS = 10  # a phase is told of at each tenth,
 _PAUSE_S = 1.0  # but not more often than this
 _POINTS = 3  # metrics beside a step of training
 _BY_ENGINE = ("dataset", "model_upload")
@@ -129,7 +129,7 @@ class Lines(View):
         last, at = self._steps[category]
         if fraction == 1.0:
             return last < 1.0
-        return fraction - last >= _STEP and self.clock() - at >= _PAUSE_S
+        return int(fraction * _STEPS) > int(last * _STEPS) and self.clock() - at >= _PAUSE_S
 
     def _latest(self) -> str:
         points = list(self.board.points.items())[-_POINTS:]

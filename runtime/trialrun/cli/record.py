@@ -7,11 +7,16 @@ import json
 import signal
 import threading
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from trialrun.cli.jobs import Problems, fixtures
+from trialrun_hookspecs.errors import UsageError
+
+if TYPE_CHECKING:
+    from trialrun.recorder import Fixtures, Recorder
 
 __all__ = ["command"]
 
@@ -38,12 +43,10 @@ def command(
     as_json: bool,
 ) -> None:
     """Start the recorder, print its URL and token, and serve until Ctrl-C."""
-    from trialrun.recorder import Recorder
-
     served = _served(datasets, checkpoints)
     with (
         _told_to_end() as end,
-        Recorder(db, strict=strict, fixtures=served) as recorder,
+        _recorder(db, strict, served) as recorder,
         recorder.server(host, port, allow_remote=allow_remote) as server,
     ):
         facts = {"url": server.url, "token": server.token, "db": str(recorder.path.absolute())}
@@ -56,7 +59,7 @@ def command(
         end.wait(seconds)
 
 
-def _served(datasets: tuple[str, ...], checkpoints: tuple[str, ...]) -> Any:
+def _served(datasets: tuple[str, ...], checkpoints: tuple[str, ...]) -> Fixtures:
     """The fixtures, read; a dataset may be a path or one that an installed plugin offers."""
     from trialrun.engine.places import fixtures_of, offers_of
     from trialrun.plugins import Manager
@@ -65,6 +68,18 @@ def _served(datasets: tuple[str, ...], checkpoints: tuple[str, ...]) -> Any:
     named, models = fixtures(datasets, "--dataset", problems), fixtures(checkpoints, "--checkpoint", problems)
     problems.refuse()
     return fixtures_of(named, models, offers_of(Manager(), named))
+
+
+def _recorder(db: str | None, strict: bool, served: Fixtures) -> Recorder:
+    from trialrun.recorder import Recorder
+
+    if db is not None and Path(db).is_dir():
+        raise UsageError("must be a file", where="--db", got="a folder", fix="Name a file in it.")
+    try:
+        return Recorder(db, strict=strict, fixtures=served)
+    except OSError as error:
+        fix = "Name a file in a folder that can be written to."
+        raise UsageError("cannot be made", where="--db", got=f"{db} ({error.strerror})", fix=fix) from None
 
 
 @contextlib.contextmanager

@@ -90,6 +90,8 @@ def prepare(
     executor: ExecutorName = "ray",
     seed: int | None = None,
     plugins: Iterable[Any] = (),
+    address: str | None = None,
+    local_resources: Mapping[str, float] | None = None,
     muted: Any = None,
 ) -> Prepared:
     """Check all that can be checked before anything starts. Raises UsageError with every problem that was found."""
@@ -109,7 +111,7 @@ def prepare(
         advice=tuple(advice(request)),
     )
     if request.params.is_tune:
-        chosen.preflight(study_of(prepared))
+        chosen.preflight(study_of(prepared, address=address, local_resources=local_resources or {}))
     return prepared
 
 
@@ -192,6 +194,8 @@ def run(
         executor=executor,
         seed=seed,
         plugins=plugins,
+        address=address,
+        local_resources=local_resources,
         muted=lambda name, error: muted.append(f"plugin {name} raised in report() and hears no more: {error!r}"),
     )
     offers = offers_of(prepared.manager, datasets or {})

@@ -30,7 +30,7 @@ def called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Called:
 
     def call(*args: object) -> Result:
         result = CliRunner().invoke(main, [str(arg) for arg in args], prog_name="trialrun")
-        assert "Traceback" not in result.output
+        assert "Traceback" not in result.stderr
         return result
 
     return call

@@ -140,5 +140,6 @@ def test_a_reader_that_left_does_not_end_the_job(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("sys.stderr", gone)
     view = Lines()
     view.warn("one")
+    tried = gone.calls
     view.warn("two")
-    assert gone.calls == 1
+    assert gone.calls == tried > 0

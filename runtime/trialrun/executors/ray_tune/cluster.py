@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
+import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,16 @@ import ray
 
 from trialrun_hookspecs.errors import Infeasible, UsageError
 
-__all__ = ["check_fits", "check_one_node_fits", "joined", "quiet", "tune_environment"]
+__all__ = [
+    "address_of",
+    "check_fits",
+    "check_one_node_fits",
+    "check_reachable",
+    "joined",
+    "local_size",
+    "quiet",
+    "tune_environment",
+]
 
 # Our own recorder logs every result; a missing objective is an error of its trial and not of the study.
 _TUNE_ENVIRONMENT = {
@@ -22,6 +33,9 @@ _TUNE_ENVIRONMENT = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     "RAY_AIR_NEW_OUTPUT": "0",  # the old output engine is silent with verbose=0, the new one is not
 }
+
+
+_REACH_S = 5.0
 
 
 @contextlib.contextmanager
@@ -67,12 +81,12 @@ def joined(
     if ray.is_initialized():
         yield
         return
-    address = address or os.environ.get("RAY_ADDRESS")
+    address = address_of(address)
     quietly: dict[str, Any] = {"include_dashboard": False} if not address else {}
     if address:
         quietly["runtime_env"] = {"env_vars": dict(environment)} if environment else None
     else:
-        size = {"CPU": float(os.cpu_count() or 1), **_local_gpus(), **resources}
+        size = local_size(resources)
         check_fits(needed, size, "this machine")
         custom = {key: value for key, value in size.items() if key not in ("CPU", "GPU")}
         quietly |= {"num_cpus": size["CPU"], "num_gpus": size.get("GPU", 0), "resources": custom or None}
@@ -80,12 +94,37 @@ def joined(
         with tune_environment(environment):
             ray.init(address=address or "local", log_to_driver=False, **quietly)
     except (ConnectionError, RuntimeError, ValueError) as error:
-        fix = "Check the address and that the cluster runs, or leave it out to start a local Ray."
-        raise UsageError("no Ray answers there", where="--address", got=f"{address!r} ({error})", fix=fix) from error
+        raise _no_ray(address, str(error)) from error
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def address_of(address: str | None) -> str | None:
+    """Where Ray is: as given, else RAY_ADDRESS, else None: nowhere yet."""
+    return address or os.environ.get("RAY_ADDRESS") or None
+
+
+def check_reachable(address: str | None) -> None:
+    """Raises UsageError when nothing listens at `host:port`: Ray itself would end the process after a while."""
+    found = re.fullmatch(r"(?:ray://)?([^/]+):(\d+)", address or "")
+    if not found:
+        return  # none, `auto` or `local`: Ray's own words
+    try:
+        socket.create_connection((found[1], int(found[2])), timeout=_REACH_S).close()
+    except OSError as error:
+        raise _no_ray(address, str(error)) from error
+
+
+def _no_ray(address: str | None, why: str) -> UsageError:
+    fix = "Check the address and that the cluster runs, or leave it out to start a local Ray."
+    return UsageError("no Ray answers there", where="--address", got=f"{address!r} ({why})", fix=fix)
+
+
+def local_size(resources: Mapping[str, float]) -> dict[str, float]:
+    """What a Ray of our own would have: this machine's, or what was asked for."""
+    return {"CPU": float(os.cpu_count() or 1), **_local_gpus(), **resources}
 
 
 def _local_gpus() -> dict[str, float]:

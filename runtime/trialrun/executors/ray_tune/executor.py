@@ -64,13 +64,17 @@ class RayExecutor:
             raise RequestInvalid("no such scheduler", where=where, got=repr(scheduler.name), fix=fix)
         _scheduler(study)
         made_algorithm(study.params, seed=study.seed, extensions=study.manager.search_algorithms())
+        if not ray.is_initialized():
+            address = cluster.address_of(study.address)
+            cluster.check_reachable(address)
+            if address is None:
+                cluster.check_fits(_needed(study), cluster.local_size(study.local_resources), "this machine")
         if study.tune_config.legacy_train_report and ray.is_initialized():
             fix = "Let trialrun start or join Ray, or set RAY_TRAIN_V2_ENABLED=0 before Ray is started."
             raise UsageError("legacy_train_report comes too late for a Ray that runs in this process", fix=fix)
 
     def execute(self, study: Study, listener: Listener) -> StudyOutcome:
-        needed = {"CPU": study.params.cpus, "GPU": study.params.gpus}
-        needed = {key: value for key, value in needed.items() if value}
+        needed = _needed(study)
         study.results.mkdir(parents=True, exist_ok=True)
         interrupted = threading.Event()
         environment = {"RAY_TRAIN_V2_ENABLED": "0"} if study.tune_config.legacy_train_report else {}
@@ -82,6 +86,11 @@ class RayExecutor:
         ):
             cluster.check_one_node_fits(needed)
             return _fit(study, listener, needed, interrupted)
+
+
+def _needed(study: Study) -> dict[str, float]:
+    wanted = {"CPU": study.params.cpus, "GPU": study.params.gpus}
+    return {key: value for key, value in wanted.items() if value}
 
 
 def _fit(study: Study, listener: Listener, needed: Mapping[str, float], interrupted: threading.Event) -> StudyOutcome:

@@ -1,0 +1,191 @@
+"""Bayesian optimisation with a Gaussian process: the door to bayesian-optimization."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from bayes_opt import BayesianOptimization
+from bayes_opt.acquisition import ExpectedImprovement, ProbabilityOfImprovement, UpperConfidenceBound
+
+from trialrun.search.base import Mode, Point
+from trialrun.search.gaussian import Array, Axis, Grid, Search, informative, start_values
+from trialrun.search.options import checked, count, one_of, positive, refused
+from trialrun.space import Category, Integer, Primitive, Real
+
+__all__ = ["OPTIONS", "BayesOpt", "make"]
+
+OPTIONS = {
+    "acquisition": one_of("ei", "ucb", "poi"),
+    "kappa": positive(2.576, zero=True),
+    "xi": positive(0.01, zero=True),
+    "n_initial_points": count(None),
+}
+_ONLY_FOR = {"kappa": ("ucb",), "xi": ("ei", "poi")}
+_MOST = 400  # observations in the model
+_REFITS = 20  # the kernel is fitted again when there are 1/20 more observations than at the last time
+_FENCE = 3.0  # a value further below the median, in distances from the median to the best, is moved up to here
+
+
+def make(primitives: Mapping[str, Primitive], *, mode: Mode, seed: int, options: Mapping[str, Any]) -> BayesOpt:
+    """The algorithm. Raises RequestInvalid for an unknown option, a wrong value, or one that would have no effect."""
+    settings = checked("bayesoptsearch", options, OPTIONS)
+    for key, kinds in _ONLY_FOR.items():
+        if key in options and settings["acquisition"] not in kinds:
+            rule = f"does nothing with acquisition {settings['acquisition']!r}"
+            raise refused(key, rule, options[key], f"It goes with {' and '.join(kinds)}.")
+    return BayesOpt(primitives, mode=mode, seed=seed, options=settings)
+
+
+class BayesOpt:
+    """Ask/tell; what is known is kept here, and each suggestion hands it to a new optimizer of the library."""
+
+    def __init__(
+        self, primitives: Mapping[str, Primitive], *, mode: Mode, seed: int, options: Mapping[str, Any]
+    ) -> None:
+        self._constants = {name: _value(p, 0.0) for name, p in primitives.items() if _is_constant(p)}
+        self._primitives = {name: p for name, p in primitives.items() if not _is_constant(p)}
+        self._sign = 1.0 if mode == "max" else -1.0
+        self._options = options
+        self._grid = Grid([_axis(p) for p in self._primitives.values()])
+        self._rng = np.random.default_rng(seed)
+        self._initial = options["n_initial_points"] or max(4, min(10, 2 * len(self._primitives)))
+        self._design = _latin_hypercube(np.random.default_rng(seed), self._initial, len(self._primitives))
+        self._asked = 0
+        self._open: dict[str, Array] = {}
+        self._seen: list[tuple[Array, float | None]] = []
+        self._kernel_values = start_values(len(self._primitives))
+        self._fitted = 0
+
+    def ask(self, trial_id: str, fixed: Point | None = None) -> Point:
+        given = dict(fixed or {})
+        columns = {i: _unit(p, given[name]) for i, (name, p) in enumerate(self._primitives.items()) if name in given}
+        known = sum(value is not None for _, value in self._seen)
+        learnt = self._primitives and self._asked >= self._initial and known >= 2
+        row = self._suggested(columns) if learnt else self._designed(columns)
+        self._asked += 1
+        self._open[trial_id] = row
+        free = {name: _value(p, float(unit)) for (name, p), unit in zip(self._primitives.items(), row, strict=True)}
+        return {**self._constants, **free, **given}
+
+    def tell(self, trial_id: str, value: float | None) -> None:
+        row = self._open.pop(trial_id, None)
+        if row is not None:
+            self._seen.append((row, None if value is None or not math.isfinite(value) else float(value)))
+
+    def state(self) -> Any:
+        return {
+            "asked": self._asked,
+            "open": {trial_id: row.tolist() for trial_id, row in self._open.items()},
+            "seen": [[row.tolist(), value] for row, value in self._seen],
+            "kernel_values": self._kernel_values.tolist(),
+            "fitted": self._fitted,
+            "rng": self._rng.bit_generator.state,
+        }
+
+    def restore(self, state: Any) -> None:
+        self._asked = state["asked"]
+        self._open = {trial_id: np.array(row, dtype=float) for trial_id, row in state["open"].items()}
+        self._seen = [(np.array(row, dtype=float), value) for row, value in state["seen"]]
+        self._kernel_values = np.array(state["kernel_values"], dtype=float)
+        self._fitted = state["fitted"]
+        self._rng.bit_generator.state = state["rng"]
+
+    def _designed(self, fixed: Mapping[int, float]) -> Array:
+        """The next point of the design, or when it has been tried, or there is no next, a new one by chance."""
+        rows = self._grid.sample(self._rng, 256)
+        if self._asked < self._initial:
+            rows = np.concatenate([self._grid.at(self._design[[self._asked]]), rows])
+        return self._grid.first_new(self._grid.held(rows, fixed), self._running(), self._tried())
+
+    def _suggested(self, fixed: Mapping[int, float]) -> Array:
+        rows, values = self._observed()
+        search = Search(
+            base=_acquisition(self._options),
+            grid=self._grid,
+            rng=self._rng,
+            running=self._running(),
+            tried=self._tried(),
+            lie=float(values.max()),
+            kernel_values=self._kernel_values,
+            fit=len(self._seen) - self._fitted >= max(1, len(self._seen) // _REFITS),
+            fixed=fixed,
+        )
+        optimizer = BayesianOptimization(
+            None, dict.fromkeys(self._primitives, (0.0, 1.0)), acquisition_function=search, random_state=0, verbose=0
+        )
+        optimizer.set_gp_params(alpha=0.0, normalize_y=False, n_restarts_optimizer=0)
+        for row, value in zip(rows, values, strict=True):
+            optimizer.space.register(row, float(value))
+        suggestion = optimizer.suggest()
+        if search.fit:
+            self._kernel_values, self._fitted = search.kernel_values, len(self._seen)
+        return np.array([suggestion[name] for name in self._primitives])
+
+    def _running(self) -> Array:
+        return np.array(list(self._open.values())).reshape(-1, len(self._primitives))
+
+    def _tried(self) -> Array:
+        return np.array([row for row, _ in self._seen]).reshape(-1, len(self._primitives))
+
+    def _observed(self) -> tuple[Array, Array]:
+        """Each point that was tried, once, and its value: higher is better, mean 0 and deviation 1."""
+        values = _levelled(np.array([math.nan if v is None else self._sign * v for _, v in self._seen]))
+        merged: dict[tuple[float, ...], list[float]] = {}
+        for (row, _), value in zip(self._seen, values, strict=True):
+            merged.setdefault(tuple(row), []).append(float(value))
+        rows, means = np.array(list(merged)), np.array([np.mean(several) for several in merged.values()])
+        kept = informative(means, _MOST)
+        spread = means[kept].std()
+        return rows[kept], (means[kept] - means[kept].mean()) / (spread if spread > 0 else 1.0)
+
+
+def _levelled(values: Array) -> Array:
+    """Values within [-1, 1]; those far below are moved up to the fence, those that are NaN are the lowest."""
+    largest = np.nanmax(np.abs(values))
+    scaled = values / largest if largest > 0 else values
+    best, middle = np.nanmax(scaled), np.nanmedian(scaled)
+    if best > middle:
+        scaled = np.maximum(scaled, middle - _FENCE * (best - middle))
+    return np.where(np.isnan(scaled), np.nanmin(scaled), scaled)
+
+
+def _acquisition(options: Mapping[str, Any]) -> Any:
+    if options["acquisition"] == "ucb":
+        return UpperConfidenceBound(kappa=options["kappa"])
+    kind = ExpectedImprovement if options["acquisition"] == "ei" else ProbabilityOfImprovement
+    return kind(xi=options["xi"])
+
+
+def _latin_hypercube(rng: np.random.Generator, size: int, axes: int) -> Array:
+    """Points that fall, along every axis, one into each of `size` equal parts."""
+    parts = np.array([rng.permutation(size) for _ in range(axes)], dtype=float).reshape(axes, size).T
+    return (parts + rng.random((size, axes))) / size
+
+
+def _axis(primitive: Primitive) -> Axis:
+    if isinstance(primitive, Real):
+        return Axis()
+    return Axis(levels=_last(primitive) + 1, category=isinstance(primitive, Category))
+
+
+def _last(primitive: Integer | Category) -> int:
+    return primitive.size - 1 if isinstance(primitive, Category) else primitive.high - primitive.low
+
+
+def _is_constant(primitive: Primitive) -> bool:
+    return primitive.low == primitive.high if isinstance(primitive, Real) else _last(primitive) == 0
+
+
+def _value(primitive: Primitive, unit: float) -> float | int:
+    if isinstance(primitive, Real):
+        return float(min(max(primitive.low + unit * (primitive.high - primitive.low), primitive.low), primitive.high))
+    return (0 if isinstance(primitive, Category) else primitive.low) + round(unit * _last(primitive))
+
+
+def _unit(primitive: Primitive, value: Any) -> float:
+    if isinstance(primitive, Real):
+        return min(max((float(value) - primitive.low) / (primitive.high - primitive.low), 0.0), 1.0)
+    return (int(value) - (0 if isinstance(primitive, Category) else primitive.low)) / _last(primitive)

@@ -1,0 +1,234 @@
+"""A Gaussian process over a mixed space, and the point where its acquisition is highest.
+
+Points are rows of numbers in [0, 1], one per axis. An axis with levels has only its levels, evenly spaced: no point
+between them is ever looked at, so the model is that of Garrido-Merchán and Hernández-Lobato (Dealing with categorical
+and integer-valued variables in Bayesian optimization with Gaussian processes, Neurocomputing 380, 2020), who round
+inside the kernel. Levels of a category are all equally far apart.
+
+The kernel is Matérn 5/2 with one length per axis; a category has one length too, where one-hot columns would have as
+many as it has options. Its parameters are the most probable ones under weak priors, since few observations fit many
+lengths (the prior on lengths: Hvarfner, Hellsten, Nardi: Vanilla Bayesian optimization performs great in high
+dimensions, ICML 2024).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from bayes_opt.acquisition import AcquisitionFunction
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from sklearn.gaussian_process.kernels import Hyperparameter, Kernel
+
+__all__ = ["Axis", "Grid", "Matern52", "Search", "informative", "most_probable", "start_values"]
+
+Array = NDArray[np.float64]
+
+_BOUNDS = {"amplitude": (0.05, 20.0), "noise": (1e-6, 1.0), "length": (0.02, 50.0)}
+_FIT_STEPS = 40  # of L-BFGS, each a few times the cost of one likelihood
+_MOST_FITTED = 100  # observations that the kernel is fitted to
+_WHOLE_GRID = 1000  # a grid of no more points than this is looked at whole
+_SAMPLES = 800
+_ELITES = 6
+_NEIGHBOURS = 24  # per elite in each round
+_REACHES = tuple(np.geomspace(0.25, 0.0005, 12))  # how far the neighbours of each round lie
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Axis:
+    """One dimension of the unit cube: any number, or `levels` of them evenly spaced."""
+
+    levels: int = 0
+    category: bool = False
+
+
+class Grid:
+    """The points of the unit cube that mean something, and how to move among them."""
+
+    def __init__(self, axes: Sequence[Axis]) -> None:
+        self.axes = tuple(axes)
+        self.categories = np.array([axis.category for axis in axes], dtype=bool)
+        self._last = np.array([max(axis.levels - 1, 1) for axis in axes], dtype=float)
+        self._discrete = np.array([axis.levels > 0 for axis in axes], dtype=bool)
+
+    def at(self, units: Array) -> Array:
+        """Uniform numbers -> points; every level is as likely as the others."""
+        levels = np.minimum(np.floor(units * (self._last + 1)), self._last) / self._last
+        return np.where(self._discrete, levels, units)
+
+    def sample(self, rng: np.random.Generator, size: int) -> Array:
+        return self.at(rng.random((size, len(self.axes))))
+
+    def whole(self, fixed: Mapping[int, float]) -> Array | None:
+        """All points with these `fixed` coordinates; None: there are too many."""
+        if math.prod(axis.levels or math.inf for i, axis in enumerate(self.axes) if i not in fixed) > _WHOLE_GRID:
+            return None
+        lines = [
+            np.array([fixed[i]]) if i in fixed else np.arange(axis.levels) / self._last[i]
+            for i, axis in enumerate(self.axes)
+        ]
+        return np.stack([part.ravel() for part in np.meshgrid(*lines, indexing="ij")], axis=1)
+
+    def held(self, points: Array, fixed: Mapping[int, float]) -> Array:
+        """The points with these coordinates in place of their own."""
+        points = points.copy()
+        for column, value in fixed.items():
+            points[:, column] = value
+        return points
+
+    def first_new(self, points: Array, running: Array, tried: Array) -> Array:
+        """The first point that is neither running nor tried; else the first that is not running; else the first."""
+        now, before = {_key(row) for row in running}, {_key(row) for row in tried}
+        for avoided in (now | before, now):
+            for row in points:
+                if _key(row) not in avoided:
+                    return row
+        return points[0]
+
+    def neighbours(self, rng: np.random.Generator, centres: Array, *, each: int, reach: float) -> Array:
+        """`each` points around every centre, with about half of the coordinates moved, by `reach` or at least a level."""
+        points = np.repeat(centres, each, axis=0)
+        moved = rng.random(points.shape) < max(0.5, 1 / max(len(self.axes), 1))
+        step = rng.standard_normal(points.shape) * np.where(self._discrete, np.maximum(reach, 1 / self._last), reach)
+        near = np.clip(points + step, 0.0, 1.0)
+        near = np.where(self._discrete, np.round(near * self._last) / self._last, near)
+        other = np.where(self.categories & (rng.random(points.shape) < 0.5), self.sample(rng, len(points)), points)
+        return np.where(moved, np.where(self.categories, other, near), points)
+
+
+class Matern52(Kernel):  # type: ignore[misc]  # scikit-learn ships no types
+    """Matérn 5/2 with noise on what was observed; `values` are amplitude, noise and the length of each axis."""
+
+    def __init__(self, values: Array, categories: Array) -> None:
+        self.values = values
+        self.categories = categories
+
+    @property
+    def hyperparameter_values(self) -> Any:
+        bounds = [_BOUNDS["amplitude"], _BOUNDS["noise"], *[_BOUNDS["length"]] * len(self.categories)]
+        return Hyperparameter("values", "numeric", np.array(bounds), len(bounds))
+
+    def __call__(self, X: Array, Y: Array | None = None, eval_gradient: bool = False) -> Any:
+        squares = self._squares(X, X if Y is None else Y)  # axis first
+        amplitude, noise, lengths = self.values[0], self.values[1], self.values[2:]
+        weights = 1 / lengths**2
+        root = np.sqrt(5 * np.tensordot(weights, squares, axes=1))
+        decay = np.exp(-root)
+        shape = amplitude * (1 + root + root**2 / 3) * decay
+        covariance = shape if Y is not None else shape + noise * np.eye(len(X))
+        if not eval_gradient:
+            return covariance
+        slope = amplitude * 5 / 3 * (1 + root) * decay  # by the logarithm of a length, per scaled square
+        gradient = [shape, noise * np.eye(len(X)), *(weights[:, None, None] * squares * slope)]
+        return covariance, np.stack(gradient, axis=-1)
+
+    def _squares(self, X: Array, Y: Array) -> Array:
+        apart = X.T[:, :, None] - Y.T[:, None, :]
+        return np.where(self.categories[:, None, None], (apart != 0).astype(float), apart**2)
+
+    def diag(self, X: Array) -> Array:
+        """The variance of the function itself, without the noise."""
+        return np.full(len(X), self.values[0])
+
+    def is_stationary(self) -> bool:
+        return True
+
+
+def informative(values: Array, limit: int) -> NDArray[np.intp]:
+    """Where the best and the newest of these are, half of each, in their order; all when they are within the limit."""
+    if len(values) <= limit:
+        return np.arange(len(values))
+    newest = np.arange(len(values) - limit // 2, len(values))
+    older = np.argsort(-values[: newest[0]], kind="stable")[: limit - len(newest)]
+    return np.concatenate([np.sort(older), newest])
+
+
+def start_values(axes: int) -> Array:
+    """Where the fit of the kernel starts."""
+    return np.array([1.0, 1e-4, *[0.5 * math.sqrt(max(axes, 1))] * axes])
+
+
+def most_probable(objective: Callable[..., Any], start: Array, bounds: Array) -> tuple[Array, float]:
+    """scikit-learn's `optimizer`: the most probable logarithms of the kernel's values, from two starts."""
+    axes = len(start) - 2
+    centre = np.array([0.0, -8.0, *[math.sqrt(2) + math.log(max(axes, 1)) / 2] * axes])
+    spread = np.array([1.0, 3.0, *[math.sqrt(3)] * axes])
+
+    def energy(theta: Array) -> tuple[float, Array]:
+        value, slope = objective(theta)
+        away = (theta - centre) / spread
+        return float(value + (away**2).sum() / 2), slope + away / spread
+
+    starts = [start, np.log(start_values(axes))]
+    found = [
+        minimize(energy, at, jac=True, bounds=bounds, method="L-BFGS-B", options={"maxiter": _FIT_STEPS})
+        for at in starts[: 1 if np.allclose(*starts) else 2]
+    ]
+    best = min(found, key=lambda result: float(result.fun))
+    return best.x, float(best.fun)
+
+
+@dataclass(kw_only=True)
+class Search(AcquisitionFunction):
+    """The library's `base` acquisition, maximised over a grid by a fixed number of model evaluations.
+
+    `running` are the rows not yet told of: the model has them with a lie for a value, and they are not suggested.
+    `kernel_values` are fitted first when `fit` says so, and kept for the next suggestion.
+    """
+
+    base: Any
+    grid: Grid
+    rng: np.random.Generator
+    running: Array
+    tried: Array
+    lie: float
+    kernel_values: Array
+    fit: bool = True
+    fixed: Mapping[int, float] = field(default_factory=dict)
+    i: int = 0  # the library's own count of suggestions
+
+    def base_acq(self, mean: Array, std: Array) -> Any:
+        return self.base.base_acq(mean, np.maximum(std, 1e-9))
+
+    def suggest(self, gp: Any, target_space: Any, *args: Any, **kwargs: Any) -> Array:
+        """The point with the highest acquisition that is neither running nor known already, if there is one."""
+        if self.fit:
+            self._fit_kernel(gp, target_space)
+        points = np.concatenate([target_space.params, self.running])
+        values = np.concatenate([target_space.target, np.full(len(self.running), self.lie)])
+        gp.set_params(kernel=Matern52(self.kernel_values, self.grid.categories), optimizer=None)
+        gp.fit(points, values)
+        self.base.y_max = float(gp.predict(target_space.params).max())
+        whole = self.grid.whole(self.fixed)
+        pool, heights = self._climbed(gp, target_space) if whole is None else (whole, self._heights(gp, whole))
+        return self.grid.first_new(pool[np.argsort(-heights, kind="stable")], self.running, self.tried)
+
+    def _fit_kernel(self, gp: Any, target_space: Any) -> None:
+        rows = informative(target_space.target, _MOST_FITTED)
+        gp.set_params(kernel=Matern52(self.kernel_values, self.grid.categories), optimizer=most_probable)
+        gp.fit(target_space.params[rows], target_space.target[rows])
+        self.kernel_values = gp.kernel_.values
+
+    def _heights(self, gp: Any, points: Array) -> Array:
+        mean, std = gp.predict(points, return_std=True)
+        return np.asarray(self.base_acq(mean, std))
+
+    def _climbed(self, gp: Any, target_space: Any) -> tuple[Array, Array]:
+        best = target_space.params[np.argsort(-target_space.target)[:_ELITES]]
+        start = [self.grid.sample(self.rng, _SAMPLES)]
+        start += [self.grid.neighbours(self.rng, best, each=_NEIGHBOURS, reach=reach) for reach in (0.1, 0.01)]
+        pool = self.grid.held(np.concatenate(start), self.fixed)
+        heights = self._heights(gp, pool)
+        for reach in _REACHES:
+            elites = pool[np.argsort(-heights, kind="stable")[:_ELITES]]
+            near = self.grid.held(self.grid.neighbours(self.rng, elites, each=_NEIGHBOURS, reach=reach), self.fixed)
+            pool, heights = np.concatenate([pool, near]), np.concatenate([heights, self._heights(gp, near)])
+        return pool, heights
+
+
+def _key(row: Array) -> tuple[float, ...]:
+    return tuple(np.round(row, 9))

@@ -1,0 +1,83 @@
+"""What search algorithms say of their options and libraries: checked values, refusals that name the remedy."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from trialrun_hookspecs.errors import Problem, RequestInvalid
+from trialrun_hookspecs.request import did_you_mean
+
+__all__ = ["Option", "checked", "count", "library_absent", "one_of", "positive", "refused"]
+
+_WHERE = "params.tune_config.search_alg"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """One option of an algorithm: the value it has when it is not given, and the rule for one that is."""
+
+    default: Any
+    rule: str
+    accepts: Callable[[Any], bool]
+
+
+def count(default: int | None, *, least: int = 1) -> Option:
+    """A whole number of at least `least`."""
+    return Option(default=default, rule=f"must be a whole number of at least {least}", accepts=_whole(least))
+
+
+def positive(default: float, *, zero: bool = False) -> Option:
+    """A finite number above 0, or at least 0."""
+    rule = "must be a finite number of at least 0" if zero else "must be a finite number above 0"
+    return Option(default=default, rule=rule, accepts=lambda v: _finite(v) and (v > 0 or (zero and v == 0)))
+
+
+def one_of(*names: str) -> Option:
+    """One of these; the first is the default."""
+    return Option(default=names[0], rule=f"must be one of {', '.join(names)}", accepts=lambda v: v in names)
+
+
+def _finite(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _whole(least: int) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def checked(algorithm: str, options: Mapping[str, Any], known: Mapping[str, Option]) -> dict[str, Any]:
+    """All options of the algorithm, as given or by default. Raises RequestInvalid with every problem at once."""
+    problems = []
+    for key, value in options.items():
+        if key not in known:
+            fix = did_you_mean(key, known) or f"Known: {', '.join(known)}."
+            problems.append(_problem(key, f"{algorithm} has no such option", value, fix))
+        elif not known[key].accepts(value):
+            problems.append(_problem(key, known[key].rule, value, f"The default is {known[key].default!r}."))
+    if problems:
+        raise RequestInvalid(problems=problems)
+    return {**{key: option.default for key, option in known.items()}, **options}
+
+
+def refused(key: str, rule: str, value: Any, fix: str) -> RequestInvalid:
+    """The error for one option whose value does not go with the others."""
+    return RequestInvalid(problems=[_problem(key, rule, value, fix)])
+
+
+def _problem(key: str, rule: str, value: Any, fix: str) -> Problem:
+    return Problem(where=f"{_WHERE}.options.{key}", rule=rule, got=repr(value), fix=fix)
+
+
+def library_absent(algorithm: str, error: ModuleNotFoundError, *, library: str, extra: str) -> Exception:
+    """What to raise when the import of an algorithm's library failed: our error, or the same when another is missing."""
+    if (error.name or "").partition(".")[0] != library:
+        return error
+    return RequestInvalid(
+        f"{algorithm} needs the library {library!r}",
+        where=f"{_WHERE}.name",
+        got="it is not installed",
+        fix=f"pip install 'trialrun[{extra}]'",
+    )

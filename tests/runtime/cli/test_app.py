@@ -1,0 +1,80 @@
+"""The group of commands is light, complete, and quiet when its reader leaves."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from trialrun import __version__
+from trialrun.cli.app import COMMANDS
+
+HEAVY = {"hypothesis", "numpy", "pluggy", "pydantic", "ray", "requests", "rich", "sqlite3", "starlette", "yaml"}
+
+
+def _imported(*args: str) -> set[str]:
+    code = (
+        "import json, sys\nfrom trialrun.cli import main\n"
+        f"main({list(args)!r}, standalone_mode=False)\nprint(json.dumps(sorted(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    return {name.partition(".")[0] for name in json.loads(done.stdout.splitlines()[-1])}
+
+
+@pytest.mark.parametrize("args", [["--help"], ["--version"]])
+def test_asking_for_help_costs_click_alone(args: list[str]) -> None:
+    assert not _imported(*args) & HEAVY
+
+
+def test_the_help_of_every_command_is_light() -> None:
+    code = "\n".join(f"main([{name!r}, '--help'], standalone_mode=False)" for name in COMMANDS)
+    ask = f"import sys\nfrom trialrun.cli import main\n{code}\nprint(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, timeout=60, check=True)
+    loaded = {name.partition(".")[0] for name in done.stdout.splitlines()[-1].split()}
+    assert not loaded & HEAVY
+
+
+def test_help_lists_every_command(called) -> None:
+    shown = called("--help")
+    assert shown.exit_code == 0
+    for name, short in COMMANDS.items():
+        assert f"  {name} " in shown.stdout
+        assert short in shown.stdout
+    assert "130 interrupted" in " ".join(shown.stdout.split())
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_says_in_its_help_what_the_list_says(name: str, called) -> None:
+    shown = called(name, "--help")
+    assert shown.exit_code == 0
+    assert shown.stdout.startswith(f"Usage: trialrun {name} [OPTIONS]")
+
+
+def test_the_module_is_the_command(spawned) -> None:
+    shown = spawned("--version")
+    assert (shown.stdout, shown.returncode) == (f"trialrun, version {__version__}\n", 0)
+
+
+@pytest.mark.parametrize("args", [["rnu"], ["run"], ["plan", "a", "b"], ["record", "--port", "x"]])
+def test_a_wrong_call_exits_with_2(args: list[str], called) -> None:
+    shown = called(*args)
+    assert shown.exit_code == 2
+    assert shown.stdout == ""
+    assert "Error:" in shown.stderr
+
+
+def test_a_reader_that_leaves_is_no_error(spawned) -> None:
+    shown = spawned("schema", stdout=subprocess.PIPE, stderr=subprocess.PIPE, capture_output=False)
+    assert shown.returncode == 0
+    leaving = f"{sys.executable} -m trialrun schema | {sys.executable} -c 'import os; os.close(0)'"
+    done = subprocess.run(["bash", "-c", leaving], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout, done.stderr) == ("", "")
+
+
+def test_an_encoding_that_lacks_a_character_is_no_error(spawned, environment, training) -> None:
+    job = training(name="naïve 🙂")
+    shown = spawned("plan", job, env={**environment, "PYTHONIOENCODING": "latin-1"}, encoding="latin-1")
+    assert shown.returncode == 0
+    assert shown.stdout.startswith("naïve \\U0001f642: training")

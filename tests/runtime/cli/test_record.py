@@ -1,0 +1,81 @@
+"""`trialrun record` serves until it is told to end."""
+
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import requests
+
+from trialrun import Recorder
+
+LINE = Path(__file__).resolve().parents[3] / "examples" / "line.csv"
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+def test_it_serves_until_told_to_end(end: signal.Signals, tmp_path: Path) -> None:
+    db = tmp_path / "kept.sqlite"
+    command = [sys.executable, "-m", "trialrun", "record", "--json", "--db", str(db), "--dataset", f"5={LINE}"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as recording:
+        assert recording.stdout is not None
+        facts = json.loads(recording.stdout.readline())
+        headers = {"Authorization": f"Token {facts['token']}"}
+        query = {"ground_truth_dataset_versions": "5", "fields": ["category", "data"], "expand": "data"}
+        page = requests.get(f"{facts['url']}sdk/ground_truth_events/", query, headers=headers, timeout=20)
+        entry = {"event": "message", "data": {"context": "info", "content": "hello"}, "job": 1}
+        stored = requests.post(f"{facts['url']}logs/", json=entry, headers=headers, timeout=20)
+        recording.send_signal(end)
+        rest, said = recording.communicate(timeout=30)
+    assert page.json()["count"] == len(LINE.read_text("utf-8").splitlines()) - 1
+    assert stored.ok
+    assert (rest, said, recording.returncode) == ("", "", 0)
+    assert facts["db"] == str(db)
+    with Recorder.open(db) as kept:
+        assert [message["content"] for message in kept.messages()] == ["hello"]
+
+
+def test_url_and_token_are_printed(called) -> None:
+    shown = called("record", "--for", "0")
+    assert shown.exit_code == 0
+    facts = dict(line.split(maxsplit=1) for line in shown.stdout.splitlines())
+    assert facts["url"].startswith("http://127.0.0.1:")
+    assert len(facts["token"]) >= 32
+    assert not Path(facts["db"]).exists(), "it was temporary"
+    assert shown.stderr == "recording until Ctrl-C; the recording is removed then, --db PATH keeps it\n"
+
+
+def test_a_dataset_may_be_named(called) -> None:
+    assert called("record", "--for", "0", "--dataset", "1=digits").exit_code == 0
+
+
+def test_a_port_that_is_taken_is_named(called) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        shown = called("record", "--for", "0", "--port", port)
+    assert shown.exit_code == 2
+    assert shown.stderr.startswith(f"error: 127.0.0.1:{port}: cannot listen here")
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["--host", "0.0.0.0"], "this machine only"),
+        (["--dataset", "nonsense"], "an id, '=' and a path"),
+        (["--dataset", "1=nowhere"], "must be a path, or the name of a dataset"),
+        (["--dataset", f"1={LINE}", "--dataset", f"1={LINE}"], "an id must be given once"),
+        (["--checkpoint", "1=nowhere"], "the path must exist"),
+        (["--db", "."], "--db: must be a file, got a folder"),
+        (["--db", f"{LINE}"], "must be a recording"),
+        (["--db", f"{LINE}/below.sqlite"], "--db: cannot be made"),
+    ],
+)
+def test_what_it_cannot_serve_is_refused(args: list[str], said: str, called) -> None:
+    shown = called("record", "--for", "0", *args)
+    assert (shown.exit_code, shown.stdout) == (2, "")
+    assert said in shown.stderr
+    assert len(shown.stderr.splitlines()) == 1
