@@ -17,9 +17,11 @@ TrialrunError                    exit code 1
 ├── ArchiveUnsafe                an archive that would leave its folder, or a bomb
 ├── BadValue                     a value refused at a log_*, report or set_* call (also a ValueError)
 ├── ArtifactMissing              a model artifact that is absent, empty or out of bounds
+├── CheckpointMissing            a trial of a scheduler that pauses reported no checkpoint
 ├── ObjectiveMissing             a trial did not report the metric it is judged by
 └── JobFailed
     ├── TrainingFailed           train() raised or returned nothing usable
+    ├── TrialFailed              a trial failed, and the job asked for fail_fast: "raise"
     ├── AllTrialsFailed          no trial of the study ended without an error
     └── JobInterrupted           stopped from outside
 """
@@ -38,6 +40,7 @@ __all__ = [
     "BackendRefused",
     "BackendUnavailable",
     "BadValue",
+    "CheckpointMissing",
     "FixtureInvalid",
     "Infeasible",
     "JobFailed",
@@ -52,6 +55,7 @@ __all__ = [
     "Problem",
     "RequestInvalid",
     "TrainingFailed",
+    "TrialFailed",
     "TrialrunError",
     "UsageError",
 ]
@@ -174,6 +178,10 @@ class ObjectiveMissing(TrialrunError):
     """The metric that a study optimises is absent from a result, or not finite."""
 
 
+class CheckpointMissing(TrialrunError):
+    """The scheduler pauses or copies trials, and this one reported no checkpoint to go on from."""
+
+
 class JobFailed(TrialrunError):
     """The job ran and did not succeed."""
 
@@ -184,6 +192,10 @@ class TrainingFailed(JobFailed):
 
 class AllTrialsFailed(JobFailed):
     """Every trial of the study ended with an error."""
+
+
+class TrialFailed(JobFailed):
+    """A trial failed in a job with `fail_fast: "raise"`."""
 
 
 class JobInterrupted(JobFailed):

@@ -8,7 +8,7 @@ import math
 import re
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import (
     AfterValidator,
@@ -38,6 +38,8 @@ from trialrun_hookspecs.errors import Problem, RequestInvalid
 
 __all__ = [
     "Params",
+    "Plateau",
+    "Plateaus",
     "Request",
     "SchedulerConfig",
     "SearchConfig",
@@ -81,6 +83,12 @@ def _named(value: Any) -> Any:
     return {"name": value} if isinstance(value, str) else value
 
 
+def _fail_fast(value: Any) -> Any:
+    if value is True or value is False or value == "raise":
+        return value
+    raise rule_error("must be true, false or 'raise'", fix="Write true to end the study at the first failed trial.")
+
+
 class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -111,6 +119,21 @@ def _or_name(model: type[_Model]) -> WithJsonSchema:
     return WithJsonSchema({"anyOf": [name, model.model_json_schema()]})
 
 
+class Plateau(_Model):
+    """When the objective counts as not getting better any more."""
+
+    patience: PositiveInteger = Field(description="so many values in a row that do not beat the best")
+    min_delta: NonNegative = Field(default=0.0, description="a value must beat the best by more than this")
+    grace_period: Annotated[Integer, Field(ge=0)] = Field(default=0, description="the first values, which never stop")
+
+
+class Plateaus(_Model):
+    """Where a plateau ends something."""
+
+    trial: Plateau | None = Field(default=None, description="over the reports of a trial: ends the trial")
+    study: Plateau | None = Field(default=None, description="over the trials that ended: ends the study")
+
+
 class TuneConfig(_Model):
     """How a tuning job searches, and when it stops."""
 
@@ -137,7 +160,16 @@ class TuneConfig(_Model):
     max_failures: Annotated[Integer, Field(ge=-1)] = Field(
         default=0, description="how often a failed trial is started again; -1: without limit"
     )
-    fail_fast: bool = Field(default=False, description="end the study at the first failed trial")
+    plateau: Plateaus = Field(default=Plateaus(), description="end what does not get better any more")
+    fail_fast: Annotated[bool | str, BeforeValidator(_fail_fast), WithJsonSchema({"enum": [False, True, "raise"]})] = (
+        Field(
+            default=False,
+            description='end the study at the first failed trial; "raise": and fail the job with its error',
+        )
+    )
+    allow_restart: bool = Field(
+        default=False, description="let a scheduler pause trials that report no checkpoints: they start over"
+    )
     reuse_actors: bool = Field(default=True, description="run trials one after another in the same worker processes")
     legacy_train_report: bool = Field(
         default=False, description="make `ray.train.report` work in trials (Ray Train v1)"
@@ -217,7 +249,9 @@ def _tuning_rules(params: Mapping[str, Any]) -> Iterable[tuple[str, str, str]]:
         yield "hyperparameter", "hyperparameter is for training only (is_tune=False)", "Put fixed values into a choice."
     if params.get("num_cpus") == 0 and not params.get("num_gpus"):
         yield "num_cpus", "num_cpus and num_gpus must not both be 0", "Give a fraction such as 0.1."
-    if _get(params.get("tune_config"), "fail_fast") is True and _get(params.get("tune_config"), "max_failures"):
+    if _get(params.get("tune_config"), "fail_fast") in (True, "raise") and _get(
+        params.get("tune_config"), "max_failures"
+    ):
         yield "tune_config.fail_fast", "fail_fast and max_failures exclude each other", "Drop one of them."
     yield from _name_rules(params.get("hyperparameters"))
 
@@ -433,17 +467,24 @@ def _shown(value: Any) -> str:
 
 
 def _known_keys(loc: Sequence[Any]) -> list[str]:
-    for part in reversed(loc[:-1]):
-        if part in DISTRIBUTIONS:
-            return list(DISTRIBUTIONS[part].model_fields)
-    models: dict[Any, type[BaseModel]] = {
-        "search_alg": SearchConfig,
-        "scheduler": SchedulerConfig,
-        "tune_config": TuneConfig,
-        "params": Params,
-    }
-    parent = loc[-2] if len(loc) > 1 else None
-    return list(models.get(parent, Request).model_fields)
+    """The keys of the object that the last part of `loc` stands in."""
+    model: type[BaseModel] = Request
+    for part in loc[:-1]:
+        if model in DISTRIBUTIONS.values():
+            break
+        if part in model.model_fields:
+            model = _model_in(model.model_fields[part].annotation) or model
+        elif part in DISTRIBUTIONS:
+            model = DISTRIBUTIONS[part]
+    return list(model.model_fields)
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    """The one model in a field's annotation; None: there is none, or one of many that a tag tells apart."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    found = {model for part in get_args(annotation) if (model := _model_in(part))}
+    return found.pop() if len(found) == 1 else None
 
 
 def _unknown_key(error: ErrorDetails, where: str) -> Problem:

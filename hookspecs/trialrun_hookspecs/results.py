@@ -52,4 +52,8 @@ class JobResult(_Result):
     seed: int = 0
     results_dir: str = ""
     ended_by: str = Field(default="", description="the rule that ended the study early, such as time_budget_s")
+    ended_early: dict[str, str] = Field(
+        default_factory=dict,
+        description="trials that did not come to their own end: the rule or scheduler that ended them",
+    )
     warnings: list[str] = Field(default_factory=list)

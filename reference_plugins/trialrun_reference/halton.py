@@ -54,10 +54,11 @@ class Halton:
         self._seed = seed
         self._dimensions = [_Dimension(prime, rng) for prime in islice(_primes(), len(self._primitives))]
 
-    def ask(self, trial_id: str) -> dict[str, Any] | None:
+    def ask(self, trial_id: str, fixed: Mapping[str, Any] | None = None) -> dict[str, Any] | None:
         self._asked += 1
         units = (dimension.at(self._asked) for dimension in self._dimensions)
-        return {name: _scale(self._primitives[name], unit) for name, unit in zip(self._primitives, units, strict=True)}
+        point = {name: _scale(self._primitives[name], unit) for name, unit in zip(self._primitives, units, strict=True)}
+        return {**point, **(fixed or {})}
 
     def tell(self, trial_id: str, value: float | None) -> None:
         """Nothing is learnt from results."""

@@ -12,7 +12,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-__all__ = ["train", "tune"]
+__all__ = ["conformance", "train", "tune"]
+
+conformance = {  # what `trialrun check` runs it with
+    "hyperparameter": {"epochs": 3, "learning_rate": 0.1},
+    "hyperparameters": [
+        {"name": "epochs", "type": "choice", "options": [2, 3]},
+        {"name": "learning_rate", "type": "uniform", "min": 0.05, "max": 0.5},
+    ],
+}
 
 
 def train(run: Any, dataset: Any, hyperparameter: dict[str, Any], checkpoint: dict[str, Any] | None) -> str:

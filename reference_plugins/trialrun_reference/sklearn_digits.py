@@ -31,7 +31,21 @@ from trialrun_hookspecs import BadValue, Problem
 if TYPE_CHECKING:
     from trialrun_hookspecs import Run
 
-__all__ = ["HYPERPARAMETERS", "train", "tune"]
+__all__ = ["HYPERPARAMETERS", "conformance", "train", "tune"]
+
+conformance = {  # what `trialrun check` runs it with
+    "dataset": "digits",
+    "hyperparameter": {"epochs": 2, "learning_rate": 0.1, "hidden": 8, "batch_size": 128},
+    "hyperparameters": [
+        {"name": "learning_rate", "type": "uniform", "min": 0.05, "max": 0.5},
+        {"name": "epochs", "type": "choice", "options": [2]},
+        {"name": "hidden", "type": "choice", "options": [8, 16]},
+        {"name": "batch_size", "type": "choice", "options": [128, 256]},
+    ],
+    "metric": "accuracy",
+    "mode": "max",
+    "capabilities": ["tunes", "resumes", "deterministic"],
+}
 
 Array = NDArray[Any]
 

@@ -80,6 +80,11 @@ class Progress:
         self._raise_to("train", 1.0)
         return self.overall
 
+    def began(self, now: float) -> None:
+        """The phase under way begins to move only now: what came before tells nothing about its pace."""
+        phase = next((name for name in self._weights if self._fractions[name] < 1.0), None)
+        self._anchor = None if phase is None else _Anchor(phase=phase, now=now, overall=self.overall)
+
     def eta(self, now: float) -> float | None:
         """Seconds until the end as of `now` (seconds of any steady clock), or None while there is nothing to go by.
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from tests.strategies import FIELDS, distribution_dicts, distributions
 
+from trialrun.testing.strategies import FIELDS, distribution_dicts, distributions
 from trialrun_hookspecs import DISTRIBUTIONS, DistributionBase, QRandn, QUniform, RequestInvalid, parse_request
 from trialrun_hookspecs.distributions import default_q, divides
 

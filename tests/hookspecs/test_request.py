@@ -12,8 +12,8 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from tests.strategies import job_dicts, jobs, json_values
 
+from trialrun.testing.strategies import job_dicts, json_values, requests
 from trialrun_hookspecs import Request, RequestInvalid, advice, count_trials, json_schema, parse_request
 from trialrun_hookspecs.request import did_you_mean
 
@@ -172,7 +172,23 @@ REFUSED = [
         "fail_fast and max_failures exclude each other",
         "Drop one of them.",
     ),
-    (tuning(fail_fast=1), f"{CONFIG}.fail_fast", "must be true or false", None),
+    (
+        tuning(fail_fast="raise", max_failures=1),
+        f"{CONFIG}.fail_fast",
+        "fail_fast and max_failures exclude each other",
+        "Drop one of them.",
+    ),
+    (tuning(fail_fast=None), f"{CONFIG}.fail_fast", "must be true, false or 'raise'", None),
+    (tuning(plateau={"trial": {}}), f"{CONFIG}.plateau.trial.patience", "required", "Add 'patience'."),
+    (
+        tuning(plateau={"study": {"patience": 0}}),
+        f"{CONFIG}.plateau.study.patience",
+        "must be greater than or equal to 1",
+        None,
+    ),
+    (tuning(plateau={"trail": {}}), f"{CONFIG}.plateau.trail", "unknown key", "Did you mean 'trial'?"),
+    (tuning(allow_restart="yes"), f"{CONFIG}.allow_restart", "must be true or false", None),
+    (tuning(fail_fast=1), f"{CONFIG}.fail_fast", "must be true, false or 'raise'", None),
     (tuning(reuse_actors="no"), f"{CONFIG}.reuse_actors", "must be true or false", None),
     (3, "job", "must be an object", "Write {…}."),
     (None, "job", "must be an object", "Write {…}."),
@@ -293,7 +309,7 @@ def test_a_request_is_frozen() -> None:
 @settings(max_examples=10)
 @given(st.data())
 def test_lists_of_a_request_cannot_grow(data: st.DataObject) -> None:
-    request = data.draw(jobs().filter(lambda made: made.params.is_tune))
+    request = data.draw(requests().filter(lambda made: made.params.is_tune))
     assert isinstance(request.params.hyperparameters, tuple)
     assert isinstance(request.params.tuning.search_alg.points_to_evaluate, tuple)
 
@@ -368,7 +384,7 @@ def test_the_schema_is_one() -> None:
 
 
 @settings(max_examples=50)
-@given(jobs())
+@given(requests())
 def test_what_the_model_writes_the_schema_accepts(request: Request) -> None:
     SCHEMA.validate(request.model_dump(mode="json"))
 
@@ -412,7 +428,7 @@ def _paths(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 def spoilt_jobs(draw: st.DrawFn) -> Any:
     """A valid job with one to three changes: a key dropped or added, a value replaced by another."""
     job = draw(job_dicts())
-    others = json_values | st.sampled_from(
+    others: st.SearchStrategy[Any] = json_values | st.sampled_from(
         [-1, 0, 1, 0.5, "", " ", True, [], {}, None, "x", 10**30, "uniform", "max", 1e301]
     )
     for _ in range(draw(st.integers(1, 3))):

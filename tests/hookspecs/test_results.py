@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from tests.strategies import objects
 
+from trialrun.testing.strategies import objects
 from trialrun_hookspecs import BestTrial, JobResult, TrialFailure, TrialModel
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=5)
@@ -34,7 +34,7 @@ def test_a_result_survives_json(result: JobResult) -> None:
 
 def test_a_result_is_frozen() -> None:
     with pytest.raises(ValidationError, match="frozen"):
-        JobResult(model_id=1).model_id = 2  # type: ignore[misc]  # that is the test
+        JobResult(model_id=1).model_id = 2
 
 
 @pytest.mark.parametrize("part", [{"status": "DONE"}, {"model_id": "x"}, {"best_trial": {}}])

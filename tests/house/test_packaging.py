@@ -61,7 +61,12 @@ def test_every_reference_plugin_is_an_entry_point() -> None:
 def test_the_wheel_holds_every_package() -> None:
     listed = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
     roots = [ROOT / name for name in ("hookspecs", "runtime", "reference_plugins")]
-    there = {str(path.relative_to(ROOT)) for root in roots for path in root.iterdir() if (path / "py.typed").is_file()}
+    there = {
+        str(path.relative_to(ROOT))
+        for root in roots
+        for path in root.iterdir()
+        if (path / "py.typed").is_file() or path.suffix == ".py"
+    }
     assert set(listed) == there
 
 

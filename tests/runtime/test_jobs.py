@@ -13,13 +13,20 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
-from tests.strategies import job_dicts, json_values
 
 from trialrun.jobs import LIMIT, read_job, to_request
+from trialrun.testing.strategies import job_dicts, json_values
 from trialrun_hookspecs import JobUnreadable, Problem, Request, RequestInvalid, parse_request
 
 JOB: dict[str, Any] = {"action": "train", "params": {"name": "n", "dataset": 1, "hyperparameter": {"lr": 0.1}}}
 same_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+
+
+class Quoting(yaml.SafeDumper):
+    """Quotes all text: PyYAML writes the text 1e5 without quotes, for itself reads it as text."""
+
+
+Quoting.add_representer(str, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"'))
 
 
 def file(folder: Path, content: str | bytes, name: str = "job.json") -> Path:
@@ -210,7 +217,7 @@ params:
 @given(job_dicts())
 def test_a_job_written_as_yaml_is_the_job(tmp_path_factory: pytest.TempPathFactory, job: dict[str, Any]) -> None:
     folder = tmp_path_factory.getbasetemp()
-    as_yaml = to_request(file(folder, yaml.safe_dump(job, allow_unicode=True), "job.yaml"))
+    as_yaml = to_request(file(folder, yaml.dump(job, Dumper=Quoting, allow_unicode=True), "job.yaml"))
     assert as_yaml == to_request(file(folder, json.dumps(job))) == parse_request(job)
 
 

@@ -20,7 +20,11 @@ COMMANDS: Mapping[str, str] = {
     "schema": "Print the JSON Schema of a job.",
     "migrate": "Write a job of the deprecated form in its new form.",
     "record": "Start the recorder alone, for any client to talk to.",
+    "check": "Check that a plugin keeps the contract.",
+    "explain": "Say what a check demands, why, and how to fix what it finds.",
+    "selftest": "Put the broken plugins through the checks: each must trip its own.",
     "plugins": "List the installed plugins and their hooks.",
+    "new": "Write a plugin to begin with, its tests and a CI workflow.",
 }
 """Name -> what `--help` says; the module `trialrun.cli.<name>` has the command as `command`."""
 

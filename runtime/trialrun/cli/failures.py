@@ -26,9 +26,9 @@ _SURROUNDINGS = frozenset({errno.EACCES, errno.EDQUOT, errno.EMFILE, errno.ENOSP
 _results: list[Path] = []
 
 
-def where_it_ran(results: Path) -> None:
-    """Remember the results folder of the job that runs, for what an error has to say."""
-    _results[:] = [results]
+def where_it_ran(results: Path | None) -> None:
+    """Remember the results folder of the job that runs, for what an error has to say; None: there is none yet."""
+    _results[:] = [results] if results is not None else []
 
 
 def reported(error: BaseException) -> int:

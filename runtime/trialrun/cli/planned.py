@@ -16,6 +16,7 @@ __all__ = ["MEANINGS", "machine", "planned", "shown"]
 
 _WIDE = 12
 _OPTIONS = 200
+_TOLD = frozenset({"metric", "mode", "num_samples", "search_alg", "scheduler", "seed"})
 
 
 def _between(d: Any) -> str:
@@ -88,7 +89,7 @@ def planned(
         "objective": None,
         "search_alg": None,
         "scheduler": None,
-        "stopping": {},
+        "settings": {},
         "seed": None,
         "hyperparameter": params.hyperparameter,
         "space": [],
@@ -119,7 +120,7 @@ def _tuning(
         "objective": {"metric": config.metric, "mode": config.mode},
         "search_alg": config.search_alg.model_dump(mode="json"),
         "scheduler": config.scheduler.model_dump(mode="json"),
-        "stopping": _stopping(config),
+        "settings": _settings(config),
         "seed": config.seed,
         "space": [_parameter(d) for d in space],
         "estimate": _estimate(config, total, at_once, timing),
@@ -135,9 +136,10 @@ def _at_once(params: Params, config: TuneConfig, total: int, executor: str, mach
     return max(min(room, config.max_concurrent_trials or total, total), 1)
 
 
-def _stopping(config: TuneConfig) -> dict[str, Any]:
-    names = ("stop", "time_budget_s", "target", "max_failures", "fail_fast")
-    return {name: getattr(config, name) for name in names if getattr(config, name)}
+def _settings(config: TuneConfig) -> dict[str, Any]:
+    """What the job sets beyond what has a place of its own in the plan."""
+    given: dict[str, Any] = config.model_dump(mode="json", exclude_defaults=True)
+    return {name: value for name, value in given.items() if name not in _TOLD}
 
 
 def _parameter(d: DistributionBase) -> dict[str, Any]:
@@ -198,8 +200,8 @@ def _tuning_facts(plan: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("scheduler", _configured(plan["scheduler"])),
         ("executor", plan["executor"]),
     ]
-    if plan["stopping"]:
-        facts.append(("stopping", _pairs(plan["stopping"])))
+    if plan["settings"]:
+        facts.append(("settings", _pairs(plan["settings"])))
     facts.append(("seed", "drawn when it starts" if plan["seed"] is None else str(plan["seed"])))
     facts.append(("time", _time(plan)))
     return facts

@@ -136,6 +136,7 @@ def watching(view: View) -> Iterator[None]:
             view.warn(text)
 
     warnings.showwarning = show
+    failures.where_it_ran(None)
     try:
         view.prepare()
         yield

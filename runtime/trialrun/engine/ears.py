@@ -43,6 +43,7 @@ class StudyEars:
         self._clock = clock
         self._sent = -_DELTA_EVERY
         self._whole_due = False
+        self._running = False
         self._finished = 0
         self._lock = threading.RLock()
         self.warnings: list[str] = []
@@ -54,6 +55,9 @@ class StudyEars:
 
     def status(self, trial_id: str, status: TrialStatus) -> None:
         with self._lock:
+            if status == "RUNNING" and not self._running:
+                self._running = True
+                self._hub.progress("trials", 0, self._total)
             self._table.apply(StatusChanged(trial_id=trial_id, status=status))
             self.tick()
 
@@ -72,6 +76,8 @@ class StudyEars:
                 self._hub.message(f"trial {outcome.trial_id} failed: {outcome.error}", "danger")
             elif outcome.status == "TERMINATED" and outcome.metrics:
                 self._uploads.add(outcome)
+            if outcome.ended_by:
+                self._hub.message(f"trial {outcome.trial_id} ended early by {outcome.ended_by}")
             self.tick()
 
     def warn(self, text: str) -> None:

@@ -87,6 +87,8 @@ class Hub:
             self._progress.set(category, current, total, source="plugin")
         elif category == "trials":
             self._progress.trials(int(current), int(total))
+            if not current:
+                self._progress.began(time.monotonic())
         else:
             self._progress.set(category, current, total)
         overall, eta = self._progress.overall, self._progress.eta(time.monotonic())

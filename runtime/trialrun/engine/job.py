@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from trialrun import __version__, events, progress
+from trialrun.backend.http import Tokens
 from trialrun.backend.sink import LogSink
+from trialrun.compat import hints, with_max_t
 from trialrun.engine.hub import Hub
 from trialrun.engine.places import (
     Backend,
@@ -30,6 +32,7 @@ from trialrun.engine.uploads import Origin
 from trialrun.executors.base import Executor, Study
 from trialrun.jobs import to_request
 from trialrun.plugins import Manager, Plugin, load_plugin
+from trialrun.recorder import Fixtures
 from trialrun.space import Space
 from trialrun_hookspecs.errors import JobInterrupted, RequestInvalid, TrialrunError
 from trialrun_hookspecs.event import Event
@@ -95,7 +98,7 @@ def prepare(
     muted: Any = None,
 ) -> Prepared:
     """Check all that can be checked before anything starts. Raises UsageError with every problem that was found."""
-    request = to_request(job)
+    request, note = with_max_t(to_request(job))
     loaded = load_plugin(plugin, need_train=True)
     manager = Manager([loaded, *(load_plugin(other) for other in plugins)], on_mute=muted or (lambda name, error: None))
     drawn = _seed(request, seed)
@@ -108,7 +111,7 @@ def prepare(
         executor=chosen,
         seed=drawn,
         total=count_trials(request),
-        advice=tuple(advice(request)),
+        advice=tuple(filter(None, [*advice(request), note, *hints(request)])),
     )
     if request.params.is_tune:
         chosen.preflight(study_of(prepared, address=address, local_resources=local_resources or {}))
@@ -165,7 +168,7 @@ def run(
     plugin: Any,
     datasets: Mapping[int, Any] | None = None,
     checkpoints: Mapping[int, str | Path] | None = None,
-    backend: str | None = None,
+    backend: str | Backend | None = None,
     job_id: int | None = None,
     address: str | None = None,
     executor: ExecutorName = "ray",
@@ -180,7 +183,8 @@ def run(
     job: a path of a JSON or YAML file, a dict, or a request.
     plugin: see `load_plugin`; plugins: others whose hooks are asked too (report, datasets, …).
     datasets, checkpoints: id -> what our recorder serves under it (a path, rows, or the name of a dataset).
-    backend: URL of a running backend; None starts a recorder of our own. Credentials come from the environment.
+    backend: URL of a running backend, or one that is open already and stays so; None starts a recorder of our own.
+        Credentials come from the environment.
     address: of a Ray cluster; None joins the one of this process or RAY_ADDRESS, or starts a local one.
     local_resources: what a local Ray is started with, such as {"CPU": 4, "GPU": 1}.
 
@@ -204,10 +208,17 @@ def run(
     _write_job(folder, prepared)
     tokens = tokens_from(os.environ)
     without_tokens()
-    place = at_url(backend, tokens) if backend else recording(folder / "recorder.sqlite", fixtures)
-    with place as there:
+    with _place(backend, tokens, folder, fixtures) as there:
         running = _Running(prepared, there, folder, number, address, local_resources or {}, watcher or _Nobody(), muted)
         return running.result()
+
+
+def _place(
+    backend: str | Backend | None, tokens: Tokens, folder: Path, fixtures: Fixtures
+) -> contextlib.AbstractContextManager[Backend]:
+    if isinstance(backend, Backend):
+        return contextlib.nullcontext(backend)
+    return at_url(backend, tokens) if backend else recording(folder / "recorder.sqlite", fixtures)
 
 
 def _write_job(folder: Path, prepared: Prepared) -> None:
@@ -271,7 +282,7 @@ class _Running:
 
     @contextlib.contextmanager
     def _hub(self) -> Iterator[Hub]:
-        sink = LogSink(self._backend.inlet, entry=events.log_entry)
+        sink = LogSink(self._backend.inlet, entry=events.log_entry, patience=self._backend.patience)
         hub = Hub(
             self._folder / "spool",
             job_id=self._job_id,

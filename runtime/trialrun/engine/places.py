@@ -12,7 +12,7 @@ from typing import Any
 from trialrun.backend.client import Client
 from trialrun.backend.http import Http, Tokens
 from trialrun.backend.memory import Memory
-from trialrun.backend.retry import Retry
+from trialrun.backend.retry import Patience, Retry
 from trialrun.names import file_name
 from trialrun.plugins import Manager, load_plugin
 from trialrun.recorder import Fixtures, Recorder
@@ -40,13 +40,17 @@ _TOKEN_VARIABLES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backend:
-    """Who is talked to. `url` and `token` are for people; `recorder` is None for a backend that is not ours."""
+    """Who is talked to. `url` and `token` are for people; `recorder` is None for a backend that is not ours.
+
+    `patience` is how long the sink waits between its tries; None: as long as suits a network.
+    """
 
     client: Client
     inlet: Client  # for the sink, which waits and tries again by itself
     url: str
     token: str = ""
     recorder: Recorder | None = None
+    patience: Patience | None = None
 
 
 def tokens_from(environment: Mapping[str, str]) -> Tokens:

@@ -11,7 +11,7 @@ from trialrun.engine.uploads import Origin, Uploads, artifact_roots, sendable
 from trialrun.executors.base import Executor, Study, StudyOutcome, TrialOutcome
 from trialrun.outcomes import best
 from trialrun.trials import TrialTable
-from trialrun_hookspecs.errors import AllTrialsFailed, JobInterrupted, Problem
+from trialrun_hookspecs.errors import AllTrialsFailed, JobInterrupted, Problem, TrialFailed
 from trialrun_hookspecs.results import BestTrial, JobResult, TrialFailure, TrialModel
 
 __all__ = ["tune"]
@@ -31,14 +31,14 @@ def tune(
     )
     table = TrialTable(study.tune_config.metric, study.space.names)
     ears = StudyEars(table, hub, uploads, total=study.total, whole_tables=not client.is_recorder())
-    hub.progress("trials", 0, study.total)
+    hub.message(f"starting {study.total} trials on the {executor.name} executor")
     try:
         outcome = executor.execute(study, ears)
         models, reasons = _models(uploads, hub)
     finally:
         uploads.close()
         ears.flush()
-    _refuse_failure(outcome)
+    _refuse_failure(study, outcome)
     chosen = _chosen(study, outcome)
     if chosen is not None:
         client.override_best(study.job_id, chosen.trial_id, chosen.config, key=f"{study.run_key}-best")
@@ -46,7 +46,7 @@ def tune(
     hub.progress("trials", len(outcome.trials), len(outcome.trials))
     hub.progress("train", 1, 1)
     hub.progress("model_upload", 1, 1)
-    return _result(study, outcome, chosen, models, reasons, [*ears.warnings, *muted])
+    return _result(study, outcome, chosen, models, reasons, [*ears.warnings, *outcome.warnings, *muted])
 
 
 def _models(uploads: Uploads, hub: Hub) -> tuple[dict[str, TrialModel], dict[str, str]]:
@@ -57,12 +57,15 @@ def _models(uploads: Uploads, hub: Hub) -> tuple[dict[str, TrialModel], dict[str
     return models, reasons
 
 
-def _refuse_failure(outcome: StudyOutcome) -> None:
+def _refuse_failure(study: Study, outcome: StudyOutcome) -> None:
     if outcome.interrupted:
-        cut = [trial.trial_id for trial in outcome.trials if trial.status != "TERMINATED"]
-        done = len(outcome.trials) - len(cut)
-        raise JobInterrupted("interrupted", where="the study", got=f"{done} trials ended, {len(cut)} cut off")
+        done = sum(trial.status in ("TERMINATED", "ERROR") and not trial.ended_by for trial in outcome.trials)
+        got = f"{done} of {study.total} trials had ended"
+        raise JobInterrupted("interrupted", where="the study", got=got)
     failed = [trial for trial in outcome.trials if trial.status == "ERROR"]
+    if failed and study.tune_config.fail_fast == "raise":
+        where = f"trial {failed[0].trial_id} {failed[0].config}"
+        raise TrialFailed(failed[0].error, where=where, fix=f"Its folder is {failed[0].logdir}.")
     if failed and len(failed) == len(outcome.trials):
         raise AllTrialsFailed(
             problems=[
@@ -113,5 +116,6 @@ def _result(
         seed=study.seed,
         results_dir=str(study.results),
         ended_by=outcome.ended_by,
+        ended_early={trial.trial_id: trial.ended_by for trial in outcome.trials if trial.ended_by},
         warnings=warnings,
     )

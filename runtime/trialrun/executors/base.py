@@ -49,7 +49,7 @@ class Study:
 class TrialOutcome:
     """How a trial ended. `metrics` are its last, merged; `kept` its checkpoints, oldest first, with their metrics.
 
-    `declared` is where its plugin said that the artifact is.
+    `declared` is where its plugin said that the artifact is; `ended_by` the rule or scheduler that ended it early.
     """
 
     trial_id: str
@@ -61,6 +61,7 @@ class TrialOutcome:
     traceback: str = ""
     kept: tuple[tuple[str, dict[str, Any]], ...] = ()
     declared: str | None = None
+    ended_by: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +71,7 @@ class StudyOutcome:
     trials: tuple[TrialOutcome, ...]
     ended_by: str = ""
     interrupted: bool = False
+    warnings: tuple[str, ...] = ()
 
 
 class Listener(Protocol):

@@ -15,10 +15,11 @@ from typing import Any
 
 from trialrun import events
 from trialrun.executors.base import Listener, Study, StudyOutcome, TrialOutcome
+from trialrun.executors.ending import study_outcome
 from trialrun.executors.rules import StopRules
 from trialrun.executors.trial import check_result, declared_output, run_trial, spec_of
+from trialrun.outcomes import objective
 from trialrun.search import made_algorithm
-from trialrun.search.base import Algorithm
 from trialrun.space import nest
 from trialrun_hookspecs.errors import RequestInvalid
 
@@ -46,13 +47,13 @@ class InlineSeat:
 
     def report(self, metrics: dict[str, Any], checkpoint: Path | None) -> None:
         plain = events.plain(metrics, "report", "keep")
-        check_result(plain, self._spec, self)
+        check_result(plain, self._spec, self, checkpoint=checkpoint is not None)
         self._iteration += 1
         self._listener.reported(self.trial_id, self._iteration, plain)
         if checkpoint is not None:
             self.kept.append((str(self._keep(checkpoint)), dict(self.reported)))
         auto = {"training_iteration": self._iteration, "trial_id": self.trial_id}
-        if self._rules.trial({**plain, **auto}) or self._rules.ended_by:
+        if self._rules.trial(self.trial_id, {**plain, **auto}) or self._rules.ended_by:
             raise _Stopped
 
     def _keep(self, checkpoint: Path) -> Path:
@@ -94,13 +95,13 @@ class InlineExecutor:
                 break
             config = study.space.decode(point)
             outcome = self._attempts(study, listener, rules, trial_id, config)
-            _tell(algorithm, outcome, study.tune_config.metric)
+            value = None if outcome.error else objective(outcome.metrics, study.tune_config.metric)
+            algorithm.tell(trial_id, value)
+            rules.trial_ended(value)
             outcomes.append(outcome)
             if rules.interrupted.is_set() or (outcome.error and study.tune_config.fail_fast):
                 break
-        failed = bool(outcomes and outcomes[-1].error and study.tune_config.fail_fast)
-        ended_by = rules.ended_by or (f"fail_fast: trial {outcomes[-1].trial_id} failed" if failed else "")
-        return StudyOutcome(trials=tuple(outcomes), ended_by=ended_by, interrupted=rules.interrupted.is_set())
+        return study_outcome(study, outcomes, rules)
 
     def _attempts(
         self, study: Study, listener: Listener, rules: StopRules, trial_id: str, config: dict[str, Any]
@@ -124,14 +125,15 @@ class InlineExecutor:
         folder = study.trials_dir / trial_id
         seat = InlineSeat(trial_id, folder, rules, listener, spec)
         listener.status(trial_id, "RUNNING")
-        error = text = ""
+        error = text = ended_by = ""
         try:
             with _ray_session(seat, folder):
                 run_trial(spec, study.plugin, nest(config), study.dataset, study.checkpoint, seat)
         except _Stopped:
-            pass  # a rule ended it: that is a normal end
+            ended_by = rules.reasons.get(trial_id) or rules.ended_by
         except KeyboardInterrupt:
             rules.interrupted.set()
+            ended_by = rules.ended_by
         except (Exception, SystemExit) as raised:  # noqa: BLE001  # whatever the plugin raises fails its trial only
             error = "\n".join([f"{type(raised).__name__}: {raised}", *getattr(raised, "__notes__", ())])
             text = traceback.format_exc()
@@ -145,13 +147,8 @@ class InlineExecutor:
             traceback=text,
             kept=tuple(seat.kept),
             declared=declared_output(folder),
+            ended_by=ended_by,
         )
-
-
-def _tell(algorithm: Algorithm, outcome: TrialOutcome, metric: str) -> None:
-    from trialrun.outcomes import objective
-
-    algorithm.tell(outcome.trial_id, None if outcome.error else objective(outcome.metrics, metric))
 
 
 @contextlib.contextmanager

@@ -4,13 +4,34 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from trialrun.events import flatten
 from trialrun.outcomes import is_better, objective
-from trialrun_hookspecs.request import TuneConfig
+from trialrun_hookspecs.request import Plateau, TuneConfig
 
 __all__ = ["StopRules"]
+
+
+@dataclass(slots=True)
+class _Best:
+    """The best value so far, and how many came since that did not beat it."""
+
+    value: float | None = None
+    since: int = 0
+    seen: int = 0
+
+    def note(self, value: float, mode: Any, min_delta: float) -> None:
+        self.seen += 1
+        moved = self.value is None or is_better(value, self.value + (min_delta if mode == "max" else -min_delta), mode)
+        if moved:
+            self.value, self.since = value, 0
+        else:
+            self.since += 1
+
+    def is_flat(self, rule: Plateau) -> bool:
+        return self.seen > rule.grace_period and self.since >= rule.patience
 
 
 class StopRules:
@@ -21,24 +42,62 @@ class StopRules:
         self._clock = clock
         self._start = clock()
         self._reached: str = ""
+        self._trials: dict[str, _Best] = {}
+        self._study = _Best()
+        self._unseen = set(config.stop)
         self.interrupted = interrupted
+        self.reasons: dict[str, str] = {}
 
-    def trial(self, result: Mapping[str, Any]) -> str:
-        """The rule that ends this trial, or an empty string."""
-        self._note_target(result)
+    def trial(self, trial_id: str, result: Mapping[str, Any]) -> str:
+        """The rule that ends this trial, or an empty string; kept in `reasons`."""
+        value = objective(result, self._config.metric)
+        self._note_target(value)
+        reason = self._stop_rule(result) or self._trial_plateau(trial_id, value)
+        if reason:
+            self.reasons.setdefault(trial_id, reason)
+        return reason
+
+    def trial_ended(self, value: float | None) -> None:
+        """A trial came to its end with this objective (None: it failed)."""
+        rule = self._config.plateau.study
+        if rule is None or value is None:
+            return
+        self._study.note(value, self._config.mode, rule.min_delta)
+        if self._study.is_flat(rule) and not self._reached:
+            self._reached = f"plateau.study: {self._config.metric} did not improve in {self._study.since} trials"
+
+    def _stop_rule(self, result: Mapping[str, Any]) -> str:
         flat = flatten(result)
+        self._unseen -= flat.keys()
         for name, bound in self._config.stop.items():
             value = flat.get(name)
             if isinstance(value, int | float) and value >= bound:
                 return f"stop: {name} reached {bound:g}"
         return ""
 
-    def _note_target(self, result: Mapping[str, Any]) -> None:
-        target, value = self._config.target, objective(result, self._config.metric)
+    def _trial_plateau(self, trial_id: str, value: float | None) -> str:
+        rule = self._config.plateau.trial
+        if rule is None or value is None:
+            return ""
+        best = self._trials.setdefault(trial_id, _Best())
+        best.note(value, self._config.mode, rule.min_delta)
+        return (
+            f"plateau.trial: {self._config.metric} did not improve in {best.since} reports"
+            if best.is_flat(rule)
+            else ""
+        )
+
+    def _note_target(self, value: float | None) -> None:
+        target = self._config.target
         if target is None or value is None or self._reached:
             return
         if value == target or is_better(value, target, self._config.mode):
             self._reached = f"target: {self._config.metric} reached {value:g}"
+
+    @property
+    def never_reported(self) -> list[str]:
+        """Metrics of `stop` that no result held, so that the rule could not do anything."""
+        return sorted(self._unseen)
 
     @property
     def ended_by(self) -> str:

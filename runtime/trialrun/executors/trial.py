@@ -13,16 +13,19 @@ from typing import Any, Protocol
 
 from trialrun import events, outcomes
 from trialrun.backend.spool import SpoolWriter
+from trialrun.compat import SCHEDULERS
 from trialrun.executors.base import Study, trial_seed
 from trialrun.executors.workspace import captured, restored, seeded, teed, unshown_stderr, working_in
 from trialrun.plugins import Plugin
 from trialrun.reporting import JobRun, Stamper
 from trialrun.space import flatten
-from trialrun_hookspecs.errors import TrialrunError
+from trialrun.trials import RESULT_KEYS
+from trialrun_hookspecs.errors import CheckpointMissing, ObjectiveMissing, TrialrunError
 
-__all__ = ["Seat", "TrialSpec", "check_result", "declared_output", "run_trial", "spec_of"]
+__all__ = ["FINISHED_FILE", "Seat", "TrialSpec", "check_result", "declared_output", "run_trial", "spec_of"]
 
 OUTPUT_FILE = "checkpoint_output"
+FINISHED_FILE = "finished"  # there when the plugin's function came to its own end
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,9 +41,15 @@ class TrialSpec:
     trials_dir: Path
     spool_dir: Path
     capture: bool
+    scheduler: str = "fifo"
+    time_attr: str = ""
+    needs_checkpoints: bool = False
 
 
 def spec_of(study: Study, *, capture: bool) -> TrialSpec:
+    """What a study's trials have to know."""
+    scheduler = study.tune_config.scheduler
+    facts = SCHEDULERS.get(scheduler.name)
     return TrialSpec(
         name=study.params.name,
         job_id=study.job_id,
@@ -51,6 +60,9 @@ def spec_of(study: Study, *, capture: bool) -> TrialSpec:
         trials_dir=study.trials_dir,
         spool_dir=study.spool_dir,
         capture=capture,
+        scheduler=scheduler.name,
+        time_attr=str(scheduler.options.get("time_attr", "")),
+        needs_checkpoints=bool(facts and facts.checkpoints and not study.tune_config.allow_restart),
     )
 
 
@@ -106,6 +118,7 @@ def run_trial(
             _explain_legacy_report(error)
             traceback.print_exc(file=unshown_stderr())
             raise
+        (folder / FINISHED_FILE).touch()
 
 
 def _open_spool(folder: Path, trial_id: str) -> tuple[SpoolWriter, int]:
@@ -159,15 +172,34 @@ def _report_last(spec: TrialSpec, returned: dict[str, Any] | None, run: JobRun, 
         outcomes.check_objective({}, spec.metric, seat.trial_id)
 
 
-def check_result(metrics: Mapping[str, Any], spec: TrialSpec, seat: Seat) -> None:
-    """Look at the objective of a report, and remember what was reported.
+def check_result(metrics: Mapping[str, Any], spec: TrialSpec, seat: Seat, *, checkpoint: bool) -> None:
+    """Look at the objective of a report, and remember what was reported; `checkpoint`: one came with it.
 
-    The first result must hold the objective, and it must be finite in every result that holds it. Raises
-    ObjectiveMissing.
+    The first result must hold the objective, and it must be finite in every result that holds it. The first must also
+    hold what the scheduler goes by, and a checkpoint where the scheduler pauses or copies trials: Ray itself would
+    start them over, or do nothing, in silence. Raises ObjectiveMissing, CheckpointMissing.
     """
-    if not seat.reported or spec.metric in events.flatten(metrics):
+    flat = events.flatten(metrics)
+    if not seat.reported:
+        _check_first(flat, spec, seat.trial_id, checkpoint)
+    if not seat.reported or spec.metric in flat:
         outcomes.check_objective(metrics, spec.metric, seat.trial_id)
     seat.reported.update(metrics)
+
+
+def _check_first(flat: Mapping[str, Any], spec: TrialSpec, trial_id: str, checkpoint: bool) -> None:
+    where = f"trial {trial_id!r}"
+    if spec.time_attr and spec.time_attr not in flat and spec.time_attr not in RESULT_KEYS:
+        rule = f"must report {spec.time_attr!r}, which {spec.scheduler} goes by (scheduler.options.time_attr)"
+        fix = "Report it, or use the time_attr training_iteration."
+        raise ObjectiveMissing(rule, where=where, got=", ".join(flat) or "nothing", fix=fix)
+    if spec.needs_checkpoints and not checkpoint:
+        rule = f"{spec.scheduler} pauses or copies trials, so a report must bring a checkpoint"
+        fix = (
+            "Use run.report(metrics, checkpoint=folder) and go on from checkpoint['path'], or a scheduler such as "
+            "asha; tune_config.allow_restart: true lets trials start over."
+        )
+        raise CheckpointMissing(rule, where=where, got="none with the first report", fix=fix)
 
 
 def declared_output(folder: Path) -> str | None:

@@ -74,12 +74,12 @@ class Manager:
         return self._merged("datasets", ())
 
     def search_algorithms(self, reserved: Iterable[str] = ()) -> dict[str, Callable[..., Any]]:
-        """Give the search algorithms that plugins offer, by name; none may have a `reserved` name."""
-        return self._merged("search_algorithms", reserved)
+        """Give the search algorithms that plugins offer, by name in lower case; none may have a `reserved` name."""
+        return {name.lower(): made for name, made in self._merged("search_algorithms", reserved).items()}
 
     def schedulers(self, reserved: Iterable[str] = ()) -> dict[str, Callable[..., Any]]:
-        """Give the trial schedulers that plugins offer, by name; none may have a `reserved` name."""
-        return self._merged("schedulers", reserved)
+        """Give the trial schedulers that plugins offer, by name in lower case; none may have a `reserved` name."""
+        return {name.lower(): made for name, made in self._merged("schedulers", reserved).items()}
 
     def trial_callbacks(self) -> list[tuple[str, Any]]:
         """Give the trial callbacks that plugins offer, each with its plugin's name."""

@@ -1,4 +1,22 @@
-"""Bayesian optimisation with a Gaussian process: the door to bayesian-optimization."""
+"""Bayesian optimisation with a Gaussian process: the door to bayesian-optimization.
+
+The library brings the acquisition functions, the optimizer that holds the observations, and scikit-learn's Gaussian
+process. The kernel, and the search for the highest point of the acquisition, are ours (`gaussian.py`) and go in where
+the library lets one put one's own: its typed parameters are searched by differential evolution, which takes 1 to 2 s
+per suggestion, and its kernel has one length for parameters of whatever scale.
+
+A suggestion looks at a fixed number of points with at most 400 observations, the best and the newest, and fits the
+kernel to at most 100 of them, by a fixed number of steps: that bounds its time, whatever the study's length.
+
+- The first points are a Latin hypercube.
+- Trials that are running are in the model with the value that it predicts for them (the Kriging believer of
+  Ginsbourger, Le Riche, Carraro: Kriging is well-suited to parallelize optimization, 2010). In trials with four at once
+  it did better than their constant liar. No running point is suggested again, nor one that has been tried, as long as
+  the space has others.
+- A trial that failed counts as the worst value seen, so that the search moves away from there.
+- A value that lies far below the rest, such as the loss of a diverged trial, is moved up to a fence, so that it does
+  not flatten all others.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +31,8 @@ from bayes_opt.acquisition import ExpectedImprovement, ProbabilityOfImprovement,
 from trialrun.search.base import Mode, Point
 from trialrun.search.gaussian import Array, Axis, Grid, Search, informative, start_values
 from trialrun.search.options import checked, count, one_of, positive, refused
-from trialrun.space import Category, Integer, Primitive, Real
+from trialrun.search.units import from_unit, is_constant, levels, to_unit
+from trialrun.space import Category, Primitive, Real
 
 __all__ = ["OPTIONS", "BayesOpt", "make"]
 
@@ -24,6 +43,7 @@ OPTIONS = {
     "n_initial_points": count(None),
 }
 _ONLY_FOR = {"kappa": ("ucb",), "xi": ("ei", "poi")}
+_DESIGNED = 64  # points of the design at most; what goes beyond comes by chance
 _MOST = 400  # observations in the model
 _REFITS = 20  # the kernel is fitted again when there are 1/20 more observations than at the last time
 _FENCE = 3.0  # a value further below the median, in distances from the median to the best, is moved up to here
@@ -45,14 +65,14 @@ class BayesOpt:
     def __init__(
         self, primitives: Mapping[str, Primitive], *, mode: Mode, seed: int, options: Mapping[str, Any]
     ) -> None:
-        self._constants = {name: _value(p, 0.0) for name, p in primitives.items() if _is_constant(p)}
-        self._primitives = {name: p for name, p in primitives.items() if not _is_constant(p)}
+        self._constants = {name: from_unit(p, 0.0) for name, p in primitives.items() if is_constant(p)}
+        self._primitives = {name: p for name, p in primitives.items() if not is_constant(p)}
         self._sign = 1.0 if mode == "max" else -1.0
         self._options = options
         self._grid = Grid([_axis(p) for p in self._primitives.values()])
         self._rng = np.random.default_rng(seed)
         self._initial = options["n_initial_points"] or max(4, min(10, 2 * len(self._primitives)))
-        self._design = _latin_hypercube(np.random.default_rng(seed), self._initial, len(self._primitives))
+        self._design = _latin_hypercube(self._rng, min(self._initial, _DESIGNED), len(self._primitives))
         self._asked = 0
         self._open: dict[str, Array] = {}
         self._seen: list[tuple[Array, float | None]] = []
@@ -61,13 +81,17 @@ class BayesOpt:
 
     def ask(self, trial_id: str, fixed: Point | None = None) -> Point:
         given = dict(fixed or {})
-        columns = {i: _unit(p, given[name]) for i, (name, p) in enumerate(self._primitives.items()) if name in given}
+        columns = {i: to_unit(p, given[name]) for i, (name, p) in enumerate(self._primitives.items()) if name in given}
         known = sum(value is not None for _, value in self._seen)
-        learnt = self._primitives and self._asked >= self._initial and known >= 2
-        row = self._suggested(columns) if learnt else self._designed(columns)
+        if len(columns) == len(self._primitives):
+            row = np.array([columns[i] for i in range(len(columns))], dtype=float)
+        elif self._asked < self._initial or known < 2:
+            row = self._designed(columns)
+        else:
+            row = self._suggested(columns)
         self._asked += 1
         self._open[trial_id] = row
-        free = {name: _value(p, float(unit)) for (name, p), unit in zip(self._primitives.items(), row, strict=True)}
+        free = {name: from_unit(p, float(unit)) for (name, p), unit in zip(self._primitives.items(), row, strict=True)}
         return {**self._constants, **free, **given}
 
     def tell(self, trial_id: str, value: float | None) -> None:
@@ -94,9 +118,13 @@ class BayesOpt:
         self._rng.bit_generator.state = state["rng"]
 
     def _designed(self, fixed: Mapping[int, float]) -> Array:
-        """The next point of the design, or when it has been tried, or there is no next, a new one by chance."""
-        rows = self._grid.sample(self._rng, 256)
-        if self._asked < self._initial:
+        """The next point of the design; when it has been tried or there is no next, a new one by chance."""
+        rows = (
+            self._rng.permutation(whole)
+            if (whole := self._grid.whole({})) is not None
+            else self._grid.sample(self._rng, 64)
+        )
+        if self._asked < len(self._design):
             rows = np.concatenate([self._grid.at(self._design[[self._asked]]), rows])
         return self._grid.first_new(self._grid.held(rows, fixed), self._running(), self._tried())
 
@@ -108,7 +136,6 @@ class BayesOpt:
             rng=self._rng,
             running=self._running(),
             tried=self._tried(),
-            lie=float(values.max()),
             kernel_values=self._kernel_values,
             fit=len(self._seen) - self._fitted >= max(1, len(self._seen) // _REFITS),
             fixed=fixed,
@@ -144,12 +171,12 @@ class BayesOpt:
 
 def _levelled(values: Array) -> Array:
     """Values within [-1, 1]; those far below are moved up to the fence, those that are NaN are the lowest."""
-    largest = np.nanmax(np.abs(values))
-    scaled = values / largest if largest > 0 else values
-    best, middle = np.nanmax(scaled), np.nanmedian(scaled)
-    if best > middle:
-        scaled = np.maximum(scaled, middle - _FENCE * (best - middle))
-    return np.where(np.isnan(scaled), np.nanmin(scaled), scaled)
+    with np.errstate(over="ignore"):
+        best, middle = np.nanmax(values), np.nanmedian(values)
+        fence = middle - _FENCE * (best - middle) if best > middle else -math.inf
+    fenced = np.maximum(values, fence)  # NaN stays
+    largest = np.nanmax(np.abs(fenced))
+    return np.where(np.isnan(fenced), np.nanmin(fenced), fenced) / (largest or 1.0)
 
 
 def _acquisition(options: Mapping[str, Any]) -> Any:
@@ -166,26 +193,6 @@ def _latin_hypercube(rng: np.random.Generator, size: int, axes: int) -> Array:
 
 
 def _axis(primitive: Primitive) -> Axis:
-    if isinstance(primitive, Real):
-        return Axis()
-    return Axis(levels=_last(primitive) + 1, category=isinstance(primitive, Category))
-
-
-def _last(primitive: Integer | Category) -> int:
-    return primitive.size - 1 if isinstance(primitive, Category) else primitive.high - primitive.low
-
-
-def _is_constant(primitive: Primitive) -> bool:
-    return primitive.low == primitive.high if isinstance(primitive, Real) else _last(primitive) == 0
-
-
-def _value(primitive: Primitive, unit: float) -> float | int:
-    if isinstance(primitive, Real):
-        return float(min(max(primitive.low + unit * (primitive.high - primitive.low), primitive.low), primitive.high))
-    return (0 if isinstance(primitive, Category) else primitive.low) + round(unit * _last(primitive))
-
-
-def _unit(primitive: Primitive, value: Any) -> float:
-    if isinstance(primitive, Real):
-        return min(max((float(value) - primitive.low) / (primitive.high - primitive.low), 0.0), 1.0)
-    return (int(value) - (0 if isinstance(primitive, Category) else primitive.low)) / _last(primitive)
+    return Axis(
+        levels=0 if isinstance(primitive, Real) else int(levels(primitive)), category=isinstance(primitive, Category)
+    )

@@ -22,6 +22,7 @@ import numpy as np
 from bayes_opt.acquisition import AcquisitionFunction
 from numpy.typing import NDArray
 from scipy.optimize import minimize
+from scipy.spatial.distance import cdist
 from sklearn.gaussian_process.kernels import Hyperparameter, Kernel
 
 __all__ = ["Axis", "Grid", "Matern52", "Search", "informative", "most_probable", "start_values"]
@@ -65,8 +66,11 @@ class Grid:
 
     def whole(self, fixed: Mapping[int, float]) -> Array | None:
         """All points with these `fixed` coordinates; None: there are too many."""
-        if math.prod(axis.levels or math.inf for i, axis in enumerate(self.axes) if i not in fixed) > _WHOLE_GRID:
-            return None
+        size = 1
+        for column, axis in enumerate(self.axes):
+            size *= 1 if column in fixed else axis.levels or _WHOLE_GRID + 1
+            if size > _WHOLE_GRID:
+                return None
         lines = [
             np.array([fixed[i]]) if i in fixed else np.arange(axis.levels) / self._last[i]
             for i, axis in enumerate(self.axes)
@@ -84,13 +88,13 @@ class Grid:
         """The first point that is neither running nor tried; else the first that is not running; else the first."""
         now, before = {_key(row) for row in running}, {_key(row) for row in tried}
         for avoided in (now | before, now):
-            for row in points:
-                if _key(row) not in avoided:
-                    return row
-        return points[0]
+            new = next((at for at, row in enumerate(points) if _key(row) not in avoided), None)
+            if new is not None:
+                return np.asarray(points[new])
+        return np.asarray(points[0])
 
     def neighbours(self, rng: np.random.Generator, centres: Array, *, each: int, reach: float) -> Array:
-        """`each` points around every centre, with about half of the coordinates moved, by `reach` or at least a level."""
+        """`each` points around every centre; about half of the coordinates move, by `reach` or at least a level."""
         points = np.repeat(centres, each, axis=0)
         moved = rng.random(points.shape) < max(0.5, 1 / max(len(self.axes), 1))
         step = rng.standard_normal(points.shape) * np.where(self._discrete, np.maximum(reach, 1 / self._last), reach)
@@ -109,26 +113,35 @@ class Matern52(Kernel):  # type: ignore[misc]  # scikit-learn ships no types
 
     @property
     def hyperparameter_values(self) -> Any:
-        bounds = [_BOUNDS["amplitude"], _BOUNDS["noise"], *[_BOUNDS["length"]] * len(self.categories)]
-        return Hyperparameter("values", "numeric", np.array(bounds), len(bounds))
+        size = len(self.values)  # bounds that are never met: scikit-learn warns of each value that lies at its own
+        return Hyperparameter("values", "numeric", np.array([[1e-9, 1e9]] * size), size)
 
     def __call__(self, X: Array, Y: Array | None = None, eval_gradient: bool = False) -> Any:
-        squares = self._squares(X, X if Y is None else Y)  # axis first
-        amplitude, noise, lengths = self.values[0], self.values[1], self.values[2:]
-        weights = 1 / lengths**2
-        root = np.sqrt(5 * np.tensordot(weights, squares, axes=1))
+        amplitude, noise = self.values[0], self.values[1]
+        weights = self.values[2:] ** -2.0
+        root = np.sqrt(5 * self._distances(X, X if Y is None else Y, weights))
         decay = np.exp(-root)
         shape = amplitude * (1 + root + root**2 / 3) * decay
-        covariance = shape if Y is not None else shape + noise * np.eye(len(X))
+        if Y is not None:
+            return shape
         if not eval_gradient:
-            return covariance
-        slope = amplitude * 5 / 3 * (1 + root) * decay  # by the logarithm of a length, per scaled square
-        gradient = [shape, noise * np.eye(len(X)), *(weights[:, None, None] * squares * slope)]
-        return covariance, np.stack(gradient, axis=-1)
+            return shape + noise * np.eye(len(X))
+        slope = amplitude * 5 / 3 * (1 + root) * decay  # by the logarithm of a length, per weighted square
+        lengths = [weight * self._square(axis, X, X) * slope for axis, weight in enumerate(weights)]
+        return shape + noise * np.eye(len(X)), np.stack([shape, noise * np.eye(len(X)), *lengths], axis=-1)
 
-    def _squares(self, X: Array, Y: Array) -> Array:
-        apart = X.T[:, :, None] - Y.T[:, None, :]
-        return np.where(self.categories[:, None, None], (apart != 0).astype(float), apart**2)
+    def _distances(self, X: Array, Y: Array, weights: Array) -> Array:
+        """Weighted squared distances; one matrix at a time, for there may be many axes."""
+        numbers = np.logical_not(self.categories)
+        scale = np.sqrt(weights[numbers])
+        total = np.asarray(cdist(X[:, numbers] * scale, Y[:, numbers] * scale, "sqeuclidean"))
+        for axis in np.flatnonzero(self.categories).tolist():
+            total += weights[axis] * self._square(axis, X, Y)
+        return total
+
+    def _square(self, axis: int, X: Array, Y: Array) -> Array:
+        apart = X[:, axis, None] - Y[None, :, axis]
+        return (apart != 0).astype(float) if self.categories[axis] else apart**2
 
     def diag(self, X: Array) -> Array:
         """The variance of the function itself, without the noise."""
@@ -155,7 +168,8 @@ def start_values(axes: int) -> Array:
 def most_probable(objective: Callable[..., Any], start: Array, bounds: Array) -> tuple[Array, float]:
     """scikit-learn's `optimizer`: the most probable logarithms of the kernel's values, from two starts."""
     axes = len(start) - 2
-    centre = np.array([0.0, -8.0, *[math.sqrt(2) + math.log(max(axes, 1)) / 2] * axes])
+    within = np.log([_BOUNDS["amplitude"], _BOUNDS["noise"], *[_BOUNDS["length"]] * axes])
+    centre = np.array([0.0, -8.0, *[math.sqrt(2) - 3 + math.log(max(axes, 1)) / 2] * axes])  # modes
     spread = np.array([1.0, 3.0, *[math.sqrt(3)] * axes])
 
     def energy(theta: Array) -> tuple[float, Array]:
@@ -165,8 +179,8 @@ def most_probable(objective: Callable[..., Any], start: Array, bounds: Array) ->
 
     starts = [start, np.log(start_values(axes))]
     found = [
-        minimize(energy, at, jac=True, bounds=bounds, method="L-BFGS-B", options={"maxiter": _FIT_STEPS})
-        for at in starts[: 1 if np.allclose(*starts) else 2]
+        minimize(energy, at, jac=True, bounds=within, method="L-BFGS-B", options={"maxiter": _FIT_STEPS})
+        for at in starts[: 1 if np.allclose(starts[0], starts[1]) else 2]
     ]
     best = min(found, key=lambda result: float(result.fun))
     return best.x, float(best.fun)
@@ -176,7 +190,7 @@ def most_probable(objective: Callable[..., Any], start: Array, bounds: Array) ->
 class Search(AcquisitionFunction):
     """The library's `base` acquisition, maximised over a grid by a fixed number of model evaluations.
 
-    `running` are the rows not yet told of: the model has them with a lie for a value, and they are not suggested.
+    `running` are the rows not yet told of: the model believes of each what it predicts, and they are not suggested.
     `kernel_values` are fitted first when `fit` says so, and kept for the next suggestion.
     """
 
@@ -185,7 +199,6 @@ class Search(AcquisitionFunction):
     rng: np.random.Generator
     running: Array
     tried: Array
-    lie: float
     kernel_values: Array
     fit: bool = True
     fixed: Mapping[int, float] = field(default_factory=dict)
@@ -198,11 +211,13 @@ class Search(AcquisitionFunction):
         """The point with the highest acquisition that is neither running nor known already, if there is one."""
         if self.fit:
             self._fit_kernel(gp, target_space)
-        points = np.concatenate([target_space.params, self.running])
-        values = np.concatenate([target_space.target, np.full(len(self.running), self.lie)])
         gp.set_params(kernel=Matern52(self.kernel_values, self.grid.categories), optimizer=None)
-        gp.fit(points, values)
-        self.base.y_max = float(gp.predict(target_space.params).max())
+        gp.fit(target_space.params, target_space.target)
+        if len(self.running):
+            believed = gp.predict(self.running)
+            points = np.concatenate([target_space.params, self.running])
+            gp.fit(points, np.concatenate([target_space.target, believed]))
+        self.base.y_max = float(gp.predict(gp.X_train_).max())  # of the running ones too, lest all go to the same peak
         whole = self.grid.whole(self.fixed)
         pool, heights = self._climbed(gp, target_space) if whole is None else (whole, self._heights(gp, whole))
         return self.grid.first_new(pool[np.argsort(-heights, kind="stable")], self.running, self.tried)

@@ -5,6 +5,7 @@ Bergstra, Bardenet, Bengio, Kégl: Algorithms for Hyper-Parameter Optimization (
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -12,9 +13,8 @@ from typing import Any
 import numpy as np
 
 from trialrun.search.base import Mode, Point
+from trialrun.search.options import Option, checked, count, positive
 from trialrun.space import Category, Integer, Primitive, Real
-from trialrun_hookspecs.errors import Problem, RequestInvalid
-from trialrun_hookspecs.request import did_you_mean
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # hyperopt imports names that its own dependencies have deprecated
@@ -23,24 +23,17 @@ with warnings.catch_warnings():
 
 __all__ = ["OPTIONS", "HyperOpt", "make"]
 
-OPTIONS: Mapping[str, Any] = {"n_initial_points": 20, "gamma": 0.25, "n_EI_candidates": 24, "prior_weight": 1.0}
+OPTIONS: Mapping[str, Option] = {
+    "n_initial_points": count(20),
+    "gamma": positive(0.25),
+    "n_EI_candidates": count(24),
+    "prior_weight": positive(1.0),
+}
 
 
 def make(primitives: Mapping[str, Primitive], *, mode: Mode, seed: int, options: Mapping[str, Any]) -> HyperOpt:
-    """The algorithm. Raises RequestInvalid for an unknown option or a value of the wrong type."""
-    where = "params.tune_config.search_alg.options"
-    problems = []
-    for key, value in options.items():
-        if key not in OPTIONS:
-            fix = did_you_mean(key, OPTIONS) or f"Known: {', '.join(OPTIONS)}."
-            problems.append(
-                Problem(where=f"{where}.{key}", rule="hyperoptsearch has no such option", got=repr(value), fix=fix)
-            )
-        elif isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
-            problems.append(Problem(where=f"{where}.{key}", rule="must be a positive number", got=repr(value)))
-    if problems:
-        raise RequestInvalid(problems=problems)
-    return HyperOpt(primitives, mode=mode, seed=seed, options={**OPTIONS, **options})
+    """The algorithm. Raises RequestInvalid for an unknown option or a value it cannot have."""
+    return HyperOpt(primitives, mode=mode, seed=seed, options=checked("hyperoptsearch", options, OPTIONS))
 
 
 class HyperOpt:
@@ -55,10 +48,12 @@ class HyperOpt:
         self._options = options
         self._domain = Domain(lambda point: 0.0, {name: _expression(name, p) for name, p in primitives.items()})
         self._trials = Trials()
+        self._asked = 0
         self._open: dict[str, int] = {}
 
     def ask(self, trial_id: str, fixed: Point | None = None) -> Point:
         tid = self._trials.new_trial_ids(1)
+        self._asked += 1
         self._trials.refresh()
         made = tpe.suggest(
             tid,
@@ -73,10 +68,10 @@ class HyperOpt:
         )
         values = made[0]["misc"]["vals"]
         for name, value in (fixed or {}).items():
-            values[name] = [value]
+            values[name] = [_inner(self._primitives[name], value)]
         self._insert(made)
         self._open[trial_id] = int(made[0]["tid"])
-        return {name: _plain(p, values[name][0]) for name, p in self._primitives.items()}
+        return {name: _outer(p, values[name][0]) for name, p in self._primitives.items()} | (fixed or {})
 
     def tell(self, trial_id: str, value: float | None) -> None:
         tid = self._open.pop(trial_id, None)
@@ -88,25 +83,31 @@ class HyperOpt:
     def state(self) -> Any:
         documents = [
             {
-                "vals": {
-                    name: [_plain(self._primitives[name], v) for v in vs] for name, vs in d["misc"]["vals"].items()
-                },
+                "tid": int(d["tid"]),
+                "vals": {name: [float(v) for v in values] for name, values in d["misc"]["vals"].items()},
                 "state": d["state"],
                 "loss": d["result"].get("loss"),
             }
             for d in sorted(self._trials.trials, key=lambda document: int(document["tid"]))
         ]
-        return {"trials": documents, "open": dict(self._open), "rng": self._rng.bit_generator.state}
+        return {
+            "asked": self._asked,
+            "trials": documents,
+            "open": dict(self._open),
+            "rng": self._rng.bit_generator.state,
+        }
 
     def restore(self, state: Any) -> None:
         self._trials = Trials()
+        self._asked = state["asked"]
+        self._trials.new_trial_ids(self._asked)  # hyperopt forgets failed trials, whose ids stay taken
         for saved in state["trials"]:
-            tid = self._trials.new_trial_ids(1)[0]
+            tid = saved["tid"]
             misc = {
                 "tid": tid,
                 "cmd": ("domain_attachment", "FMinIter_Domain"),
                 "idxs": {name: [tid] for name in saved["vals"]},
-                "vals": {name: list(values) for name, values in saved["vals"].items()},
+                "vals": {name: [self._restored(name, v) for v in values] for name, values in saved["vals"].items()},
                 "workdir": None,
             }
             documents = self._trials.new_trial_docs([tid], [None], [{"status": "new"}], [misc])
@@ -117,29 +118,54 @@ class HyperOpt:
         self._open = {trial_id: int(tid) for trial_id, tid in state["open"].items()}
         self._rng.bit_generator.state = state["rng"]
 
+    def _restored(self, name: str, value: float) -> float:
+        return int(value) if isinstance(self._primitives[name], Category) else value  # counted, so no floats
+
     def _insert(self, documents: Any) -> None:
         self._trials.insert_trial_docs(documents)
         self._trials.refresh()
 
 
+# hyperopt sees reals, and integers of so many values, in [0, 1]: the width of a space may not be a number it can use.
+_COUNTED = 100_000
+
+
+def _counted(primitive: Primitive) -> bool:
+    return isinstance(primitive, Integer) and primitive.high - primitive.low < _COUNTED
+
+
 def _expression(name: str, primitive: Primitive) -> Any:
     if isinstance(primitive, Category):
         return hp.randint(name, primitive.size)
-    if isinstance(primitive, Integer):  # half a step beyond both ends, so that the ends are as likely as the rest
-        return hp.quniform(name, primitive.low - 0.4999, primitive.high + 0.4999, 1)
-    return hp.uniform(name, primitive.low, primitive.high)
+    if isinstance(primitive, Integer) and _counted(primitive):
+        # half a step beyond both ends, so that the ends are as likely as the rest
+        return hp.quniform(name, -0.4999, primitive.high - primitive.low + 0.4999, 1)
+    return hp.uniform(name, 0.0, 1.0)
 
 
-def _plain(primitive: Primitive, value: Any) -> Any:
+def _inner(primitive: Primitive, value: Any) -> Any:
+    """The value of a primitive as hyperopt sees it."""
+    if isinstance(primitive, Category):
+        return int(value)
+    if _counted(primitive):
+        return float(value - primitive.low)
+    width = primitive.high - primitive.low
+    return (value - primitive.low) / width if width else 0.5
+
+
+def _outer(primitive: Primitive, value: Any) -> Any:
+    """What hyperopt suggests as a value of the primitive."""
+    if isinstance(primitive, Category):
+        return min(max(int(value), 0), primitive.size - 1)
     if isinstance(primitive, Real):
-        return min(max(float(value), primitive.low), primitive.high)
-    high = primitive.size - 1 if isinstance(primitive, Category) else primitive.high
-    low = 0 if isinstance(primitive, Category) else primitive.low
-    return min(max(round(float(value)), low), high)
+        scaled = primitive.low + float(value) * (primitive.high - primitive.low)
+        return min(max(scaled, primitive.low), primitive.high)
+    step = round(float(value)) if _counted(primitive) else round(float(value) * (primitive.high - primitive.low))
+    return min(max(primitive.low + step, primitive.low), primitive.high)
 
 
 def _close(document: Any, value: float | None, sign: float) -> None:
-    if value is None:
+    if value is None or not math.isfinite(value):
         document["state"] = JOB_STATE_ERROR
         document["result"] = {"status": "fail"}
     else:

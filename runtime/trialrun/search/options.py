@@ -72,7 +72,7 @@ def _problem(key: str, rule: str, value: Any, fix: str) -> Problem:
 
 
 def library_absent(algorithm: str, error: ModuleNotFoundError, *, library: str, extra: str) -> Exception:
-    """What to raise when the import of an algorithm's library failed: our error, or the same when another is missing."""
+    """What to raise when a library was not found: our error, or the same if it was one that the library needs."""
     if (error.name or "").partition(".")[0] != library:
         return error
     return RequestInvalid(

@@ -7,18 +7,17 @@ import importlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from trialrun.compat import ALGORITHMS, compatibility_problems
 from trialrun.search.base import Algorithm, Factory, Point
 from trialrun.search.variants import Variants
 from trialrun.space import Fixed, Space
-from trialrun_hookspecs.errors import Problem, RequestInvalid
+from trialrun_hookspecs.distributions import DistributionBase
+from trialrun_hookspecs.errors import Problem, RequestInvalid, UsageError
 from trialrun_hookspecs.request import GRID_ALGORITHM, Params, did_you_mean
 
 __all__ = ["ALGORITHMS", "GRID_ALGORITHM", "First", "checked_points", "made_algorithm"]
 
 _WHERE = "params.tune_config.search_alg"
-
-ALGORITHMS: Mapping[str, str] = {GRID_ALGORITHM: "", "hyperoptsearch": "trialrun.search.hyperopt"}
-"""Name -> the module with its `make`; random and grid search are here."""
 
 
 def made_algorithm(params: Params, *, seed: int, extensions: Mapping[str, Factory]) -> Algorithm:
@@ -28,7 +27,7 @@ def made_algorithm(params: Params, *, seed: int, extensions: Mapping[str, Factor
     if config.name not in known:
         fix = did_you_mean(config.name, known) or f"Known: {', '.join(known)}."
         raise RequestInvalid("no such search algorithm", where=f"{_WHERE}.name", got=repr(config.name), fix=fix)
-    problems = [*_grid_problems(params, config.name), *_point_problems(params)]
+    problems = [*compatibility_problems(params), *_point_problems(params)]
     if config.name == GRID_ALGORITHM:
         problems += _no_options(config.options)
     if problems:
@@ -36,7 +35,7 @@ def made_algorithm(params: Params, *, seed: int, extensions: Mapping[str, Factor
     points = checked_points(params)
     if config.name == GRID_ALGORITHM:
         return Variants(space, points, samples=params.tuning.num_samples, seed=seed)
-    factory = extensions.get(config.name) or importlib.import_module(ALGORITHMS[config.name]).make
+    factory = extensions.get(config.name) or _door(config.name)
     inner = factory(space.primitives(), mode=params.tuning.mode, seed=seed, options=config.options)
     return First(inner, space, points)
 
@@ -76,26 +75,33 @@ def _point_problems(params: Params) -> list[Problem]:
                 fix = did_you_mean(name, space.names) or f"Known: {', '.join(space.names)}."
                 problems.append(Problem(where=where, rule="no such hyperparameter", got=repr(value), fix=fix))
             elif not space.contains(name, value):
-                written = space.distributions[name].model_dump(exclude={"name"})
-                problems.append(
-                    Problem(where=where, rule=f"must lie in {written}", got=repr(value), fix="Move it inside.")
-                )
+                rule = f"must lie in {_written(space.distributions[name])}"
+                problems.append(Problem(where=where, rule=rule, got=repr(value), fix="Move it inside."))
+            elif isinstance(value, Mapping | list) and params.tuning.search_alg.name == GRID_ALGORITHM:
+                rule = f"{GRID_ALGORITHM} takes only text, numbers, true, false and null in a point"  # Ray looks inside
+                fix = "Leave it out of the point, or use another search_alg."
+                problems.append(Problem(where=where, rule=rule, got=repr(value), fix=fix))
     return problems
 
 
-def _grid_problems(params: Params, algorithm: str) -> list[Problem]:
-    if algorithm == GRID_ALGORITHM:
-        return []
-    return [
-        Problem(
-            where=f"params.hyperparameters[{index}].type",
-            rule=f"{algorithm} cannot search a grid",
-            got="grid_search",
-            fix=f"Use choice, or search_alg {GRID_ALGORITHM!r}.",
-        )
-        for index, d in enumerate(params.hyperparameters or ())
-        if d.type == "grid_search"
-    ]
+def _written(distribution: DistributionBase) -> str:
+    """`uniform(min=0.0, max=1.0)`."""
+    fields = distribution.model_dump(exclude={"name", "type", "base"})
+    text = ", ".join(f"{key}={list(value) if key == 'options' else value}" for key, value in fields.items())
+    return f"{distribution.model_dump()['type']}({text if len(text) <= 80 else text[:77] + '...'})"
+
+
+def _door(name: str) -> Factory:
+    """The algorithm's `make`. Raises UsageError that names the extra when its library is absent."""
+    facts = ALGORITHMS[name]
+    try:
+        made: Factory = importlib.import_module(facts.module).make
+    except ModuleNotFoundError as error:
+        if not facts.extra or (error.name or "").startswith("trialrun"):
+            raise
+        fix = f"pip install 'trialrun[{facts.extra}]'"
+        raise UsageError(f"{name} needs a library that is absent", where=_WHERE, got=str(error), fix=fix) from error
+    return made
 
 
 def _no_options(options: Mapping[str, Any]) -> list[Problem]:
@@ -116,8 +122,10 @@ class First:
         self._points = [dict(point) for point in points]
 
     def ask(self, trial_id: str, fixed: Point | None = None) -> Point | None:
-        if fixed is not None or not self._points:
+        if fixed is not None:
             return self._inner.ask(trial_id, fixed)
+        if not self._points:
+            return self._inner.ask(trial_id)
         wanted = self._points.pop(0)
         point = self._inner.ask(trial_id, self._space.encode(wanted))
         return None if point is None else {**point, **{name: Fixed(value=value) for name, value in wanted.items()}}

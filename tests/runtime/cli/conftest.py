@@ -51,7 +51,7 @@ def spawned(tmp_path: Path) -> Spawned:
 @pytest.fixture
 def environment() -> dict[str, str]:
     """The environment without what a test runner or a terminal says about itself."""
-    unwanted = {"COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "CI", "PYTHONWARNINGS"}
+    unwanted = {"COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "CI", "PYTHONWARNINGS", "TERM"}
     return {key: value for key, value in os.environ.items() if key not in unwanted}
 
 

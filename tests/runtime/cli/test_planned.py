@@ -93,7 +93,7 @@ def test_inline_runs_one_at_a_time() -> None:
 def test_a_time_budget_bounds_the_estimate() -> None:
     plan = _planned(_request("uniform", num_samples=100, time_budget_s=30), timing=(60.0, "x"))
     assert plan["estimate"]["seconds"] == 30
-    assert plan["stopping"] == {"time_budget_s": 30}
+    assert plan["settings"] == {"time_budget_s": 30}
 
 
 def test_fractions_of_a_cpu_let_more_run_at_once() -> None:

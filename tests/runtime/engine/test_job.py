@@ -157,6 +157,19 @@ def test_a_dataset_name_that_nobody_offers_is_a_usage_error(tmp_path: Path) -> N
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_datasets_of_a_plugin_are_served_by_name(tmp_path: Path) -> None:
+    from trialrun_hookspecs import hookimpl
+
+    class Offers:
+        @hookimpl
+        def datasets(self) -> dict[str, Any]:
+            return {"mine": lambda: [{"category": "train", "data": {"x": 1}, "files": {"note": b"hello"}}]}
+
+    result = trained(tmp_path, datasets={1: "mine"}, plugins=[Offers()])
+    (file,) = (Path(result.results_dir) / "dataset").rglob("*note*")
+    assert file.read_bytes() == b"hello"
+
+
 def test_a_running_recorder_takes_a_job_by_url(
     tmp_path: Path, standalone: tuple[Recorder, str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

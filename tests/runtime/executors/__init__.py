@@ -1,0 +1,1 @@
+"""Tests that import each other's helpers."""

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import trialrun
-from trialrun_hookspecs.errors import AllTrialsFailed, Infeasible, RequestInvalid
+from trialrun_hookspecs.errors import AllTrialsFailed, Infeasible, RequestInvalid, TrialFailed
 
 from .conftest import BOTH, PLUGINS, ROWS, Study
 
@@ -257,3 +257,75 @@ def _job(params: dict[str, Any] | None = None, config: dict[str, Any] | None = N
             **(params or {}),
         },
     }
+
+
+PAUSING = [
+    pytest.param("hyperband", {"max_t": 4}, id="hyperband"),
+    pytest.param("median", {"time_attr": "training_iteration", "grace_period": 1}, id="median"),
+    pytest.param("pbt", {"time_attr": "training_iteration", "perturbation_interval": 2}, id="pbt"),
+    pytest.param("pb2", {"time_attr": "training_iteration", "perturbation_interval": 2}, id="pb2"),
+]
+RATES = [{"name": "learning_rate", "type": "loguniform", "min": 0.001, "max": 0.3, "base": 10}]
+EPOCHS = [{"name": "epochs", "type": "choice", "options": [4]}]
+
+
+@pytest.mark.ray
+@pytest.mark.parametrize(("scheduler", "options"), PAUSING)
+def test_a_scheduler_that_pauses_tells_a_plugin_without_checkpoints(
+    tuned: Tuned, scheduler: str, options: dict[str, Any]
+) -> None:
+    config = {"name": scheduler, "options": options}
+    with pytest.raises(AllTrialsFailed, match=r"bring a checkpoint(?s:.*)allow_restart"):
+        tuned("tune_styles", [*grid_or_range(scheduler)], executor="ray", scheduler=config, num_samples=2)
+
+
+def grid_or_range(scheduler: str) -> list[dict[str, Any]]:
+    """The style under test, and a number for the schedulers that must have one to change."""
+    style = {"name": "style", "type": "choice", "options": ["run_report"]}
+    return [style, *RATES] if scheduler in ("pbt", "pb2") else [style]
+
+
+@pytest.mark.ray
+@pytest.mark.parametrize(("scheduler", "options"), PAUSING[1:])
+def test_a_scheduler_that_copies_or_pauses_runs_a_plugin_that_resumes(
+    tuned: Tuned, scheduler: str, options: dict[str, Any]
+) -> None:
+    config = {"name": scheduler, "options": options}
+    study = tuned("pure", [*RATES, *EPOCHS], executor="ray", scheduler=config, num_samples=3)
+    assert [failure for failure in study.result.failures if failure.status == "ERROR"] == []
+    assert len(study.result.trial_models) == 3
+    for model in study.result.trial_models:
+        assert 0.001 <= model.config["learning_rate"] <= 0.3
+        assert model.metrics["epoch"] <= 4
+
+
+@pytest.mark.ray
+def test_a_time_attr_that_nobody_reports_is_an_error_and_not_a_silent_no_op(tuned: Tuned) -> None:
+    asha = {"name": "asha", "options": {"time_attr": "epcoh", "max_t": 5}}
+    with pytest.raises(AllTrialsFailed, match="epcoh"):
+        tuned("pure", [*RATES, *EPOCHS], executor="ray", scheduler=asha)
+
+
+@pytest.mark.parametrize("executor", BOTH)
+def test_fail_fast_raise_fails_the_job_with_the_trials_error(tuned: Tuned, executor: str) -> None:
+    with pytest.raises(TrialFailed, match="boom at the first step"):
+        tuned("trial_faults", grid("fault", ["raises", "none"]), executor=executor, fail_fast="raise")
+
+
+@pytest.mark.parametrize("executor", BOTH)
+def test_a_trial_that_is_ended_early_says_by_what(tuned: Tuned, executor: str) -> None:
+    plateau = {"trial": {"patience": 1, "min_delta": 1e9}}
+    study = tuned("pure", [*RATES, *EPOCHS], executor=executor, plateau=plateau, num_samples=2)
+    assert set(study.result.ended_early.values()) == {"plateau.trial: loss did not improve in 1 reports"}
+    assert len(study.result.ended_early) == 2
+
+
+@pytest.mark.ray
+def test_a_scheduler_and_an_algorithm_of_a_plugin_are_used_by_name(tmp_path: Path) -> None:
+    config = {"search_alg": "halton", "scheduler": {"name": "patience", "options": {"patience": 1, "min_delta": 1e9}}}
+    job = _job(params={"hyperparameters": [*RATES, *EPOCHS]}, config={**config, "num_samples": 2})
+    result = trialrun.run(
+        job, plugin="pure", plugins=["halton", "patience"], datasets={1: ROWS}, results=tmp_path / "results"
+    )
+    assert [model.metrics["epoch"] for model in result.trial_models] == [2, 2]
+    assert set(result.ended_early.values()) == {"scheduler: patience"}

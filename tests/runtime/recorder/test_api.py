@@ -1,3 +1,5 @@
+"""What `trialrun.recorder.api` promises."""
+
 from __future__ import annotations
 
 import json

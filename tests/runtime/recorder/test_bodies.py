@@ -1,3 +1,5 @@
+"""What `trialrun.recorder.bodies` promises."""
+
 from __future__ import annotations
 
 import contextlib

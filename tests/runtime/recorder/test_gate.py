@@ -1,3 +1,5 @@
+"""What `trialrun.recorder.gate` promises."""
+
 from __future__ import annotations
 
 import pytest

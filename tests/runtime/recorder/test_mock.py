@@ -1,3 +1,5 @@
+"""What `trialrun.recorder.mock` promises."""
+
 from __future__ import annotations
 
 import hashlib

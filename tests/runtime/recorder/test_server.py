@@ -1,3 +1,5 @@
+"""What `trialrun.recorder.server` promises."""
+
 from __future__ import annotations
 
 import http.client

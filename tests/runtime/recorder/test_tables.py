@@ -1,3 +1,5 @@
+"""What `trialrun.recorder.tables` promises."""
+
 from __future__ import annotations
 
 from typing import Any

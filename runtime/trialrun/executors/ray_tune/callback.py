@@ -15,7 +15,9 @@ from ray.tune import Callback
 from trialrun import events
 from trialrun.executors.base import Listener, Study, TrialOutcome
 from trialrun.executors.ray_tune.trainable import own_metrics
-from trialrun.executors.trial import declared_output
+from trialrun.executors.rules import StopRules
+from trialrun.executors.trial import FINISHED_FILE, declared_output
+from trialrun.outcomes import objective
 from trialrun.space import flatten
 
 __all__ = ["IsolatedCallback", "ListeningCallback"]
@@ -37,9 +39,10 @@ def _guarded(method: Callable[..., None]) -> Callable[..., None]:
 class ListeningCallback(Callback):
     """Keeps the outcome of each trial and tells the listener."""
 
-    def __init__(self, study: Study, listener: Listener) -> None:
+    def __init__(self, study: Study, listener: Listener, rules: StopRules) -> None:
         self._study = study
         self._listener = listener
+        self._rules = rules
         self._seen = 0
         self._status: dict[str, str] = {}
         self._touched: dict[str, Any] = {}
@@ -129,10 +132,19 @@ class ListeningCallback(Callback):
             error=error,
             traceback=text,
             declared=declared_output(logdir),
+            ended_by=self._ended_by(trial.trial_id, status, logdir),
             kept=tuple(pair for pair in self._kept.get(trial.trial_id, ()) if Path(pair[0]).exists()),
         )
         self.outcomes[trial.trial_id] = outcome
+        self._rules.trial_ended(None if error else objective(outcome.metrics, self._study.tune_config.metric))
         self._listener.ended(outcome)
+
+    def _ended_by(self, trial_id: str, status: Any, logdir: Path) -> str:
+        """What ended the trial before its function did: a rule of the job, the end of the study, or the scheduler."""
+        if status != "TERMINATED" or (logdir / FINISHED_FILE).exists():
+            return ""
+        scheduler = f"scheduler: {self._study.tune_config.scheduler.name}"
+        return self._rules.reasons.get(trial_id) or self._rules.ended_by or scheduler
 
 
 def _cause(trial: Any) -> tuple[str, str]:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import logging
 import os
 import re
 import socket
+import sys
+import threading
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import ray
 
 from trialrun_hookspecs.errors import Infeasible, UsageError
 
 __all__ = [
+    "address_here",
     "address_of",
     "check_fits",
     "check_one_node_fits",
@@ -56,17 +61,54 @@ def tune_environment(extra: Mapping[str, str] | None = None) -> Iterator[None]:
 
 @contextlib.contextmanager
 def quiet(log: Path) -> Iterator[None]:
-    """Send what Ray's loggers say on the driver to a file."""
+    """Send what Ray says on the driver to a file: its loggers, and the lines about workers that it prints."""
     logger = logging.getLogger("ray")
     handlers, propagate = list(logger.handlers), logger.propagate
     handler = logging.FileHandler(log, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logger.handlers, logger.propagate = [handler], False
+    out, sys.stdout = sys.stdout, _WithoutRaylet(sys.stdout, handler)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="sklearn")  # pb2's Gaussian process fits on few points
+            yield
     finally:
+        sys.stdout = out
         logger.handlers, logger.propagate = handlers, propagate
         handler.close()
+
+
+class _WithoutRaylet(io.TextIOBase):
+    """stdout without Ray's lines about dead workers, which no option of Ray silences: the trial's error says it."""
+
+    def __init__(self, shown: TextIO, log: logging.Handler) -> None:
+        self._shown = shown
+        self._log = log
+        self._swallowing = threading.local()
+
+    def write(self, text: str) -> int:
+        if "(raylet" in text:
+            self._swallowing.line = not text.endswith("\n")
+            self._log.handle(logging.LogRecord("ray", logging.WARNING, "", 0, text.strip(), None, None))
+            return len(text)
+        if getattr(self._swallowing, "line", False):
+            self._swallowing.line = False
+            if not text.strip():
+                return len(text)
+        return self._shown.write(text)
+
+    def flush(self) -> None:
+        self._shown.flush()
+
+    def isatty(self) -> bool:
+        return self._shown.isatty()
+
+    def fileno(self) -> int:
+        return self._shown.fileno()
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]  # a read-only attribute in typeshed's base class
+        return self._shown.encoding
 
 
 @contextlib.contextmanager
@@ -104,6 +146,12 @@ def joined(
 def address_of(address: str | None) -> str | None:
     """Where Ray is: as given, else RAY_ADDRESS, else None: nowhere yet."""
     return address or os.environ.get("RAY_ADDRESS") or None
+
+
+def address_here() -> str:
+    """The address at which other processes of this machine join the Ray that this one is connected to."""
+    address: str = ray.get_runtime_context().gcs_address
+    return address
 
 
 def check_reachable(address: str | None) -> None:

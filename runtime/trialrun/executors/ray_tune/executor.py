@@ -15,8 +15,10 @@ from ray import tune
 from ray.tune import Stopper
 
 from trialrun.executors.base import Listener, Study, StudyOutcome
+from trialrun.executors.ending import study_outcome
 from trialrun.executors.ray_tune import cluster
 from trialrun.executors.ray_tune.callback import IsolatedCallback, ListeningCallback
+from trialrun.executors.ray_tune.mutations import mutation_options
 from trialrun.executors.ray_tune.schedulers import SCHEDULERS, made_scheduler
 from trialrun.executors.ray_tune.searcher import AskTellSearcher
 from trialrun.executors.ray_tune.space import param_space
@@ -44,7 +46,7 @@ class _Stopper(Stopper):
         return (tune.stopper.NoopStopper, ())
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
-        return bool(self._rules.trial(result))
+        return bool(self._rules.trial(trial_id, result))
 
     def stop_all(self) -> bool:
         return bool(self._rules.ended_by)
@@ -95,7 +97,7 @@ def _needed(study: Study) -> dict[str, float]:
 
 def _fit(study: Study, listener: Listener, needed: Mapping[str, float], interrupted: threading.Event) -> StudyOutcome:
     rules = StopRules(study.tune_config, time.monotonic, interrupted)
-    ears = ListeningCallback(study, listener)
+    ears = ListeningCallback(study, listener, rules)
     theirs = [IsolatedCallback(callback, listener.warn) for _, callback in study.manager.trial_callbacks()]
     config = study.tune_config
     tuner = tune.Tuner(
@@ -117,7 +119,7 @@ def _fit(study: Study, listener: Listener, needed: Mapping[str, float], interrup
             verbose=0,
             stop=_Stopper(rules),
             callbacks=[ears, *theirs],
-            failure_config=tune.FailureConfig(max_failures=config.max_failures, fail_fast=config.fail_fast),
+            failure_config=tune.FailureConfig(max_failures=config.max_failures, fail_fast=bool(config.fail_fast)),
         ),
     )
     try:
@@ -126,11 +128,7 @@ def _fit(study: Study, listener: Listener, needed: Mapping[str, float], interrup
         ears.finish()
     if ears.errors:
         listener.warn(f"{len(ears.errors)} error(s) while recording the study, the first: {ears.errors[0]!r}")
-    outcomes = tuple(ears.outcomes[trial_id] for trial_id in ears.trials)
-    ended_by = rules.ended_by
-    if not ended_by and config.fail_fast and any(outcome.error for outcome in outcomes):
-        ended_by = "fail_fast: " + next(f"trial {o.trial_id} failed" for o in outcomes if o.error)
-    return StudyOutcome(trials=outcomes, ended_by=ended_by, interrupted=interrupted.is_set())
+    return study_outcome(study, [ears.outcomes[trial_id] for trial_id in ears.trials], rules)
 
 
 def _trial_folder(trial: Any) -> str:
@@ -173,7 +171,12 @@ def _scheduler(study: Study) -> Any:
     config = study.tune_config
     extensions = study.manager.schedulers()
     return made_scheduler(
-        config.scheduler.name, config.scheduler.options, extensions, metric=config.metric, mode=config.mode
+        config.scheduler.name,
+        config.scheduler.options,
+        extensions,
+        metric=config.metric,
+        mode=config.mode,
+        mutations=mutation_options(study.params, study.space),
     )
 
 

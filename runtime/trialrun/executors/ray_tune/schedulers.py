@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ray.tune import schedulers as ray_schedulers
+from ray.tune.schedulers.pb2 import PB2
 
 from trialrun_hookspecs.errors import Problem, RequestInvalid
 from trialrun_hookspecs.request import did_you_mean
@@ -17,10 +18,27 @@ SCHEDULERS: Mapping[str, Callable[..., Any]] = {
     "fifo": ray_schedulers.FIFOScheduler,
     "hyperband": ray_schedulers.HyperBandScheduler,
     "asha": ray_schedulers.ASHAScheduler,
+    "median": ray_schedulers.MedianStoppingRule,
+    "pbt": ray_schedulers.PopulationBasedTraining,
+    "pb2": PB2,
 }
 
 _WHERE = "params.tune_config.scheduler"
-_OURS = frozenset({"self", "metric", "mode", "args", "kwargs"})  # metric and mode come from tune_config
+# metric and mode come from tune_config, mutations from the job's own distributions; the rest is no JSON or says nothing
+_OURS = frozenset(
+    {
+        "self",
+        "metric",
+        "mode",
+        "args",
+        "kwargs",
+        "hyperparam_mutations",
+        "hyperparam_bounds",
+        "custom_explore_fn",
+        "log_config",
+        "require_attrs",
+    }
+)
 
 
 def scheduler_options(factory: Callable[..., Any]) -> list[str]:
@@ -29,9 +47,18 @@ def scheduler_options(factory: Callable[..., Any]) -> list[str]:
 
 
 def made_scheduler(
-    name: str, options: Mapping[str, Any], extensions: Mapping[str, Callable[..., Any]], *, metric: str, mode: str
+    name: str,
+    options: Mapping[str, Any],
+    extensions: Mapping[str, Callable[..., Any]],
+    *,
+    metric: str,
+    mode: str,
+    mutations: Mapping[str, Any] | None = None,
 ) -> Any:
-    """The scheduler, new. Raises RequestInvalid: unknown name, unknown option, or a value that Ray refuses."""
+    """The scheduler, new; `mutations` are the options that say what PBT and PB2 may change.
+
+    Raises RequestInvalid: unknown name, unknown option, or a value that Ray refuses.
+    """
     if name in extensions:
         return _constructed(name, lambda: extensions[name](metric=metric, mode=mode, **options), options)
     known = [*SCHEDULERS, *extensions]
@@ -41,7 +68,7 @@ def made_scheduler(
     problems = list(_option_problems(name, options))
     if problems:
         raise RequestInvalid(problems=problems)
-    return _constructed(name, lambda: SCHEDULERS[name](**options), options)
+    return _constructed(name, lambda: SCHEDULERS[name](**_as_ray_reads(options), **(mutations or {})), options)
 
 
 def _option_problems(name: str, options: Mapping[str, Any]) -> Iterator[Problem]:
@@ -60,6 +87,11 @@ def _option_problems(name: str, options: Mapping[str, Any]) -> Iterator[Problem]
             yield Problem(where=where, rule=f"must be {_kind(default)}", got=got, fix=f"Its default is {default!r}.")
         elif key == "reduction_factor" and value <= 1:
             yield Problem(where=where, rule="must be more than 1", got=got, fix="3 or 4 is usual.")
+
+
+def _as_ray_reads(options: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON has lists where Ray wants tuples."""
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
 
 
 def _kind(default: Any) -> str:

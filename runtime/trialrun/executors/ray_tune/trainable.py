@@ -10,7 +10,7 @@ from typing import Any
 
 import ray
 from ray import tune
-from ray.tune.result import RESULT_DUPLICATE
+from ray.tune.result import RESULT_DUPLICATE, SHOULD_CHECKPOINT
 from ray.tune.trainable.function_trainable import wrap_function
 
 from trialrun.executors.trial import TrialSpec, check_result, run_trial
@@ -81,7 +81,7 @@ def trainable(spec: TrialSpec, plugin: Any, dataset: Any, checkpoint: Any) -> An
             result: dict[str, Any] = super().step()
             seat = RaySeat.current
             if seat is not None and RESULT_DUPLICATE not in result:
-                check_result(own_metrics(result), seat.spec, seat)
+                check_result(own_metrics(result), seat.spec, seat, checkpoint=bool(result.get(SHOULD_CHECKPOINT)))
             return result
 
     TrialrunTrial.__name__ = "trialrun_trial"

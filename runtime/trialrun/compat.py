@@ -1,0 +1,191 @@
+"""What goes with what: one table of algorithms and schedulers that `plan`, the errors and the docs share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from trialrun_hookspecs.distributions import Choice, DistributionBase, GridSearch
+from trialrun_hookspecs.errors import Problem
+from trialrun_hookspecs.request import GRID_ALGORITHM, Params, Request
+
+__all__ = [
+    "ALGORITHMS",
+    "GRID_ALGORITHM",
+    "SCHEDULERS",
+    "AlgorithmFacts",
+    "SchedulerFacts",
+    "compatibility_problems",
+    "first_bracket",
+    "hints",
+    "mutable_names",
+    "with_max_t",
+]
+
+_SCHEDULER = "params.tune_config.scheduler"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlgorithmFacts:
+    """`module` has its `make`; `extra` is what must be installed for it beyond trialrun itself."""
+
+    module: str
+    does: str
+    grid: bool = False
+    extra: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SchedulerFacts:
+    """`checkpoints`: it pauses or copies trials; `max_t`: it must know how long a trial is; `mutates`: it changes
+    hyperparameters of running trials, which no algorithm that learns could follow."""
+
+    does: str
+    checkpoints: bool = False
+    max_t: bool = False
+    mutates: bool = False
+
+
+ALGORITHMS: Mapping[str, AlgorithmFacts] = {
+    GRID_ALGORITHM: AlgorithmFacts(module="", does="random and grid search", grid=True),
+    "hyperoptsearch": AlgorithmFacts(module="trialrun.search.hyperopt", does="tree-structured Parzen estimator"),
+}
+
+SCHEDULERS: Mapping[str, SchedulerFacts] = {
+    "fifo": SchedulerFacts(does="lets every trial run to its end"),
+    "asha": SchedulerFacts(does="stops trials that fall behind, as they reach milestones", max_t=True),
+    "hyperband": SchedulerFacts(
+        does="pauses trials until their bracket is full, then halves it", checkpoints=True, max_t=True
+    ),
+    "median": SchedulerFacts(does="stops trials below the median of the others' averages", checkpoints=True),
+    "pbt": SchedulerFacts(
+        does="lets trials that lag copy better ones and changes their values", checkpoints=True, mutates=True
+    ),
+    "pb2": SchedulerFacts(
+        does="as pbt, with a Gaussian process that chooses the values", checkpoints=True, mutates=True
+    ),
+}
+
+
+def compatibility_problems(params: Params) -> Iterator[Problem]:
+    """What the job's algorithm, space and scheduler cannot do together. Names that are not ours are not judged."""
+    config = params.tuning
+    algorithm, scheduler = ALGORITHMS.get(config.search_alg.name), SCHEDULERS.get(config.scheduler.name)
+    space = params.hyperparameters or ()
+    for index, d in enumerate(space):
+        if isinstance(d, GridSearch) and not (algorithm and algorithm.grid):
+            yield Problem(
+                where=f"params.hyperparameters[{index}].type",
+                rule=f"{config.search_alg.name} cannot search a grid",
+                got="grid_search",
+                fix=f"Use choice, or search_alg {GRID_ALGORITHM!r}.",
+            )
+    if scheduler is None:
+        return
+    if scheduler.mutates and config.search_alg.name != GRID_ALGORITHM:
+        yield Problem(
+            where=_SCHEDULER,
+            rule=f"{config.scheduler.name} changes values of running trials, which this algorithm cannot follow",
+            got=config.search_alg.name,
+            fix=f"Use search_alg {GRID_ALGORITHM!r}, or another scheduler.",
+        )
+    if scheduler.mutates and not any(_mutable(d, config.scheduler.name) for d in space):
+        yield Problem(
+            where=_SCHEDULER,
+            rule=f"{config.scheduler.name} has no hyperparameter that it could change",
+            fix="It changes numbers in a range (pbt: choices of several options too), not grids.",
+        )
+    if config.scheduler.name == "pb2":
+        for index, d in enumerate(space):
+            if "/" in d.name and _mutable(d, "pb2"):
+                where = f"params.hyperparameters[{index}].name"
+                yield Problem(where=where, rule="pb2 knows no nested names", got=d.name, fix="Use pbt, or a flat name.")
+    if scheduler.max_t and _paced_by_iterations(config.scheduler.options) and "max_t" not in config.scheduler.options:
+        yield Problem(
+            where=f"{_SCHEDULER}.options.max_t",
+            rule=f"{config.scheduler.name} must know how many reports a trial makes",
+            got="nothing",
+            fix="Add max_t, or tune_config.stop.training_iteration, or a hyperparameter `epochs`.",
+        )
+
+
+def mutable_names(params: Params) -> list[str]:
+    """The hyperparameters that the job's scheduler may change in a running trial."""
+    return [d.name for d in params.hyperparameters or () if _mutable(d, params.tuning.scheduler.name)]
+
+
+def _mutable(distribution: DistributionBase, scheduler: str) -> bool:
+    if isinstance(distribution, Choice):
+        return scheduler == "pbt" and len(distribution.options) > 1
+    if scheduler == "pb2":
+        return hasattr(distribution, "min")
+    return not isinstance(distribution, GridSearch)
+
+
+def _paced_by_iterations(options: Mapping[str, Any]) -> bool:
+    return bool(options.get("time_attr", "training_iteration") == "training_iteration")
+
+
+def with_max_t(request: Request) -> tuple[Request, str]:
+    """The job with `max_t` filled in where its scheduler needs one and the job says elsewhere how long a trial is.
+
+    The second part says what was taken from where, for people; empty when nothing was.
+    """
+    params = request.params
+    if params.tune_config is None:
+        return request, ""
+    scheduler = params.tune_config.scheduler
+    facts = SCHEDULERS.get(scheduler.name)
+    if facts is None or not facts.max_t or "max_t" in scheduler.options or not _paced_by_iterations(scheduler.options):
+        return request, ""
+    length, source = _trial_length(params)
+    if length is None:
+        return request, ""
+    filled = scheduler.model_copy(update={"options": {**scheduler.options, "max_t": length}})
+    tuning = params.tune_config.model_copy(update={"scheduler": filled})
+    note = f"{scheduler.name}: max_t={length}, taken from {source}"
+    return request.model_copy(update={"params": params.model_copy(update={"tune_config": tuning})}), note
+
+
+def _trial_length(params: Params) -> tuple[int | None, str]:
+    bound = params.tuning.stop.get("training_iteration")
+    if bound is not None:
+        return math.ceil(bound), "tune_config.stop.training_iteration"
+    for d in params.hyperparameters or ():
+        if d.name == "epochs":
+            values = [*d.options] if isinstance(d, Choice | GridSearch) else [getattr(d, "max", None)]
+            if values and all(isinstance(v, int) and not isinstance(v, bool) and v > 0 for v in values):
+                return max(int(str(v)) for v in values), "the hyperparameter epochs (its largest value)"
+    return None, ""
+
+
+def first_bracket(max_t: float, reduction_factor: float) -> int:
+    """How many trials HyperBand's first bracket holds; until it is full, HyperBand pauses and stops nothing.
+
+    Li et al., Hyperband (JMLR 2018), as Ray rounds it: s = round(log_eta(max_t)), n = ceil(eta ** s).
+    """
+    steps = round(math.log(max_t) / math.log(reduction_factor))
+    return math.ceil(reduction_factor**steps)
+
+
+def hints(request: Request) -> list[str]:
+    """What goes together and will probably not do what was meant."""
+    hint = _bracket_hint(request.params) if request.params.is_tune else ""
+    return [hint] if hint else []
+
+
+def _bracket_hint(params: Params) -> str:
+    config = params.tuning
+    if config.scheduler.name != "hyperband" or "max_t" not in config.scheduler.options:
+        return ""
+    options = config.scheduler.options
+    size = first_bracket(float(str(options["max_t"])), float(str(options.get("reduction_factor", 3))))
+    at_once = config.max_concurrent_trials
+    if at_once is None or at_once >= size:
+        return ""
+    return (
+        f"params.tune_config.scheduler: hyperband's first bracket holds {size} trials and max_concurrent_trials is "
+        f"{at_once}, so it will stop nothing. Use asha, a smaller max_t, or more concurrent trials."
+    )

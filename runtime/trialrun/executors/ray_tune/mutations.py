@@ -1,0 +1,62 @@
+"""What PBT and PB2 may change in a running trial: the job's own distributions, and never a value outside of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from trialrun.compat import mutable_names
+from trialrun.executors.ray_tune.space import domain
+from trialrun.space import Space, flatten, nest, snapped
+from trialrun_hookspecs.distributions import Choice, LogRandint, Randint
+from trialrun_hookspecs.request import Params
+
+__all__ = ["mutation_options", "projected"]
+
+
+def mutation_options(params: Params, space: Space) -> dict[str, Any]:
+    """The options that give the scheduler its mutations; empty for schedulers that change nothing."""
+    name = params.tuning.scheduler.name
+    if name not in ("pbt", "pb2"):
+        return {}
+    names = mutable_names(params)
+    if name == "pb2":
+        bounds = {n: [float(space.distributions[n].min), float(space.distributions[n].max)] for n in names}
+        return {"hyperparam_bounds": bounds, "custom_explore_fn": _explore(space, names)}
+    mutations = {n: _mutation(space.distributions[n]) for n in names}
+    return {"hyperparam_mutations": nest(mutations), "custom_explore_fn": _explore(space, names)}
+
+
+def _mutation(distribution: Any) -> Any:
+    """Ray shifts along a list and multiplies a domain's value."""
+    return list(distribution.options) if isinstance(distribution, Choice) else domain(distribution)
+
+
+def _explore(space: Space, names: list[str]) -> Callable[[dict[str, Any]], dict[str, Any]]:
+    """Called by Ray after it has perturbed a config: 1.2 times the largest value lies outside of the space."""
+
+    def explore(config: dict[str, Any]) -> dict[str, Any]:
+        return _replaced(config, {n: projected(space.distributions[n], v) for n, v in flatten(config, names).items()})
+
+    return explore
+
+
+def projected(distribution: Any, value: Any) -> Any:
+    """The value of the distribution that is nearest to `value`."""
+    if isinstance(distribution, Choice):
+        return value
+    if hasattr(distribution, "min"):
+        excluded = isinstance(distribution, Randint | LogRandint)
+        value = min(max(value, distribution.min), distribution.max - 1 if excluded else distribution.max)
+    q = getattr(distribution, "q", 1 if distribution.integer else None)
+    value = value if q is None else snapped(float(value), q)
+    return int(value) if distribution.integer else float(value)
+
+
+def _replaced(config: Mapping[str, Any], flat: Mapping[str, Any]) -> dict[str, Any]:
+    """A copy of a nested config with other values under the flat names."""
+    made: dict[str, Any] = {}
+    for key, value in config.items():
+        below = {name[len(key) + 1 :]: new for name, new in flat.items() if name.startswith(f"{key}/")}
+        made[key] = _replaced(value, below) if below and isinstance(value, Mapping) else flat.get(key, value)
+    return made

@@ -1,0 +1,364 @@
+"""TR1xx, the contract: the plugin loads, its hooks fit, and importing it changes nothing else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from trialrun.testing.checks.shared import binds, loaded, logged, trained
+from trialrun.testing.lab import Lab
+from trialrun.testing.registry import check
+from trialrun.testing.scene import Scene
+
+__all__ = ["OWN_IMPORT_S", "WITH_LIBRARIES_S"]
+
+OWN_IMPORT_S = 2.0
+WITH_LIBRARIES_S = 20.0
+BIGGEST_MODULE = 16 * 1024 * 1024
+
+_SIGNATURE = "docs/plugins.md#train, #tune: the parameters, in order and by position"
+_IMPORT = "docs/plugins.md#where-it-runs: a plugin is imported in every worker"
+
+
+def _owner(scene: Scene) -> str:
+    """The check that a plugin which does not load belongs to."""
+    error = scene.error
+    if scene.ok or error is None or not scene.ended:
+        return "" if scene.ok else "TR101"
+    text = error.message
+    if error.type == "PluginRefused":
+        if "must implement a hook" in text or "must have `train(" in text:
+            return "TR102"
+        for hook, owner in (("train", "TR103"), ("tune", "TR104")):
+            if f", {hook}()" in text.partition("\n")[0]:
+                return owner
+        return "TR105"
+    return "TR115" if "config.yaml" in text else "TR101"
+
+
+def _loads_but_for(lab: Lab, owner: str, signature: str) -> None:
+    """Fail when loading failed in this check's way; Vacuous when it failed in another's."""
+    scene = lab.load()
+    found = _owner(scene)
+    if found == owner:
+        where = scene.error.where if scene.error else None
+        lab.fail(f"the plugin was refused: {scene.story}", signature=signature, where=where)
+    if found:
+        lab.vacuous(f"the plugin does not load: see {found}")
+
+
+@check(
+    id="TR101",
+    title="loads in a fresh interpreter",
+    clause="docs/plugins.md#handing-it-over: a plugin is a module that can be imported",
+    why="Every worker imports the plugin anew. What only works in your shell, with your path or your packages, fails there.",
+    fix="Import the plugin alone, in a new interpreter and another folder: what it needs must be installed or beside it.",
+    before="import helpers  # found only because the shell stood in that folder",
+    after="from . import helpers  # beside this file, in the same package",
+)
+def loads(lab: Lab) -> None:
+    scene = lab.load()
+    if _owner(scene) not in ("", "TR101"):
+        return  # it imports; what is wrong with its hooks is told by TR102 to TR105 and TR115
+    where = scene.error.where if scene.error else None
+    kind = scene.error.type if scene.error else "timed out" if scene.timed_out else "died"
+    lab.expect(scene.ok, f"importing the plugin failed: {scene.story}", signature=f"import: {kind}", where=where)
+    lab.note(hooks=sorted(scene.signatures))
+
+
+@check(
+    id="TR102",
+    title="has a train() that can be called",
+    clause="docs/plugins.md#train: a plugin has train(run, dataset, hyperparameter, checkpoint)",
+    why="Training mode calls train(); tuning falls back on it when there is no tune().",
+    fix="Define train() at the top of the module that you hand over, or import it there.",
+    before="def fit(run, dataset, hyperparameter, checkpoint): ...",
+    after="def train(run, dataset, hyperparameter, checkpoint, **kwargs): ...",
+)
+def has_train(lab: Lab) -> None:
+    _loads_but_for(lab, "TR102", "no train")
+    lab.expect("train" in lab.load().signatures, "there is no train()", signature="no train")
+
+
+@check(
+    id="TR103",
+    title="train() takes its four arguments in order",
+    clause=_SIGNATURE,
+    why="The platform passes them by position, and train() and tune() differ in order.",
+    fix="Write `def train(run, dataset, hyperparameter, checkpoint, **kwargs)`, a plain function that returns.",
+    before="def train(hyperparameter, run, dataset, checkpoint): ...",
+    after="def train(run, dataset, hyperparameter, checkpoint, **kwargs): ...",
+)
+def train_takes_its_arguments(lab: Lab) -> None:
+    _loads_but_for(lab, "TR103", "train signature")
+
+
+@check(
+    id="TR104",
+    title="tune() takes its four arguments in order",
+    clause=_SIGNATURE,
+    why="The platform passes them by position, and train() and tune() differ in order.",
+    fix="Write `def tune(hyperparameter, run, dataset, checkpoint, **kwargs)`.",
+    before="def tune(run, dataset, hyperparameter, checkpoint): ...",
+    after="def tune(hyperparameter, run, dataset, checkpoint, **kwargs): ...",
+)
+def tune_takes_its_arguments(lab: Lab) -> None:
+    _loads_but_for(lab, "TR104", "tune signature")
+    if "tune" not in lab.load().signatures:
+        lab.not_applicable("the plugin has no tune()")
+
+
+@check(
+    id="TR105",
+    title="what is marked as a hook is one, once",
+    clause="docs/plugins.md#as-an-object: @hookimpl marks hooks",
+    why="A misspelt hook is never called, and of two hooks of one name only one is: both look as if they worked.",
+    fix="Use the hook's name, once; the hook reference lists them all.",
+    before="@hookimpl\ndef reports(event): ...",
+    after="@hookimpl\ndef report(event): ...",
+)
+def marked_hooks_are_hooks(lab: Lab) -> None:
+    _loads_but_for(lab, "TR105", "marked hooks")
+
+
+@check(
+    id="TR106",
+    title="an extra keyword argument does no harm",
+    clause="docs/plugins.md#train: **kwargs lets a later version hand you more",
+    why="A newer platform passes more. What is handed on unread to a model or an optimiser makes that fail.",
+    fix="Take **kwargs and leave alone what you do not know.",
+    before="def train(run, dataset, hyperparameter, checkpoint, **kwargs):\n    model = Model(**kwargs)",
+    after="def train(run, dataset, hyperparameter, checkpoint, **kwargs):\n    model = Model(**hyperparameter)",
+)
+def extra_keywords_do_no_harm(lab: Lab) -> None:
+    trained(lab)
+    scene = lab.train(extra={"conformance_extra": 1})
+    where = scene.error.where if scene.error else None
+    message = f"train() was called with one more keyword argument, and failed: {scene.story}"
+    lab.expect(scene.ok, message, signature="extra keyword", where=where or lab.where())
+
+
+@check(
+    id="TR107",
+    title="a decorated hook takes what its signature says",
+    clause=_SIGNATURE,
+    why="functools.wraps copies the signature of the inner function, so a wrapper that takes fewer looks right until called.",
+    fix="Let the wrapper take `*args, **kwargs` and pass all of them on.",
+    before="@functools.wraps(f)\ndef wrapper(run, dataset, hyperparameter): ...",
+    after="@functools.wraps(f)\ndef wrapper(*args, **kwargs):\n    return f(*args, **kwargs)",
+)
+def decorated_hooks_take_their_arguments(lab: Lab) -> None:
+    scene = lab.needs_ok(lab.load())
+    for name in ("train", "tune"):
+        if not binds(scene, name):
+            written = f"{name}{scene.signatures[name]['text']}"
+            message = f"{written} is wrapped in a function that does not take these arguments"
+            lab.fail(message, signature="decorated hook", where=lab.where(name))
+
+
+@check(
+    id="TR108",
+    title="importing starts nothing",
+    clause=_IMPORT,
+    why="A thread, a process or a Ray of your own would run once per worker, and nobody would stop it.",
+    fix="Start it inside train() or tune(), and end it there.",
+    before="POOL = multiprocessing.Pool(4)",
+    after="def train(run, dataset, hyperparameter, checkpoint, **kwargs):\n    with multiprocessing.Pool(4) as pool: ...",
+)
+def importing_starts_nothing(lab: Lab) -> None:
+    scene = loaded(lab)
+    threads = scene.loaded.get("threads", [])
+    lab.expect(not threads, f"importing the plugin started a thread: {_few(threads)}", signature="thread at import")
+    _no_event(lab, scene.processes_started, "started a process", "process at import", key="what")
+
+
+@check(
+    id="TR109",
+    title="importing writes no file",
+    clause=_IMPORT,
+    why="`trialrun plugins`, a documentation build or a second worker imports it too: files appear or are overwritten.",
+    fix="Write inside train() or tune(), into the folder that they run in.",
+    before='LOG = open("plugin.log", "w")',
+    after='def train(run, dataset, hyperparameter, checkpoint, **kwargs):\n    log = open("plugin.log", "w")',
+)
+def importing_writes_nothing(lab: Lab) -> None:
+    scene = loaded(lab)
+    written = [found for found in scene.files_outside if "__pycache__" not in found["path"]]
+    _no_event(lab, written, "wrote a file", "file at import", key="path")
+    inside = [path.name for path in (scene.folder / "work").glob("*")]
+    lab.expect(not inside, f"importing the plugin wrote {_few(inside)}", signature="file at import", where=lab.where())
+
+
+@check(
+    id="TR110",
+    title="importing needs no network",
+    clause=_IMPORT,
+    why="Workers may have none, and a download at import is repeated in every worker, before anybody sees a progress bar.",
+    fix="Download inside train(), and say so with run.log_message().",
+    before="WEIGHTS = hub.load('resnet')",
+    after="def train(run, dataset, hyperparameter, checkpoint, **kwargs):\n    weights = hub.load('resnet')",
+)
+def importing_needs_no_network(lab: Lab) -> None:
+    _no_event(lab, loaded(lab).network, "used the network", "network at import", key="address")
+
+
+_OURS = ("RAY_", "TRIALRUN_")
+_EVERYBODYS = ("PATH", "HOME", "TMPDIR", "PYTHONPATH", "LD_LIBRARY_PATH")
+
+
+@check(
+    id="TR111",
+    title="leaves the process as it found it",
+    clause=_IMPORT,
+    why="The process is Ray's worker and runs other people's code after yours: patches and signal handlers stay behind.",
+    fix="Do not replace functions of others, signal handlers or settings of the whole process.",
+    before="signal.signal(signal.SIGTERM, save_and_exit)",
+    after="try: ...\nfinally: save()",
+)
+def leaves_the_process_as_it_was(lab: Lab) -> None:
+    scene = loaded(lab)
+    _unchanged(lab, scene, ("load",))
+    run = lab.train()
+    if run.ended:
+        _unchanged(lab, run, ("load", "run"))
+
+
+def _unchanged(lab: Lab, scene: Scene, phases: tuple[str, ...]) -> None:
+    for phase in phases:
+        during = "importing the plugin" if phase == "load" else "a hook"
+        for name in scene.state_changes.get(phase, {}):
+            if phase == "run" and name == "working directory":
+                continue  # is put back
+            lab.fail(f"{during} changed {name}", signature=f"changed: {name}", where=lab.where())
+        for name in scene.environment_changes.get(phase, {}):
+            if name.startswith(_OURS) or name in _EVERYBODYS:
+                lab.fail(f"{during} changed the variable {name}", signature=f"changed: {name}", where=lab.where())
+
+
+@check(
+    id="TR112",
+    title="imports within its budget of time",
+    clause=_IMPORT,
+    why="Every worker pays for it before its first trial, and so does every command that only lists plugins.",
+    fix="Read data and build models inside train(). Import heavy libraries where they are used.",
+    before="MODEL = build_and_warm_up()",
+    after="@functools.cache\ndef model(): ...",
+)
+def imports_within_budget(lab: Lab) -> None:
+    scene = loaded(lab)
+    seconds = float(scene.import_seconds or 0.0)
+    budget = WITH_LIBRARIES_S if _has_libraries(scene) else OWN_IMPORT_S
+    lab.note(import_seconds=round(seconds, 2), budget_s=budget)
+    message = f"importing the plugin took {seconds:.1f} s; at most {budget:g} s are in order"
+    lab.expect(seconds <= budget, message, signature="slow import", where=lab.where())
+
+
+def _has_libraries(scene: Scene) -> bool:
+    import sys
+
+    return bool(
+        {name for name in scene.modules if not name.startswith("_")} - set(sys.stdlib_module_names) - {_own(scene)}
+    )
+
+
+def _own(scene: Scene) -> str:
+    from pathlib import Path
+
+    return Path(str(scene.loaded.get("inside") or "")).stem
+
+
+@check(
+    id="TR113",
+    title="loads a second time in the same process",
+    clause="docs/plugins.md#where-it-runs: worker processes are used for one trial after another",
+    why="A worker or a notebook may load it anew. A name that can be registered once only makes the second time fail.",
+    fix="Guard what can be done once: look it up before you register it.",
+    before='codecs.register_error("mine", handler)\nregistry.add("mine")  # raises when it is there',
+    after='if "mine" not in registry:\n    registry.add("mine")',
+)
+def loads_twice(lab: Lab) -> None:
+    loaded(lab)
+    scene = lab.probe("trialrun.testing.checks.probes:load_again")
+    where = scene.error.where if scene.error else None
+    lab.expect(scene.ok, f"loading it again failed: {scene.story}", signature="second load", where=where or lab.where())
+
+
+@check(
+    id="TR114",
+    title="holds no data at module level",
+    clause="docs/plugins.md#train: the dataset is handed over, and shared between trials",
+    why="What a module holds, every worker holds: a dataset is there once per process instead of once per machine.",
+    fix="Take rows from `dataset`, which trials share, or read them inside train().",
+    before='TABLE = numpy.load("table.npy")',
+    after='def train(run, dataset, hyperparameter, checkpoint, **kwargs):\n    table = numpy.load("table.npy", mmap_mode="r")',
+)
+def holds_no_data(lab: Lab) -> None:
+    loaded(lab)
+    scene = lab.needs_ok(lab.probe("trialrun.testing.checks.probes:weigh"))
+    lab.note(module_bytes=scene.answer["bytes"])
+    message = f"{scene.answer['name']} holds {scene.answer['bytes'] // 2**20} MiB, in every worker"
+    lab.expect(scene.answer["bytes"] <= BIGGEST_MODULE, message, signature="data at module level", where=lab.where())
+
+
+@check(
+    id="TR115",
+    title="config.yaml agrees with the code",
+    clause="docs/plugins.md#handing-it-over: config.yaml names the function",
+    why="The platform starts what config.yaml names, not what is there.",
+    fix="Name a function that exists: `actions: {train: {entrypoint: plugin.train.train}}`.",
+    before="entrypoint: plugin.train.main",
+    after="entrypoint: plugin.train.train",
+)
+def config_agrees_with_code(lab: Lab) -> None:
+    _loads_but_for(lab, "TR115", "config.yaml")
+    if config_file(lab) is None:
+        lab.not_applicable("the plugin has no config.yaml")
+
+
+@check(
+    id="TR116",
+    title="declares what it can do",
+    level="extended",
+    clause="docs/conformance.md: declared capabilities are confirmed by observation, both ways",
+    why="What is not declared is not checked, and nobody learns that it works.",
+    fix="Add the capability to `conformance = {'capabilities': [...]}`.",
+    before="conformance = {'capabilities': []}",
+    after="conformance = {'capabilities': ['tunes', 'resumes', 'deterministic']}",
+    timeout_s=40.0,
+)
+def declares_what_it_can(lab: Lab) -> None:
+    scene = loaded(lab)
+    _declared_if(lab, "tunes", "tune" in scene.signatures, "it has a tune()")
+    first = trained(lab)
+    again = lab.train(seed=first.scenario.seed, environment={"CONFORMANCE_AGAIN": "1"})
+    same = again.ok and logged(first) == logged(again) and bool(logged(first))
+    _declared_if(lab, "deterministic", same, "two runs with one seed logged the same")
+    if first.artifact is not None and same:
+        resumed = lab.train(checkpoint=first.artifact)
+        goes_on = resumed.ok and logged(resumed) != logged(first)
+        _declared_if(lab, "resumes", goes_on, "it went on from its artifact")
+
+
+def _declared_if(lab: Lab, capability: str, seen: bool, how: str) -> None:
+    message = f"{how}, and the plugin does not declare {capability!r}"
+    lab.expect(lab.declares(capability) or not seen, message, signature=f"undeclared: {capability}", where=lab.where())
+
+
+def config_file(lab: Lab) -> Any:
+    """The plugin's config.yaml, or None."""
+    from pathlib import Path
+
+    folder = Path(lab.subject.spec)
+    file = folder if folder.name == "config.yaml" else folder / "config.yaml"
+    return file if file.is_file() else None
+
+
+def _no_event(lab: Lab, found: list[dict[str, Any]], did: str, signature: str, *, key: str) -> None:
+    seen = [event for event in found if event["phase"] == "load"]
+    if seen:
+        where = tuple(seen[0]["where"]) if seen[0]["where"] else lab.where()
+        lab.fail(f"importing the plugin {did}: {_few([e[key] for e in seen])}", signature=signature, where=where)
+
+
+def _few(found: list[Any]) -> str:
+    more = f" and {len(found) - 3} more" if len(found) > 3 else ""
+    return ", ".join(str(item) for item in found[:3]) + more

@@ -1,0 +1,149 @@
+"""TR5xx, under faults: a backend that is away or fails now and then, and a disk that is full."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import Any
+
+from trialrun.testing.checks.shared import first_error, trained
+from trialrun.testing.lab import Lab
+from trialrun.testing.registry import check
+from trialrun.testing.scenario import Fault, FaultKind
+from trialrun.testing.scene import Scene
+
+__all__: list[str] = []
+
+_LOSSLESS = "README.md: what a log_* call accepted reaches the backend exactly once"
+_COUNTED = ("metric", "message", "visualization")
+_KINDS: tuple[FaultKind, ...] = ("drop", "unavailable", "timeout", "refuse", "busy")
+_OUTAGE = 4  # calls in a row that get no answer
+_MOST_CALLS = 16
+_FULL = ("no space", "errno 28", "disk", "space left")
+
+
+def _accepted(scene: Scene) -> Counter[str]:
+    """What the calls of run took: it lies in the spools."""
+    lines = (line for path in scene.folder.glob("results/*/spool/*.jsonl") for line in path.read_bytes().splitlines())
+    events = (json.loads(line) for line in lines)
+    return Counter(_mark(event["kind"], event["data"], event["file"]) for event in events)
+
+
+def _arrived(scene: Scene) -> Counter[str]:
+    """What the backend has."""
+    events = scene.recorder.events()
+    return Counter(_mark(event["event"], event["data"], event["file"]) for event in events)
+
+
+def _mark(kind: str, data: Any, file: str | None) -> str:
+    if kind not in _COUNTED:
+        return ""
+    kept = {key: value for key, value in data.items() if key != "trial_id"}
+    return json.dumps([kind, kept, len(file or "")], sort_keys=True, default=str)
+
+
+def _is_whole(scene: Scene) -> bool:
+    return _lost(scene) == _doubled(scene) == 0
+
+
+def _lost(scene: Scene) -> int:
+    return sum(count for mark, count in (_accepted(scene) - _arrived(scene)).items() if mark)
+
+
+def _doubled(scene: Scene) -> int:
+    return sum(count for mark, count in (_arrived(scene) - _accepted(scene)).items() if mark)
+
+
+def _calm(lab: Lab) -> Scene:
+    """The same run with a backend that is well: what is lost there is not lost by a fault."""
+    scene = trained(lab)
+    if not scene.calls:
+        lab.vacuous("the plugin reports nothing that could be lost")
+    if not _is_whole(scene):
+        lab.vacuous("events are lost or doubled without any fault: see TR407")
+    return scene
+
+
+def _first_log(scene: Scene) -> int:
+    calls = scene.facts.get("backend_calls", ())
+    return next((number for number, call in enumerate(calls, 1) if "logs" in call), 1)
+
+
+def _expect_whole(lab: Lab, scene: Scene, how: str, signature: str) -> None:
+    error = first_error(scene)
+    where = (error.where if error else None) or lab.where()
+    lab.expect(scene.ok, f"{how}, the run did not succeed: {scene.story}", signature=signature, where=where)
+    lost, doubled = _lost(scene), _doubled(scene)
+    lab.expect(not lost, f"{how}, {lost} events were lost", signature=f"{signature}: lost", where=where)
+    lab.expect(not doubled, f"{how}, {doubled} events came twice", signature=f"{signature}: doubled", where=where)
+
+
+@check(
+    id="TR501",
+    title="ends and loses nothing while the backend is away",
+    clause=_LOSSLESS,
+    why="Backends are updated while trainings run for days. Training must not notice, and its curve must be whole afterwards.",
+    fix="Use run for all that you report, and do not wait for the backend, nor change how trialrun talks to it.",
+    before="requests.post(URL, json=metrics).raise_for_status()",
+    after="run.log_metric(…)",
+    timeout_s=40.0,
+)
+def survives_an_outage(lab: Lab) -> None:
+    calm = _calm(lab)
+    first = _first_log(calm)
+    scene = lab.train(faults=(Fault(kind="unavailable", first=first, last=first + _OUTAGE - 1),))
+    struck = len(scene.facts.get("backend_struck", ()))
+    lab.note(calls_without_answer=struck, events=sum(_accepted(calm).values()))
+    if scene.ended and not struck:
+        lab.vacuous("no call of the backend was made while it was away")
+    _expect_whole(lab, scene, "with the backend away", "outage")
+
+
+@check(
+    id="TR502",
+    title="loses nothing whichever call of the backend fails",
+    level="extended",
+    clause=_LOSSLESS,
+    why="Any call can fail, be answered too late, or be answered into a connection that is gone. None may cost or double a point.",
+    fix="Use run for all that you report, and do not change how trialrun talks to the backend.",
+    before="client.post = post_without_key",
+    after="run.log_metric(…)",
+    timeout_s=240.0,
+)
+def survives_every_failing_call(lab: Lab) -> None:
+    calm = _calm(lab)
+    count = len(calm.facts.get("backend_calls", ()))
+    struck = 0
+    for kind in _KINDS:
+        for number in range(1, min(count, _MOST_CALLS) + 1):
+            scene = lab.train(faults=(Fault(kind=kind, first=number, last=number),))
+            struck += len(scene.facts.get("backend_struck", ()))
+            _expect_whole(lab, scene, f"with call {number} of the backend failing ({kind})", f"fault: {kind}")
+    lab.note(calls=count, faults=struck)
+    if not struck:
+        lab.vacuous("no call of the backend could be made to fail")
+
+
+@check(
+    id="TR503",
+    title="a full disk is told of",
+    clause="docs/plugins.md#train: returns the path of its artifact",
+    why="An artifact that was cut short looks like a model until somebody loads it, weeks later.",
+    fix="Let the OSError of a failed write pass.",
+    before="try:\n    save(model, path)\nexcept OSError:\n    pass",
+    after="save(model, path)",
+)
+def full_disk_is_told_of(lab: Lab) -> None:
+    trained(lab)
+    scene = lab.train(options={"full": True})
+    struck = int(scene.facts.get("disk_struck", 0))
+    lab.note(writes_refused=struck)
+    if scene.ended and not struck:
+        lab.not_applicable("the plugin writes its artifact in a way that Python does not see")
+    error = first_error(scene)
+    where = (error.where if error else None) or lab.where()
+    message = "no space was left for the artifact, and the run succeeded all the same"
+    lab.expect(not scene.ok, message, signature="full disk unnoticed", where=where)
+    told = f"{scene.error} {error} {error.traceback if error else ''}".lower() if scene.ended else ""
+    message = f"no space was left for the artifact, and the error does not say so: {error or scene.story}"
+    lab.expect(any(word in told for word in _FULL), message, signature="full disk unclear", where=where)

@@ -1,0 +1,288 @@
+"""TR4xx, reporting: what arrives can be read, and is no more than a backend can take."""
+
+from __future__ import annotations
+
+import base64
+import io
+import struct
+import zlib
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+from typing import Any
+
+from trialrun.events import flatten
+from trialrun.testing.checks.contract import config_file
+from trialrun.testing.checks.shared import at, loaded, trained, trials_of, tuned
+from trialrun.testing.lab import Lab
+from trialrun.testing.registry import check
+from trialrun.testing.scene import Scene
+from trialrun.trials import METRIC_COLUMNS, RESULT_KEYS
+
+__all__: list[str] = []
+
+_RUN = "docs/plugins.md#the-run"
+BIGGEST_ENTRY = 1_000_000  # bytes of one entry without its image
+BIGGEST_IMAGE = 4_000_000
+BIGGEST_OUTPUT = 1_000_000
+MOST_A_SECOND = 500
+
+
+def _jobs(lab: Lab) -> Iterator[Scene]:
+    yield trained(lab)
+    if "tune" in lab.load().signatures:
+        yield lab.needs_ok(lab.tune())
+
+
+@check(
+    id="TR401",
+    title="logs the metrics that config.yaml names",
+    clause="docs/conformance.md: `actions.train.metrics` of config.yaml maps categories to keys",
+    why="The platform draws the charts that config.yaml names: one without points stays empty, other points are not shown.",
+    fix="Make config.yaml and the calls of run.log_metric agree, letter by letter.",
+    before='metrics: {train: [loss]}   # and run.log_metric("training", "loss", …)',
+    after='metrics: {train: [loss]}   # and run.log_metric("train", "loss", …)',
+)
+def logs_what_config_names(lab: Lab) -> None:
+    scene = trained(lab)
+    named = _named_metrics(lab)
+    if not named:
+        lab.not_applicable("no config.yaml names metrics")
+    logged = {(point["category"], point["key"]) for point in scene.recorder.metrics()}
+    lab.note(named=len(named), logged=len(logged))
+    for category, key in sorted(named - logged):
+        lab.fail(f"config.yaml names {category}/{key}, which is not logged", signature="not logged", where=lab.where())
+    for category, key in sorted(logged - named):
+        lab.fail(
+            f"{category}/{key} is logged, and config.yaml does not name it", signature="not named", where=lab.where()
+        )
+
+
+def _named_metrics(lab: Lab) -> set[tuple[str, str]]:
+    file = config_file(lab)
+    if file is None:
+        return set()
+    import yaml
+
+    action = yaml.safe_load(file.read_bytes())["actions"]["train"]
+    metrics = action.get("metrics") or {}
+    if not isinstance(metrics, Mapping):
+        return set()
+    return {(str(category), str(key)) for category, keys in metrics.items() for key in keys or ()}
+
+
+@check(
+    id="TR402",
+    title="images can be shown",
+    clause=f"{_RUN}: run.log_visualization takes a path, PNG or JPEG bytes, a PIL image, an array",
+    why="A picture that does not decode is an empty frame in every browser, and one that is refused ends the run.",
+    fix="Save the figure as PNG and log its path or bytes; arrays are H×W×3, uint8 or floats in 0..1.",
+    before='run.log_visualization("val", "curve", 0, figure.canvas.buffer_rgba().tobytes())',
+    after='figure.savefig(buffer, format="png")\nrun.log_visualization("val", "curve", 0, buffer.getvalue())',
+)
+def images_can_be_shown(lab: Lab) -> None:
+    loaded(lab)
+    scenes = [lab.train()]
+    if "tune" in lab.load().signatures:
+        scenes.append(lab.tune())
+    images = 0
+    for scene in scenes:
+        calls = scene.called("log_visualization")
+        for call in calls:
+            if str(call["raised"] or "").startswith("BadValue"):
+                lab.fail(f"run.log_visualization refused: {call['raised']}", signature="image refused", where=at(call))
+        if scene.ended and scene.has_recording:
+            for image in scene.recorder.visualizations():
+                images += 1
+                fault = _fault_of(str(image["file"]))
+                where = at(calls[0]) if calls else lab.where()
+                message = f"image {image['category']}/{image['group']} does not decode: {fault}"
+                lab.expect(not fault, message, signature="image broken", where=where)
+    lab.note(images=images)
+    if not images:
+        lab.not_applicable("the plugin logs no image")
+
+
+def _fault_of(uri: str) -> str:
+    """What is wrong with an image, or nothing. PNGs are read to their end; others by Pillow, where it is there."""
+    content = base64.b64decode(uri.partition(",")[2])
+    if content.startswith(b"\x89PNG"):
+        return _png_fault(content)
+    try:
+        from PIL import Image
+    except ImportError:
+        return ""
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            image.load()
+    except (OSError, SyntaxError, ValueError) as error:
+        return str(error)
+    return ""
+
+
+def _png_fault(content: bytes) -> str:
+    position, data, ended = 8, b"", False
+    while position + 12 <= len(content) and not ended:
+        (length,) = struct.unpack(">I", content[position : position + 4])
+        kind, body = content[position + 4 : position + 8], content[position + 8 : position + 8 + length]
+        checksum = content[position + 8 + length : position + 12 + length]
+        if len(checksum) < 4 or struct.unpack(">I", checksum)[0] != zlib.crc32(kind + body):
+            return "a part of it is cut off or damaged"
+        data += body if kind == b"IDAT" else b""
+        ended = kind == b"IEND"
+        position += 12 + length
+    if not ended:
+        return "its end is missing"
+    try:
+        zlib.decompress(data)
+    except zlib.error as error:
+        return str(error)
+    return ""
+
+
+@check(
+    id="TR403",
+    title="the trial table has room for every metric",
+    level="extended",
+    needs={"tunes"},
+    clause=f"docs/jobs.md: the trial table shows {METRIC_COLUMNS} metrics, the objective first",
+    why="The table is what people compare trials by. What is reported beyond its columns is not in it, by order of sight.",
+    fix="Report what trials are judged by, and log the rest with run.log_metric().",
+    before="run.report({**losses, **accuracies, **times})",
+    after='run.report({"loss": loss, "accuracy": accuracy})',
+)
+def table_has_room(lab: Lab) -> None:
+    scene = tuned(lab)
+    lab.saw(scene, "trial_result")
+    seen: dict[str, None] = {}
+    for reports in trials_of(scene).values():
+        for report in reports:
+            flat = flatten(report["metrics"])
+            numbers = (k for k, v in flat.items() if isinstance(v, int | float) and not isinstance(v, bool))
+            seen.update(dict.fromkeys(key for key in numbers if key not in RESULT_KEYS))
+    message = f"trials report {len(seen)} metrics: {', '.join(seen)}"
+    lab.expect(len(seen) <= METRIC_COLUMNS, message, signature="too many metrics", where=lab.where("tune"))
+
+
+@check(
+    id="TR404",
+    title="messages have a level that is known",
+    clause=f"{_RUN}: run.log_message takes info, success, warning or danger",
+    why="Another level is refused: the message that was to tell of a problem becomes the problem.",
+    fix="Use info, success, warning or danger.",
+    before='run.log_message("diverged", "error")',
+    after='run.log_message("diverged", "danger")',
+)
+def message_levels_are_known(lab: Lab) -> None:
+    loaded(lab)
+    scenes = [lab.train()]
+    if "tune" in lab.load().signatures:
+        scenes.append(lab.tune())
+    seen = 0
+    for scene in scenes:
+        for call in scene.called("log_message"):
+            seen += 1
+            if str(call["raised"] or "").startswith("BadValue"):
+                lab.fail(f"run.log_message refused: {call['raised']}", signature="message level", where=at(call))
+    lab.note(messages=seen)
+    if not seen:
+        lab.not_applicable("the plugin logs no message")
+
+
+@check(
+    id="TR405",
+    title="what is sent is of a sane size",
+    clause=f"{_RUN}: a metric is a point, a message is a line for people",
+    why="Every viewer loads all of it. A weight matrix in a message or megabytes of output make the page unusable.",
+    fix="Log figures of a few hundred kB, and put data into the artifact.",
+    before="run.log_message(str(model.state_dict()))",
+    after='run.log_message(f"{len(model.state_dict())} tensors")',
+)
+def sizes_are_sane(lab: Lab) -> None:
+    for scene in _jobs(lab):
+        for kind in ("metric", "message", "visualization"):
+            for entry in scene.recorder.events(kind):
+                size, image = len(str(entry["data"])), len(entry["file"] or "")
+                message = f"one {kind} has {max(size, image) // 1000} kB"
+                held = size <= BIGGEST_ENTRY and image <= BIGGEST_IMAGE
+                lab.expect(held, message, signature=f"size of {kind}", where=_caller(scene, kind) or lab.where())
+        message = f"the run printed {scene.printed // 1000} kB"
+        lab.expect(_printed(scene) <= BIGGEST_OUTPUT, message, signature="size of output", where=lab.where())
+
+
+def _printed(scene: Scene) -> int:
+    files = [path for name in ("stdout", "stderr") for path in scene.folder.glob(f"results/*/train/{name}")]
+    return max(scene.printed, sum(path.stat().st_size for path in files))
+
+
+def _caller(scene: Scene, kind: str) -> tuple[str, int] | None:
+    calls = scene.called(f"log_{kind}")
+    return at(max(calls, key=lambda call: len(str(call["args"])))) if calls else None
+
+
+@check(
+    id="TR406",
+    title="logs no more than can be looked at",
+    clause=f"{_RUN}: nothing waits for the network, and everything accepted is sent",
+    why="A point per batch is millions of rows: the backend falls behind, and the page takes minutes to draw.",
+    fix="Log once per epoch, or every n-th batch.",
+    before='for batch in loader: run.log_metric("train", "loss", loss)',
+    after='if step % 100 == 0:\n    run.log_metric("train", "loss", loss, step=step)',
+)
+def rate_is_sane(lab: Lab) -> None:
+    for scene in _jobs(lab):
+        calls = [call for call in scene.calls if call["name"].startswith("log_")]
+        within = [b["time"] - a["time"] for a, b in zip(calls, calls[MOST_A_SECOND:], strict=False)]
+        lab.note(calls=len(calls))
+        message = f"{len(calls)} calls of run.log_*, more than {MOST_A_SECOND} of them within a second"
+        held = not within or min(within) > 1.0
+        lab.expect(held, message, signature="log rate", where=at(calls[0]) if calls else None)
+
+
+@check(
+    id="TR407",
+    title="logs from the process that it was called in",
+    clause=f"{_RUN}: run belongs to this run, in this process",
+    why="A forked helper has a copy of run that counts its events anew: two events of one number, and one of them is lost.",
+    fix="Send results back to the process that was called (a queue, pool.map), and log them there.",
+    before="def worker(run, part): run.log_metric(…)  # in a multiprocessing.Process",
+    after="for loss in pool.map(worker, parts): run.log_metric(…)",
+)
+def logs_from_its_own_process(lab: Lab) -> None:
+    for scene in _jobs(lab):
+        keys: dict[tuple[str, int], int] = {}
+        for path in sorted(scene.folder.glob("results/*/spool/*.jsonl")):
+            for key in _keys(path.read_bytes()):
+                keys[path.name, key] = keys.get((path.name, key), 0) + 1
+        twice = sum(count > 1 for count in keys.values())
+        lab.note(events=len(keys))
+        message = f"{twice} events came twice under one number: run was used in a forked process"
+        lab.expect(not twice, message, signature="other process", where=lab.where())
+
+
+def _keys(content: bytes) -> Iterator[int]:
+    import json
+
+    for line in content.splitlines():
+        if line:
+            yield int(json.loads(line)["seq"])
+
+
+@check(
+    id="TR408",
+    title="each point is logged once",
+    level="extended",
+    clause=f"{_RUN}: run.log_metric records one point",
+    why="A callback that is registered twice doubles every curve and every cost.",
+    fix="Look for the second place that logs, often a callback of a library.",
+    before="model.fit(callbacks=[Log(run), Log(run)])",
+    after="model.fit(callbacks=[Log(run)])",
+)
+def points_come_once(lab: Lab) -> None:
+    scene = trained(lab)
+    calls = [call for call in scene.called("log_metric") if call["kwargs"]]
+    if not calls:
+        lab.vacuous("no point with a step was logged")
+    for one, other in pairwise(sorted(calls, key=lambda call: (str(call["args"]), str(call["kwargs"])))):
+        same = (one["args"], one["kwargs"]) == (other["args"], other["kwargs"])
+        message = f"the point {one['args']} {one['kwargs']} was logged twice"
+        lab.expect(not same, message, signature="point twice", where=at(other))

@@ -1,0 +1,536 @@
+"""TR3xx, tuning: many trials in one study, stopped, paused and resumed at any report."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from trialrun.events import flatten
+from trialrun.outcomes import objective
+from trialrun.testing.checks.shared import (
+    at,
+    blame,
+    config_of,
+    failures,
+    first_error,
+    fixed_at,
+    kept_checkpoints,
+    loaded,
+    number_of,
+    objectives,
+    same_values,
+    trained,
+    trials_of,
+    tuned,
+)
+from trialrun.testing.lab import Lab
+from trialrun.testing.registry import check
+from trialrun.testing.scene import Scene
+from trialrun.trials import RESULT_KEYS
+
+__all__: list[str] = []
+
+_TUNE = "docs/plugins.md#tune"
+_PLACE = "docs/plugins.md#where-it-runs"
+_TUNES = {"tunes"}
+_MOST_DIMENSIONS = 6
+_MOST_OPTIONS = 8
+
+
+def _hook(lab: Lab) -> tuple[str, int] | None:
+    return lab.where("tune") or lab.where()
+
+
+def _expect_trials_end(lab: Lab, scene: Scene, how: str, signature: str) -> None:
+    """Fail when a trial of this scene failed."""
+    broken = failures(scene)
+    if scene.ok and not broken and not scene.hook_errors:
+        return
+    error = first_error(scene)
+    told = str(error) if error and scene.ended else broken[0]["error"] if broken else scene.story
+    where = (error.where if error else None) or _hook(lab)
+    lab.fail(f"{how}, a trial failed: {told}", signature=signature, where=where)
+
+
+@check(
+    id="TR301",
+    title="trials come to their end",
+    needs=_TUNES,
+    clause=f"{_TUNE}: tune() runs one trial",
+    why="A trial that fails has no result and no model.",
+    fix="Run it under a debugger: `trialrun run job.json --plugin … --executor inline`.",
+    before='lr = hyperparameter["learning_rate"]  # the space calls it "lr"',
+    after='lr = hyperparameter["lr"]',
+)
+def trials_end(lab: Lab) -> None:
+    loaded(lab)
+    scene = lab.tune()
+    owner = blame(scene)
+    if owner == "TR301":
+        error = first_error(scene)
+        kind = error.type if error and scene.ended else "timed out" if scene.timed_out else "died"
+        told = str(error) if error and scene.ended else scene.story
+        lab.fail(
+            f"tune() failed: {told}", signature=f"tune: {kind}", where=(error.where if error else None) or _hook(lab)
+        )
+    if owner:
+        lab.vacuous(f"a trial failed: see {owner}")
+    lab.note(trials=len(scene.hooks), reports=len(scene.reports()))
+
+
+@check(
+    id="TR302",
+    title="says where the artifact is before the first report",
+    needs=_TUNES,
+    clause=f"{_TUNE}: set run.checkpoint_output before training starts",
+    why="A scheduler may stop the trial at any report, and code behind it does not run: the trial then has no model.",
+    fix="Set run.checkpoint_output at the top of tune(), or write to the path that it suggests.",
+    before="run.report({'loss': loss})\nrun.checkpoint_output = path",
+    after="run.checkpoint_output = path\nrun.report({'loss': loss})",
+)
+def output_is_said_first(lab: Lab) -> None:
+    scene = tuned(lab)
+    reports = trials_of(scene)
+    for hook in scene.hooks:
+        own = reports.get(number_of(hook["trial_id"]), [])
+        said = [call for call in hook["calls"] if call["name"] == "set:checkpoint_output"]
+        if not own:
+            continue
+        first = datetime.fromisoformat(own[0]["time"]).timestamp()
+        if said and said[0]["time"] > first:
+            lab.fail("checkpoint_output was set after the first report", signature="output late", where=at(said[0]))
+        later = [report for report in own[1:] if "checkpoint_output" in report["metrics"]]
+        if later and not said and "checkpoint_output" not in own[0]["metrics"]:
+            lab.fail("checkpoint_output came with a later report only", signature="output late", where=_hook(lab))
+
+
+@check(
+    id="TR303",
+    title="every trial that ends has a model",
+    needs=_TUNES,
+    clause=f"{_TUNE}: no artifact: no model",
+    why="A study without models leaves numbers, and nothing to use.",
+    fix="Save the model to run.checkpoint_output, or report it: run.report(metrics, checkpoint=folder).",
+    before="return {'loss': loss}",
+    after="save(model, run.checkpoint_output)\nreturn {'loss': loss}",
+)
+def trials_have_models(lab: Lab) -> None:
+    scene = tuned(lab)
+    reasons = [failure["error"] for failure in (scene.result or {}).get("failures", ())]
+    lab.note(models=len((scene.result or {}).get("trial_models", ())))
+    lab.expect(not reasons, f"a trial has no model: {'; '.join(reasons[:1])}", signature="no model", where=_hook(lab))
+
+
+@check(
+    id="TR304",
+    title="every report has the objective, and it is finite",
+    needs=_TUNES,
+    clause=f"{_TUNE}: the objective must be there and finite",
+    why="Schedulers compare trials at every report. One without the objective, or with NaN, cannot be compared.",
+    fix="Report the metric that the job optimises every time, and stop a trial that diverged.",
+    before='run.report({"epoch": epoch})',
+    after='run.report({"epoch": epoch, "loss": loss})',
+)
+def reports_have_the_objective(lab: Lab) -> None:
+    loaded(lab)
+    scene = lab.tune()
+    metric = lab.subject.metric or "loss"
+    if blame(scene) == "TR304":
+        error = first_error(scene)
+        told = str(error) if error and error.type == "ObjectiveMissing" else _first_failure(scene)
+        where = (error.where if error else None) or _hook(lab)
+        lab.fail(f"a trial's result lacks {metric!r}: {told}", signature="objective missing", where=where)
+    lab.needs_ok(scene)
+    reports = lab.saw(scene, "trial_result")
+    calls = scene.called("report")
+    for number, report in enumerate(scene.reports()):
+        if objective(report["metrics"], metric) is None:
+            where = at(calls[number]) if len(calls) == len(reports) else _hook(lab)
+            lab.fail(
+                f"a report lacks {metric!r}: {sorted(report['metrics'])}", signature="objective missing", where=where
+            )
+
+
+def _first_failure(scene: Scene) -> str:
+    broken = failures(scene)
+    return broken[0]["error"] if broken else scene.story
+
+
+def _steps(lab: Lab) -> tuple[Scene, list[dict[str, Any]]]:
+    """The usual study, and what its first trial reported; NotApplicable when trials report once."""
+    scene = tuned(lab)
+    reports = trials_of(scene).get(0, [])
+    if not reports:
+        lab.vacuous("no trial reported")
+    if len(reports) == 1:
+        lab.not_applicable("its trials report once, at their end: there is nothing to pause")
+    return scene, reports
+
+
+def _first_kept(lab: Lab, scene: Scene) -> Path:
+    kept = kept_checkpoints(scene)
+    message = "trials report several times and never with a checkpoint: a paused trial starts over"
+    lab.expect(kept, message, signature="no checkpoint reported", where=_hook(lab))
+    return kept[0]
+
+
+def _resumed(lab: Lab, scene: Scene) -> Scene:
+    """The first trial again, from the checkpoint of its first report."""
+    space = fixed_at(config_of(scene, 0))
+    return lab.tune(space=space, tune_config={"num_samples": 1}, checkpoint=_first_kept(lab, scene))
+
+
+@check(
+    id="TR305",
+    title="a trial takes the checkpoint that it reported",
+    needs={"tunes", "resumes"},
+    clause=f"{_TUNE}: report checkpoints if trials may be paused",
+    why="HyperBand and PBT pause trials and call them anew with their own checkpoint.",
+    fix="Report with checkpoint=folder, and read from Path(checkpoint['path']) what you wrote there.",
+    before="run.report({'loss': loss})",
+    after="save(model, folder)\nrun.report({'loss': loss}, checkpoint=folder)",
+)
+def trials_take_their_checkpoint(lab: Lab) -> None:
+    scene, _ = _steps(lab)
+    _expect_trials_end(lab, _resumed(lab, scene), "given the checkpoint that it reported", "resume")
+
+
+@check(
+    id="TR306",
+    title="a trial goes on from its checkpoint",
+    needs={"tunes", "resumes"},
+    clause=f"{_TUNE}: a trial that goes on later is called anew, and finds it as checkpoint",
+    why="A trial that starts over at each pause never gets to its end under HyperBand.",
+    fix="Load weights and epoch from the checkpoint, and go on with the next epoch.",
+    before="for epoch in range(epochs):",
+    after="for epoch in range(start, epochs):  # start comes from the checkpoint",
+)
+def trials_go_on(lab: Lab) -> None:
+    scene, fresh = _steps(lab)
+    if not kept_checkpoints(scene):
+        lab.vacuous("no checkpoint was reported: see TR305")
+    again = lab.needs_ok(_resumed(lab, scene))
+    resumed = trials_of(again).get(0, [])
+    if not resumed or again.hook_errors:
+        lab.vacuous("the resumed trial reported nothing: see TR305")
+    message = "resumed from its first report's checkpoint, a trial reported what a new one reports"
+    lab.expect(not same_values(fresh, resumed), message, signature="starts anew", where=_hook(lab))
+
+
+@check(
+    id="TR307",
+    title="each trial has an artifact path of its own",
+    needs=_TUNES,
+    clause=f"{_TUNE}: each trial gets a model, from its own artifact",
+    why="With one path for all, every model of the study is the last trial's, while the table says otherwise.",
+    fix="Use run.checkpoint_output as it is suggested, or a relative path.",
+    before='run.checkpoint_output = Path("/models/best")',
+    after="path = Path(run.checkpoint_output)",
+)
+def paths_are_not_shared(lab: Lab) -> None:
+    scene = tuned(lab)
+    paths: dict[str, str] = {}
+    for hook in scene.hooks:
+        path = str(hook.get("checkpoint_output") or "")
+        if path and path in paths:
+            message = f"trials {paths[path]} and {hook['trial_id']} share the artifact path {path}"
+            lab.fail(message, signature="shared path", where=_hook(lab))
+        paths[path] = hook["trial_id"]
+    if len(scene.hooks) < 2:
+        lab.vacuous("fewer than two trials ran")
+
+
+@check(
+    id="TR308",
+    title="nothing leaks from one trial into the next",
+    needs={"tunes", "deterministic"},
+    clause=f"{_PLACE}: keep no state in module globals",
+    why="Workers run one trial after another. What one leaves in a global changes the next one's result, by luck of order.",
+    fix="Keep state in local variables. What must be global (a cache) must not depend on the trial.",
+    before="HISTORY = []\ndef tune(…): HISTORY.append(loss)",
+    after="def tune(…):\n    history = []",
+)
+def nothing_leaks(lab: Lab) -> None:
+    scene = tuned(lab)
+    alone = lab.needs_ok(lab.tune(options={"skip_trials": [0]}))
+    after, by_itself = trials_of(scene).get(1, []), trials_of(alone).get(1, [])
+    if not after or not by_itself:
+        lab.vacuous("there was no second trial")
+    message = f"a trial reported {_shown(lab, after)} after another one, and {_shown(lab, by_itself)} alone"
+    lab.expect(same_values(after, by_itself), message, signature="leak", where=_hook(lab))
+
+
+def _shown(lab: Lab, reports: list[dict[str, Any]]) -> str:
+    return str(objectives(reports, lab.subject.metric or "loss")[-3:])
+
+
+@check(
+    id="TR309",
+    title="a trial stops when it is told",
+    needs=_TUNES,
+    clause=f"{_TUNE}: a scheduler may stop the trial at any report",
+    why="Early stopping is what makes a search affordable. A trial that catches the stop keeps its GPU to the end.",
+    fix="Catch Exception around a report, never BaseException, and not with a bare `except:`.",
+    before="try:\n    run.report(metrics)\nexcept:\n    pass",
+    after="run.report(metrics)",
+)
+def trials_stop_when_told(lab: Lab) -> None:
+    _steps(lab)
+    scene = lab.tune(tune_config={"num_samples": 1, "stop": {"training_iteration": 1}})
+    reports = trials_of(scene).get(0, [])
+    message = f"told to stop at its first report, a trial reported {len(reports)} times"
+    lab.expect(scene.ended and len(reports) <= 1, message, signature="does not stop", where=_hook(lab))
+    lab.needs_ok(scene)
+
+
+@check(
+    id="TR310",
+    title="takes every value of its search space, its ends included",
+    needs=_TUNES,
+    clause="docs/reference/jobs.md: the distributions, and which of their ends are drawn",
+    why="The ends are drawn rarely in a test and surely in a long search: the study then fails at night.",
+    fix="Make the code take the ends, or narrow the space.",
+    before="1 / (1 - momentum)  # momentum is drawn from 0 to 1",
+    after='{"name": "momentum", "type": "uniform", "min": 0.0, "max": 0.99}',
+    timeout_s=60.0,
+)
+def takes_the_whole_space(lab: Lab) -> None:
+    base = config_of(tuned(lab), 0)
+    tried = 0
+    for distribution in list(lab.subject.space or ())[:_MOST_DIMENSIONS]:
+        ends = _ends(distribution)
+        if not ends:
+            continue
+        rest = {name: value for name, value in base.items() if name != distribution["name"]}
+        grid = {"name": distribution["name"], "type": "grid_search", "options": ends}
+        scene = lab.tune(space=(*fixed_at(rest), grid), tune_config={"num_samples": 1})
+        tried += len(ends)
+        _expect_trials_end(lab, scene, f"with {distribution['name']} at {ends}", "end of space")
+    lab.note(values=tried)
+    if not tried:
+        lab.not_applicable("its space holds no value beyond those that are tried anyway")
+
+
+def _ends(distribution: Mapping[str, Any]) -> list[Any]:
+    """The values at the ends of a distribution, those that can be drawn; all options of a list."""
+    kind, low, high = distribution["type"], distribution.get("min"), distribution.get("max")
+    if "options" in distribution:
+        options = list(distribution["options"])[:_MOST_OPTIONS]
+        return options if len(options) > 1 else []
+    if "mean" in distribution:
+        return [distribution["mean"] - 2 * distribution["sd"], distribution["mean"] + 2 * distribution["sd"]]
+    if low is None or high is None:
+        return []
+    if kind in ("randint", "lograndint"):
+        return sorted({int(low), int(high) - 1})
+    return [int(low), int(high)] if "randint" in kind else [float(low), float(high)]
+
+
+_GPU = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES")
+
+
+@check(
+    id="TR311",
+    title="leaves the choice of GPUs alone",
+    clause=f"{_PLACE}: a trial that asked for no GPU sees none",
+    why="Ray gives each trial its GPUs through this variable. Set by the plugin, all trials pile up on one device.",
+    fix='Use the first device that you see ("cuda:0"): it is the one that you were given.',
+    before='os.environ["CUDA_VISIBLE_DEVICES"] = "0"',
+    after='device = "cuda" if torch.cuda.is_available() else "cpu"',
+)
+def gpus_are_left_alone(lab: Lab) -> None:
+    loaded(lab)
+    scenes = [lab.load(), lab.train()]
+    if "tune" in scenes[0].signatures:
+        scenes.append(lab.tune())
+    for scene in scenes:
+        for phase, changes in scene.environment_changes.items():
+            for name in set(changes) & set(_GPU):
+                during = "importing it" if phase == "load" else "a run of it"
+                lab.fail(f"{during} sets {name}", signature="GPU variable", where=lab.where())
+
+
+@check(
+    id="TR312",
+    title="the objective moves with the hyperparameters",
+    level="extended",
+    needs=_TUNES,
+    clause=f"{_TUNE}: tune() runs one trial with that trial's hyperparameters",
+    why="An objective that is the same for all of them cannot be optimised: often the values never reach the model.",
+    fix="Check that the values of `hyperparameter` reach the model.",
+    before="model = Model(lr=0.01)",
+    after='model = Model(lr=hyperparameter["lr"])',
+    timeout_s=60.0,
+)
+def objective_moves(lab: Lab) -> None:
+    tuned(lab)
+    scene = lab.needs_ok(lab.tune(tune_config={"num_samples": 6}))
+    metric = lab.subject.metric or "loss"
+    found = {
+        json.dumps(config_of(scene, number)): objectives(reports, metric)[-1]
+        for number, reports in trials_of(scene).items()
+    }
+    lab.note(configs=len(found))
+    if len(found) < 2:
+        lab.vacuous("all trials had the same hyperparameters: name a search space")
+    message = f"{len(found)} different trials came to the same {metric}"
+    lab.expect(len(set(found.values())) > 1, message, signature="objective constant", where=_hook(lab))
+
+
+@check(
+    id="TR313",
+    title="tune() returns a dict, a number, or nothing",
+    needs=_TUNES,
+    clause=f"{_TUNE}: may return a dict of metrics, one number or nothing",
+    why="Anything else is no result. True is not a number, and a pair does not say which of the two counts.",
+    fix="Return {'loss': loss, 'accuracy': accuracy}, one number, or nothing after reports.",
+    before="return loss, accuracy",
+    after="return {'loss': loss, 'accuracy': accuracy}",
+)
+def tune_returns_metrics(lab: Lab) -> None:
+    loaded(lab)
+    scene = lab.tune()
+    if blame(scene) == "TR313":
+        kind = next((hook.get("returned_type") for hook in scene.hooks), "something")
+        lab.fail(f"tune() returned {kind}: {_first_failure(scene)}", signature="return type", where=_hook(lab))
+    lab.needs_ok(scene)
+
+
+_ALLOWED = {"trial_id", "should_checkpoint"}
+
+
+@check(
+    id="TR314",
+    title="reports use no name that Ray needs",
+    needs=_TUNES,
+    clause="docs/jobs.md: Ray's own result keys are never columns",
+    why="Ray writes these into every result, and reads them: a `done` of yours ends the trial, a `config` replaces it.",
+    fix="Choose another name: epoch instead of training_iteration, seconds instead of time_total_s.",
+    before='run.report({"loss": loss, "done": False})',
+    after='run.report({"loss": loss})',
+)
+def reports_use_no_reserved_name(lab: Lab) -> None:
+    scene = lab.tune() if loaded(lab) else None
+    assert scene is not None
+    lab.saw(scene, "trial_result")
+    for report in scene.reports():
+        taken = sorted((set(report["metrics"]) & RESULT_KEYS) - _ALLOWED - {lab.subject.metric})
+        lab.expect(not taken, f"a report uses {', '.join(taken)}", signature="reserved name", where=_hook(lab))
+
+
+@check(
+    id="TR315",
+    title="two runs at once do not get into each other's way",
+    clause=f"{_PLACE}: trials run side by side on one machine",
+    why="A fixed port or a lock file works as long as one trial runs, which is how it was tested.",
+    fix="Bind port 0 and ask which one you got; keep files in the run's own folder.",
+    before='server.bind(("127.0.0.1", 29500))',
+    after='server.bind(("127.0.0.1", 0))',
+)
+def two_runs_at_once(lab: Lab) -> None:
+    first = trained(lab)
+    meeting = first.folder / "meeting"
+    meeting.mkdir(exist_ok=True)
+    options = [{"meet": str(meeting), "as": f"{id(lab)}-{number}", "prefix": f"{id(lab)}-"} for number in (1, 2)]
+    with ThreadPoolExecutor(2) as pool:
+        scenes = list(pool.map(lambda given: lab.train(options=given), options))
+    for scene in scenes:
+        error = first_error(scene)
+        where = (error.where if error else None) or lab.where()
+        lab.expect(scene.ok, f"of two runs at once, one failed: {scene.story}", signature="two at once", where=where)
+
+
+# with Ray
+
+
+@check(
+    id="TR316",
+    title="survives pause and resume under HyperBand",
+    level="extended",
+    needs={"tunes", "resumes", "ray"},
+    clause=f"{_TUNE}: a trial that goes on later is called anew",
+    why="HyperBand pauses trials for real: other processes, other folders, the checkpoint through Ray's storage.",
+    fix="Report with a checkpoint each time, and take everything that you need from `checkpoint['path']`.",
+    before="state = load('state.json')  # in the folder of the process that was paused",
+    after="state = load(Path(checkpoint['path']) / 'state.json')",
+    timeout_s=180.0,
+)
+def survives_hyperband(lab: Lab) -> None:
+    _steps(lab)
+    scheduler = {"name": "hyperband", "options": {"max_t": 4, "reduction_factor": 2}}
+    scene = lab.tune(executor="ray", tune_config={"num_samples": 4, "scheduler": scheduler, "max_concurrent_trials": 2})
+    _expect_trials_end(lab, scene, "under HyperBand", "HyperBand")
+    calls = [number_of(hook["trial_id"]) for hook in scene.hooks]
+    lab.note(hook_calls=len(calls), trials=len(set(calls)))
+    for hook in scene.hooks:
+        again = hook["checkpoint"] is not None
+        lab.note(resumed=lab.evidence.get("resumed", 0) + again)
+
+
+@check(
+    id="TR317",
+    title="goes on from its checkpoint after its worker was killed",
+    level="extended",
+    needs={"tunes", "resumes", "ray"},
+    clause="docs/jobs.md: max_failures starts a trial again from its last checkpoint",
+    why="Machines are taken away in the middle of a trial. With a checkpoint an hour is lost, without one the whole trial.",
+    fix="Report with a checkpoint each time, and begin with the one that you are given.",
+    before="for epoch in range(epochs):",
+    after="for epoch in range(start, epochs):  # start comes from the checkpoint",
+    timeout_s=180.0,
+)
+def survives_a_killed_worker(lab: Lab) -> None:
+    scene, _ = _steps(lab)
+    _first_kept(lab, scene)
+    marker = str(scene.folder / f"killed-{id(lab)}")
+    config = {"num_samples": 1, "max_failures": 1}
+    killed = lab.tune(executor="ray", tune_config=config, options={"kill_at": 2, "kill_once": marker})
+    if not Path(marker).exists():
+        lab.vacuous("the worker was not killed: its trial reported too seldom")
+    _expect_trials_end(lab, killed, "after kill -9 of its worker", "killed worker")
+    resumed = [hook for hook in killed.hooks if hook["checkpoint"]]
+    lab.note(resumed=len(resumed))
+    lab.expect(
+        resumed, "after kill -9 the trial was started without a checkpoint", signature="killed worker", where=_hook(lab)
+    )
+
+
+@check(
+    id="TR318",
+    title="says on Ray what it says without",
+    level="extended",
+    needs={"tunes", "deterministic", "ray"},
+    clause="docs/conformance.md: fake equals real",
+    why="What was checked in one process holds in a cluster only if the plugin does the same there.",
+    fix="Take nothing from the process: no environment variables, no files beside the plugin, no state of another trial.",
+    before='rate = float(os.environ.get("RATE", 0.1))',
+    after='rate = hyperparameter["rate"]',
+    timeout_s=180.0,
+)
+def ray_says_the_same(lab: Lab) -> None:
+    here = tuned(lab)
+    space = fixed_at(config_of(here, 0))
+    config = {"num_samples": 2}
+    inline = lab.needs_ok(lab.tune(space=space, tune_config=config))
+    real = lab.tune(space=space, tune_config=config, executor="ray")
+    _expect_trials_end(lab, real, "on Ray", "on Ray")
+    one, other = _normalised(inline), _normalised(real)
+    lab.note(reports=sum(map(len, one.values())))
+    for number, reports in one.items():
+        same = same_values(reports, other.get(number, []))
+        message = f"trial {number} reported {_shown(lab, reports)} here and {_shown(lab, other.get(number, []))} on Ray"
+        lab.expect(same, message, signature="Ray differs", where=_hook(lab))
+
+
+def _normalised(scene: Scene) -> dict[int, list[dict[str, Any]]]:
+    return {number: list(_bare(reports)) for number, reports in trials_of(scene).items()}
+
+
+def _bare(reports: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    for report in reports:
+        metrics = {key: value for key, value in flatten(report["metrics"]).items() if key not in RESULT_KEYS}
+        yield {**report, "metrics": metrics}

@@ -1,0 +1,201 @@
+"""What the pytest fixtures hand out: a recorder with fault switches, a Run wired to it, jobs run for a test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import FunctionType, ModuleType
+from typing import Any
+
+from trialrun import events
+from trialrun.backend.client import Client
+from trialrun.backend.memory import Memory
+from trialrun.backend.retry import Patience, Retry
+from trialrun.backend.sink import LogSink
+from trialrun.engine import run as run_job
+from trialrun.engine.places import Backend
+from trialrun.plugins import Plugin, load_plugin
+from trialrun.plugins.build import build
+from trialrun.recorder.recorder import Recorder
+from trialrun.reporting import JobRun, Stamper
+from trialrun.testing.faulty import Faulty
+from trialrun.testing.scenario import Fault, FaultKind
+from trialrun_hookspecs.errors import UsageError
+from trialrun_hookspecs.results import JobResult
+from trialrun_hookspecs.run import Run
+
+__all__ = ["FaultyRecorder", "Trainer", "Tuner", "recorder", "run_for"]
+
+_SEED = 7
+_DATASET = 1
+_CHECKPOINT = 1
+
+
+class FaultyRecorder(Recorder):
+    """A recorder that can be told to misbehave, for the runs and jobs of one test."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._faults: list[Fault] = []
+        self._sinks: list[LogSink] = []
+        self.struck: list[tuple[int, str]] = []
+        """Which calls were spoiled, and how, in every job since the test began."""
+
+    def fail(self, kind: FaultKind = "unavailable", *, first: int = 1, last: int | None = None) -> None:
+        """Spoil the calls `first` (counted from 1 in each job) through `last` (None: all that follow).
+
+        unavailable: no answer. timeout: the same, after a pause. drop: the call is read, its answer is lost.
+        refuse: 503. busy: 429.
+        """
+        self._faults.append(Fault(kind=kind, first=first, last=last))
+
+    def heal(self) -> None:
+        """Jobs that start from now on meet no fault."""
+        self._faults.clear()
+
+    def settle(self, timeout: float = 10.0) -> bool:
+        """Wait until everything that `trialrun_run` was told is here; False when it did not come in time."""
+        arrived = [sink.flush(timeout) for sink in self._sinks]  # every one of them is flushed
+        return all(arrived)
+
+    def backend(self) -> Backend:
+        """A client of this recorder with the faults of now, which waits milliseconds where others wait seconds."""
+        faulty = Faulty(Memory(self.handler()), self._faults, in_plugin=lambda: False)
+        faulty.struck = self.struck
+        patience = Patience(attempts=40, first=0.01, longest=0.05, total=30.0)
+        retry = Retry(faulty, patience=patience)
+        return Backend(client=Client(retry), inlet=Client(faulty), url="", recorder=self)
+
+    def sink(self) -> LogSink:
+        patience = Patience(first=0.01, longest=0.05)
+        sink = LogSink(self.backend().inlet, entry=events.log_entry, patience=patience)
+        self._sinks.append(sink)
+        return sink
+
+    def hurry(self) -> None:
+        """Have what was just reported here before the next line of the test; while there are faults nothing waits."""
+        if not self._faults:
+            self.settle()
+
+    def close(self) -> None:
+        for sink in self._sinks:
+            sink.close(timeout=0.2 if self._faults else 10.0)
+        self._sinks.clear()
+        super().close()
+
+
+@contextmanager
+def recorder() -> Iterator[FaultyRecorder]:
+    """A recorder for one test, in a temporary folder of its own."""
+    with FaultyRecorder() as made:
+        yield made
+
+
+def run_for(recorder: FaultyRecorder, folder: Path) -> Run:
+    """A Run in training mode."""
+    job = recorder.create_job("test", {"action": "train", "params": {}})
+    sink = recorder.sink()
+
+    def send(line: str) -> None:
+        sink.put(events.from_line(line))
+        recorder.hurry()
+
+    stamper = Stamper(send, job_id=job, trial_id=None, prefix=f"test-{job}")
+    home = folder / f"run-{job}"
+    home.mkdir(parents=True)
+    return JobRun(stamper, name="test", job_id=job, trial_id=None, seed=_SEED, folder=home)
+
+
+class _Jobs:
+    """Runs jobs in this process, so that a debugger and monkeypatch reach the plugin."""
+
+    def __init__(self, recorder: FaultyRecorder, dataset: Any, folder: Path) -> None:
+        self._recorder = recorder
+        self._dataset = dataset
+        self._folder = folder / "trialrun-results"
+
+    def _run(self, plugin: Any, params: Mapping[str, Any], checkpoint: str | Path | None) -> JobResult:
+        for number in range(1, 1000):
+            name = f"test {number}"
+            if not any(job["name"] == name for job in self._recorder.jobs()):
+                break
+        given = {"name": name, "dataset": _DATASET, **params}
+        if checkpoint is not None:
+            given["checkpoint"] = _CHECKPOINT
+            self._recorder.fixtures.add_checkpoint(_CHECKPOINT, checkpoint)
+        self._recorder.fixtures.add_dataset(_DATASET, _served(self._dataset))
+        return run_job(
+            {"action": "train", "params": given},
+            plugin=_loaded(plugin),
+            backend=self._recorder.backend(),
+            executor="inline",
+            results=self._folder,
+            seed=_SEED,
+        )
+
+
+class Trainer(_Jobs):
+    """`trialrun_train(plugin, **hyperparameter)`."""
+
+    def __init__(
+        self, recorder: FaultyRecorder, dataset: Any, folder: Path, checkpoint: str | Path | None = None
+    ) -> None:
+        super().__init__(recorder, dataset, folder)
+        self._folder_given = folder
+        self._checkpoint = checkpoint
+
+    def __call__(self, plugin: Any, /, **hyperparameter: Any) -> JobResult:
+        """Run a training job to its end and return its result. Raises TrainingFailed, the plugin's error chained."""
+        return self._run(plugin, {"hyperparameter": hyperparameter}, self._checkpoint)
+
+    def resuming(self, checkpoint: JobResult | str | Path) -> Trainer:
+        """The same, going on from an artifact: `trialrun_train.resuming(first)(plugin, epochs=4)`."""
+        path = _artifact(self._recorder, checkpoint) if isinstance(checkpoint, JobResult) else checkpoint
+        return Trainer(self._recorder, self._dataset, self._folder_given, path)
+
+
+class Tuner(_Jobs):
+    """`trialrun_tune(plugin, space, …)`."""
+
+    def __call__(
+        self,
+        plugin: Any,
+        space: Iterable[Mapping[str, Any]] | Mapping[str, Iterable[Any]],
+        /,
+        *,
+        metric: str = "loss",
+        mode: str = "min",
+        **tune_config: Any,
+    ) -> JobResult:
+        """Run a tuning job to its end and return its result; a trial that failed is in `result.failures`.
+
+        `space` is a list of distributions, or a mapping from names to the values to try, all of them.
+        """
+        distributions = (
+            [{"name": name, "type": "grid_search", "options": list(values)} for name, values in space.items()]
+            if isinstance(space, Mapping)
+            else [dict(distribution) for distribution in space]
+        )
+        config = {"metric": metric, "mode": mode, **tune_config}
+        return self._run(plugin, {"is_tune": True, "hyperparameters": distributions, "tune_config": config}, None)
+
+
+def _served(dataset: Any) -> Any:
+    return Path(dataset) if isinstance(dataset, str | Path) else [dict(row) for row in dataset]
+
+
+def _loaded(plugin: Any) -> Plugin:
+    """A function alone is a plugin too: it is train(), however it is named."""
+    if isinstance(plugin, FunctionType):
+        code = ModuleType(plugin.__module__)
+        return build(code, name=plugin.__name__, source=plugin.__qualname__, need_train=True, named={"train": plugin})
+    return load_plugin(plugin, need_train=True)
+
+
+def _artifact(recorder: Recorder, result: JobResult) -> Path:
+    model = next((model for model in recorder.models() if model["id"] == result.model_id), None)
+    if model is None or model["path"] is None:
+        raise UsageError("must be a result with a model", where="resuming", got=f"model_id={result.model_id}")
+    path: Path = model["path"]
+    return path

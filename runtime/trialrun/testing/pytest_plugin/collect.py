@@ -1,0 +1,138 @@
+"""Conformance tests in pytest's tree: one item per check."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from trialrun.testing.pytest_plugin.state import STATE, Target
+from trialrun.testing.pytest_plugin.told import HarnessError, NotConformant, Waived, told
+from trialrun.testing.registry import Check
+from trialrun.testing.suite import Conformance, TrainPluginSuite, suite_conformance
+from trialrun.testing.verdicts import Outcome, Verdict
+from trialrun.testing.waivers import Waiver
+from trialrun_hookspecs.errors import UsageError
+
+__all__ = ["CheckItem", "ConformanceFile", "ConformanceNode", "SuiteClass", "collected"]
+
+
+def collected(collector: Any, name: str, obj: Any) -> pytest.Collector:
+    """The node of a conformance object or of a class form."""
+    if isinstance(obj, type):
+        return SuiteClass.from_parent(collector, name=name, obj=obj)
+    node: pytest.Collector = ConformanceNode.from_parent(collector, name=name, conformance=obj)
+    return node
+
+
+class CheckItem(pytest.Function):
+    """One check of one plugin. Fixtures and marks of the file apply to it as to any test."""
+
+    def __init__(self, *, check: Check, target: Target, **options: Any) -> None:
+        super().__init__(callobj=_call_for(self), **options)
+        self.check = check
+        self.target = target
+        self.outcome: Outcome | None = None
+        level = pytest.mark.trialrun_core if check.level == "core" else pytest.mark.trialrun_extended
+        self.add_marker(pytest.mark.trialrun_check(check.id, family=check.family, level=check.level))
+        self.add_marker(level)
+        waiver = target.session.waivers.get(check.id)
+        if waiver is not None:
+            self.add_marker(pytest.mark.xfail(strict=True, raises=Waived, reason=_reason(waiver)))
+
+    def judge(self, settings: dict[str, Any]) -> None:
+        """Run the check, and end as pytest wants each verdict to end."""
+        outcome = self.outcome = self.target.session_with(settings).run(self.check.id)
+        if outcome.verdict is Verdict.FAIL:
+            raise NotConformant(told(outcome))
+        if outcome.verdict is Verdict.ERROR:
+            raise HarnessError(told(outcome))
+        if outcome.verdict is Verdict.WAIVED:
+            raise Waived(told(outcome))
+        if outcome.verdict is not Verdict.PASS:
+            pytest.skip(f"{outcome.verdict}: {outcome.message}")
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """What the check found, instead of a traceback through the harness."""
+        if isinstance(excinfo.value, NotConformant | HarnessError | Waived):
+            return str(excinfo.value)
+        if isinstance(excinfo.value, UsageError):
+            return f"trialrun: {excinfo.value}"
+        return super().repr_failure(excinfo)
+
+    def reportinfo(self) -> tuple[Path, int | None, str]:
+        line = self.parent.reportinfo()[1] if isinstance(self.parent, ConformanceNode | SuiteClass) else None
+        names = [node.name for node in self.listchain() if isinstance(node, ConformanceNode | SuiteClass | CheckItem)]
+        return self.path, line if isinstance(line, int) else None, ".".join(names)
+
+
+def _call_for(item: CheckItem) -> Callable[..., None]:
+    # By its mark and not as a parameter: of what stands in a class, pytest takes the first parameter for `self`.
+    @pytest.mark.usefixtures("trialrun_settings")
+    def conforms() -> None:
+        settings: Any = item.funcargs["trialrun_settings"]
+        item.judge(settings)
+
+    return conforms
+
+
+def _reason(waiver: Waiver) -> str:
+    return f"waived until {waiver.expires.isoformat()}: {waiver.reason}"
+
+
+def _items(parent: pytest.Collector, conformance: Conformance | None, **options: Any) -> Iterator[CheckItem]:
+    """One item per check that is asked for; what is wrong with the settings is an error of the collection."""
+    state = parent.config.stash[STATE]
+    target = state.targets.get(parent.nodeid)
+    if target is None:
+        try:
+            target = Target(parent.nodeid, conformance, {**state.options, **options})
+        except (UsageError, TypeError) as error:
+            raise pytest.Collector.CollectError(f"trialrun: {error}") from None
+        state.targets[parent.nodeid] = target
+    for check in target.session.checks:
+        item: CheckItem = CheckItem.from_parent(parent, name=check.id, check=check, target=target)
+        yield item
+
+
+class ConformanceNode(pytest.Collector):
+    """`test_conformance = conformance(…)` in a test file."""
+
+    def __init__(self, *, conformance: Conformance, **options: Any) -> None:
+        super().__init__(**options)
+        self.obj = conformance
+        for mark in getattr(conformance, "pytestmark", ()):
+            self.add_marker(getattr(pytest.mark, mark.name)(*mark.args, **mark.kwargs))
+
+    def collect(self) -> Iterable[pytest.Item]:
+        return list(_items(self, self.obj))
+
+    def reportinfo(self) -> tuple[Path, int | None, str]:
+        return self.path, _line_of(self.path, self.name), self.name
+
+
+def _line_of(path: Path, name: str) -> int | None:
+    """The line, from 0, at which the object is made."""
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return None
+    return next((number for number, line in enumerate(lines) if line.startswith(name)), None)
+
+
+class SuiteClass(pytest.Class):
+    """A class form: its own tests and fixtures, and the checks beside them."""
+
+    def collect(self) -> Iterable[pytest.Item | pytest.Collector]:
+        suite: type[TrainPluginSuite] = self.obj
+        own = [item for item in super().collect() if item.name != TrainPluginSuite.test_conformance.__name__]
+        return [*_items(self, suite_conformance(suite)), *own]
+
+
+class ConformanceFile(pytest.File):
+    """`[tool.trialrun]` of a pyproject.toml."""
+
+    def collect(self) -> Iterable[pytest.Item]:
+        return list(_items(self, None, config=self.path))

@@ -1,0 +1,242 @@
+"""Hooks that work once a conformance test was met: verdicts on reports, the summary, the exit status, report files."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Generator, Iterable, Sequence
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from trialrun.testing.pytest_plugin.collect import CheckItem, ConformanceFile
+from trialrun.testing.pytest_plugin.state import STATE, State
+from trialrun.testing.reports import parse_targets, write
+from trialrun.testing.reports.text import Json
+from trialrun.testing.verdicts import CONTRACT_VERSION, Outcome, Report, Verdict
+from trialrun_hookspecs.errors import UsageError
+
+__all__ = [
+    "begin",
+    "heard",
+    "pytest_collect_file",
+    "pytest_collection_finish",
+    "pytest_deselected",
+    "pytest_report_collectionfinish",
+    "pytest_report_header",
+    "pytest_report_teststatus",
+    "pytest_runtest_makereport",
+    "pytest_runtest_setup",
+    "pytest_sessionfinish",
+    "pytest_terminal_summary",
+    "pytest_testnodedown",
+    "pytest_unconfigure",
+]
+
+_PROJECT = "pyproject.toml"
+
+
+def begin(config: pytest.Config) -> None:
+    """Read the options. Called once, before the hooks are registered."""
+    try:
+        parse_targets(_asked(config, "report"), "--trialrun-report")
+    except UsageError as error:
+        raise pytest.UsageError(f"trialrun: {error}") from None
+    options: dict[str, Any] = {
+        "profile": _asked(config, "profile") or "core",
+        "select": _words(_asked(config, "select")),
+        "ignore": _words(_asked(config, "ignore")),
+        "seed": config.getoption("--trialrun-seed"),
+        "repro_dir": _repro_dir(config),
+    }
+    config.stash[STATE] = State(options={key: value for key, value in options.items() if value not in (None, ())})
+    if config.getoption("--trialrun"):
+        _add_project(config)
+
+
+def _asked(config: pytest.Config, name: str) -> Any:
+    given = config.getoption(f"--trialrun-{name}")
+    return config.getini(f"trialrun_{name}") if given is None else given
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word for word in text.replace(",", " ").split() if word)
+
+
+def _repro_dir(config: pytest.Config) -> Path | None:
+    """Scripts that show failures lie in pytest's cache, which is ignored by version control."""
+    cache = getattr(config, "cache", None)
+    return None if cache is None else Path(cache.mkdir("trialrun"))
+
+
+def _add_project(config: pytest.Config) -> None:
+    path = config.rootpath / _PROJECT
+    if not path.is_file():
+        raise pytest.UsageError(f"--trialrun: {path} is not there; it holds the plugin to check, below [tool.trialrun]")
+    if not any(arg.partition("::")[0].endswith(_PROJECT) for arg in config.args):
+        config.args.append(str(path))
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    if file_path.name == _PROJECT and parent.session.isinitpath(file_path):
+        node: pytest.Collector = ConformanceFile.from_parent(parent, path=file_path)
+        return node
+    return None
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return f"trialrun: contract {CONTRACT_VERSION}, profile {config.stash[STATE].options['profile']}"
+
+
+def pytest_deselected(items: Sequence[pytest.Item]) -> None:
+    for item in items:
+        # what failed last time, or the next step, is chosen like a node id: by somebody who looks at the outcome
+        if isinstance(item, CheckItem) and not item.config.getoption("lf", default=False):
+            item.target.deselected.add(item.check.id)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    for item in session.items:
+        if isinstance(item, CheckItem):
+            item.target.kept.add(item.check.id)
+
+
+def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
+    state = config.stash[STATE]
+    targets = [state.targets[key] for key in state.started()] if config.option.verbose >= 0 else []
+    return [
+        f"trialrun: {len(target.kept)} checks of {target.session.spec} (seed {target.session.seed})"
+        for target in targets
+    ]
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if isinstance(item, CheckItem):
+        item.outcome = None  # a rerun begins anew
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    if isinstance(item, CheckItem) and call.when == "call":
+        item.user_properties.extend(_properties(item))  # before the report is made of them
+    report = yield
+    if isinstance(item, CheckItem) and (report.when == "call" or (report.when == "setup" and not report.passed)):
+        outcome = item.outcome or _not_run(item, report)
+        said = {"target": item.target.key, "outcome": outcome.to_dict()}
+        report.__dict__["trialrun"] = said
+        item.config.stash[STATE].heard(said)
+        if report.skipped and isinstance(report.longrepr, tuple) and item.outcome is not None:
+            path, line, _ = item.reportinfo()
+            report.longrepr = (str(path), (line or 0) + 1, report.longrepr[2])
+    return report
+
+
+def _properties(item: CheckItem) -> list[tuple[str, object]]:
+    outcome = item.outcome
+    facts = {"check": item.check.id, "family": item.check.family, "level": item.check.level}
+    if outcome is not None:
+        facts |= {"verdict": str(outcome.verdict), "signature": outcome.signature}
+    return [(f"trialrun_{name}", value) for name, value in facts.items() if value]
+
+
+def _not_run(item: CheckItem, report: pytest.TestReport) -> Outcome:
+    """Skipped by a mark, or ended by an error in a fixture or by an interrupt."""
+    why = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr).strip().rpartition("\n")[2]
+    message = f"pytest ended it: {why}"
+    check = item.check
+    return Outcome(
+        id=check.id, title=check.title, verdict=Verdict.NOT_RUN, level=check.level, family=check.family, message=message
+    )
+
+
+def heard(config: pytest.Config, report: Any) -> None:
+    """A report that came from a worker of xdist."""
+    config.stash[STATE].heard(report.trialrun)
+
+
+_LETTERS = {
+    str(Verdict.VACUOUS): ("vacuous", "V", ("VACUOUS", {"yellow": True})),
+    str(Verdict.NA): ("skipped", "n", ("N/A", {"cyan": True})),
+    str(Verdict.ERROR): ("error", "E", ("ERROR", {"red": True})),
+}
+
+
+def pytest_report_teststatus(report: Any) -> Any:
+    said = getattr(report, "trialrun", None)
+    return None if said is None or hasattr(report, "wasxfail") else _LETTERS.get(said["outcome"]["verdict"])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """A worker of xdist is done."""
+    sent = getattr(node, "workeroutput", {}).get("trialrun")
+    if sent:
+        node.config.stash[STATE].take(sent)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Generator[None]:
+    state = session.config.stash[STATE]
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["trialrun"] = state.send()
+        return (yield)
+    if not session.config.option.collectonly:
+        _conclude(session, state)
+    return (yield)
+
+
+def _conclude(session: pytest.Session, state: State) -> None:
+    interrupted = session.exitstatus == pytest.ExitCode.INTERRUPTED
+    state.final = {key: replace(report, interrupted=interrupted) for key, report in state.reports().items()}
+    lost = [key for key in state.outcomes if key not in state.final]  # every worker that knew of it died
+    red = lost or any(report.exit_code != 0 for report in state.final.values())
+    if red and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    targets = parse_targets(_asked(session.config, "report"), "--trialrun-report")
+    several = len(state.final) > 1
+    for report in state.final.values() if targets else ():
+        paths = {kind: _named(path, report) if several else path for kind, path in targets.items()}
+        state.written += write(report.to_json(), paths)
+
+
+def _named(path: Path, report: Report) -> Path:
+    """A file of its own for each of several plugins."""
+    name = "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in Path(report.plugin).stem)
+    return path.with_name(f"{path.stem}-{name}{path.suffix}")
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    state = config.stash[STATE]
+    if not state.final:
+        return
+    terminalreporter.section("conformance", sep="=")
+    for number, (key, report) in enumerate(state.final.items()):
+        if len(state.final) > 1:
+            terminalreporter.write_line(f"\n{key}" if number else key)
+        terminalreporter.write(_summary(report.to_json(), colour=terminalreporter.hasmarkup))
+    for path in state.written:
+        terminalreporter.write_line(f"wrote {os.path.relpath(path, config.invocation_params.dir)}")
+
+
+def _summary(report: Json, *, colour: bool) -> str:
+    """The verdict and the ledger; failures stand above already."""
+    from rich.console import Console
+
+    from trialrun.testing.reports.terminal import show
+
+    told = StringIO()
+    width = shutil.get_terminal_size().columns
+    show(report, Console(file=told, width=width, force_terminal=colour, no_color=not colour), details=False)
+    return told.getvalue()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    targets: Iterable[Any] = config.stash[STATE].targets.values()
+    for target in targets:
+        target.close()

@@ -1,0 +1,49 @@
+"""What pytest raises and shows for a check that did not pass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from trialrun.testing.reports.text import clean
+from trialrun.testing.verdicts import Outcome, Verdict
+
+__all__ = ["HarnessError", "NotConformant", "Waived", "told"]
+
+
+class NotConformant(Exception):
+    """FAIL: the plugin breaks a promise."""
+
+
+class HarnessError(Exception):
+    """ERROR: trialrun itself failed; this says nothing about the plugin."""
+
+
+class Waived(Exception):
+    """WAIVED: the failure that a waiver expects."""
+
+
+def told(outcome: Outcome) -> str:
+    """The failure in words: what, where, why, how to mend it, and how to see it again."""
+    lines = [f"{outcome.id} {outcome.title} ({outcome.family}, {outcome.level})", ""]
+    for name, text in _facts(outcome):
+        first, *rest = clean(text).splitlines() or [""]
+        lines += [f"{name:>9}  {first}", *(f"{'':>9}  {line}" for line in rest)]
+    return "\n".join(lines)
+
+
+def _facts(outcome: Outcome) -> Iterator[tuple[str, str]]:
+    yield ("error" if outcome.verdict is Verdict.ERROR else "what"), outcome.message
+    if outcome.where is not None:
+        yield "where", f"{outcome.where[0]}:{outcome.where[1]}"
+    if outcome.why:
+        yield "why", outcome.why
+    if outcome.fix:
+        yield "fix", outcome.fix
+    if outcome.repro:
+        yield "repro", f"python {outcome.repro}"
+    if outcome.verdict is Verdict.ERROR:
+        yield "traceback", str(outcome.evidence.get("traceback", ""))
+        return
+    if outcome.signature:
+        yield "signature", outcome.signature
+    yield "more", f"trialrun explain {outcome.id}"

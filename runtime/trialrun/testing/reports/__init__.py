@@ -1,0 +1,7 @@
+"""Reports: the JSON of a report, and what is made of it."""
+
+from __future__ import annotations
+
+from trialrun.testing.reports.files import KINDS, parse_targets, write
+
+__all__ = ["KINDS", "parse_targets", "write"]

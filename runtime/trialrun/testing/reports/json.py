@@ -1,0 +1,14 @@
+"""The report as JSON: the source of all others, described by `report_schema()`."""
+
+from __future__ import annotations
+
+import json
+
+from trialrun.testing.reports.text import Json
+
+__all__ = ["rendered"]
+
+
+def rendered(report: Json) -> str:
+    """The report as text."""
+    return json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False) + "\n"

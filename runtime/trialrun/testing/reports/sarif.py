@@ -1,0 +1,96 @@
+"""The report as SARIF 2.1.0: code hosts write each failure beside the line of the plugin's hook."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from trialrun import __version__
+from trialrun.testing.reports.text import Json, clean, is_red
+from trialrun.testing.verdicts import Verdict
+
+__all__ = ["rendered"]
+
+_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
+
+
+def rendered(report: Json, root: Path | None = None) -> str:
+    """Results for what failed, what was waived (suppressed) and what is red for another reason.
+
+    Files below `root` (the current folder when None) are named from there on, as a code host wants them.
+    """
+    told = [check for check in report["checks"] if is_red(check) or check["verdict"] in (Verdict.WAIVED, Verdict.ERROR)]
+    base = (root or Path.cwd()).absolute()
+    rules = [check for check in report["checks"] if check in told]
+    run = {
+        "tool": {"driver": {"name": "trialrun", "semanticVersion": __version__, "rules": [_rule(c) for c in rules]}},
+        "columnKind": "unicodeCodePoints",
+        "automationDetails": {"id": f"trialrun/{clean(report['plugin']['name'])}"},
+        "originalUriBaseIds": {"SRCROOT": {"uri": base.as_uri() + "/"}},
+        "invocations": [_invocation(report)],
+        "results": [_result(check, number, report, base) for number, check in enumerate(told)],
+    }
+    return json.dumps({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2, ensure_ascii=False) + "\n"
+
+
+def _rule(check: Json) -> dict[str, Any]:
+    return {
+        "id": check["id"],
+        "name": f"{check['id']}",
+        "shortDescription": {"text": check["title"]},
+        "fullDescription": {"text": check["why"] or check["title"]},
+        "help": {"text": f"{check['fix']}\n\nRun: trialrun explain {check['id']}"},
+        "defaultConfiguration": {"level": "error"},
+        "properties": {"tags": [check["family"], check["level"]]},
+    }
+
+
+def _result(check: Json, number: int, report: Json, base: Path) -> dict[str, Any]:
+    text = clean(check["message"] or check["title"])
+    result: dict[str, Any] = {
+        "ruleId": check["id"],
+        "ruleIndex": number,
+        "level": "error" if is_red(check) else "warning",
+        "message": {"text": f"{text}\n{check['fix']}" if check["fix"] else text},
+        "locations": _locations(check, report, base),
+        "partialFingerprints": {"trialrunSignature/v1": f"{check['id']}:{clean(check['signature'])}"},
+    }
+    if check["verdict"] == Verdict.WAIVED:
+        result["suppressions"] = [{"kind": "external", "justification": clean(check["message"])}]
+    return result
+
+
+def _locations(check: Json, report: Json, base: Path) -> list[dict[str, Any]]:
+    where = check["where"] or _whole_plugin(report)
+    if where is None:
+        return []
+    region = {"startLine": int(where["line"])}
+    return [{"physicalLocation": {"artifactLocation": _artifact(where["file"], base), "region": region}}]
+
+
+def _whole_plugin(report: Json) -> Json | None:
+    """The plugin's file, for what concerns no line in particular; None: it is no file."""
+    found = next((check["where"] for check in report["checks"] if check["where"]), None)
+    if found is not None:
+        return {"file": found["file"], "line": 1}
+    path = Path(report["plugin"]["name"])
+    return {"file": str(path), "line": 1} if path.suffix == ".py" and path.is_file() else None
+
+
+def _artifact(file: str, base: Path) -> dict[str, str]:
+    path = Path(file).absolute()
+    if path.is_relative_to(base):
+        return {"uri": quote(path.relative_to(base).as_posix()), "uriBaseId": "SRCROOT"}
+    return {"uri": path.as_uri()}
+
+
+def _invocation(report: Json) -> dict[str, Any]:
+    notes: Iterable[str] = report["notes"]
+    return {
+        "executionSuccessful": report["result"]["exit_code"] in (0, 1),
+        "exitCode": report["result"]["exit_code"],
+        "toolExecutionNotifications": [{"level": "note", "message": {"text": clean(note)}} for note in notes],
+    }

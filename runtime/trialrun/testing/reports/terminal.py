@@ -1,0 +1,179 @@
+"""The report on a terminal: the verdict first, then families, then what to mend, then the ledger."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.console import Console, Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from trialrun.testing.reports.text import Json, applicable, by_family, clean, is_red, place, subtitle, to_mend, unasked
+from trialrun.testing.verdicts import Verdict
+
+__all__ = ["detail", "ledger_line", "overview", "show"]
+
+_HEADLINES = {"conformant": "bold white on green", "partial": "bold black on yellow"}
+_RED = "bold white on red"
+_COLUMNS = {
+    "pass": ("passed", "green"),
+    "fail": ("failed", "bold red"),
+    "vacuous": ("vacuous", "yellow"),
+    "error": ("error", "bold magenta"),
+    "waived": ("waived", "cyan"),
+    "n/a": ("n/a", ""),
+    "not run": ("not run", "yellow"),
+    "unasked": ("not asked", "dim"),
+}
+_WHAT_IT_MEANS = {
+    "vacuous": "nothing that this check looks at was seen, so it proves nothing",
+    "not run": "did not run",
+    "error": "the harness itself failed here: this says nothing about the plugin",
+}
+
+
+def show(report: Json, console: Console, *, verbose: bool = False, details: bool = True) -> None:
+    """Print all of it. `verbose` lists the checks that passed too; without `details` there is a line per failure."""
+    console.print(overview(report))
+    mend = to_mend(report)
+    if mend and not details:
+        console.print()
+    for check in mend:
+        if details:
+            console.print()
+        console.print(detail(check) if details else _brief(check))
+    if verbose:
+        console.print()
+        console.print(_everything(report))
+    _quiet_ones(report, console)
+    console.print()
+    console.print(ledger_line(report))
+    for note in report["notes"]:
+        console.print(Text(f"note: {clean(note)}", style="yellow"))
+
+
+def overview(report: Json) -> RenderableType:
+    """The verdict, and a count of verdicts for each family."""
+    headline = report["result"]["headline"]
+    title = Text.assemble(
+        (f" {headline.upper()} ", _HEADLINES.get(headline, _RED)),
+        "  ",
+        (clean(report["plugin"]["name"]), "bold"),
+        f"  {_summed_up(report)}",
+    )
+    return Group(title, Text(subtitle(report), style="dim"), Text(), _families(report))
+
+
+def _summed_up(report: Json) -> str:
+    ledger = report["ledger"]
+    passed = f"{ledger['passed']} of {applicable(report)} checks passed"
+    more = [
+        f"{ledger[key]} {word}"
+        for key, word in (("failed", "failed"), ("vacuous", "vacuous"), ("errors", "in error"), ("waived", "waived"))
+        if ledger[key]
+    ]
+    return ", ".join([passed, *more])
+
+
+def _families(report: Json) -> Table:
+    counts = by_family(report)
+    shown = [name for name in _COLUMNS if any(count[name] for count in counts.values())]
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    table.add_column("family")
+    for name in shown:
+        table.add_column(_COLUMNS[name][0], justify="right")
+    for family, count in counts.items():
+        cells = [
+            Text(str(count[name]) if count[name] else "·", _COLUMNS[name][1] if count[name] else "dim")
+            for name in shown
+        ]
+        table.add_row(family, *cells)
+    return table
+
+
+def detail(check: Json) -> RenderableType:
+    """What went wrong with one check, why it matters and what to do."""
+    word, style = _COLUMNS[check["verdict"]]
+    title = Text.assemble((check["id"], style), "  ", (check["title"], "bold"))
+    if check["verdict"] != Verdict.FAIL:
+        title.append(f"  ({word}: {_WHAT_IT_MEANS[check['verdict']]})", style=style)
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, text in _rows(check):
+        table.add_row(name, Text(text))
+    return Group(title, Padding(table, (0, 0, 0, 2), expand=False))
+
+
+def _brief(check: Json) -> Text:
+    word, style = _COLUMNS[check["verdict"]]
+    message = clean(check["message"] or check["title"]).partition("\n")[0]
+    return Text.assemble((check["id"], style), f"  {word}: {message}")
+
+
+def _rows(check: Json) -> Iterator[tuple[str, str]]:
+    if check["message"]:
+        yield "what", clean(check["message"])
+    if check["where"]:
+        yield "where", _near(place(check))
+    if check["verdict"] == Verdict.ERROR:
+        return
+    if check["why"]:
+        yield "why", clean(check["why"])
+    if check["fix"]:
+        yield "fix", clean(check["fix"])
+    if check["repro"]:
+        yield "repro", f"python {shlex.quote(_near(clean(check['repro'])))}"
+    if check["signature"]:
+        yield "signature", clean(check["signature"])
+    yield "more", f"trialrun explain {check['id']}"
+
+
+def _near(path: str) -> str:
+    """The path from the current folder on, where that is shorter."""
+    here = os.path.relpath(path) if Path(path).is_absolute() else path
+    return min(path, here, key=len)
+
+
+def _everything(report: Json) -> Table:
+    table = Table.grid(padding=(0, 2, 0, 0))
+    for check in report["checks"]:
+        asked = check["selected"] or check["verdict"] != Verdict.NOT_RUN
+        word, style = _COLUMNS[check["verdict"] if asked else "unasked"]
+        seconds = f"{check['seconds']:.2f} s" if check["verdict"] in ("pass", "fail") else ""
+        table.add_row(Text(check["id"]), Text(word, style), Text(seconds, "dim"), Text(check["title"]))
+    return table
+
+
+def _quiet_ones(report: Json, console: Console) -> None:
+    """One line for each check that did not run and does not make the report red."""
+    quiet = [check for check in report["checks"] if check["verdict"] not in ("pass", "fail", "error")]
+    lines = [check for check in quiet if not is_red(check) and (check["selected"] or check["verdict"] != "not run")]
+    if lines:
+        console.print()
+    for check in lines:
+        waiver = check["evidence"].get("waiver") if check["verdict"] == Verdict.WAIVED else None
+        console.print(_brief({**check, "message": waiver or check["message"]}))
+
+
+def ledger_line(report: Json) -> Text:
+    """The sum that accounts for every check of the contract."""
+    ledger = report["ledger"]
+    ran = f"{ledger['ran']} ran ({ledger['passed']} passed, {ledger['failed']} failed)"
+    rest = (("not applicable", ledger["not_applicable"]), ("waived", ledger["waived"]), ("not run", ledger["not_run"]))
+    line = " + ".join([ran, *(f"{count} {word}" for word, count in rest)])
+    reasons = [
+        f"{count} {word}"
+        for word, count in (
+            ("vacuous", ledger["vacuous"]),
+            ("in error", ledger["errors"]),
+            ("not asked for", unasked(report["checks"])),
+        )
+        if count
+    ]
+    because = f" ({', '.join(reasons)})" if reasons else ""
+    return Text(f"ledger: {line}{because} = {ledger['total']} checks of contract {report['contract']}")

@@ -1,0 +1,86 @@
+"""Words that all reports share: verdicts, families, and texts of a plugin made safe to show."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from trialrun.testing.registry import FAMILIES
+from trialrun.testing.verdicts import Verdict
+
+__all__ = [
+    "FAMILY_NAMES",
+    "Json",
+    "applicable",
+    "by_family",
+    "clean",
+    "is_red",
+    "place",
+    "subtitle",
+    "to_mend",
+    "unasked",
+]
+
+Json = Mapping[str, Any]
+
+FAMILY_NAMES = tuple(FAMILIES.values())
+
+_UNSEEN = (str(Verdict.VACUOUS), str(Verdict.NOT_RUN))
+# Controls, a half of a surrogate pair, and what turns the direction of text: they would change what is read.
+_UNFIT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u200e\u200f\u202a-\u202e\u2066-\u2069\ufffe\uffff]")
+
+
+def clean(text: object, limit: int = 20_000) -> str:
+    """`text` without characters that steer a terminal or that XML forbids, cut after `limit` characters."""
+    shown = _UNFIT.sub("\N{REPLACEMENT CHARACTER}", str(text))
+    return shown if len(shown) <= limit else f"{shown[:limit]} … ({len(shown) - limit} characters more)"
+
+
+def is_red(check: Json) -> bool:
+    """Whether the plugin is not conformant because of this check: see `Outcome.is_red`."""
+    if check["verdict"] == Verdict.FAIL:
+        return True
+    return check["verdict"] in _UNSEEN and check["level"] == "core" and bool(check["selected"])
+
+
+_URGENCY = (Verdict.FAIL, Verdict.VACUOUS, Verdict.NOT_RUN, Verdict.ERROR)
+
+
+def to_mend(report: Json) -> list[Json]:
+    """What a reader must look at, the most urgent first."""
+    told = [check for check in report["checks"] if is_red(check) or check["verdict"] == Verdict.ERROR]
+    return sorted(told, key=lambda check: _URGENCY.index(check["verdict"]))
+
+
+def unasked(checks: Iterable[Json]) -> int:
+    """How many checks did not run because nobody asked for them."""
+    return sum(check["verdict"] == Verdict.NOT_RUN and not check["selected"] for check in checks)
+
+
+def applicable(report: Json) -> int:
+    """How many checks concern this plugin and were asked for."""
+    ledger = report["ledger"]
+    return int(ledger["total"] - ledger["not_applicable"] - unasked(report["checks"]))
+
+
+def by_family(report: Json) -> dict[str, Counter[str]]:
+    """Family -> how often each verdict was given; those that nobody asked for count as "unasked"."""
+    counts: dict[str, Counter[str]] = {name: Counter() for name in FAMILY_NAMES}
+    for check in report["checks"]:
+        asked = check["selected"] or check["verdict"] != Verdict.NOT_RUN
+        counts.setdefault(check["family"], Counter())[check["verdict"] if asked else "unasked"] += 1
+    return {name: count for name, count in counts.items() if count}
+
+
+def place(check: Json) -> str:
+    """`file:line` of the plugin that the outcome concerns, or ""."""
+    where = check["where"]
+    return f"{clean(where['file'])}:{where['line']}" if where else ""
+
+
+def subtitle(report: Json) -> str:
+    """One line on what was checked, and how."""
+    seconds = f"{report['seconds']:.1f} s"
+    return f"contract {report['contract']} · profile {report['profile']} · seed {report['seed']} · {seconds}"

@@ -1,0 +1,104 @@
+"""Reproductions: a failure as a script of its own, run and seen to fail before it is shown."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from trialrun.testing.subject import Subject
+from trialrun.testing.verdicts import Outcome
+
+__all__ = ["FAILS", "HOLDS", "UNTOLD", "script", "written_repro"]
+
+HOLDS, FAILS, UNTOLD = 0, 1, 125  # 125 tells `git bisect run` to skip
+
+_LONGEST_S = 180.0
+
+
+def written_repro(outcome: Outcome, spec: str, settings: Subject, folder: Path, *, seed: int) -> Outcome:
+    """The outcome with its script, where the script fails too; else a remark that it could not be carried away."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{outcome.id}_{_word(spec)}.py"
+    path.write_text(script(outcome, spec, settings, seed=seed), encoding="utf-8")
+    try:
+        ran = subprocess.run(  # noqa: S603  # our own script
+            [sys.executable, str(path)], capture_output=True, timeout=_LONGEST_S, check=False, start_new_session=True
+        )
+        code: int | None = ran.returncode
+    except subprocess.TimeoutExpired:
+        code = None
+    if code == FAILS:
+        return replace(outcome, repro=str(path))
+    path.unlink()
+    return replace(outcome, evidence={**outcome.evidence, "repro": f"its script did not fail (exit code {code})"})
+
+
+def script(outcome: Outcome, spec: str, settings: Subject, *, seed: int) -> str:
+    """The text of the script. It takes the path of a plugin as its argument; without one, the plugin that failed."""
+    options = {**_options(settings), "seed": seed}
+    rows = "\n".join(f"    {key}={value!r}," for key, value in options.items())
+    told = _commented(outcome.message)
+    return f'''"""{outcome.id}: {outcome.title}.
+
+{told}
+
+    python {outcome.id}_….py [PLUGIN]     exit 0: holds, 1: fails, 125: could not be told
+    git bisect run python {outcome.id}_….py
+"""
+
+import sys
+
+try:
+    from trialrun.testing import check_plugin
+except ImportError as error:
+    print(f"trialrun cannot be imported: {{error}}")
+    sys.exit({UNTOLD})
+
+PLUGIN = {spec!r}
+OPTIONS = dict(
+    select=[{outcome.id!r}],
+    config=False,
+{rows}
+)
+
+
+def main() -> int:
+    report = check_plugin(sys.argv[1] if len(sys.argv) > 1 else PLUGIN, **OPTIONS)
+    outcome = next(outcome for outcome in report.outcomes if outcome.id == {outcome.id!r})
+    print(f"{{outcome.id}} {{outcome.verdict}}: {{outcome.message or outcome.title}}")
+    return {{"pass": {HOLDS}, "n/a": {HOLDS}, "fail": {FAILS}}}.get(str(outcome.verdict), {UNTOLD})
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except Exception as error:
+        print(f"{{type(error).__name__}}: {{error}}")
+        sys.exit({UNTOLD})
+'''
+
+
+def _options(settings: Subject) -> dict[str, Any]:
+    found: Mapping[str, Any] = {
+        "hyperparameter": settings.hyperparameter,
+        "hyperparameters": settings.space,
+        "metric": settings.metric,
+        "mode": settings.mode,
+        "dataset": settings.dataset,
+        "capabilities": None if settings.capabilities is None else sorted(settings.capabilities),
+    }
+    return {key: json.loads(json.dumps(value, default=str)) for key, value in found.items() if value is not None}
+
+
+def _commented(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"""', "'''")
+
+
+def _word(spec: str) -> str:
+    parts: Sequence[str] = Path(spec).stem.split(":")
+    return "".join(letter if letter.isalnum() else "_" for letter in parts[0])[:40] or "plugin"

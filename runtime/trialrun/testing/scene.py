@@ -1,0 +1,307 @@
+"""The scene: what came of a scenario, read in the parent."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trialrun.testing.scenario import Scenario
+
+if TYPE_CHECKING:
+    from trialrun.recorder import Recorder
+
+__all__ = ["Scene", "SceneError"]
+
+_TAIL = 64_000  # bytes of what a child printed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SceneError:
+    """What was raised. `where` is the last line of the plugin's own in the traceback."""
+
+    type: str
+    message: str
+    where: tuple[str, int] | None = None
+    traceback: str = ""
+    bases: tuple[str, ...] = ()  # names of the classes it is one of
+
+    def __str__(self) -> str:
+        return f"{self.type}: {self.message}" if self.message else self.type
+
+
+@dataclass(frozen=True, kw_only=True)  # no slots: it caches
+class Scene:
+    """Plain data about one run; `recorder` and the texts are read when asked for.
+
+    Exactly one of these holds: `ended` (the child came to its end and told us), `timed_out`, or neither: it died, with
+    `exit_code` (minus the signal's number when one killed it).
+    """
+
+    scenario: Scenario
+    folder: Path
+    seconds: float
+    timed_out: bool = False
+    exit_code: int | None = None
+    processes_left: Sequence[str] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the child came to its end by itself; what the plugin raised is then `error`."""
+        return bool(self.facts.get("done")) and not self.timed_out
+
+    @property
+    def ok(self) -> bool:
+        """Ended, without an error."""
+        return self.ended and self.error is None
+
+    @property
+    def died(self) -> bool:
+        return not self.ended and not self.timed_out
+
+    @property
+    def story(self) -> str:
+        """How it went, in a few words."""
+        if self.timed_out:
+            return f"still running after {self.scenario.timeout_s:g} s"
+        if self.died:
+            code = self.exit_code
+            return f"killed by signal {-code}" if code is not None and code < 0 else f"the process exited with {code}"
+        return str(self.error) if self.error else "ended"
+
+    # what came of it
+
+    @property
+    def result(self) -> dict[str, Any] | None:
+        """The job's result, as in result.json; None when there is none."""
+        return self.facts.get("result")
+
+    @property
+    def error(self) -> SceneError | None:
+        """What the plugin (or the job) raised: the plugin's own exception where there was one."""
+        return _error(self.facts.get("error"))
+
+    @property
+    def hook_errors(self) -> list[SceneError]:
+        """What each call of a hook raised, one per call that did."""
+        return [error for call in self.hooks if (error := _error(call.get("error")))]
+
+    @property
+    def hooks(self) -> list[dict[str, Any]]:
+        """Each call of train or tune, in the order in which they ended.
+
+        Keys: hook, trial_id, pid, started, seconds, cwd, checkpoint, returned, returned_type, artifact, error, calls,
+        hyperparameter_before, hyperparameter_after, dataset_hash_before, dataset_hash_after, threads_left,
+        output_before and checkpoint_output (run.checkpoint_output, before and when it was set), yields.
+        """
+        return list(self.facts.get("hooks", ()))
+
+    @property
+    def calls(self) -> list[dict[str, Any]]:
+        """Each use of `run`, in order: n, name, args, kwargs, time, trial_id, file, line, raised.
+
+        Setting an attribute is a call named `set:checkpoint_output`; reading one, `get:checkpoint_output`.
+        """
+        return [call for hook in self.hooks for call in hook["calls"]]
+
+    def called(self, name: str) -> list[dict[str, Any]]:
+        """The uses of `run` of this name."""
+        return [call for call in self.calls if call["name"] == name]
+
+    @property
+    def answer(self) -> Any:
+        """What a probe returned."""
+        return self.facts.get("answer")
+
+    @property
+    def artifact(self) -> Path | None:
+        """The artifact that train() returned or a trial's `checkpoint_output`, when it is there: to resume from."""
+        for hook in reversed(self.hooks):
+            for path in (hook.get("artifact"), hook.get("checkpoint_output")):
+                if path and Path(path).exists():
+                    return Path(path)
+        return None
+
+    # what it did to its surroundings
+
+    @property
+    def threads_left(self) -> list[str]:
+        """Names of threads that the plugin left running when its hook returned."""
+        return list(self.facts.get("threads_left", ()))
+
+    @property
+    def files_outside(self) -> list[dict[str, Any]]:
+        """Paths outside the scene's folder that were written, made, renamed or removed: path, event, phase, where."""
+        return list(self.facts.get("files_outside", ()))
+
+    @property
+    def network(self) -> list[dict[str, Any]]:
+        """Connections to other machines, and any bind: event, address, phase, where."""
+        return list(self.facts.get("network", ()))
+
+    @property
+    def processes_started(self) -> list[dict[str, Any]]:
+        """Each start of a process: event, what, phase, where."""
+        return list(self.facts.get("processes_started", ()))
+
+    @property
+    def environment_changes(self) -> dict[str, Any]:
+        """Environment variables that the plugin changed: name -> [before, after], by phase: {"load": …, "run": …}."""
+        return dict(self.facts.get("environment_changes", {}))
+
+    @property
+    def state_changes(self) -> dict[str, Any]:
+        """Settings of the whole process that the plugin changed, by phase: signal handlers, cwd, patched functions."""
+        return dict(self.facts.get("state_changes", {}))
+
+    # what was loaded
+
+    @property
+    def loaded(self) -> dict[str, Any]:
+        """Of the import: seconds, cpu_seconds, modules, threads, name, source, inside, hooks, conformance."""
+        return dict(self.facts.get("loaded", {}))
+
+    @property
+    def import_seconds(self) -> float | None:
+        return self.loaded.get("seconds")
+
+    @property
+    def modules(self) -> list[str]:
+        """Top-level modules that were imported by loading the plugin."""
+        return list(self.loaded.get("modules", ()))
+
+    @property
+    def signatures(self) -> dict[str, dict[str, Any]]:
+        """Hook -> text, file, line, parameters [{name, kind, has_default}], is_generator, is_async."""
+        return dict(self.loaded.get("hooks", {}))
+
+    # of the first hook call, for short
+
+    @property
+    def hyperparameter_before(self) -> Any:
+        return self.hooks[0]["hyperparameter_before"] if self.hooks else None
+
+    @property
+    def hyperparameter_after(self) -> Any:
+        return self.hooks[0]["hyperparameter_after"] if self.hooks else None
+
+    @property
+    def dataset_hash_before(self) -> str | None:
+        return self.hooks[0]["dataset_hash_before"] if self.hooks else None
+
+    @property
+    def dataset_hash_after(self) -> str | None:
+        return self.hooks[0]["dataset_hash_after"] if self.hooks else None
+
+    # texts and the recording
+
+    @property
+    def stdout(self) -> str:
+        """The end of what the child printed."""
+        return _tail(self.folder / "stdout")
+
+    @property
+    def stderr(self) -> str:
+        return _tail(self.folder / "stderr")
+
+    @property
+    def stuck(self) -> str:
+        """Where every thread was when the time ran out, or when the process crashed; empty when neither happened."""
+        return _tail(self.folder / "stuck")
+
+    @property
+    def stuck_at(self) -> tuple[str, int] | None:
+        """The plugin's own line that the process did not come back from."""
+        inside = self.loaded.get("inside") or self.scenario.plugin
+        for file, line in re.findall(r'File "(.+)", line (\d+) in ', self.stuck):
+            if file == inside or file.startswith(f"{inside}/"):
+                return file, int(line)
+        return None
+
+    @property
+    def printed(self) -> int:
+        """Bytes that the child printed, on both streams."""
+        files = (self.folder / "stdout", self.folder / "stderr")
+        return sum(path.stat().st_size for path in files if path.exists())
+
+    @property
+    def has_recording(self) -> bool:
+        return (self.folder / "recorder.sqlite").exists()
+
+    @cached_property
+    def recorder(self) -> Recorder:
+        """The recording, read-only. An empty one when the scene has none."""
+        from trialrun.recorder import Recorder
+
+        path = self.folder / "recorder.sqlite"
+        return Recorder.open(path) if path.exists() else Recorder()
+
+    def reports(self, trial_id: str | None = None) -> list[dict[str, Any]]:
+        """What trials reported, in order: each with trial_id, iteration, metrics and time."""
+        events = self.recorder.events("trial_result", trial_id=trial_id)
+        return [
+            {**event["data"], "trial_id": event["trial_id"] or event["data"].get("trial_id"), "time": event["time"]}
+            for event in events
+        ]
+
+    @classmethod
+    def read(
+        cls,
+        scenario: Scenario,
+        folder: Path,
+        *,
+        seconds: float,
+        timed_out: bool,
+        exit_code: int | None,
+        processes_left: Sequence[str] = (),
+    ) -> Scene:
+        """The scene that a child left in its folder. What cannot be read is what a child that died left."""
+        facts = _read(folder / "scene.json") or {
+            **_read(folder / "partial.json"),
+            "hooks": [page for path in sorted((folder / "diary").glob("*.json")) if (page := _read(path))],
+        }
+        return cls(
+            scenario=scenario,
+            folder=folder,
+            seconds=seconds,
+            timed_out=timed_out,
+            exit_code=exit_code,
+            processes_left=tuple(processes_left),
+            facts=facts,
+        )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """A JSON object; an empty one when there is none."""
+    try:
+        data = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return data if isinstance(data, dict) else {}
+
+
+def _error(data: Mapping[str, Any] | None) -> SceneError | None:
+    if not data:
+        return None
+    where = data.get("where")
+    return SceneError(
+        type=data["type"],
+        message=data["message"],
+        where=(where[0], where[1]) if where else None,
+        traceback=data.get("traceback", ""),
+        bases=tuple(data.get("bases", ())),
+    )
+
+
+def _tail(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - _TAIL))
+            return file.read().decode(errors="replace")
+    except OSError:
+        return ""

@@ -1,0 +1,186 @@
+"""What stands in a test file: `test_conformance = conformance("./my_plugin")`, or a class."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from trialrun.testing.verdicts import Report
+
+__all__ = ["Conformance", "TrainPluginSuite", "conformance", "suite_conformance"]
+
+_SETTINGS = ("hyperparameter", "hyperparameters", "metric", "mode", "dataset", "capabilities", "profile")
+
+
+class Conformance:
+    """A plugin that is to be checked. pytest collects it as one item per check.
+
+    Without our pytest plugin (`-p no:trialrun`) it is a plain test function: one test for all checks.
+    """
+
+    # What the pytest plugin looks for: an attribute, so that it imports nothing to recognise one.
+    trialrun_conformance = True
+    __name__ = "conformance"  # pytest's marks go onto what has a name
+
+    def __init__(
+        self,
+        plugin: Any,
+        *,
+        home: Path | None = None,
+        select: Iterable[str] = (),
+        ignore: Iterable[str] = (),
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.plugin = plugin
+        self.home = home
+        self.select = tuple(select)
+        self.ignore = tuple(ignore)
+        self.settings = {key: value for key, value in (settings or {}).items() if value is not None}
+        self.__wrapped__ = _plain_function(self)
+
+    def __repr__(self) -> str:
+        return f"conformance({self.plugin!r})"
+
+    def __call__(self) -> None:
+        """Check it here and now. Raises AssertionError with the report, unless the plugin is conformant."""
+        report = self.report()
+        if report.exit_code != 0:
+            raise AssertionError(_told(report))
+
+    def report(self) -> Report:
+        from trialrun.testing.harness import check_plugin
+
+        return check_plugin(self.spec, select=self.select, ignore=self.ignore, **self.settings)
+
+    @property
+    def spec(self) -> str:
+        """The plugin as a text for another process. A relative path is one of the project, or else of the test file."""
+        return _spec(self.plugin, self.home)
+
+
+def conformance(
+    plugin: Any,
+    *,
+    profile: str | None = None,
+    select: Iterable[str] = (),
+    ignore: Iterable[str] = (),
+    hyperparameter: Mapping[str, Any] | None = None,
+    hyperparameters: Iterable[Mapping[str, Any]] | None = None,
+    metric: str | None = None,
+    mode: str | None = None,
+    dataset: Any = None,
+    capabilities: Iterable[str] | None = None,
+) -> Conformance:
+    """All checks of a plugin, for pytest to collect from a test file: `file::test_conformance::TR101`.
+
+    plugin: a path (relative to the project or to the test file), a dotted name, an installed plugin, or a module.
+    profile: "core" or "full"; the command line's `--trialrun-profile` when None.
+    The rest overrides what [tool.trialrun] and the plugin's own `conformance` dict say.
+    """
+    settings = {
+        "profile": profile,
+        "hyperparameter": hyperparameter,
+        "hyperparameters": None if hyperparameters is None else list(hyperparameters),
+        "metric": metric,
+        "mode": mode,
+        "dataset": dataset,
+        "capabilities": None if capabilities is None else list(capabilities),
+    }
+    return Conformance(plugin, home=_caller(), select=select, ignore=ignore, settings=settings)
+
+
+class TrainPluginSuite:
+    """The same as a class, beside tests of your own.
+
+        class TestMyPlugin(TrainPluginSuite):
+            plugin = "./my_plugin"
+            hyperparameter = {"epochs": 2}
+
+    Its checks are collected as `file::TestMyPlugin::TR101`; a method cannot take the place of one.
+    """
+
+    trialrun_suite = True
+    plugin: ClassVar[Any] = None
+    profile: ClassVar[str | None] = None
+    select: ClassVar[Iterable[str]] = ()
+    ignore: ClassVar[Iterable[str]] = ()
+    hyperparameter: ClassVar[Mapping[str, Any] | None] = None
+    hyperparameters: ClassVar[Iterable[Mapping[str, Any]] | None] = None
+    metric: ClassVar[str | None] = None
+    mode: ClassVar[str | None] = None
+    dataset: ClassVar[Any] = None
+    capabilities: ClassVar[Iterable[str] | None] = None
+
+    def test_conformance(self) -> None:
+        """All checks as one test, for pytest without our plugin."""
+        suite_conformance(type(self))()
+
+
+def suite_conformance(suite: type[TrainPluginSuite]) -> Conformance:
+    """What a class form stands for."""
+    file = getattr(sys.modules.get(suite.__module__), "__file__", None)
+    settings = {name: getattr(suite, name) for name in _SETTINGS}
+    home = Path(file).parent if file else None
+    return Conformance(suite.plugin, home=home, select=suite.select, ignore=suite.ignore, settings=settings)
+
+
+def _plain_function(conformance: Conformance) -> Callable[[], None]:
+    """By this pytest sees in the object a function without parameters."""
+
+    def conforms() -> None:
+        conformance()
+
+    return conforms
+
+
+def _caller() -> Path | None:
+    """The folder of the file that calls `conformance`."""
+    file = sys._getframe(2).f_globals.get("__file__")  # noqa: SLF001  # as `logging` finds its callers
+    return Path(file).absolute().parent if file else None
+
+
+def _spec(plugin: Any, home: Path | None) -> str:
+    if isinstance(plugin, ModuleType):
+        file = getattr(plugin, "__file__", None)
+        if file is None or plugin.__name__ == "__main__":
+            raise TypeError(f"{plugin!r} has no file: hand the plugin over by its path")
+        path = Path(file)
+        return str(path.parent if path.name == "__init__.py" else path)
+    if not isinstance(plugin, str | Path):
+        kind = plugin if isinstance(plugin, type) else type(plugin)
+        fix = "hand it over by its path or its name: the checks run in processes of their own"
+        raise TypeError(f"plugin must be a path, a name or a module, got {kind.__qualname__}; {fix}")
+    if home is not None and _is_relative_path(plugin):
+        found = next((base / plugin for base in (*_projects(home), home) if (base / plugin).exists()), None)
+        if found is not None:
+            return str(found.resolve())
+    return str(plugin)
+
+
+def _is_relative_path(plugin: str | Path) -> bool:
+    text = str(plugin)
+    return not Path(plugin).is_absolute() and (
+        isinstance(plugin, Path) or "/" in text or text.endswith((".py", ".yaml"))
+    )
+
+
+def _projects(home: Path) -> list[Path]:
+    """The project that holds `home`: the nearest folder with a pyproject.toml."""
+    found = next((folder for folder in (home, *home.parents) if (folder / "pyproject.toml").is_file()), None)
+    return [] if found is None else [found]
+
+
+def _told(report: Report) -> str:
+    from io import StringIO
+
+    from rich.console import Console
+
+    from trialrun.testing.reports.terminal import show
+
+    told = StringIO()
+    show(report.to_json(), Console(file=told, width=110, color_system=None))
+    return told.getvalue()

@@ -1,0 +1,15 @@
+"""Replaces a function of the standard library."""
+
+import functools
+import json
+from pathlib import Path
+
+conformance = {"capabilities": ["deterministic"]}
+json.dumps = functools.partial(json.dumps, indent=1)
+
+
+def train(run, dataset, hyperparameter, checkpoint, **kwargs):
+    for step in (1, 2, 3):
+        run.log_metric("train", "loss", 1 / step, step=step)
+    Path(run.checkpoint_output).write_text("model")
+    return run.checkpoint_output

@@ -1,0 +1,14 @@
+"""Warms up while it is imported."""
+
+import time
+from pathlib import Path
+
+conformance = {"capabilities": ["deterministic"]}
+time.sleep(2.1)
+
+
+def train(run, dataset, hyperparameter, checkpoint, **kwargs):
+    for step in (1, 2, 3):
+        run.log_metric("train", "loss", 1 / step, step=step)
+    Path(run.checkpoint_output).write_text("model")
+    return run.checkpoint_output

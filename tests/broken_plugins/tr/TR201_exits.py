@@ -1,0 +1,13 @@
+"""Ends the process instead of returning."""
+
+import os
+from pathlib import Path
+
+conformance = {"capabilities": ["deterministic"]}
+
+
+def train(run, dataset, hyperparameter, checkpoint, **kwargs):
+    for step in (1, 2, 3):
+        run.log_metric("train", "loss", 1 / step, step=step)
+    Path(run.checkpoint_output).write_text("model")
+    os._exit(0)

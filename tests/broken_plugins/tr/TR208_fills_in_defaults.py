@@ -1,0 +1,13 @@
+"""Writes its defaults into the hyperparameters."""
+
+from pathlib import Path
+
+conformance = {"capabilities": ["deterministic"]}
+
+
+def train(run, dataset, hyperparameter, checkpoint, **kwargs):
+    hyperparameter.setdefault("epochs", 3)
+    for step in (1, 2, 3):
+        run.log_metric("train", "loss", 1 / step, step=step)
+    Path(run.checkpoint_output).write_text("model")
+    return run.checkpoint_output

@@ -1,0 +1,13 @@
+"""Keeps a table beside all runs."""
+
+from pathlib import Path
+
+conformance = {"capabilities": ["deterministic"]}
+
+
+def train(run, dataset, hyperparameter, checkpoint, **kwargs):
+    Path("/tmp/tr218_results.csv").write_text("loss")
+    for step in (1, 2, 3):
+        run.log_metric("train", "loss", 1 / step, step=step)
+    Path(run.checkpoint_output).write_text("model")
+    return run.checkpoint_output

@@ -1,0 +1,14 @@
+"""Takes the first GPU, whatever it was given."""
+
+import os
+from pathlib import Path
+
+conformance = {"capabilities": ["deterministic"]}
+os.environ["CUDA_VISIBLE_DEVICES"] = "0"
+
+
+def train(run, dataset, hyperparameter, checkpoint, **kwargs):
+    for step in (1, 2, 3):
+        run.log_metric("train", "loss", 1 / step, step=step)
+    Path(run.checkpoint_output).write_text("model")
+    return run.checkpoint_output

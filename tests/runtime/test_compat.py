@@ -1,0 +1,89 @@
+"""What goes with what: the table's problems, and what is filled in from elsewhere in the job."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trialrun.compat import ALGORITHMS, SCHEDULERS, compatibility_problems, first_bracket, hints, with_max_t
+from trialrun_hookspecs.request import Request, parse_request
+
+UNIFORM = {"name": "x", "type": "uniform", "min": 0, "max": 1}
+GRID = {"name": "g", "type": "grid_search", "options": [1, 2]}
+CHOICE = {"name": "c", "type": "choice", "options": ["a", "b"]}
+NESTED = {"name": "a/b", "type": "uniform", "min": 0, "max": 1}
+
+
+def job(*space: dict[str, Any], **config: Any) -> Request:
+    tune_config = {"metric": "m", "mode": "max", **config}
+    params = {"name": "n", "dataset": 1, "is_tune": True, "hyperparameters": list(space), "tune_config": tune_config}
+    return parse_request({"action": "train", "params": params})
+
+
+def problems(*space: dict[str, Any], **config: Any) -> list[tuple[str, str]]:
+    return [(p.where.removeprefix("params."), p.rule) for p in compatibility_problems(job(*space, **config).params)]
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_only_random_search_walks_a_grid(algorithm: str) -> None:
+    found = problems(GRID, UNIFORM, search_alg=algorithm)
+    assert (found == []) is ALGORITHMS[algorithm].grid
+    assert all("cannot search a grid" in rule and where == "hyperparameters[0].type" for where, rule in found)
+
+
+@pytest.mark.parametrize("scheduler", SCHEDULERS)
+def test_an_algorithm_that_learns_refuses_a_scheduler_that_changes_values(scheduler: str) -> None:
+    found = problems(UNIFORM, search_alg="hyperoptsearch", scheduler={"name": scheduler, "options": {"max_t": 5}})
+    assert any("cannot follow" in rule for _, rule in found) is SCHEDULERS[scheduler].mutates
+
+
+@pytest.mark.parametrize(
+    ("space", "scheduler", "said"),
+    [
+        ([GRID], "pbt", "no hyperparameter that it could change"),
+        ([CHOICE], "pb2", "no hyperparameter that it could change"),
+        ([NESTED], "pb2", "no nested names"),
+        ([UNIFORM], "asha", "how many reports"),
+        ([UNIFORM], "hyperband", "how many reports"),
+    ],
+)
+def test_what_a_scheduler_cannot_do_with_a_job_is_said(space: list[Any], scheduler: str, said: str) -> None:
+    assert [rule for _, rule in problems(*space, scheduler=scheduler) if said in rule]
+
+
+@pytest.mark.parametrize("scheduler", ["asha", "hyperband"])
+def test_max_t_comes_visibly_from_stop_or_epochs_or_is_asked_for(scheduler: str) -> None:
+    epochs = {"name": "epochs", "type": "choice", "options": [5, 20]}
+    filled, note = with_max_t(job(UNIFORM, epochs, scheduler=scheduler))
+    assert filled.params.tuning.scheduler.options == {"max_t": 20}
+    assert "epochs" in note
+    assert list(compatibility_problems(filled.params)) == []
+    filled, note = with_max_t(job(UNIFORM, epochs, scheduler=scheduler, stop={"training_iteration": 7}))
+    assert filled.params.tuning.scheduler.options == {"max_t": 7}
+    assert "stop" in note
+    given_by_user = job(UNIFORM, epochs, scheduler={"name": scheduler, "options": {"max_t": 3}})
+    assert with_max_t(given_by_user) == (given_by_user, "")
+    by_time = job(UNIFORM, scheduler={"name": scheduler, "options": {"time_attr": "time_total_s"}})
+    assert with_max_t(by_time) == (by_time, "")
+    assert list(compatibility_problems(by_time.params)) == []
+
+
+@given(max_t=st.integers(2, 500), eta=st.integers(2, 5))
+def test_the_first_bracket_is_as_large_as_rays(max_t: int, eta: int) -> None:
+    from ray.tune.schedulers import HyperBandScheduler
+
+    scheduler = HyperBandScheduler(max_t=max_t, reduction_factor=eta)
+    assert first_bracket(max_t, eta) == scheduler._get_n0(scheduler._s_max_1 - 1)
+
+
+def test_a_bracket_that_can_never_be_full_is_told() -> None:
+    hyperband = {"name": "hyperband", "options": {"max_t": 100}}
+    (hint,) = hints(job(UNIFORM, scheduler=hyperband, max_concurrent_trials=8))
+    assert "81 trials" in hint
+    assert hints(job(UNIFORM, scheduler=hyperband)) == []
+    assert hints(job(UNIFORM, scheduler=hyperband, max_concurrent_trials=81)) == []
+    training = parse_request({"action": "train", "params": {"name": "n", "dataset": 1, "hyperparameter": {}}})
+    assert hints(training) == []

@@ -1,0 +1,56 @@
+"""What the tests of the harness share: one stage, and plugins written on the spot."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from trialrun.testing.host import Host
+from trialrun.testing.scene import Scene
+from trialrun.testing.stage import Scenario
+
+Write = Callable[..., Path]
+Play = Callable[..., Scene]
+
+
+@pytest.fixture(scope="session")
+def host() -> Iterator[Host]:
+    with Host() as shared:
+        yield shared
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Write a plugin; its file's path."""
+
+    def written(text: str, name: str = "plugin_on_the_spot.py") -> Path:
+        path = tmp_path / name
+        path.write_text(textwrap.dedent(text), encoding="utf-8")
+        return path
+
+    return written
+
+
+@pytest.fixture
+def play(host: Host, write: Write) -> Iterator[Play]:
+    """Play a scenario with a plugin that is given as text, or by name."""
+    scenes: list[Scene] = []
+
+    def played(text: str, kind: Any = "train", **fields: Any) -> Scene:
+        plugin = str(write(text)) if "\n" in text else text
+        fields.setdefault("dataset", [{"category": "train", "data": {"x": [1.0], "y": 2.0}}])
+        if kind == "tune":
+            fields.setdefault("space", [{"name": "rate", "type": "uniform", "min": 1, "max": 2}])
+            fields.setdefault("tune_config", {"metric": "loss", "mode": "min", "num_samples": 2})
+        scene = host.play(Scenario(kind=kind, plugin=plugin, **fields))
+        scenes.append(scene)
+        return scene
+
+    yield played
+    for scene in scenes:
+        if "recorder" in vars(scene):
+            scene.recorder.close()
