@@ -32,7 +32,8 @@ demo: $(STAMP)
 	$(BIN)/trialrun run examples/digits_tuning.json --plugin sklearn_digits --dataset 1=digits
 
 test: $(STAMP)
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 -m 'not ray' $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m ray $(PYTEST_ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check

@@ -1,4 +1,4 @@
-"""The reference pages that are generated: of jobs from the models, of hooks from their specifications.
+"""The reference pages that are generated: from the models, the hooks' specifications and the tables in the code.
 
 python docs/generate.py            write docs/reference/*.md
 python docs/generate.py --check    write nothing, fail when a page is stale
@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import trialrun_hookspecs
+from trialrun.compat import ALGORITHMS, SCHEDULERS
 from trialrun_hookspecs import DISTRIBUTIONS, json_schema, spec
-from trialrun_hookspecs.request import SchedulerConfig, SearchConfig
+from trialrun_hookspecs.request import GRID_ALGORITHM, SchedulerConfig, SearchConfig
 
-__all__ = ["PAGES", "hooks_page", "jobs_page", "main", "used_by"]
+__all__ = ["PAGES", "hooks_page", "jobs_page", "main", "search_page", "used_by"]
 
 ROOT = Path(__file__).resolve().parent.parent
 PLUGINS = ROOT / "reference_plugins" / "trialrun_reference"
@@ -174,9 +175,52 @@ def _functions(file: Path) -> set[str]:
     return {node.name for node in ast.walk(ast.parse(file.read_text("utf-8"))) if isinstance(node, ast.FunctionDef)}
 
 
+def search_page() -> str:
+    """Algorithms and schedulers, from the one table that `plan` and the errors go by."""
+    lines = [
+        STAMP,
+        "# Search reference",
+        "",
+        "What goes with what. `trialrun plan` and the errors go by the same table.",
+        "",
+        "## Search algorithms",
+        "",
+        "| `search_alg` | what it does | `grid_search` | with `pbt`, `pb2` | needs |",
+        "|---|---|---|---|---|",
+    ]
+    for name, facts in ALGORITHMS.items():
+        needs = f"`pip install 'trialrun[{facts.extra}]'`" if facts.extra else ""
+        alone = "yes" if name == GRID_ALGORITHM else "no: they change what it learns from"
+        lines.append(f"| `{name}` | {facts.does} | {_yes(facts.grid)} | {alone} | {needs} |")
+    lines += [
+        "",
+        "All other distributions work with every algorithm, and mean the same values under each.",
+        "",
+        "## Schedulers",
+        "",
+        "| `scheduler` | what it does | needs checkpoints | needs `max_t` | changes values |",
+        "|---|---|---|---|---|",
+    ]
+    for name, scheduler in SCHEDULERS.items():
+        cells = (_yes(scheduler.checkpoints), _yes(scheduler.max_t), _yes(scheduler.mutates))
+        lines.append(f"| `{name}` | {scheduler.does} | {' | '.join(cells)} |")
+    lines += [
+        "",
+        "Options are Ray's own, by [their names](https://docs.ray.io/en/latest/tune/api/schedulers.html).",
+        "`median` pauses trials, and then needs checkpoints, only when it is given a `min_time_slice`.",
+        "The inline executor runs every trial to its end, so it takes `fifo` only.",
+    ]
+    return "\n".join([*lines, ""])
+
+
+def _yes(fact: bool) -> str:
+    return "yes" if fact else "no"
+
+
 PAGES: dict[Path, Callable[[], str]] = {
     ROOT / "docs" / "reference" / "jobs.md": jobs_page,
     ROOT / "docs" / "reference" / "hooks.md": hooks_page,
+    ROOT / "docs" / "reference" / "search.md": search_page,
 }
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from trialrun_hookspecs.distributions import Choice, DistributionBase, GridSearch
 from trialrun_hookspecs.errors import Problem
-from trialrun_hookspecs.request import GRID_ALGORITHM, Params, Request
+from trialrun_hookspecs.request import GRID_ALGORITHM, Params, Request, SchedulerConfig
 
 __all__ = [
     "ALGORITHMS",
@@ -21,6 +21,7 @@ __all__ = [
     "first_bracket",
     "hints",
     "mutable_names",
+    "needs_checkpoints",
     "with_max_t",
 ]
 
@@ -50,7 +51,16 @@ class SchedulerFacts:
 
 ALGORITHMS: Mapping[str, AlgorithmFacts] = {
     GRID_ALGORITHM: AlgorithmFacts(module="", does="random and grid search", grid=True),
-    "hyperoptsearch": AlgorithmFacts(module="trialrun.search.hyperopt", does="tree-structured Parzen estimator"),
+    "bayesoptsearch": AlgorithmFacts(
+        module="trialrun.search.bayesopt", does="Gaussian process (bayesian-optimization)"
+    ),
+    "hyperoptsearch": AlgorithmFacts(
+        module="trialrun.search.hyperopt", does="tree-structured Parzen estimator (hyperopt)"
+    ),
+    "optunasearch": AlgorithmFacts(
+        module="trialrun.search.optuna", does="tree-structured Parzen estimator (Optuna)", extra="optuna"
+    ),
+    "axsearch": AlgorithmFacts(module="trialrun.search.ax", does="Gaussian process (Ax)", extra="ax"),
 }
 
 SCHEDULERS: Mapping[str, SchedulerFacts] = {
@@ -59,7 +69,7 @@ SCHEDULERS: Mapping[str, SchedulerFacts] = {
     "hyperband": SchedulerFacts(
         does="pauses trials until their bracket is full, then halves it", checkpoints=True, max_t=True
     ),
-    "median": SchedulerFacts(does="stops trials below the median of the others' averages", checkpoints=True),
+    "median": SchedulerFacts(does="stops trials that are worse than the median of the others' averages"),
     "pbt": SchedulerFacts(
         does="lets trials that lag copy better ones and changes their values", checkpoints=True, mutates=True
     ),
@@ -109,6 +119,12 @@ def compatibility_problems(params: Params) -> Iterator[Problem]:
             got="nothing",
             fix="Add max_t, or tune_config.stop.training_iteration, or a hyperparameter `epochs`.",
         )
+
+
+def needs_checkpoints(scheduler: SchedulerConfig) -> bool:
+    """Whether it pauses or copies trials. Median stopping pauses only when it is given a `min_time_slice`."""
+    facts = SCHEDULERS.get(scheduler.name)
+    return bool(facts and facts.checkpoints) or (scheduler.name == "median" and "min_time_slice" in scheduler.options)
 
 
 def mutable_names(params: Params) -> list[str]:

@@ -41,9 +41,7 @@ def test_the_order_may_be_random(project: pytest.Pytester) -> None:
     project.makepyfile(test_it=TEST_FILE)
     project.makepyprojecttoml('[tool.trialrun]\nplugin = "./plug.py"\n')
     for seed in (1, 2):
-        result = project.runpytest_subprocess(
-            "-p", "randomly", f"-prandomly", f"--randomly-seed={seed}", "--trialrun", "-n2"
-        )
+        result = project.runpytest_subprocess(f"--randomly-seed={seed}", "--trialrun", "-n2")
         result.assert_outcomes(passed=8, skipped=2)
 
 

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from trialrun import events, outcomes
 from trialrun.backend.spool import SpoolWriter
-from trialrun.compat import SCHEDULERS
+from trialrun.compat import needs_checkpoints
 from trialrun.executors.base import Study, trial_seed
 from trialrun.executors.workspace import captured, restored, seeded, teed, unshown_stderr, working_in
 from trialrun.plugins import Plugin
@@ -49,7 +49,6 @@ class TrialSpec:
 def spec_of(study: Study, *, capture: bool) -> TrialSpec:
     """What a study's trials have to know."""
     scheduler = study.tune_config.scheduler
-    facts = SCHEDULERS.get(scheduler.name)
     return TrialSpec(
         name=study.params.name,
         job_id=study.job_id,
@@ -62,7 +61,7 @@ def spec_of(study: Study, *, capture: bool) -> TrialSpec:
         capture=capture,
         scheduler=scheduler.name,
         time_attr=str(scheduler.options.get("time_attr", "")),
-        needs_checkpoints=bool(facts and facts.checkpoints and not study.tune_config.allow_restart),
+        needs_checkpoints=needs_checkpoints(scheduler) and not study.tune_config.allow_restart,
     )
 
 
@@ -168,7 +167,7 @@ def _report_last(spec: TrialSpec, returned: dict[str, Any] | None, run: JobRun, 
     final = outcomes.merge(seat.reported, returned)
     if final is not None:
         seat.report(final, None)
-    elif not seat.reported:
+    elif not seat.reported and seat.loaded() is None:  # one that goes on may have reported all before
         outcomes.check_objective({}, spec.metric, seat.trial_id)
 
 

@@ -22,11 +22,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
 from bayes_opt import BayesianOptimization
 from bayes_opt.acquisition import ExpectedImprovement, ProbabilityOfImprovement, UpperConfidenceBound
+from threadpoolctl import ThreadpoolController
 
 from trialrun.search.base import Mode, Point
 from trialrun.search.gaussian import Array, Axis, Grid, Search, informative, start_values
@@ -146,7 +148,8 @@ class BayesOpt:
         optimizer.set_gp_params(alpha=0.0, normalize_y=False, n_restarts_optimizer=0)
         for row, value in zip(rows, values, strict=True):
             optimizer.space.register(row, float(value))
-        suggestion = optimizer.suggest()
+        with _threads().limit(limits=1):
+            suggestion = optimizer.suggest()
         if search.fit:
             self._kernel_values, self._fitted = search.kernel_values, len(self._seen)
         return np.array([suggestion[name] for name in self._primitives])
@@ -177,6 +180,12 @@ def _levelled(values: Array) -> Array:
     fenced = np.maximum(values, fence)  # NaN stays
     largest = np.nanmax(np.abs(fenced))
     return np.where(np.isnan(fenced), np.nanmin(fenced), fenced) / (largest or 1.0)
+
+
+@cache
+def _threads() -> ThreadpoolController:
+    """For matrices as small as these, threads only wait for cores: beside busy trials, ten times longer."""
+    return ThreadpoolController()
 
 
 def _acquisition(options: Mapping[str, Any]) -> Any:

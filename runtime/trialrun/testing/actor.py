@@ -23,6 +23,7 @@ from trialrun.executors import inline as _inline  # noqa: F401  # loaded before 
 from trialrun.plugins import Manager, Plugin, load_plugin
 from trialrun.recorder import Fixtures, Recorder
 from trialrun.testing.faulty import Faulty
+from trialrun.testing.notebook import write_json
 from trialrun.testing.scenario import Scenario
 from trialrun.testing.traced import Diary, Traced, TracedTune, describe, inside_of, plain, traced
 from trialrun.testing.watch import Watch
@@ -103,12 +104,7 @@ class _Actor:
         self._facts |= self._watch.facts()
         self._facts["done"] = True
         if os.getpid() == self._facts["pid"]:  # a plugin that forks sends its child back through here as well
-            self._write("scene.json")
-
-    def _write(self, name: str) -> None:
-        path = self._folder / f"{name}.tmp"
-        path.write_text(json.dumps(self._facts, default=str), encoding="utf-8")
-        path.replace(self._folder / name)
+            write_json(self._folder / "scene.json", self._facts)
 
     def _told(self, error: BaseException) -> dict[str, Any]:
         """The plugin's own exception where the job's error has one as its cause."""
@@ -152,7 +148,7 @@ class _Actor:
             }
         self._inside = self._diary.inside = inside_of(plugin)
         self._facts["loaded"] |= _looked_at(plugin)
-        self._write("partial.json")  # for the case that it does not come to its end
+        write_json(self._folder / "partial.json", self._facts)  # for the case that it does not come to its end
         return plugin
 
     def job(self, plugin: Plugin) -> None:

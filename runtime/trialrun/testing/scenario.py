@@ -78,6 +78,7 @@ class Scenario:
     def from_json(cls, text: str) -> Scenario:
         data = json.loads(text)
         data["faults"] = tuple(Fault(**fault) for fault in data["faults"])
+        data["space"] = tuple(data["space"])
         data["raise_at"] = tuple(data["raise_at"]) if data["raise_at"] else None
         return cls(**data)
 

@@ -123,7 +123,8 @@ def selftest(
 ) -> Matrix:
     """Run every check against every plugin. `ray`: those that need Ray too.
 
-    With `select`, ids or how they begin, broken plugins of other checks are left out; each is still put through all checks.
+    With `select`, ids or how they begin, broken plugins of other checks are left out; those that are in are put
+    through all checks all the same.
     """
     folder = repository() if folder is None else folder
     checks = {name: found for name, found in all_checks().items() if ray or "ray" not in found.needs}

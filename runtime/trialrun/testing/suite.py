@@ -54,7 +54,13 @@ class Conformance:
     def report(self) -> Report:
         from trialrun.testing.harness import check_plugin
 
-        return check_plugin(self.spec, select=self.select, ignore=self.ignore, **self.settings)
+        return check_plugin(self.spec, **self.options)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What the test file says, as options of `check_plugin`."""
+        words = {"select": self.select, "ignore": self.ignore}
+        return {**{name: word for name, word in words.items() if word}, **self.settings}
 
     @property
     def spec(self) -> str:
@@ -78,7 +84,7 @@ def conformance(
     """All checks of a plugin, for pytest to collect from a test file: `file::test_conformance::TR101`.
 
     plugin: a path (relative to the project or to the test file), a dotted name, an installed plugin, or a module.
-    profile: "core" or "full"; the command line's `--trialrun-profile` when None.
+    profile, select, ignore: which checks; options of pytest's command line go before them.
     The rest overrides what [tool.trialrun] and the plugin's own `conformance` dict say.
     """
     settings = {

@@ -23,6 +23,7 @@ from typing import Any
 
 from trialrun.plugins import Plugin, load_plugin
 from trialrun.plugins.adapt import Hook
+from trialrun.testing.notebook import write_json
 from trialrun.testing.scenario import Scenario
 from trialrun_hookspecs import hookimpl
 
@@ -97,10 +98,7 @@ class Diary:
 
     def write(self, page: dict[str, Any]) -> None:
         self.count += 1
-        name = f"{time.time_ns()}-{os.getpid()}-{self.count}"
-        path = self.folder / f"{name}.json"
-        path.with_suffix(".tmp").write_text(json.dumps(page, default=str), encoding="utf-8")
-        path.with_suffix(".tmp").replace(path)
+        write_json(self.folder / f"{time.time_ns()}-{os.getpid()}-{self.count:05d}.json", page)
 
     def pages(self) -> list[dict[str, Any]]:
         """Every hook call so far, in the order in which they ended."""

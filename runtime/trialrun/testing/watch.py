@@ -112,7 +112,10 @@ class Watch:
 
     def _refuse_when_full(self, path: Any) -> None:
         """What the plugin's own lines open for writing fails, as on a disk without space."""
-        if self.disk_is_full and self.phase == "run" and not isinstance(path, int) and self._origin()["where"]:
+        if not self.disk_is_full or self.phase != "run" or isinstance(path, int):
+            return
+        temporary = os.path.realpath(os.fsdecode(path)).startswith(f"{self._folder}tmp{os.sep}")
+        if self._origin()["where"] and not temporary:  # tempfile tries out a folder, and looks for another one
             self.disk_struck += 1
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 

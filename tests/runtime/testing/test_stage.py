@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from trialrun.testing.host import Host
-from trialrun.testing.stage import Stage, StageBroken
+from trialrun.testing.stage import Scenario, Stage, StageBroken
 
 from .conftest import Play, Write
 
@@ -36,20 +37,12 @@ def doing(line: str) -> str:
 
 
 @pytest.fixture(autouse=True)
-def _still_stands(host: Host, write: Write) -> object:
+def _still_stands(host: Host, write: Write) -> Iterator[None]:
     """After every test, the same stage plays a good plugin well."""
     yield
-    from trialrun.testing.stage import Scenario
-
-    path = write(GOOD.replace("    ", "", 1) if False else _dedented(GOOD), "good.py")
+    path = write(GOOD, "good.py")
     rows = [{"category": "train", "data": {"x": 1}}]
     assert host.play(Scenario(kind="train", plugin=str(path), dataset=rows)).ok
-
-
-def _dedented(text: str) -> str:
-    import textwrap
-
-    return textwrap.dedent(text)
 
 
 def test_a_good_plugin_ends_with_a_result_and_an_artifact(play: Play) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -14,11 +15,22 @@ from trialrun_hookspecs.request import did_you_mean
 
 __all__ = ["SCHEDULERS", "made_scheduler", "scheduler_options"]
 
+
+def _median(*, min_time_slice: float = math.inf, **options: Any) -> Any:
+    """By Ray's default of 0 trials take turns at every report while there are few to compare.
+
+    Each turn is a restart, and a trial that reports when it is resumed at its end never comes to it.
+    """
+    return ray_schedulers.MedianStoppingRule(min_time_slice=min_time_slice, **options)  # type: ignore[arg-type]  # inf
+
+
+_median.__signature__ = inspect.signature(ray_schedulers.MedianStoppingRule)  # type: ignore[attr-defined]  # its options
+
 SCHEDULERS: Mapping[str, Callable[..., Any]] = {
     "fifo": ray_schedulers.FIFOScheduler,
     "hyperband": ray_schedulers.HyperBandScheduler,
     "asha": ray_schedulers.ASHAScheduler,
-    "median": ray_schedulers.MedianStoppingRule,
+    "median": _median,
     "pbt": ray_schedulers.PopulationBasedTraining,
     "pb2": PB2,
 }

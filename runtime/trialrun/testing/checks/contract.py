@@ -24,8 +24,9 @@ def _owner(scene: Scene) -> str:
     error = scene.error
     if scene.ok or error is None or not scene.ended:
         return "" if scene.ok else "TR101"
-    text = error.message
-    if error.type == "PluginRefused":
+    job = scene.facts["error"].get("job") or {}  # what the loader made of it
+    kind, text = job.get("type", error.type), job.get("message", error.message)
+    if kind == "PluginRefused":
         if "must implement a hook" in text or "must have `train(" in text:
             return "TR102"
         for hook, owner in (("train", "TR103"), ("tune", "TR104")):
@@ -225,9 +226,9 @@ def leaves_the_process_as_it_was(lab: Lab) -> None:
 def _unchanged(lab: Lab, scene: Scene, phases: tuple[str, ...]) -> None:
     for phase in phases:
         during = "importing the plugin" if phase == "load" else "a hook"
-        for name in scene.state_changes.get(phase, {}):
-            if phase == "run" and name == "working directory":
-                continue  # is put back
+        for name, (before, _) in scene.state_changes.get(phase, {}).items():
+            if (phase == "run" and name == "working directory") or (name == "temporary folder" and before == "None"):
+                continue  # the one is put back, the other was only asked for
             lab.fail(f"{during} changed {name}", signature=f"changed: {name}", where=lab.where())
         for name in scene.environment_changes.get(phase, {}):
             if name.startswith(_OURS) or name in _EVERYBODYS:

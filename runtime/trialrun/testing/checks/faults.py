@@ -17,7 +17,7 @@ __all__: list[str] = []
 _LOSSLESS = "README.md: what a log_* call accepted reaches the backend exactly once"
 _COUNTED = ("metric", "message", "visualization")
 _KINDS: tuple[FaultKind, ...] = ("drop", "unavailable", "timeout", "refuse", "busy")
-_OUTAGE = 4  # calls in a row that get no answer
+_OUTAGE = 12  # calls in a row that get no answer
 _MOST_CALLS = 16
 _FULL = ("no space", "errno 28", "disk", "space left")
 

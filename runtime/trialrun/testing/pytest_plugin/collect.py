@@ -82,13 +82,13 @@ def _reason(waiver: Waiver) -> str:
     return f"waived until {waiver.expires.isoformat()}: {waiver.reason}"
 
 
-def _items(parent: pytest.Collector, conformance: Conformance | None, **options: Any) -> Iterator[CheckItem]:
+def _items(parent: pytest.Collector, conformance: Conformance | None, **more: Any) -> Iterator[CheckItem]:
     """One item per check that is asked for; what is wrong with the settings is an error of the collection."""
     state = parent.config.stash[STATE]
     target = state.targets.get(parent.nodeid)
     if target is None:
         try:
-            target = Target(parent.nodeid, conformance, {**state.options, **options})
+            target = Target(parent.nodeid, conformance, asked=state.asked, written={**state.written, **more})
         except (UsageError, TypeError) as error:
             raise pytest.Collector.CollectError(f"trialrun: {error}") from None
         state.targets[parent.nodeid] = target

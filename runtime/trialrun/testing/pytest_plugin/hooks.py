@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
@@ -31,6 +31,7 @@ __all__ = [
     "pytest_runtest_makereport",
     "pytest_runtest_setup",
     "pytest_sessionfinish",
+    "pytest_sessionstart",
     "pytest_terminal_summary",
     "pytest_testnodedown",
     "pytest_unconfigure",
@@ -45,16 +46,20 @@ def begin(config: pytest.Config) -> None:
         parse_targets(_asked(config, "report"), "--trialrun-report")
     except UsageError as error:
         raise pytest.UsageError(f"trialrun: {error}") from None
-    options: dict[str, Any] = {
-        "profile": _asked(config, "profile") or "core",
-        "select": _words(_asked(config, "select")),
-        "ignore": _words(_asked(config, "ignore")),
-        "seed": config.getoption("--trialrun-seed"),
-        "repro_dir": _repro_dir(config),
-    }
-    config.stash[STATE] = State(options={key: value for key, value in options.items() if value not in (None, ())})
-    if config.getoption("--trialrun"):
-        _add_project(config)
+    asked = {name: config.getoption(f"--trialrun-{name}") for name in ("profile", "select", "ignore", "seed")}
+    written = {name: config.getini(f"trialrun_{name}") for name in ("profile", "select", "ignore")}
+    config.stash[STATE] = State(
+        asked=_options(asked), written={"profile": "core", **_options(written), "repro_dir": _repro_dir(config)}
+    )
+    if config.getoption("--trialrun") and not (config.rootpath / _PROJECT).is_file():
+        where = f"{config.rootpath / _PROJECT} is not there"
+        raise pytest.UsageError(f"--trialrun: {where}; it holds the plugin to check, below [tool.trialrun]")
+
+
+def _options(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Those that were given; lists of ids as such."""
+    split = {name: _words(value) if name in ("select", "ignore") else value for name, value in given.items() if value}
+    return {**split, **({"seed": 0} if given.get("seed") == 0 else {})}
 
 
 def _asked(config: pytest.Config, name: str) -> Any:
@@ -72,23 +77,26 @@ def _repro_dir(config: pytest.Config) -> Path | None:
     return None if cache is None else Path(cache.mkdir("trialrun"))
 
 
-def _add_project(config: pytest.Config) -> None:
-    path = config.rootpath / _PROJECT
-    if not path.is_file():
-        raise pytest.UsageError(f"--trialrun: {path} is not there; it holds the plugin to check, below [tool.trialrun]")
-    if not any(arg.partition("::")[0].endswith(_PROJECT) for arg in config.args):
-        config.args.append(str(path))
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Have the project's file collected too. Not earlier: a worker of xdist gets its arguments after it is configured."""
+    config = session.config
+    if config.getoption("--trialrun") and not any(arg.partition("::")[0].endswith(_PROJECT) for arg in config.args):
+        config.args = [*config.args, str(config.rootpath / _PROJECT)]
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
-    if file_path.name == _PROJECT and parent.session.isinitpath(file_path):
+    if file_path.name != _PROJECT:
+        return None
+    # it is no initial path where a folder above it is one too
+    is_asked = parent.config.getoption("--trialrun") and file_path == parent.config.rootpath / _PROJECT
+    if is_asked or parent.session.isinitpath(file_path):
         node: pytest.Collector = ConformanceFile.from_parent(parent, path=file_path)
         return node
     return None
 
 
 def pytest_report_header(config: pytest.Config) -> str:
-    return f"trialrun: contract {CONTRACT_VERSION}, profile {config.stash[STATE].options['profile']}"
+    return f"trialrun: contract {CONTRACT_VERSION}, profile {_asked(config, 'profile') or 'core'}"
 
 
 def pytest_deselected(items: Sequence[pytest.Item]) -> None:
@@ -202,7 +210,7 @@ def _conclude(session: pytest.Session, state: State) -> None:
     several = len(state.final) > 1
     for report in state.final.values() if targets else ():
         paths = {kind: _named(path, report) if several else path for kind, path in targets.items()}
-        state.written += write(report.to_json(), paths)
+        state.files += write(report.to_json(), paths)
 
 
 def _named(path: Path, report: Report) -> Path:
@@ -220,7 +228,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         if len(state.final) > 1:
             terminalreporter.write_line(f"\n{key}" if number else key)
         terminalreporter.write(_summary(report.to_json(), colour=terminalreporter.hasmarkup))
-    for path in state.written:
+    for path in state.files:
         terminalreporter.write_line(f"wrote {os.path.relpath(path, config.invocation_params.dir)}")
 
 

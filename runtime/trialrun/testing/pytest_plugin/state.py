@@ -13,7 +13,6 @@ from trialrun.testing.harness import Session
 from trialrun.testing.reports.reading import outcome_from, report_from
 from trialrun.testing.suite import Conformance
 from trialrun.testing.verdicts import Outcome, Report, Verdict
-from trialrun_hookspecs.errors import UsageError
 
 __all__ = ["STATE", "State", "Target"]
 
@@ -21,10 +20,19 @@ __all__ = ["STATE", "State", "Target"]
 class Target:
     """One plugin under check: its session, and what pytest did with its items."""
 
-    def __init__(self, key: str, conformance: Conformance | None, options: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        key: str,
+        conformance: Conformance | None,
+        *,
+        asked: Mapping[str, Any],
+        written: Mapping[str, Any],
+    ) -> None:
+        """`asked` is the command line, which goes before the test file; that goes before the ini file's `written`."""
         self.key = key
         self._conformance = conformance
-        self._options = options
+        self._asked = asked
+        self._written = written
         self._sessions: list[tuple[dict[str, Any], Session]] = []
         self.kept: set[str] = set()
         self.deselected: set[str] = set()
@@ -38,11 +46,9 @@ class Target:
         return self.session
 
     def _session_with(self, settings: Mapping[str, Any]) -> Session:
-        own: Mapping[str, Any] = {} if self._conformance is None else self._conformance.settings
+        own = {} if self._conformance is None else self._conformance.options
         spec = None if self._conformance is None else self._conformance.spec
-        if self._conformance is not None and self._conformance.plugin is None:
-            raise UsageError("a plugin must be named", where=self.key, got="None", fix="Set `plugin`.")
-        session = Session(spec, **{**self._options, **settings, **own})
+        session = Session(spec, **{**self._written, **settings, **own, **self._asked})
         self._sessions.append((dict(settings), session))
         return session
 
@@ -69,11 +75,12 @@ class Target:
 class State:
     """`outcomes` and `context` hold JSON: what a worker of xdist sends is the same as what is kept here."""
 
-    options: dict[str, Any]
+    asked: Mapping[str, Any]
+    written: Mapping[str, Any]
     targets: dict[str, Target] = field(default_factory=dict)
     outcomes: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)  # by target, by check
     context: dict[str, dict[str, Any]] = field(default_factory=dict)  # by target: a report, from any worker
-    written: list[Path] = field(default_factory=list)
+    files: list[Path] = field(default_factory=list)
     final: dict[str, Report] = field(default_factory=dict)
 
     def heard(self, said: Mapping[str, Any]) -> None:
