@@ -12,10 +12,14 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import trialrun_hookspecs
 from trialrun.compat import ALGORITHMS, SCHEDULERS
+from trialrun.testing.registry import Check, all_checks
+from trialrun.testing.selftest import killers
+from trialrun.testing.verdicts import CONTRACT_VERSION
 from trialrun_hookspecs import DISTRIBUTIONS, json_schema, spec
 from trialrun_hookspecs.request import GRID_ALGORITHM, SchedulerConfig, SearchConfig
 
@@ -217,10 +221,72 @@ def _yes(fact: bool) -> str:
     return "yes" if fact else "no"
 
 
+def checks_page() -> str:
+    """The check reference: every check with its promise, and the broken plugins that it must catch."""
+    checks = all_checks()
+    broken = _broken_plugins()
+    core = sum(found.level == "core" for found in checks.values())
+    lines = [
+        STAMP,
+        "# Check reference",
+        "",
+        f"{len(checks)} checks of contract {CONTRACT_VERSION}, {core} of them core. [Checking a plugin](../conformance.md) says how to run",
+        "them; `trialrun explain TR101` prints what stands here. Ids are for ever: never renumbered, never used again.",
+    ]
+    for family in dict.fromkeys(found.family for found in checks.values()):
+        lines += [
+            "",
+            f"## {family.capitalize()}",
+            "",
+            "| check | promise | level | needs | broken plugins that it catches |",
+        ]
+        lines.append("|---|---|---|---|---|")
+        for name, found in checks.items():
+            if found.family == family:
+                cells = (f"[{name}](#{name})", _cell(found.title), found.level, ", ".join(sorted(found.needs)))
+                lines.append(f"| {' | '.join(cells)} | {', '.join(f'`{plugin}`' for plugin in broken.get(name, ()))} |")
+    for found in checks.values():
+        lines += ["", *_explained(found)]
+    return "\n".join([*lines, ""])
+
+
+def _broken_plugins() -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for path, check in killers(ROOT / "tests" / "broken_plugins" / "tr").items():
+        found.setdefault(check, []).append(path.stem.partition("_")[2])
+    return found
+
+
+def _explained(found: Check) -> Iterator[str]:
+    yield f"### {found.id}: {found.title} {{ #{found.id} }}"
+    for title, text in (("The contract", _linked(found.clause)), ("Why", found.why), ("To fix", found.fix)):
+        yield from ("", f"**{title}:** {' '.join(text.split())}")
+    for title, code in (("Before", found.before), ("After", found.after)):
+        if code.strip():  # indented, not fenced: excerpts need not compile
+            yield from (
+                "",
+                f"{title}:",
+                "",
+                *(f"    {line}".rstrip() for line in dedent(code).strip("\n").splitlines()),
+            )
+
+
+def _linked(clause: str) -> str:
+    """`docs/plugins.md#train, #tune: …` as a link to that place."""
+    place, colon, text = clause.partition(": ")
+    target = place.partition(",")[0].strip()
+    if not colon or not target.startswith("docs/"):
+        return text if colon else clause
+    path = target.removeprefix("docs/")
+    path = path.removeprefix("reference/") if path.startswith("reference/") else f"../{path}"
+    return f"[{text}]({path})"
+
+
 PAGES: dict[Path, Callable[[], str]] = {
     ROOT / "docs" / "reference" / "jobs.md": jobs_page,
     ROOT / "docs" / "reference" / "hooks.md": hooks_page,
     ROOT / "docs" / "reference" / "search.md": search_page,
+    ROOT / "docs" / "reference" / "checks.md": checks_page,
 }
 
 

@@ -19,6 +19,7 @@ __all__ = [
     "pytest_addoption",
     "pytest_configure",
     "pytest_pycollect_makeitem",
+    "pytest_report_teststatus",
     "pytest_runtest_logreport",
     "trialrun_dataset",
     "trialrun_recorder",
@@ -72,6 +73,19 @@ def pytest_runtest_logreport(report: Any) -> None:
     """What a worker of xdist sends: the controller itself collects nothing."""
     if "trialrun" in report.__dict__ and "node" in report.__dict__:
         _awake(report.node.config).heard(report.node.config, report)
+
+
+_LETTERS = {
+    "vacuous": ("vacuous", "V", ("VACUOUS", {"yellow": True})),
+    "n/a": ("skipped", "n", ("N/A", {"cyan": True})),
+    "error": ("error", "E", ("ERROR", {"red": True})),
+}
+
+
+def pytest_report_teststatus(report: Any) -> Any:
+    """Verdicts that are neither passed nor failed. Here, since the first report of a worker must find it there."""
+    said = getattr(report, "trialrun", None)
+    return None if said is None or hasattr(report, "wasxfail") else _LETTERS.get(said["outcome"]["verdict"])
 
 
 def _awake(config: pytest.Config) -> Any:

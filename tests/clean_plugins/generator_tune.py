@@ -1,5 +1,7 @@
 """A tune() that yields one result per step, as Ray's users write it."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
 conformance = {

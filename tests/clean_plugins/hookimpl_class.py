@@ -1,5 +1,7 @@
 """A class with marked methods: hand over `hookimpl_class:plugin`."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
 from trialrun_hookspecs import hookimpl

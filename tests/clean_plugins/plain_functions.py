@@ -1,5 +1,7 @@
 """Plain functions: trains, tunes, resumes, repeats."""
 
+from __future__ import annotations
+
 import json
 import random
 from pathlib import Path

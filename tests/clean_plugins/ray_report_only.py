@@ -1,5 +1,7 @@
 """A tune() that knows Ray only: ray.tune.report with checkpoints, ray.tune.get_checkpoint."""
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
 

@@ -1,5 +1,7 @@
 """A tune() that returns one number, with a nested search space and an image."""
 
+from __future__ import annotations
+
 import struct
 import zlib
 from pathlib import Path

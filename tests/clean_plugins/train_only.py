@@ -1,5 +1,7 @@
 """Only a train(), that logs nothing but what run.report makes of it, and declares nothing but that it repeats."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
 conformance = {"capabilities": ["deterministic"]}

@@ -91,6 +91,8 @@ class Session:
         host: Host | None = None,
         **settings: Any,
     ) -> None:
+        if plugin is not None:
+            self.spec = _spec(plugin)
         file = self._file(plugin, config)
         written = configured(file)
         given = plugin if plugin is not None else written.plugin

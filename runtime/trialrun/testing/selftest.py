@@ -124,7 +124,7 @@ def selftest(
     """Run every check against every plugin. `ray`: those that need Ray too.
 
     With `select`, ids or how they begin, broken plugins of other checks are left out; those that are in are put
-    through all checks all the same.
+    through all checks all the same, and clean ones through these.
     """
     folder = repository() if folder is None else folder
     checks = {name: found for name, found in all_checks().items() if ray or "ray" not in found.needs}
@@ -135,15 +135,17 @@ def selftest(
     with Host() as host, ThreadPoolExecutor(max(1, workers)) as pool:
 
         def one(job: tuple[str | Path, str | None]) -> Row:
-            row = _row(job[0], job[1], checks, host)
+            row = _row(job[0], job[1], checks, host, wanted if job[1] is None else ())
             on_row(row)
             return row
 
         return Matrix(checks=tested, rows=tuple(pool.map(one, plugins)))
 
 
-def _row(plugin: str | Path, check: str | None, checks: Mapping[str, Check], host: Host) -> Row:
-    with Session(plugin, profile="full", checks=checks, config=False, host=host) as session:
+def _row(
+    plugin: str | Path, check: str | None, checks: Mapping[str, Check], host: Host, select: Sequence[str]
+) -> Row:
+    with Session(plugin, profile="full", checks=checks, config=False, host=host, select=select) as session:
         for _ in session.outcomes():
             pass
         return row_of(session.report(), plugin, check)

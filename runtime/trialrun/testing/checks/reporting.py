@@ -8,7 +8,6 @@ import struct
 import zlib
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
-from typing import Any
 
 from trialrun.events import flatten
 from trialrun.testing.checks.contract import config_file

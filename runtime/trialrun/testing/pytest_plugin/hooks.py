@@ -27,7 +27,6 @@ __all__ = [
     "pytest_deselected",
     "pytest_report_collectionfinish",
     "pytest_report_header",
-    "pytest_report_teststatus",
     "pytest_runtest_makereport",
     "pytest_runtest_setup",
     "pytest_sessionfinish",
@@ -165,18 +164,6 @@ def _not_run(item: CheckItem, report: pytest.TestReport) -> Outcome:
 def heard(config: pytest.Config, report: Any) -> None:
     """A report that came from a worker of xdist."""
     config.stash[STATE].heard(report.trialrun)
-
-
-_LETTERS = {
-    str(Verdict.VACUOUS): ("vacuous", "V", ("VACUOUS", {"yellow": True})),
-    str(Verdict.NA): ("skipped", "n", ("N/A", {"cyan": True})),
-    str(Verdict.ERROR): ("error", "E", ("ERROR", {"red": True})),
-}
-
-
-def pytest_report_teststatus(report: Any) -> Any:
-    said = getattr(report, "trialrun", None)
-    return None if said is None or hasattr(report, "wasxfail") else _LETTERS.get(said["outcome"]["verdict"])
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -1,5 +1,7 @@
 """What both share."""
 
+from __future__ import annotations
+
 
 def fit(steps):
     if not isinstance(steps, int):

@@ -1,5 +1,7 @@
 """The platform's form: config.yaml names this function, and tune.py lies beside it."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
 from .model import fit

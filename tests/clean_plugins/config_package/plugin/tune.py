@@ -1,5 +1,7 @@
 """Its trials: several reports, then a dict that adds to them."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
 from .model import fit

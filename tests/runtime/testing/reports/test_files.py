@@ -1,0 +1,175 @@
+"""Report files: what is asked for is written, and says the same as the JSON."""
+
+from __future__ import annotations
+
+import json
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import jsonschema
+import pytest
+
+from trialrun.testing import report_schema
+from trialrun.testing.reports import KINDS, parse_targets, write
+from trialrun.testing.reports.badge import message
+from trialrun.testing.reports.reading import report_from
+from trialrun.testing.reports.sarif import rendered as sarif_of
+from trialrun_hookspecs import UsageError
+
+from .conftest import EVIL
+
+
+def _written(report: Any, kind: str, folder: Path, name: str = "file") -> str:
+    (path,) = write(report, {kind: folder / "new" / name})
+    return path.read_text("utf-8")
+
+
+def test_targets_are_read() -> None:
+    assert parse_targets(["json=a.json, html=b.html", "badge=c.svg"]) == {
+        "json": Path("a.json"),
+        "html": Path("b.html"),
+        "badge": Path("c.svg"),
+    }
+
+
+@pytest.mark.parametrize(("asked", "said"), [("pdf=x", "must be one of"), ("json", "needs a path"), ("=x", "must be")])
+def test_a_target_that_is_wrong_is_refused(asked: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        parse_targets([asked])
+
+
+def test_a_file_that_cannot_be_written_is_named(report: Any, tmp_path: Path) -> None:
+    (tmp_path / "there").write_text("", "utf-8")
+    with pytest.raises(UsageError, match="--report json: cannot be written"):
+        write(report, {"json": tmp_path / "there" / "file"})
+
+
+def test_json_is_read_back_as_it_was(report: Any, tmp_path: Path) -> None:
+    read = json.loads(_written(report, "json", tmp_path))
+    again = report_from(read).to_json()
+    assert (
+        again == {**read, **({} if "recording" in again else {"recording": None})}
+        or {
+            **again,
+            "recording": read["recording"],
+        }
+        == read
+    )
+
+
+def test_json_fits_its_schema(report: Any) -> None:
+    properties = report_schema()["properties"]
+    jsonschema.validate({key: value for key, value in report.items() if key in properties}, report_schema())
+    assert set(report) - set(properties) <= {"recording"}
+
+
+def test_junit_is_red_where_the_report_is(report: Any, tmp_path: Path) -> None:
+    root = ET.fromstring(_written(report, "junit", tmp_path))
+    found = {
+        case.get("name", "")[:5]: [child.tag for child in case if child.tag != "properties"]
+        for case in root.iter("testcase")
+    }
+    assert found == {
+        "TR101": [],
+        "TR102": ["error"],
+        "TR205": ["failure"],
+        "TR206": ["failure"],
+        "TR304": ["skipped"],
+        "TR305": ["skipped"],
+    }
+    assert (root.get("tests"), root.get("failures"), root.get("errors"), root.get("skipped")) == ("6", "2", "1", "2")
+    (failure, _) = root.iter("failure")
+    assert failure.get("type") == "said something"
+    assert "fix: mend it" in (failure.text or "")
+
+
+def test_sarif_points_at_the_line(report: Any, tmp_path: Path) -> None:
+    path = tmp_path / "my_plugin" / "plugin.py"
+    next(check for check in report["checks"] if check["id"] == "TR205")["where"]["file"] = str(path)
+    (run,) = json.loads(sarif_of(report, tmp_path))["runs"]
+    results = {result["ruleId"]: result for result in run["results"]}
+    assert set(results) == {"TR102", "TR205", "TR206", "TR305"}
+    (place,) = results["TR205"]["locations"]
+    assert place["physicalLocation"] == {
+        "artifactLocation": {"uri": "my_plugin/plugin.py", "uriBaseId": "SRCROOT"},
+        "region": {"startLine": 12},
+    }
+    assert results["TR205"]["level"] == "error"
+    assert results["TR305"]["suppressions"]
+    assert all(run["tool"]["driver"]["rules"][r["ruleIndex"]]["id"] == r["ruleId"] for r in run["results"])
+    assert all(result["locations"] for result in run["results"])
+
+
+class _Page(HTMLParser):
+    """Tags, texts and addresses of a page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.text = ""
+        self.addresses: list[str | None] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.addresses += [value for name, value in attrs if name in ("src", "href", "action")]
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def _page(report: Any, folder: Path) -> _Page:
+    page = _Page()
+    page.feed(_written(report, "html", folder))
+    return page
+
+
+def test_the_page_runs_nothing_that_a_plugin_says(report: Any, tmp_path: Path) -> None:
+    page = _page(report, tmp_path)
+    assert not {"script", "iframe", "img", "link"} & set(page.tags)
+    assert not page.addresses
+    assert "</script><script>alert('x')</script>" in page.text
+    assert "\x1b" not in page.text
+
+
+def test_the_page_shows_table_and_curves(report: Any, tmp_path: Path) -> None:
+    page = _page(report, tmp_path)
+    assert page.tags.count("svg") == 1
+    assert page.tags.count("polyline") == 2
+    assert "a_00000" in page.text
+    assert "training / loss" in page.text
+
+
+def test_a_page_without_a_recording_has_no_section_for_it(report: Any, tmp_path: Path) -> None:
+    report.pop("recording")
+    page = _page(report, tmp_path)
+    assert "svg" not in page.tags
+    assert "What it reported" not in page.text
+
+
+def test_the_page_knows_light_and_dark(report: Any, tmp_path: Path) -> None:
+    text = _written(report, "html", tmp_path)
+    assert "prefers-color-scheme: dark" in text
+    assert "color-scheme: light dark" in text
+
+
+def test_the_badge_is_one_line(report: Any, tmp_path: Path) -> None:
+    assert message(report) == "not conformant 1/5"
+    assert json.loads(_written(report, "badge", tmp_path))["message"] == "not conformant 1/5"
+    svg = ET.fromstring(_written(report, "badge", tmp_path, "badge.svg"))
+    assert svg.get("aria-label") == "trialrun: not conformant 1/5"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_report_of_nothing_is_written(report: Any, tmp_path: Path, kind: str) -> None:
+    empty = report_from({**report, "checks": [], "recording": {}}).to_json()
+    assert _written(empty, kind, tmp_path)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_control_character_gets_through(report: Any, tmp_path: Path, kind: str) -> None:
+    assert EVIL in json.dumps(report, ensure_ascii=False).encode().decode("unicode_escape") or EVIL
+    text = _written(report, kind, tmp_path)
+    assert "\x1b" not in text
+    assert "\x00" not in text
