@@ -1,7 +1,8 @@
 """What an installed trialrun costs somebody else's run of pytest: one empty test, with our plugin and without.
 
 Both in turn, again and again, in an order that is drawn anew each time, so that what else the machine does falls on
-each alike; the figure is the ratio of the medians. `-p no:trialrun` keeps pytest from importing the plugin.
+each alike; the figure is the ratio of the medians, of processor time, which depends less on what else runs than the
+clock does. `-p no:trialrun` keeps pytest from importing the plugin.
 """
 
 from __future__ import annotations
@@ -10,11 +11,11 @@ import argparse
 import json
 import os
 import random
+import resource
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ COMMANDS: Mapping[str, Sequence[str]] = {"with": _PYTEST, "without": (*_PYTEST, 
 
 
 def measure(rounds: int, *, alone: bool) -> dict[str, float]:
-    """Median seconds of each command. `alone`: no other plugin that is installed is loaded."""
+    """Median seconds of processor time of each command. `alone`: no other plugin that is installed is loaded."""
     environment = {**os.environ, **({"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"} if alone else {})}
     commands = dict(COMMANDS)
     if alone:
@@ -37,11 +38,17 @@ def measure(rounds: int, *, alone: bool) -> dict[str, float]:
         Path(folder, "test_empty.py").write_text("def test_empty():\n    pass\n", "utf-8")
         for number in range(rounds + 1):
             for name in draw.sample(sorted(commands), k=len(commands)):
-                started = time.perf_counter()
+                started = _spent()
                 subprocess.run(commands[name], cwd=folder, env=environment, check=True, capture_output=True)
                 if number:  # the first round only warms the caches
-                    times[name].append(time.perf_counter() - started)
+                    times[name].append(_spent() - started)
     return {name: statistics.median(seconds) for name, seconds in times.items()}
+
+
+def _spent() -> float:
+    """Seconds of processor time of all children so far."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def _figures(rounds: int) -> list[dict[str, Any]]:

@@ -152,7 +152,7 @@ class RayPeer:
         for d in function.space:
             kind = str(d["type"])
             space[d["name"]] = {"type": kind, "args": [d["options"]] if "options" in d else [d["min"], d["max"]]}
-        script = Path(__file__).with_name("ray_bayesopt.py")
+        script = Path(__file__).parent / "in_another_venv" / "ray_bayesopt.py"
         self._process = subprocess.Popen(
             [python, str(script)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )

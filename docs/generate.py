@@ -230,8 +230,9 @@ def checks_page() -> str:
         STAMP,
         "# Check reference",
         "",
-        f"{len(checks)} checks of contract {CONTRACT_VERSION}, {core} of them core. [Checking a plugin](../conformance.md) says how to run",
-        "them; `trialrun explain TR101` prints what stands here. Ids are for ever: never renumbered, never used again.",
+        f"{len(checks)} checks of contract {CONTRACT_VERSION}, {core} of them core.",
+        "[Checking a plugin](../conformance.md) says how to run them; `trialrun explain ID` prints what stands here.",
+        "Ids are for ever: never renumbered, never used again.",
     ]
     for family in dict.fromkeys(found.family for found in checks.values()):
         lines += [

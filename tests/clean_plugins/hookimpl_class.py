@@ -1,4 +1,4 @@
-"""A class with marked methods: hand over `hookimpl_class:plugin`."""
+"""A class with marked methods, and an object of it."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from pathlib import Path
 
 from trialrun_hookspecs import hookimpl
 
+conformance = {
+    "capabilities": ["tunes", "deterministic"],
+    "hyperparameter": {"shrink": 0.5},
+    "hyperparameters": [{"name": "shrink", "type": "uniform", "min": 0.0, "max": 1.0}],
+    "metric": "error",
+}
+
 
 class Plugin:
     """Fits a mean."""
-
-    conformance = {
-        "capabilities": ["tunes", "deterministic"],
-        "hyperparameter": {"shrink": 0.5},
-        "hyperparameters": [{"name": "shrink", "type": "uniform", "min": 0.0, "max": 1.0}],
-        "metric": "error",
-    }
 
     @hookimpl
     def train(self, run, dataset, hyperparameter, checkpoint):
@@ -46,3 +46,4 @@ class Plugin:
 
 
 plugin = Plugin()
+train, tune = plugin.train, plugin.tune

@@ -34,7 +34,7 @@ def tune(hyperparameter, run, dataset, checkpoint=None, **kwargs):
 def _loss(hyperparameter):
     lr = hyperparameter.get("optimizer", {}).get("lr", 0.5)
     if not isinstance(lr, int | float):
-        raise ValueError(f"optimizer/lr must be a number, got {lr!r}")
+        raise TypeError(f"optimizer/lr must be a number, got {lr!r}")
     return (lr - 0.3) ** 2 + (0.1 if hyperparameter.get("name") == "adam" else 0.0)
 
 

@@ -10,7 +10,8 @@ import pytest
 
 
 def _loaded_after(code: str) -> set[str]:
-    ask = f"import sys, pytest\nbefore = set(sys.modules)\n{code}\nimport json\nprint(json.dumps(sorted(set(sys.modules) - before)))"
+    show = "import json; print(json.dumps(sorted(set(sys.modules) - before)))"
+    ask = f"import sys, pytest\nbefore = set(sys.modules)\n{code}\n{show}"
     done = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, timeout=60, check=True)
     return set(json.loads(done.stdout.splitlines()[-1]))
 

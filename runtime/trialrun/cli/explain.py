@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import click
 
 from trialrun_hookspecs.errors import UsageError
-from trialrun_hookspecs.request import did_you_mean
 
 if TYPE_CHECKING:
     from trialrun.testing.registry import Check
@@ -25,6 +24,7 @@ _WIDTH = 100
 def command(check: str | None, listed: bool) -> None:
     """Say what the CHECK (such as TR305) demands, why the platform needs it, and how to fix what it finds."""
     from trialrun.testing.registry import all_checks
+    from trialrun_hookspecs.request import did_you_mean
 
     checks = all_checks()
     if listed or check is None:

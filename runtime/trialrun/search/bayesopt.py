@@ -41,10 +41,11 @@ __all__ = ["OPTIONS", "BayesOpt", "make"]
 OPTIONS = {
     "acquisition": one_of("ei", "ucb", "poi"),
     "kappa": positive(2.576, zero=True),
-    "xi": positive(0.01, zero=True),
+    "xi": positive(None, zero=True),
     "n_initial_points": count(None),
 }
 _ONLY_FOR = {"kappa": ("ucb",), "xi": ("ei", "poi")}
+_XI = {"ei": 0.0, "poi": 0.01}  # in deviations of the values; ei needs no push to explore, poi without one never does
 _DESIGNED = 64  # points of the design at most; what goes beyond comes by chance
 _MOST = 400  # observations in the model
 _REFITS = 20  # the kernel is fitted again when there are 1/20 more observations than at the last time
@@ -192,7 +193,7 @@ def _acquisition(options: Mapping[str, Any]) -> Any:
     if options["acquisition"] == "ucb":
         return UpperConfidenceBound(kappa=options["kappa"])
     kind = ExpectedImprovement if options["acquisition"] == "ei" else ProbabilityOfImprovement
-    return kind(xi=options["xi"])
+    return kind(xi=_XI[options["acquisition"]] if options["xi"] is None else options["xi"])
 
 
 def _latin_hypercube(rng: np.random.Generator, size: int, axes: int) -> Array:

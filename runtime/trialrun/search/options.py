@@ -29,7 +29,7 @@ def count(default: int | None, *, least: int = 1) -> Option:
     return Option(default=default, rule=f"must be a whole number of at least {least}", accepts=_whole(least))
 
 
-def positive(default: float, *, zero: bool = False) -> Option:
+def positive(default: float | None, *, zero: bool = False) -> Option:
     """A finite number above 0, or at least 0."""
     rule = "must be a finite number of at least 0" if zero else "must be a finite number above 0"
     return Option(default=default, rule=rule, accepts=lambda v: _finite(v) and (v > 0 or (zero and v == 0)))
@@ -56,10 +56,14 @@ def checked(algorithm: str, options: Mapping[str, Any], known: Mapping[str, Opti
             fix = did_you_mean(key, known) or f"Known: {', '.join(known)}."
             problems.append(_problem(key, f"{algorithm} has no such option", value, fix))
         elif not known[key].accepts(value):
-            problems.append(_problem(key, known[key].rule, value, f"The default is {known[key].default!r}."))
+            problems.append(_problem(key, known[key].rule, value, _usual(known[key])))
     if problems:
         raise RequestInvalid(problems=problems)
     return {**{key: option.default for key, option in known.items()}, **options}
+
+
+def _usual(option: Option) -> str:
+    return "Leave it out." if option.default is None else f"The default is {option.default!r}."
 
 
 def refused(key: str, rule: str, value: Any, fix: str) -> RequestInvalid:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, NoReturn, Protocol
@@ -21,7 +22,7 @@ class Bench(Protocol):
     def subject(self) -> Subject: ...
     @property
     def observed(self) -> set[str]: ...
-    def play(self, scenario: Scenario) -> Scene: ...
+    def play(self, scenario: Scenario, *, plain: bool = False) -> Scene: ...
     def load(self) -> Scene: ...
     def ray_address(self) -> str: ...
 
@@ -33,6 +34,7 @@ class Lab:
         self._bench = bench
         self._timeout_s = timeout_s
         self._remaining = remaining or (lambda: timeout_s)
+        self._waited = 0.0
         self.evidence: dict[str, Any] = {}
         self.scenes: list[Scene] = []
 
@@ -87,11 +89,32 @@ class Lab:
         return Scenario(kind=kind, plugin=subject.spec, **values)
 
     def run(self, scenario: Scenario) -> Scene:
-        """Play a scenario; no longer than what is left of the check's time."""
-        left = max(0.5, min(scenario.timeout_s, self._remaining()))
+        """Play a scenario; no longer than what is left of the check's time.
+
+        Vacuous when a plain one does not come to its end: then no other would, and each would take all of its time.
+        """
+        self._look_before(scenario)
+        left = max(0.5, min(scenario.timeout_s, self._remaining() + self._waited))
         scene = self._bench.play(replace(scenario, timeout_s=left))
         self.scenes.append(scene)
+        if scene.timed_out and left < scenario.timeout_s / 2:
+            raise Vacuous(
+                f"the check's time ran out after {len(self.scenes)} runs: the plugin had {left:.1f} s for this one"
+            )
         return scene
+
+    def _look_before(self, scenario: Scenario) -> None:
+        """See whether the plugin loads, and whether a plain job ends; that is not on this check's time."""
+        started = time.monotonic()
+        found = self._bench.load()
+        if found.ended and scenario.kind in ("train", "tune"):
+            plain = self.scenario(scenario.kind)
+            if plain.key == scenario.key:
+                return
+            found = self._bench.play(plain, plain=True)
+        self._waited += time.monotonic() - started
+        if not found.ended:
+            raise Vacuous(f"a plain {found.scenario.kind} of the plugin does not come to its end: {found.story}")
 
     # verdicts
 

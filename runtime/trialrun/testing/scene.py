@@ -68,7 +68,7 @@ class Scene:
     def story(self) -> str:
         """How it went, in a few words."""
         if self.timed_out:
-            return f"still running after {self.scenario.timeout_s:g} s"
+            return f"still running after {self.scenario.timeout_s:.2g} s"
         if self.died:
             code = self.exit_code
             return f"killed by signal {-code}" if code is not None and code < 0 else f"the process exited with {code}"

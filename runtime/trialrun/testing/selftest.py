@@ -142,9 +142,7 @@ def selftest(
         return Matrix(checks=tested, rows=tuple(pool.map(one, plugins)))
 
 
-def _row(
-    plugin: str | Path, check: str | None, checks: Mapping[str, Check], host: Host, select: Sequence[str]
-) -> Row:
+def _row(plugin: str | Path, check: str | None, checks: Mapping[str, Check], host: Host, select: Sequence[str]) -> Row:
     with Session(plugin, profile="full", checks=checks, config=False, host=host, select=select) as session:
         for _ in session.outcomes():
             pass

@@ -51,8 +51,8 @@ def _loads_but_for(lab: Lab, owner: str, signature: str) -> None:
     id="TR101",
     title="loads in a fresh interpreter",
     clause="docs/plugins.md#handing-it-over: a plugin is a module that can be imported",
-    why="Every worker imports the plugin anew. What only works in your shell, with your path or your packages, fails there.",
-    fix="Import the plugin alone, in a new interpreter and another folder: what it needs must be installed or beside it.",
+    why="Every worker imports the plugin anew. What needs your shell, your path or your packages fails there.",
+    fix="Import it alone, in a new interpreter and another folder: what it needs is installed or beside it.",
     before="import helpers  # found only because the shell stood in that folder",
     after="from . import helpers  # beside this file, in the same package",
 )
@@ -97,7 +97,7 @@ def train_takes_its_arguments(lab: Lab) -> None:
     id="TR104",
     title="tune() takes its four arguments in order",
     clause=_SIGNATURE,
-    why="The platform passes them by position, and train() and tune() differ in order.",
+    why="A tune() in the order of train() gets the hyperparameters as its run, and fails far from the cause.",
     fix="Write `def tune(hyperparameter, run, dataset, checkpoint, **kwargs)`.",
     before="def tune(run, dataset, hyperparameter, checkpoint): ...",
     after="def tune(hyperparameter, run, dataset, checkpoint, **kwargs): ...",
@@ -142,7 +142,7 @@ def extra_keywords_do_no_harm(lab: Lab) -> None:
     id="TR107",
     title="a decorated hook takes what its signature says",
     clause=_SIGNATURE,
-    why="functools.wraps copies the signature of the inner function, so a wrapper that takes fewer looks right until called.",
+    why="functools.wraps copies the inner function's signature: a wrapper that takes fewer looks right until called.",
     fix="Let the wrapper take `*args, **kwargs` and pass all of them on.",
     before="@functools.wraps(f)\ndef wrapper(run, dataset, hyperparameter): ...",
     after="@functools.wraps(f)\ndef wrapper(*args, **kwargs):\n    return f(*args, **kwargs)",
@@ -163,7 +163,7 @@ def decorated_hooks_take_their_arguments(lab: Lab) -> None:
     why="A thread, a process or a Ray of your own would run once per worker, and nobody would stop it.",
     fix="Start it inside train() or tune(), and end it there.",
     before="POOL = multiprocessing.Pool(4)",
-    after="def train(run, dataset, hyperparameter, checkpoint, **kwargs):\n    with multiprocessing.Pool(4) as pool: ...",
+    after="def train(…):\n    with multiprocessing.Pool(4) as pool: ...",
 )
 def importing_starts_nothing(lab: Lab) -> None:
     scene = loaded(lab)
@@ -193,7 +193,7 @@ def importing_writes_nothing(lab: Lab) -> None:
     id="TR110",
     title="importing needs no network",
     clause=_IMPORT,
-    why="Workers may have none, and a download at import is repeated in every worker, before anybody sees a progress bar.",
+    why="Workers may have none, and every one repeats the download, before anybody sees a progress bar.",
     fix="Download inside train(), and say so with run.log_message().",
     before="WEIGHTS = hub.load('resnet')",
     after="def train(run, dataset, hyperparameter, checkpoint, **kwargs):\n    weights = hub.load('resnet')",
@@ -210,7 +210,7 @@ _EVERYBODYS = ("PATH", "HOME", "TMPDIR", "PYTHONPATH", "LD_LIBRARY_PATH")
     id="TR111",
     title="leaves the process as it found it",
     clause=_IMPORT,
-    why="The process is Ray's worker and runs other people's code after yours: patches and signal handlers stay behind.",
+    why="The process is Ray's worker, and runs other code after yours: patches and signal handlers stay behind.",
     fix="Do not replace functions of others, signal handlers or settings of the whole process.",
     before="signal.signal(signal.SIGTERM, save_and_exit)",
     after="try: ...\nfinally: save()",
@@ -290,7 +290,7 @@ def loads_twice(lab: Lab) -> None:
     why="What a module holds, every worker holds: a dataset is there once per process instead of once per machine.",
     fix="Take rows from `dataset`, which trials share, or read them inside train().",
     before='TABLE = numpy.load("table.npy")',
-    after='def train(run, dataset, hyperparameter, checkpoint, **kwargs):\n    table = numpy.load("table.npy", mmap_mode="r")',
+    after='def train(…):\n    table = numpy.load("table.npy", mmap_mode="r")',
 )
 def holds_no_data(lab: Lab) -> None:
     loaded(lab)

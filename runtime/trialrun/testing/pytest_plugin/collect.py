@@ -88,7 +88,9 @@ def _items(parent: pytest.Collector, conformance: Conformance | None, **more: An
     target = state.targets.get(parent.nodeid)
     if target is None:
         try:
-            target = Target(parent.nodeid, conformance, asked=state.asked, written={**state.written, **more})
+            target = Target(
+                parent.nodeid, conformance, asked=state.asked, written={**state.written, **more}, host=state.host
+            )
         except (UsageError, TypeError) as error:
             raise pytest.Collector.CollectError(f"trialrun: {error}") from None
         state.targets[parent.nodeid] = target

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Generator, Iterable, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
@@ -77,7 +77,7 @@ def _repro_dir(config: pytest.Config) -> Path | None:
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Have the project's file collected too. Not earlier: a worker of xdist gets its arguments after it is configured."""
+    """Have the project's file collected too."""
     config = session.config
     if config.getoption("--trialrun") and not any(arg.partition("::")[0].endswith(_PROJECT) for arg in config.args):
         config.args = [*config.args, str(config.rootpath / _PROJECT)]
@@ -232,6 +232,4 @@ def _summary(report: Json, *, colour: bool) -> str:
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    targets: Iterable[Any] = config.stash[STATE].targets.values()
-    for target in targets:
-        target.close()
+    config.stash[STATE].close()

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from trialrun.testing.harness import Session
+from trialrun.testing.host import Host
 from trialrun.testing.reports.reading import outcome_from, report_from
 from trialrun.testing.suite import Conformance
 from trialrun.testing.verdicts import Outcome, Report, Verdict
@@ -27,8 +28,10 @@ class Target:
         *,
         asked: Mapping[str, Any],
         written: Mapping[str, Any],
+        host: Host,
     ) -> None:
         """`asked` is the command line, which goes before the test file; that goes before the ini file's `written`."""
+        self._host = host
         self.key = key
         self._conformance = conformance
         self._asked = asked
@@ -48,7 +51,7 @@ class Target:
     def _session_with(self, settings: Mapping[str, Any]) -> Session:
         own = {} if self._conformance is None else self._conformance.options
         spec = None if self._conformance is None else self._conformance.spec
-        session = Session(spec, **{**self._written, **settings, **own, **self._asked})
+        session = Session(spec, host=self._host, **{**self._written, **settings, **own, **self._asked})
         self._sessions.append((dict(settings), session))
         return session
 
@@ -77,6 +80,7 @@ class State:
 
     asked: Mapping[str, Any]
     written: Mapping[str, Any]
+    host: Host = field(default_factory=Host)
     targets: dict[str, Target] = field(default_factory=dict)
     outcomes: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)  # by target, by check
     context: dict[str, dict[str, Any]] = field(default_factory=dict)  # by target: a report, from any worker
@@ -86,6 +90,11 @@ class State:
     def heard(self, said: Mapping[str, Any]) -> None:
         """Take in what a test report carries. A check that ran is not forgotten when it is run again and skipped."""
         self.outcomes.setdefault(said["target"], {})[said["outcome"]["id"]] = dict(said["outcome"])
+
+    def close(self) -> None:
+        for target in self.targets.values():
+            target.close()
+        self.host.close()
 
     def started(self) -> list[str]:
         """The targets of which at least one check was up for running."""

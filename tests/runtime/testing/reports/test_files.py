@@ -48,21 +48,12 @@ def test_a_file_that_cannot_be_written_is_named(report: Any, tmp_path: Path) -> 
 
 def test_json_is_read_back_as_it_was(report: Any, tmp_path: Path) -> None:
     read = json.loads(_written(report, "json", tmp_path))
-    again = report_from(read).to_json()
-    assert (
-        again == {**read, **({} if "recording" in again else {"recording": None})}
-        or {
-            **again,
-            "recording": read["recording"],
-        }
-        == read
-    )
+    assert read == report
+    assert report_from(read).to_json() == report
 
 
 def test_json_fits_its_schema(report: Any) -> None:
-    properties = report_schema()["properties"]
-    jsonschema.validate({key: value for key, value in report.items() if key in properties}, report_schema())
-    assert set(report) - set(properties) <= {"recording"}
+    jsonschema.validate(report, report_schema())
 
 
 def test_junit_is_red_where_the_report_is(report: Any, tmp_path: Path) -> None:
@@ -169,7 +160,7 @@ def test_a_report_of_nothing_is_written(report: Any, tmp_path: Path, kind: str) 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_control_character_gets_through(report: Any, tmp_path: Path, kind: str) -> None:
-    assert EVIL in json.dumps(report, ensure_ascii=False).encode().decode("unicode_escape") or EVIL
+    assert any(EVIL in check["message"] for check in report["checks"])
     text = _written(report, kind, tmp_path)
     assert "\x1b" not in text
     assert "\x00" not in text

@@ -1,0 +1,117 @@
+"""Every check fails on the plugin that was broken for it, and on no other; the clean plugins trip nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from trialrun.testing.harness import Session
+from trialrun.testing.host import Host
+from trialrun.testing.registry import Check, all_checks
+from trialrun.testing.selftest import Row, clean_plugins, killers, repository, row_of
+from trialrun.testing.verdicts import Report, Verdict
+
+CHECKS = all_checks()
+KILLERS = {path.stem: (path, check) for path, check in killers(repository()).items()}
+CLEAN = {Path(plugin).stem: str(plugin) for plugin in clean_plugins(repository())}
+CORE = [name for name, check in CHECKS.items() if check.level == "core"]
+EXTENDED = [name for name, check in CHECKS.items() if check.level == "extended" and "ray" not in check.needs]
+ON_RAY = [name for name, check in CHECKS.items() if "ray" in check.needs]
+ITS_FAMILY_ONLY = {"TR112_slow_import": "TR1"}  # each scene of it takes as long as its import does
+SLOW = {"sklearn_digits"}  # imports a large library in every scene: see test_selftest and the CI's selftest job
+
+ALONE = [name for name, (_, check) in KILLERS.items() if check not in ON_RAY]
+WITH_RAY = [name for name, (_, check) in KILLERS.items() if check in ON_RAY]
+
+
+def _checked(plugin: str | Path, select: list[str], host: Host) -> Report:
+    with Session(plugin, profile="full", select=select, config=False, host=host) as session:
+        for _ in session.outcomes():
+            pass
+        return session.report()
+
+
+def _asked(name: str) -> list[str]:
+    family = ITS_FAMILY_ONLY.get(name)
+    return [family] if family else sorted({*CORE, KILLERS[name][1]})
+
+
+@pytest.fixture(scope="module")
+def reports(request: pytest.FixtureRequest, host: Host) -> Iterator[dict[str, Future[Report]]]:
+    """The reports of the plugins that this run asks for, two at a time."""
+    here = (item for item in request.session.items if isinstance(item, pytest.Function) and item.path == request.path)
+    wanted = {item.callspec.params.get("plugin") for item in here if hasattr(item, "callspec")}
+    with ThreadPoolExecutor(2) as pool:
+        yield {
+            name: pool.submit(_checked, KILLERS[name][0], _asked(name), host)
+            if name in KILLERS
+            else pool.submit(_checked, CLEAN[name], CORE, host)
+            for name in (*ALONE, *CLEAN)
+            if name in wanted
+        }
+        pool.shutdown(cancel_futures=True)
+
+
+def test_every_check_has_a_plugin_that_it_is_there_for() -> None:
+    assert sorted(CHECKS) == sorted({check for _, check in KILLERS.values()})
+
+
+@pytest.mark.parametrize("plugin", ALONE)
+def test_a_broken_plugin_trips_its_check_and_nothing_else(plugin: str, reports: dict[str, Future[Report]]) -> None:
+    path, check = KILLERS[plugin]
+    assert row_of(reports[plugin].result(), path, check).problems == []
+
+
+@pytest.mark.parametrize("plugin", ALONE)
+def test_a_failure_says_where_what_and_what_to_do(plugin: str, reports: dict[str, Future[Report]]) -> None:
+    failed = reports[plugin].result().of(Verdict.FAIL)
+    for outcome in failed:
+        assert outcome.message
+        assert outcome.fix
+        assert outcome.why
+        assert not any(letter.isdigit() for letter in outcome.signature.replace("TR", "")), "signatures are stable"
+        assert "/" not in outcome.signature
+        assert outcome.where is None or plugin.partition(".")[0] in outcome.where[0]
+
+
+@pytest.mark.parametrize("plugin", [name for name in CLEAN if name not in SLOW])
+def test_a_clean_plugin_is_conformant(plugin: str, reports: dict[str, Future[Report]]) -> None:
+    report = reports[plugin].result()
+    assert row_of(report, plugin, None).problems == []
+    unseen = {outcome.id: outcome.message for outcome in report.of(Verdict.VACUOUS) if outcome.level == "core"}
+    assert unseen == {}
+    assert report.exit_code == 0
+
+
+@pytest.mark.ray(session=False)
+@pytest.mark.parametrize("plugin", WITH_RAY)
+def test_on_ray_a_broken_plugin_trips_its_check_and_nothing_else(plugin: str, host: Host) -> None:
+    path, check = KILLERS[plugin]
+    row: Row = row_of(_checked(path, sorted({*CORE, *ON_RAY}), host), path, check)
+    assert row.problems == []
+
+
+@pytest.mark.ray(session=False)
+@pytest.mark.parametrize("plugin", ["plain_functions", "pure"])
+def test_on_ray_a_clean_plugin_trips_nothing(plugin: str, host: Host) -> None:
+    report = _checked(CLEAN[plugin], ON_RAY, host)
+    assert row_of(report, plugin, None).problems == []
+    assert {outcome.id for outcome in report.of(Verdict.PASS)} == set(ON_RAY)
+
+
+@pytest.mark.parametrize("check", CHECKS.values(), ids=CHECKS)
+def test_a_check_says_what_it_demands_and_why(check: Check) -> None:
+    for text in (check.title, check.clause, check.why, check.fix, check.before, check.after):
+        assert text.strip()
+    assert check.before != check.after
+    assert len(check.title) <= 72
+    assert check.clause.split("#")[0].split(":")[0].endswith(".md"), "a clause names the page that promises it"
+
+
+def test_no_two_checks_say_the_same() -> None:
+    for part in ("title", "why", "fix"):
+        said = [getattr(check, part) for check in CHECKS.values()]
+        assert len(said) == len(set(said))
