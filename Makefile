@@ -5,14 +5,17 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 NEWEST := .venv-newest
+HARNESS := tests/runtime/testing tests/pytester
+HARNESS_APART := $(HARNESS:%=--ignore=%)
 
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: help venv demo test test-newest lint docs bench constraints clean
+.PHONY: help venv demo test test-harness test-newest lint docs bench constraints clean
 
 help:
 	@echo "make demo         run a real tuning job on real data, recorded"
-	@echo "make test         all tests, those that start Ray included"
+	@echo "make test         all tests but those of the conformance harness"
+	@echo "make test-harness the tests of the conformance harness"
 	@echo "make lint         ruff, mypy and import-linter"
 	@echo "make docs         build the documentation into site/"
 	@echo "make bench        run the benchmarks and print one table"
@@ -32,8 +35,12 @@ demo: $(STAMP)
 	$(BIN)/trialrun run examples/digits_tuning.json --plugin sklearn_digits --dataset 1=digits
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -n 2 -m 'not ray' $(PYTEST_ARGS)
-	$(BIN)/python -m pytest -m ray $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 -m 'not ray' $(HARNESS_APART) $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m ray $(HARNESS_APART) $(PYTEST_ARGS)
+
+# The harness tries its checks on some eighty plugins, each in processes of its own: minutes, and mostly waiting.
+test-harness: $(STAMP)
+	$(BIN)/python -m pytest $(HARNESS) $(PYTEST_ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check

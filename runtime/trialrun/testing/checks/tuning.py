@@ -47,9 +47,10 @@ def _hook(lab: Lab) -> tuple[str, int] | None:
 def _expect_trials_end(lab: Lab, scene: Scene, how: str, signature: str) -> None:
     """Fail when a trial of this scene failed."""
     broken = failures(scene)
-    if scene.ok and not broken and not scene.hook_errors:
+    raised = [error for error in scene.hook_errors if error.type != "SystemExit"]  # how Ray ends a trial that it pauses
+    if scene.ok and not broken and not raised:
         return
-    error = first_error(scene)
+    error = raised[0] if raised else scene.error
     told = str(error) if error and scene.ended else broken[0]["error"] if broken else scene.story
     where = (error.where if error else None) or _hook(lab)
     lab.fail(f"{how}, a trial failed: {told}", signature=signature, where=where)
@@ -219,9 +220,7 @@ def trials_go_on(lab: Lab) -> None:
     metric = lab.subject.metric or "loss"
     first, second = objectives(fresh, metric)[:2]
     anew = first != second and objectives(resumed, metric)[0] == first
-    message = (
-        f"resumed from its first report's checkpoint, a trial began with {metric}={first} again, as a new one does"
-    )
+    message = f"resumed from its first report's checkpoint, a trial began with {metric}={first}, as a new one does"
     lab.expect(not anew and not same_values(fresh, resumed), message, signature="starts anew", where=_hook(lab))
 
 
@@ -364,7 +363,7 @@ def gpus_are_left_alone(lab: Lab) -> None:
     level="extended",
     needs={"tunes", "deterministic"},
     clause=f"{_TUNE}: tune() runs one trial with that trial's hyperparameters",
-    why="A value that never reaches the model, often for its spelling, is searched in vain and shown as if it mattered.",
+    why="A value that never reaches the model, often for its spelling, is searched in vain.",
     fix="Read it under the name that the space gives it, or take it out of the space.",
     before='lr = hyperparameter.get("learning_rate", 0.1)  # the space calls it "lr"',
     after='lr = hyperparameter["lr"]',
