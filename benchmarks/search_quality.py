@@ -163,10 +163,10 @@ class RayPeer:
             self._process.stdin.write(json.dumps(line) + "\n")
             self._process.stdin.flush()
 
-    def ask(self) -> Json:
+    def ask(self) -> Json | None:
         line = self._process.stdout.readline() if self._process.stdout is not None else ""
-        answer: Json = json.loads(line or '{"error": "no answer"}')
-        if "error" in answer:
+        answer: Json | None = json.loads(line or '{"error": "no answer"}')
+        if answer and "error" in answer:
             raise ValueError(answer["error"])
         return answer
 
@@ -183,7 +183,10 @@ def _with_ray(python: str, function: Function, *, seed: int, trials: int) -> flo
     try:
         best = math.inf
         for _ in range(trials):
-            value = function.loss(peer.ask())
+            point = peer.ask()
+            if point is None:
+                break
+            value = function.loss(point)
             best = min(best, value)
             peer.tell(value)
         return best - function.optimum

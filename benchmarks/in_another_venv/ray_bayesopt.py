@@ -1,7 +1,8 @@
 """Ray's own BayesOptSearch behind a pipe, for `search_quality.py`; runs where bayesian-optimization 1.5.1 is installed.
 
 The first line on stdin is `{"seed": 0, "space": {name: {"type": "uniform", "args": [0, 1]}}}`, each further line the
-value of the point before. Each line on stdout is a point, or `{"error": ...}`.
+value of the point before. Each line on stdout is a point, null when the search has ended, or
+`{"error": ...}`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,14 @@ from typing import Any
 
 from ray import tune
 from ray.tune.search.bayesopt import BayesOptSearch
+
+
+def _point(searcher: BayesOptSearch, trial_id: str) -> Any:
+    """The next point; None when the searcher has converged. None from the searcher itself means: ask again."""
+    point: Any = None
+    while point is None:
+        point = searcher.suggest(trial_id)
+    return None if point == BayesOptSearch.FINISHED else point
 
 
 def main() -> None:
@@ -27,10 +36,10 @@ def main() -> None:
     space = {name: getattr(tune, d["type"])(*d["args"]) for name, d in job["space"].items()}
     try:
         searcher = BayesOptSearch(space, metric="loss", mode="min", random_state=job["seed"])
-        say(searcher.suggest("0"))
+        say(_point(searcher, "0"))
         for number, line in enumerate(sys.stdin):
             searcher.on_trial_complete(str(number), {"loss": float(line)})
-            say(searcher.suggest(str(number + 1)))
+            say(_point(searcher, str(number + 1)))
     except (ValueError, OverflowError) as error:
         say({"error": f"{type(error).__name__}: {error}"})
 

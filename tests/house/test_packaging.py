@@ -17,7 +17,7 @@ from trialrun_hookspecs import spec
 ROOT = Path(__file__).resolve().parents[2]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 PLUGINS = PROJECT["project"]["entry-points"]["trialrun"]
-NOT_PINNED = {"torch", "trialrun"}  # large, and asked for by an extra alone; ourselves
+NOT_PINNED = {"ax-platform", "torch", "trialrun"}  # large, and asked for by an extra alone; ourselves
 
 
 def _normal(name: str) -> str:

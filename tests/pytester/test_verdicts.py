@@ -74,7 +74,7 @@ def test_checks_that_are_skipped_make_the_run_red(project: pytest.Pytester, ran:
     project.makepyfile(test_it=SKIPPED)
     result = ran()
     result.assert_outcomes(skipped=5)
-    result.stdout.fnmatch_lines(["*TR190  not run: *not today*"])
+    result.stdout.fnmatch_lines(["*TR190 TR191 TR192 TR193 TR194  not run: *not today*"])
     assert result.ret == 1
 
 

@@ -124,7 +124,7 @@ def test_a_trial_that_asked_for_no_gpu_sees_none(tuned: Tuned, monkeypatch: pyte
     without = tuned("leaky", grid("n", [1]), executor="ray")
     assert without.results_of(1)[0]["gpu_hidden"] == 1
     given = tuned("leaky", grid("n", [1]), executor="ray", params={"num_gpus": 0.5})
-    assert given.recorder.messages()[0]["content"] == "visible 0"
+    assert "visible 0" in [message["content"] for message in given.recorder.messages()]
 
 
 @pytest.mark.ray

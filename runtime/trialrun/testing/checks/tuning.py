@@ -363,7 +363,7 @@ def gpus_are_left_alone(lab: Lab) -> None:
     level="extended",
     needs={"tunes", "deterministic"},
     clause=f"{_TUNE}: tune() runs one trial with that trial's hyperparameters",
-    why="A value that never reaches the model, often for its spelling, is searched in vain.",
+    why="A value that never reaches the model, often by its spelling, is searched in vain.",
     fix="Read it under the name that the space gives it, or take it out of the space.",
     before='lr = hyperparameter.get("learning_rate", 0.1)  # the space calls it "lr"',
     after='lr = hyperparameter["lr"]',

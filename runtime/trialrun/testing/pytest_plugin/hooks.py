@@ -77,10 +77,12 @@ def _repro_dir(config: pytest.Config) -> Path | None:
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Have the project's file collected too."""
+    """Have the project's file collected too, unless a folder that holds it is."""
     config = session.config
-    if config.getoption("--trialrun") and not any(arg.partition("::")[0].endswith(_PROJECT) for arg in config.args):
-        config.args = [*config.args, str(config.rootpath / _PROJECT)]
+    project = config.rootpath / _PROJECT
+    given = (config.invocation_params.dir / arg.partition("::")[0] for arg in config.args)
+    if config.getoption("--trialrun") and not {project, *project.parents} & set(given):
+        config.args = [*config.args, str(project)]
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:

@@ -88,9 +88,14 @@ def _failures(report: Json) -> Iterator[str]:
     told = to_mend(report)
     if told:
         yield "<h2>What to mend</h2>\n"
-    for check in told:
-        yield f'<article class="{_class(check["verdict"])}"><h3><span class="{_class(check["verdict"])}">{check["id"]} '
-        yield f"{_text(check['verdict'])}</span> · {_text(check['title'])}</h3>{_facts(check)}</article>\n"
+    for group in told:
+        verdict, names = group[0]["verdict"], " ".join(check["id"] for check in group)
+        yield f'<article class="{_class(verdict)}"><h3><span class="{_class(verdict)}">'
+        if len(group) == 1:
+            yield f"{names} {_text(verdict)}</span> · {_text(group[0]['title'])}</h3>{_facts(group[0])}</article>\n"
+        else:
+            yield f"{len(group)} checks {_text(verdict)}</span></h3><p>{_text(group[0]['message'])}</p>"
+            yield f'<p class="soft">{_text(names)}</p></article>\n'
 
 
 def _facts(check: Json) -> str:
@@ -172,7 +177,7 @@ def _checks(report: Json) -> Iterator[str]:
         asked = check["selected"] or check["verdict"] != Verdict.NOT_RUN
         verdict = check["verdict"] if asked else "unasked"
         title = _text(check["title"])
-        if check["verdict"] != Verdict.PASS and asked and check["message"]:
+        if check["verdict"] not in (Verdict.PASS, Verdict.VACUOUS) and asked and check["message"]:
             title += f'<br><span class="soft">{_text(check["message"])}</span>'
         word = f'<span class="{_class(verdict)}">{_text(_WORDS.get(verdict, verdict))}</span>'
         seconds = f"{check['seconds']:.2f} s" if check["seconds"] else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rich.console import Console, Group, RenderableType
@@ -30,7 +30,7 @@ _COLUMNS = {
     "unasked": ("not asked", "dim"),
 }
 _WHAT_IT_MEANS = {
-    "vacuous": "nothing that this check looks at was seen, so it proves nothing",
+    "vacuous": "what is looked at was not seen, so nothing is proved",
     "not run": "did not run",
     "error": "the harness itself failed here: this says nothing about the plugin",
 }
@@ -42,10 +42,12 @@ def show(report: Json, console: Console, *, verbose: bool = False, details: bool
     mend = to_mend(report)
     if mend and not details:
         console.print()
-    for check in mend:
+    for group in mend:
         if details:
             console.print()
-        console.print(detail(check) if details else _brief(check))
+            console.print(detail(group[0]) if len(group) == 1 else _together(group))
+        else:
+            console.print(_brief(group[0], names=[check["id"] for check in group]))
     if verbose:
         console.print()
         console.print(_everything(report))
@@ -109,10 +111,19 @@ def detail(check: Json) -> RenderableType:
     return Group(title, Padding(table, (0, 0, 0, 2), expand=False))
 
 
-def _brief(check: Json) -> Text:
+def _together(group: Sequence[Json]) -> RenderableType:
+    """Checks that did not come to a verdict, for one reason."""
+    word, style = _COLUMNS[group[0]["verdict"]]
+    names = " ".join(check["id"] for check in group)
+    title = Text.assemble((f"{len(group)} checks {word}", style), f"  ({_WHAT_IT_MEANS[group[0]['verdict']]})")
+    message = clean(group[0]["message"])
+    return Group(title, Padding(Text(f"{message}\n{names}"), (0, 0, 0, 2), expand=False))
+
+
+def _brief(check: Json, names: Sequence[str] = ()) -> Text:
     word, style = _COLUMNS[check["verdict"]]
     message = clean(check["message"] or check["title"]).partition("\n")[0]
-    return Text.assemble((check["id"], style), f"  {word}: {message}")
+    return Text.assemble((" ".join(names or [check["id"]]), style), f"  {word}: {message}")
 
 
 def _rows(check: Json) -> Iterator[tuple[str, str]]:

@@ -48,10 +48,15 @@ def is_red(check: Json) -> bool:
 _URGENCY = (Verdict.FAIL, Verdict.VACUOUS, Verdict.NOT_RUN, Verdict.ERROR)
 
 
-def to_mend(report: Json) -> list[Json]:
-    """What a reader must look at, the most urgent first."""
-    told = [check for check in report["checks"] if is_red(check) or check["verdict"] == Verdict.ERROR]
-    return sorted(told, key=lambda check: _URGENCY.index(check["verdict"]))
+def to_mend(report: Json) -> list[list[Json]]:
+    """What a reader must look at, the most urgent first; those that saw nothing for the same reason are together."""
+    groups: dict[tuple[int, str], list[Json]] = {}
+    for check in report["checks"]:
+        if is_red(check) or check["verdict"] == Verdict.ERROR:
+            alone = check["verdict"] not in _UNSEEN
+            key = _URGENCY.index(check["verdict"]), check["id"] if alone else check["message"]
+            groups.setdefault(key, []).append(check)
+    return [groups[key] for key in sorted(groups, key=lambda key: key[0])]
 
 
 def unasked(checks: Iterable[Json]) -> int:

@@ -71,3 +71,13 @@ def test_without_details_a_failure_is_one_line(report: Any) -> None:
 def test_a_report_of_nothing_is_shown(report: Any) -> None:
     empty = report_from({**report, "checks": []}).to_json()
     assert "COULD NOT BE TOLD" in _shown(empty)
+
+
+def test_what_saw_nothing_for_one_reason_is_told_once(report: Any) -> None:
+    unseen = next(check for check in report["checks"] if check["id"] == "TR206")
+    report["checks"] += [{**unseen, "id": "TR207"}, {**unseen, "id": "TR208", "message": "another reason"}]
+    text = _shown(report)
+    assert text.count("nothing was seen") == 1
+    assert "2 checks vacuous" in text
+    assert "TR206 TR207" in [line.strip() for line in text.splitlines()]
+    assert "TR208  does as it says" in text
