@@ -29,12 +29,16 @@ COMMANDS: Mapping[str, Sequence[str]] = {"with": _PYTEST, "without": (*_PYTEST, 
 def measure(rounds: int, *, alone: bool) -> dict[str, float]:
     """Median seconds of processor time of each command. `alone`: no other plugin that is installed is loaded."""
     environment = {**os.environ, **({"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"} if alone else {})}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # what is installed is compiled already
     commands = dict(COMMANDS)
-    if alone:
-        commands["with"] = (*commands["with"], "-p", "_trialrun_pytestplugin")
+    if alone:  # against a plugin that does nothing: by `-p` pytest looks through every installed package
+        commands = {"with": (*_PYTEST, "-p", "_trialrun_pytestplugin"), "without": (*_PYTEST, "-p", "idle_plugin")}
     times: dict[str, list[float]] = {name: [] for name in commands}
     draw = random.Random(1)
     with tempfile.TemporaryDirectory() as folder:
+        environment["PYTHONPYCACHEPREFIX"] = str(Path(folder, "compiled"))
+        environment["PYTHONPATH"] = folder
+        Path(folder, "idle_plugin.py").write_text("import pytest\n", "utf-8")
         Path(folder, "test_empty.py").write_text("def test_empty():\n    pass\n", "utf-8")
         for number in range(rounds + 1):
             for name in draw.sample(sorted(commands), k=len(commands)):
