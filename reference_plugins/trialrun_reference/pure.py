@@ -8,19 +8,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 __all__ = ["conformance", "train", "tune"]
 
-conformance = {  # what `trialrun check` runs it with
-    "hyperparameter": {"epochs": 3, "learning_rate": 0.1},
-    "hyperparameters": [
-        {"name": "epochs", "type": "choice", "options": [2, 3]},
-        {"name": "learning_rate", "type": "uniform", "min": 0.05, "max": 0.5},
-    ],
-}
+_EPOCHS = {"name": "epochs", "type": "choice", "options": [2, 3]}  # what `trialrun check` runs it with
+_RATE = {"name": "learning_rate", "type": "uniform", "min": 0.05, "max": 0.5}
+conformance = {"hyperparameter": {"epochs": 3, "learning_rate": 0.1}, "hyperparameters": [_EPOCHS, _RATE]}
 
 
 def train(run: Any, dataset: Any, hyperparameter: dict[str, Any], checkpoint: dict[str, Any] | None) -> str:
@@ -36,18 +31,16 @@ def train(run: Any, dataset: Any, hyperparameter: dict[str, Any], checkpoint: di
 def tune(hyperparameter: dict[str, Any], run: Any, dataset: Any, checkpoint: dict[str, Any] | None) -> None:
     """Run one trial (mind the order of the parameters), with a result and a checkpoint after every epoch.
 
-    A scheduler may stop or pause the trial at any report. A paused trial is called anew later, and the last checkpoint
-    it reported arrives as `checkpoint`, with the folder as `path`: just like a model to go on from in training.
+    A paused trial is called anew later: the last checkpoint that it reported arrives as `checkpoint`, as in training.
     """
-    folder = Path(run.checkpoint_output)
-    run.checkpoint_output = folder  # said before training starts, so that a stopped trial has its artifact too
+    run.checkpoint_output = folder = Path(run.checkpoint_output)  # said first: a stopped trial has its artifact too
     for model in _epochs(dataset, hyperparameter, checkpoint):
         _save(model, folder)
         run.log_metric("train", "loss", model["loss"], epoch=model["epoch"])
         run.report({"loss": model["loss"], "epoch": model["epoch"]}, checkpoint=folder)
 
 
-def _epochs(dataset: Any, hyperparameter: dict[str, Any], checkpoint: dict[str, Any] | None) -> Iterator[Any]:
+def _epochs(dataset: Any, hyperparameter: dict[str, Any], checkpoint: dict[str, Any] | None) -> Any:
     """Give the model after each epoch; one that has had all its epochs already is given once, as it is."""
     epochs, rate = int(_number(hyperparameter, "epochs", least=1)), _number(hyperparameter, "learning_rate", least=0)
     points, decay = _points(dataset), 2 * _number({"l2": 0, **hyperparameter}, "l2", least=0)
@@ -58,9 +51,8 @@ def _epochs(dataset: Any, hyperparameter: dict[str, Any], checkpoint: dict[str, 
         yield model
     for epoch in range(model["epoch"] + 1, epochs + 1):
         slopes = [2 * _error(model, x, y) / len(points) for x, y in points]
-        columns = zip(*(x for x, _ in points), strict=True)
-        gradient = [sum(slope * v for slope, v in zip(slopes, column, strict=True)) for column in columns]
-        weights = [w - rate * (g + decay * w) for w, g in zip(model["weights"], gradient, strict=True)]
+        grad = [sum(s * v for s, v in zip(slopes, c, strict=True)) for c in zip(*(x for x, _ in points), strict=True)]
+        weights = [w - rate * (g + decay * w) for w, g in zip(model["weights"], grad, strict=True)]
         model = {"epoch": epoch, "bias": model["bias"] - rate * sum(slopes), "weights": weights}
         model["loss"] = sum(e * e for e in (_error(model, x, y) for x, y in points)) / len(points)
         yield model

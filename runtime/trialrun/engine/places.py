@@ -82,7 +82,7 @@ def recording(path: Path, fixtures: Fixtures) -> Iterator[Backend]:
     """A recorder of our own, for as long as the job runs.
 
     The job talks to it through its memory door: the same API without a socket between two threads of one process, which
-    takes a quarter of the time for a dataset of many files. The server is there for everybody else.
+    takes a sixth of the time for a dataset of many files. The server is there for everybody else.
     """
     with Recorder(path, fixtures=fixtures) as recorder, recorder.server() as server:
         memory = Memory(recorder.handler())

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
-__all__ = ["captured", "restored", "seeded", "teed", "unshown_stderr", "working_in"]
+__all__ = ["InFront", "captured", "restored", "seeded", "teed", "unshown_stderr", "working_in"]
 
 
 @contextlib.contextmanager
@@ -80,27 +80,14 @@ def _text(fd: int) -> TextIO:
     return io.TextIOWrapper(open(fd, "wb", buffering=0, closefd=False), write_through=True, errors="backslashreplace")
 
 
-class _Tee(io.TextIOBase):
-    """Writes to a file and to the stream that was there before."""
+class InFront(io.TextIOBase):
+    """Stands in front of a stream: all but `write` goes through to it."""
 
-    def __init__(self, file: TextIO, shown: TextIO) -> None:
-        self._file = file
+    def __init__(self, shown: TextIO) -> None:
         self._shown = shown
 
-    def write(self, text: str) -> int:
-        self._file.write(text)
-        with contextlib.suppress(BrokenPipeError):  # a reader that left must not make a trial fail
-            self._shown.write(text)
-        return len(text)
-
     def flush(self) -> None:
-        self._file.flush()
-        with contextlib.suppress(BrokenPipeError):
-            self._shown.flush()
-
-    @property
-    def unshown(self) -> TextIO:
-        return self._file
+        self._shown.flush()
 
     def isatty(self) -> bool:
         return self._shown.isatty()
@@ -111,6 +98,29 @@ class _Tee(io.TextIOBase):
     @property
     def encoding(self) -> str:  # type: ignore[override]  # a read-only attribute in typeshed's base class
         return self._shown.encoding
+
+
+class _Tee(InFront):
+    """Writes to a file and to the stream that was there before."""
+
+    def __init__(self, file: TextIO, shown: TextIO) -> None:
+        super().__init__(shown)
+        self._file = file
+
+    def write(self, text: str) -> int:
+        self._file.write(text)
+        with contextlib.suppress(BrokenPipeError):  # a reader that left must not make a trial fail
+            self._shown.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        self._file.flush()
+        with contextlib.suppress(BrokenPipeError):
+            super().flush()
+
+    @property
+    def unshown(self) -> TextIO:
+        return self._file
 
 
 def unshown_stderr() -> TextIO:

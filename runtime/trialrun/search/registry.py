@@ -12,7 +12,7 @@ from trialrun.search.base import Algorithm, Factory, Point
 from trialrun.search.variants import Variants
 from trialrun.space import Fixed, Space
 from trialrun_hookspecs.distributions import DistributionBase
-from trialrun_hookspecs.errors import Problem, RequestInvalid, UsageError
+from trialrun_hookspecs.errors import Problem, RequestInvalid
 from trialrun_hookspecs.request import GRID_ALGORITHM, Params, did_you_mean
 
 __all__ = ["ALGORITHMS", "GRID_ALGORITHM", "First", "checked_points", "made_algorithm"]
@@ -35,7 +35,7 @@ def made_algorithm(params: Params, *, seed: int, extensions: Mapping[str, Factor
     points = checked_points(params)
     if config.name == GRID_ALGORITHM:
         return Variants(space, points, samples=params.tuning.num_samples, seed=seed)
-    factory = extensions.get(config.name) or _door(config.name)
+    factory = extensions.get(config.name) or importlib.import_module(ALGORITHMS[config.name].module).make
     inner = factory(space.primitives(), mode=params.tuning.mode, seed=seed, options=config.options)
     return First(inner, space, points)
 
@@ -89,19 +89,6 @@ def _written(distribution: DistributionBase) -> str:
     fields = distribution.model_dump(exclude={"name", "type", "base"})
     text = ", ".join(f"{key}={list(value) if key == 'options' else value}" for key, value in fields.items())
     return f"{distribution.model_dump()['type']}({text if len(text) <= 80 else text[:77] + '...'})"
-
-
-def _door(name: str) -> Factory:
-    """The algorithm's `make`. Raises UsageError that names the extra when its library is absent."""
-    facts = ALGORITHMS[name]
-    try:
-        made: Factory = importlib.import_module(facts.module).make
-    except ModuleNotFoundError as error:
-        if not facts.extra or (error.name or "").startswith("trialrun"):
-            raise
-        fix = f"pip install 'trialrun[{facts.extra}]'"
-        raise UsageError(f"{name} needs a library that is absent", where=_WHERE, got=str(error), fix=fix) from error
-    return made
 
 
 def _no_options(options: Mapping[str, Any]) -> list[Problem]:

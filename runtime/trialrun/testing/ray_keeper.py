@@ -87,7 +87,7 @@ def main() -> None:
     with (
         tempfile.TemporaryDirectory() as folder,
         cluster.quiet(Path(folder, "ray.log")),
-        cluster.joined(None, {"CPU": CPUS, "GPU": 1}, {}, {}),
+        cluster.joined(None, {"CPU": CPUS, "GPU": 1}, {}),
     ):
         needed = {name: os.environ[name] for name in _NEEDED if name in os.environ}
         sys.stdout.write(f"{_SAYS}{json.dumps({'address': cluster.address_here(), 'environment': needed})}\n")

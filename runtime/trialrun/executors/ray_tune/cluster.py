@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import logging
 import os
 import re
@@ -17,6 +16,7 @@ from typing import Any, TextIO
 
 import ray
 
+from trialrun.executors.workspace import InFront
 from trialrun_hookspecs.errors import Infeasible, UsageError
 
 __all__ = [
@@ -78,11 +78,11 @@ def quiet(log: Path) -> Iterator[None]:
         handler.close()
 
 
-class _WithoutRaylet(io.TextIOBase):
+class _WithoutRaylet(InFront):
     """stdout without Ray's lines about dead workers, which no option of Ray silences: the trial's error says it."""
 
     def __init__(self, shown: TextIO, log: logging.Handler) -> None:
-        self._shown = shown
+        super().__init__(shown)
         self._log = log
         self._swallowing = threading.local()
 
@@ -97,28 +97,13 @@ class _WithoutRaylet(io.TextIOBase):
                 return len(text)
         return self._shown.write(text)
 
-    def flush(self) -> None:
-        self._shown.flush()
-
-    def isatty(self) -> bool:
-        return self._shown.isatty()
-
-    def fileno(self) -> int:
-        return self._shown.fileno()
-
-    @property
-    def encoding(self) -> str:  # type: ignore[override]  # a read-only attribute in typeshed's base class
-        return self._shown.encoding
-
 
 @contextlib.contextmanager
-def joined(
-    address: str | None, resources: Mapping[str, float], needed: Mapping[str, float], environment: Mapping[str, str]
-) -> Iterator[None]:
+def joined(address: str | None, resources: Mapping[str, float], environment: Mapping[str, str]) -> Iterator[None]:
     """Be connected to a Ray: the one of this process, the one at `address` (or RAY_ADDRESS), or one of our own.
 
     Only our own is shut down afterwards; from one joined by address we disconnect. Raises UsageError: no Ray answers
-    there; Infeasible: our own could not hold one trial.
+    there.
     """
     if ray.is_initialized():
         yield
@@ -129,7 +114,6 @@ def joined(
         quietly["runtime_env"] = {"env_vars": dict(environment)} if environment else None
     else:
         size = local_size(resources)
-        check_fits(needed, size, "this machine")
         custom = {key: value for key, value in size.items() if key not in ("CPU", "GPU")}
         quietly |= {"num_cpus": size["CPU"], "num_gpus": size.get("GPU", 0), "resources": custom or None}
     try:

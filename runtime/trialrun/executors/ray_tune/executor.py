@@ -82,7 +82,7 @@ class RayExecutor:
         environment = {"RAY_TRAIN_V2_ENABLED": "0"} if study.tune_config.legacy_train_report else {}
         with (
             cluster.quiet(study.results / "ray.log"),
-            cluster.joined(study.address, study.local_resources, needed, environment),
+            cluster.joined(study.address, study.local_resources, environment),
             cluster.tune_environment(),
             _interruptible(interrupted, listener),
         ):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 from trialrun.compat import mutable_names
@@ -36,7 +36,8 @@ def _explore(space: Space, names: list[str]) -> Callable[[dict[str, Any]], dict[
     """Called by Ray after it has perturbed a config: 1.2 times the largest value lies outside of the space."""
 
     def explore(config: dict[str, Any]) -> dict[str, Any]:
-        return _replaced(config, {n: projected(space.distributions[n], v) for n, v in flatten(config, names).items()})
+        flat = flatten(config, space.names)
+        return nest({**flat, **{name: projected(space.distributions[name], flat[name]) for name in names}})
 
     return explore
 
@@ -51,12 +52,3 @@ def projected(distribution: Any, value: Any) -> Any:
     q = getattr(distribution, "q", 1 if distribution.integer else None)
     value = value if q is None else snapped(float(value), q)
     return int(value) if distribution.integer else float(value)
-
-
-def _replaced(config: Mapping[str, Any], flat: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy of a nested config with other values under the flat names."""
-    made: dict[str, Any] = {}
-    for key, value in config.items():
-        below = {name[len(key) + 1 :]: new for name, new in flat.items() if name.startswith(f"{key}/")}
-        made[key] = _replaced(value, below) if below and isinstance(value, Mapping) else flat.get(key, value)
-    return made
