@@ -32,7 +32,7 @@ FIELDS: dict[str, tuple[dict[str, Any], int]] = {  # and how many values there a
     "choice": ({"options": ["a", 1, True, None, {"k": [1]}]}, 5),
     "grid_search": ({"options": [1, 2, 3]}, 3),
 }
-DRAWS = {"bayesoptsearch": 40, "axsearch": 12}
+DRAWS = {"bayesoptsearch": 40, "axsearch": 30}
 USUAL = 200
 WRONG = " **wrong**"
 

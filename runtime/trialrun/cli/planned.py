@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from trialrun.cli import text
-from trialrun.compat import ALGORITHMS, seen_as, verdicts
+from trialrun.compat import ALGORITHMS, hints, seen_as, verdicts, with_max_t
 from trialrun_hookspecs.distributions import DistributionBase, GridSearch
 from trialrun_hookspecs.request import Params, Request, TuneConfig, advice, count_trials
 
@@ -78,6 +78,7 @@ def planned(
 
     `timing`: the seconds of a trial, and who says so.
     """
+    request, note = with_max_t(request)
     params = request.params
     total = count_trials(request)
     plan: dict[str, Any] = {
@@ -97,7 +98,7 @@ def planned(
         "space": [],
         "fits": None,
         "estimate": None,
-        "warnings": [*warnings, *advice(request)],
+        "warnings": [*warnings, *advice(request), *filter(None, [note]), *hints(request)],
     }
     if params.tune_config is not None and total is not None:
         plan |= _tuning(params, params.tune_config, total, executor, machine, timing)
