@@ -16,6 +16,7 @@ TrialrunError                    exit code 1
 │   └── NotOnBackend             a dataset, checkpoint or model id it does not know
 ├── ArchiveUnsafe                an archive that would leave its folder, or a bomb
 ├── BadValue                     a value refused at a log_*, report or set_* call (also a ValueError)
+├── SpoolFull                    a log_* call that the disk, or the spool's bound, has no room for
 ├── ArtifactMissing              a model artifact that is absent, empty or out of bounds
 ├── CheckpointMissing            a trial of a scheduler that pauses reported no checkpoint
 ├── ObjectiveMissing             a trial did not report the metric it is judged by
@@ -54,6 +55,7 @@ __all__ = [
     "PluginRefused",
     "Problem",
     "RequestInvalid",
+    "SpoolFull",
     "TrainingFailed",
     "TrialFailed",
     "TrialrunError",
@@ -168,6 +170,10 @@ class ArchiveUnsafe(TrialrunError):
 
 class BadValue(TrialrunError, ValueError):
     """A value refused at the call; nothing of it was queued."""
+
+
+class SpoolFull(TrialrunError):
+    """What is reported lies on the worker's disk first, and there is no room; nothing of the call was queued."""
 
 
 class ArtifactMissing(TrialrunError):

@@ -9,6 +9,7 @@ from typing import Protocol
 from urllib.parse import parse_qsl, urlsplit
 
 from trialrun.backend.transport import Answer, Call
+from trialrun_hookspecs.errors import BackendUnavailable
 
 __all__ = ["AnswerLike", "Memory"]
 
@@ -39,7 +40,10 @@ class Memory:
         sent = replace(sent, headers=sent.wire_headers())
         if call.json is not None and sent.body is not None:
             sent = replace(sent, json=json.loads(sent.body))
-        given = self._handler(sent)
+        try:
+            given = self._handler(sent)
+        except ConnectionError as error:  # a handler's way to give no answer
+            raise BackendUnavailable("no answer", where=str(call), got=str(error)) from None
         answer = Answer(status=given.status, body=given.body, headers=given.headers)
         if call.save_to is not None and answer.ok:
             call.save_to.write_bytes(answer.body)

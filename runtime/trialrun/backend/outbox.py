@@ -6,15 +6,25 @@ import hashlib
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 from uuid import uuid4
 
 from trialrun_hookspecs.event import Event
 
-__all__ = ["Outbox", "Parcel", "Refused", "Throttle", "progress_record"]
+__all__ = ["Outbox", "Parcel", "Refused", "Throttle", "Track", "progress_record", "tracks"]
 
 RECORDER_ONLY = frozenset({"trials_delta", "trial_result", "model"})
 PATCHED = frozenset({"status", "result"})
+
+Track = Literal["entries", "patch"]
+"""The two ways in which an event may go out; some go both."""
+
+
+def tracks(event: Event, *, recorder: bool) -> tuple[Track, ...]:
+    """How the event goes out; not at all when the other side does not know it."""
+    patched = event.kind == "progress" or event.kind in PATCHED
+    entered = recorder or not (patched or event.kind in RECORDER_ONLY)
+    return (*(("entries",) if entered else ()), *(("patch",) if patched else ()))
 
 
 class Throttle(Protocol):
@@ -29,21 +39,31 @@ class Throttle(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parcel:
-    """One call to be: log entries, or the fields of a PATCH of job `job_id`; its key stays when it is sent again."""
+    """One call to be: log entries, or the fields of a PATCH of job `job_id`; its key stays when it is sent again.
+
+    `covers` are the keys of all events that need not be sent once it arrived: its own, and those that it replaces.
+    """
 
     events: tuple[Event, ...]
     key: str
     entries: tuple[dict[str, Any], ...] = ()
     job_id: int = 0
     fields: Mapping[str, Any] | None = None
+    covers: tuple[str, ...] = ()
+
+    @property
+    def track(self) -> Track:
+        return "entries" if self.fields is None else "patch"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
-    """An event that was set aside, and what the backend (or JSON) had against it."""
+    """An event that was set aside, and what the backend (or JSON) had against it; `covers` as a parcel's."""
 
     event: Event
     reason: str
+    track: Track = "entries"
+    covers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +87,16 @@ class Outbox:
         throttle: Throttle,
         max_batch: int = 1000,
         max_bytes: int = 8_000_000,
+        arrived: Callable[[Track, str], bool] = lambda track, key: False,
     ) -> None:
         self._entry = entry
         self._recorder = recorder
         self._throttle = throttle
         self._max_batch = max_batch
         self._max_bytes = max_bytes
+        self._arrived = arrived
+        self._ahead: set[tuple[Track, str]] = set()
+        self._replaced: dict[tuple[Track, str], list[str]] = {}  # keys of what an event that waits has replaced
         self._line: deque[Event | _Patch] = deque()
         self._parts: list[Sequence[Event]] = []  # halves of a refused batch, the next one last
         self._tables: dict[int, Event] = {}
@@ -90,19 +114,47 @@ class Outbox:
         on_the_way = len(parcel.events) if parcel else 0
         return len(self._line) + halves + on_the_way + len(self._tables) + len(self._changed)
 
-    def put(self, event: Event) -> None:
-        """Take an event; one that the other side does not know is dropped here."""
-        if event.kind == "progress":
+    def put(self, event: Event, only: Track | None = None) -> None:
+        """Take an event; one that the other side does not know, or that has `arrived`, is dropped here.
+
+        With `only` it is sent on this track, whether it has arrived or not.
+        """
+        if event.kind == "progress":  # also one that has arrived: a record tells all categories
             self._progress.setdefault(event.job_id, {})[str(event.data.get("category", ""))] = event
-            self._changed[event.job_id] = event
-        if self._recorder:
-            self._line.append(event)
-        elif event.kind == "trials":
-            self._tables[event.job_id] = event
-        elif event.kind not in RECORDER_ONLY | PATCHED | {"progress"}:
-            self._line.append(event)
-        if event.kind in PATCHED:
+        for track in tracks(event, recorder=self._recorder) if only is None else (only,):
+            if only is None and ((track, event.key) in self._ahead or self._arrived(track, event.key)):
+                continue
+            self._queue(track, event)
+
+    def first(self, track: Track, events: Sequence[Event]) -> None:
+        """Before all others, send in one call what may have been sent already: it gets the key that it had."""
+        self._ahead |= {(track, event.key) for event in events}
+        if track == "entries":
+            self._parts.append(events)
+        else:
+            for event in events:
+                if event.kind == "progress":
+                    self._progress.setdefault(event.job_id, {})[str(event.data.get("category", ""))] = event
+                self._line.appendleft(_Patch(event))
+
+    def _queue(self, track: Track, event: Event) -> None:
+        if track == "patch" and event.kind == "progress":
+            self._replace(track, self._changed, event)
+        elif track == "patch":
             self._line.append(_Patch(event))
+        elif event.kind == "trials" and not self._recorder:
+            self._replace(track, self._tables, event)
+        else:
+            self._line.append(event)
+
+    def _replace(self, track: Track, newest: dict[int, Event], event: Event) -> None:
+        """Of a job's tables, and of its progress, only the newest goes out."""
+        older = newest.get(event.job_id)
+        if older is not None:
+            keys = self._replaced.pop((track, older.key), [])
+            keys.append(older.key)
+            self._replaced[track, event.key] = keys
+        newest[event.job_id] = event
 
     def next(self, now: float, *, force: bool = False) -> Parcel | None:
         """What to send now: the same parcel until it is settled; None when nothing is due.
@@ -133,11 +185,12 @@ class Outbox:
         parcel, self._parcel = self._parcel, None
         if parcel is None:
             return
-        if parcel.fields is None and len(parcel.events) > 1:
+        if len(parcel.events) > 1:
             half = len(parcel.events) // 2
             self._parts += [parcel.events[half:], parcel.events[:half]]
         else:
-            self.refused += (Refused(event=event, reason=reason) for event in parcel.events)
+            (event,) = parcel.events
+            self.refused.append(Refused(event=event, reason=reason, track=parcel.track, covers=parcel.covers))
 
     def _due(self, now: float, *, force: bool) -> Sequence[Event] | _Patch | None:
         if self._parts:
@@ -183,23 +236,31 @@ class Outbox:
     def _packed(self, due: Sequence[Event] | _Patch) -> Parcel | None:
         """The parcel of what is due, or None when nothing of it can be written as an entry."""
         if isinstance(due, _Patch):
-            fields = self._tried(self._fields, due.event)
-            key = _key([due.event], "patch")
+            event = due.event
+            fields = self._tried(self._fields, event, "patch")
             if fields is None:
                 return None
-            return Parcel(events=(due.event,), key=key, job_id=due.event.job_id, fields=fields)
-        fitting = [(event, entry) for event in due if (entry := self._tried(self._written, event)) is not None]
+            covers = self._covered("patch", [event])
+            key = _key([event], "patch")
+            return Parcel(events=(event,), key=key, job_id=event.job_id, fields=fields, covers=covers)
+        written = [(event, self._tried(self._written, event, "entries")) for event in due]
+        fitting = [(event, entry) for event, entry in written if entry is not None]
+        if not fitting:
+            return None
         events = tuple(event for event, _ in fitting)
-        return (
-            Parcel(events=events, key=_key(events, "logs"), entries=tuple(e for _, e in fitting)) if fitting else None
-        )
+        covers = self._covered("entries", events)
+        return Parcel(events=events, key=_key(events, "logs"), entries=tuple(e for _, e in fitting), covers=covers)
 
-    def _tried(self, make: Callable[[Event], dict[str, Any]], event: Event) -> dict[str, Any] | None:
+    def _covered(self, track: Track, events: Sequence[Event]) -> tuple[str, ...]:
+        older = (key for event in events for key in self._replaced.pop((track, event.key), ()))
+        return (*older, *(event.key for event in events))
+
+    def _tried(self, make: Callable[[Event], dict[str, Any]], event: Event, track: Track) -> dict[str, Any] | None:
         """What `make` makes of the event; None, and the event set aside, when it cannot."""
         try:
             return make(event)
         except Exception as error:  # noqa: BLE001 - one event must not take its neighbours along
-            self.refused.append(Refused(event=event, reason=str(error) or type(error).__name__))
+            self.refused.append(Refused(event=event, reason=str(error) or type(error).__name__, track=track))
             return None
 
     def _written(self, event: Event) -> dict[str, Any]:

@@ -9,13 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from trialrun.backend.outbox import Outbox, Parcel, Refused, Throttle
+from trialrun.backend.outbox import Outbox, Parcel, Refused, Throttle, Track
 from trialrun.backend.retry import Patience
 from trialrun.trials import Coalescer
 from trialrun_hookspecs.errors import BackendRefused, BackendUnavailable, BadValue
 from trialrun_hookspecs.event import Event
 
-__all__ = ["Inlet", "LogSink"]
+__all__ = ["Inlet", "Journal", "LogSink"]
 
 SHORTEST = 0.02
 LONGEST_WHEN_FLUSHING = 1.0
@@ -33,13 +33,23 @@ class Inlet(Protocol):
     def patch_job(self, job_id: int, *, key: str | None = None, **fields: Any) -> None: ...
 
 
+class Journal(Protocol):
+    """Remembers across processes what was sent; `trialrun.backend.ledger.Ledger` is one."""
+
+    def has(self, track: Track, key: str) -> bool: ...
+    def begin(self, parcel: Parcel) -> None: ...
+    def settled(self, parcel: Parcel) -> None: ...
+    def refused(self, refused: Refused) -> None: ...
+
+
 class LogSink:
     """Delivers events from a thread of its own, in order and once; `put` never waits for the network.
 
     Entries go in batches of at most `max_batch`, at the latest `interval` seconds after they were put. A batch with an
     entry that is refused is halved until that entry is found; it is kept in `refused` and the rest goes on. While the
     backend gives no usable answer everything waits and is tried again, with growing pauses; `trouble` says what it is.
-    What waits when `close` runs out of time is counted in `undelivered`. `entry` makes the wire form of an event.
+    What waits when `close` runs out of time is counted in `undelivered`. `entry` makes the wire form of an event. With
+    a `journal`, what it knows to have arrived is not sent again.
     """
 
     def __init__(
@@ -53,13 +63,17 @@ class LogSink:
         throttle: Throttle | None = None,
         patience: Patience | None = None,
         draw: Callable[[], float] = random.random,
+        journal: Journal | None = None,
     ) -> None:
         self._client, self._entry, self._clock, self._draw = client, entry, clock, draw
         self._max_batch, self._interval = max_batch, interval
         self._throttle = throttle or Coalescer(clock)
         self._patience = patience or Patience(first=0.5, longest=30.0)
+        self._journal = journal
+        self._told = 0  # how many of the refused the journal knows
+        self._first: tuple[Track, Sequence[Event]] | None = None
         self._changed = threading.Condition()
-        self._inbox: list[Event] = []
+        self._inbox: list[tuple[Event, Track | None]] = []
         self._first_put = 0.0
         self._taken = 0  # events that have left the inbox
         self._settled = 0  # of these, how many had left when nothing waited any more
@@ -72,10 +86,14 @@ class LogSink:
         self._thread = threading.Thread(target=self._work, name="trialrun-sink", daemon=True)
         self._thread.start()
 
-    def put(self, event: Event) -> None:
-        """Queue an event. After `close` it only counts as undelivered."""
+    def first(self, track: Track, events: Sequence[Event]) -> None:
+        """Before anything is put: what is to go before all else, in one call."""
+        self._first = track, events
+
+    def put(self, event: Event, only: Track | None = None) -> None:
+        """Queue an event. After `close` it only counts as undelivered. `only`: see `Outbox.put`."""
         with self._changed:
-            self._inbox.append(event)
+            self._inbox.append((event, only))
             waiting = len(self._inbox)
             if waiting == 1:
                 self._first_put = self._clock()
@@ -161,6 +179,7 @@ class LogSink:
             while not self._stopped and (parcel := self._outbox.next(self._clock(), force=force)):
                 self._send(self._outbox, parcel)
                 self._failures, self.trouble = 0, None
+            self._tell(self._outbox)
         except Exception as error:  # noqa: BLE001 - whatever a transport raises: the thread and the queue must survive
             self._pause(error)
         with self._changed:
@@ -170,18 +189,26 @@ class LogSink:
 
     def _new_outbox(self) -> Outbox:
         recorder = self._client.is_recorder()
-        return Outbox(self._entry, recorder=recorder, throttle=self._throttle, max_batch=self._max_batch)
+        arrived = self._journal.has if self._journal is not None else lambda track, key: False
+        outbox = Outbox(
+            self._entry, recorder=recorder, throttle=self._throttle, max_batch=self._max_batch, arrived=arrived
+        )
+        if self._first is not None:
+            outbox.first(*self._first)
+        return outbox
 
     def _take(self, outbox: Outbox) -> None:
         with self._changed:
             events, self._inbox = self._inbox, []
             self._taken += len(events)
             self._retry_at = None
-            for event in events:
-                outbox.put(event)
+            for event, only in events:
+                outbox.put(event, only)
 
     def _send(self, outbox: Outbox, parcel: Parcel) -> None:
         """Settle the parcel one way or the other; raises when it has to wait."""
+        if self._journal is not None:
+            self._journal.begin(parcel)
         try:
             if parcel.fields is None:
                 self._client.logs(parcel.entries, key=parcel.key)
@@ -195,6 +222,16 @@ class LogSink:
             outbox.refuse(str(error))
         else:
             outbox.settle()
+            if self._journal is not None:
+                self._journal.settled(parcel)
+        self._tell(outbox)
+
+    def _tell(self, outbox: Outbox) -> None:
+        """Have the journal keep what was set aside."""
+        if self._journal is not None:
+            for refused in outbox.refused[self._told :]:
+                self._journal.refused(refused)
+        self._told = len(outbox.refused)
 
     def _pause(self, error: Exception) -> None:
         asked = error.retry_after if isinstance(error, BackendUnavailable) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from collections.abc import Callable, Mapping
@@ -11,29 +12,39 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from trialrun_hookspecs.errors import BadValue
+from trialrun_hookspecs.errors import BadValue, SpoolFull
 
-__all__ = ["SpoolReader", "SpoolWriter", "Tail", "TailError"]
+__all__ = ["SPOOL_LIMIT", "SpoolReader", "SpoolWriter", "Tail", "TailError"]
 
 KEPT_ERRORS = 1000
+SPOOL_LIMIT = 1 << 30
+"""Bytes that one spool holds unless it is told otherwise: an attempt of a trial has one, and so has the driver."""
+
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class SpoolWriter:
     """Appends lines to a file, each by one write: what `write` returned from survives the death of this process.
 
     A torn line that a killed writer left is closed first, so that it spoils no line but itself. Threads may share it.
+    A line that would bring the file over `limit` bytes is refused.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, limit: int | None = None) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
+        self._path, self._limit = path, limit
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         self._lock = threading.Lock()
         size = os.fstat(self._file).st_size
+        self._size = size
         self._torn = size > 0 and os.pread(self._file, 1, size - 1) != b"\n"
         self._open = True
 
     def write(self, line: str) -> None:
-        """Append one line; raises BadValue for a line break in it, OSError when the disk does not take it."""
+        """Append one line, or none of it.
+
+        Raises BadValue for a line break in it, SpoolFull when there is no room, OSError when the disk fails otherwise.
+        """
         if "\n" in line:
             raise BadValue("a spooled line must have no line break", where="the spool", got=repr(line[:80]))
         content = line.encode(errors="surrogatepass") + b"\n"
@@ -42,10 +53,22 @@ class SpoolWriter:
                 raise BadValue("a closed spool takes no more lines", where="the spool")
             if self._torn:
                 content = b"\n" + content
+            if self._limit is not None and self._size + len(content) > self._limit:
+                raise _full(self._path, f"it holds {self._size} of {self._limit} bytes", "Log less, or allow more")
             self._torn = True  # until all of it is there
-            while content:
-                content = content[os.write(self._file, content) :]
+            try:
+                self._append(content)
+            except OSError as error:
+                if error.errno not in _NO_ROOM:
+                    raise
+                raise _full(self._path, f"the disk takes no more: {error.strerror}", "Make room on it") from error
             self._torn = False
+
+    def _append(self, content: bytes) -> None:
+        while content:
+            written = os.write(self._file, content)
+            self._size += written
+            content = content[written:]
 
     def close(self) -> None:
         with self._lock:
@@ -58,6 +81,11 @@ class SpoolWriter:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
+
+
+def _full(path: Path, got: str, fix: str) -> SpoolFull:
+    rule = "must have room for what is reported"
+    return SpoolFull(rule, where=f"the spool {path.name}", got=got, fix=f"{fix}; --spool-limit bounds it.")
 
 
 class SpoolReader:

@@ -19,6 +19,7 @@ COMMANDS: Mapping[str, str] = {
     "plan": "Say what a job would do; nothing is started.",
     "schema": "Print the JSON Schema of a job.",
     "migrate": "Write a job of the deprecated form in its new form.",
+    "flush": "Send what an earlier run could not deliver to its backend.",
     "record": "Start the recorder alone, for any client to talk to.",
     "check": "Check that a plugin keeps the contract.",
     "explain": "Say what a check demands, why, and how to fix what it finds.",

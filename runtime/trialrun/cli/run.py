@@ -34,6 +34,13 @@ __all__ = ["command"]
 @click.option("--address", metavar="A", help="A running Ray to join; else RAY_ADDRESS, else a local one is started.")
 @click.option("--executor", type=click.Choice(["ray", "inline"]), default="ray", help="inline: no Ray, one by one.")
 @click.option("--results", default="trialrun-results", metavar="DIR", help="Where results folders are made.")
+@click.option(
+    "--spool-limit",
+    type=click.FloatRange(min=0, min_open=True),
+    default=1024.0,
+    metavar="MB",
+    help="What each trial may report at most; log_* calls beyond it raise.",
+)
 @click.option("--seed", type=int, metavar="N", help="Seed of search and trials; else the job's, else drawn.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result object alone on stdout.")
 @click.option("--quiet", is_flag=True, help="Print nothing but errors (and the result with --json).")
@@ -50,6 +57,7 @@ def command(
     as_json: bool,
     quiet: bool,
     fail_on_trial_error: bool,
+    spool_limit: float,
     **options: Any,
 ) -> None:
     """Run the JOB (a JSON or YAML file) with a plugin.
@@ -66,7 +74,8 @@ def command(
             reserved_stdout() if as_json else contextlib.nullcontext(),
             silenced() if quiet else contextlib.nullcontext(),
         ):
-            result = _ran(view, job, plugin, others, datasets, checkpoints, **options)
+            bound = int(spool_limit * 2**20)
+            result = _ran(view, job, plugin, others, datasets, checkpoints, spool_limit=bound, **options)
     except TrialrunError as error:
         if as_json and not isinstance(error, UsageError):
             _print_result_file(view)

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from trialrun import events
 from trialrun.backend.sink import LogSink
-from trialrun.backend.spool import SpoolWriter, Tail
+from trialrun.backend.spool import SPOOL_LIMIT, SpoolWriter, Tail
+from trialrun.engine.overall import Overall
 from trialrun.plugins import Manager
 from trialrun.progress import Progress
 from trialrun.reporting import Stamper
 from trialrun_hookspecs.event import Event
 
-__all__ = ["Hub", "Viewer"]
+__all__ = ["DRIVER_FILES", "Hub", "Viewer"]
 
 Viewer = Callable[[Event], None]
 
-_DRIVER = "driver"
+DRIVER_FILES = "driver."
+"""How the names of the driver's spools begin."""
 
 
 class Hub:
@@ -39,16 +38,16 @@ class Hub:
         manager: Manager,
         sink: LogSink,
         viewers: Sequence[Viewer] = (),
+        spool_limit: int | None = SPOOL_LIMIT,
     ) -> None:
         spool_dir.mkdir(parents=True, exist_ok=True)
-        self._progress = progress
+        self._overall = Overall(progress)
         self._manager = manager
         self._sink = sink
         self._viewers = list(viewers)
-        self._driver_keys = f"{run_key}-{_DRIVER}-"
-        self._writer = SpoolWriter(spool_dir / f"{_DRIVER}.0.jsonl")
+        self._writer = SpoolWriter(spool_dir / f"{DRIVER_FILES}0.jsonl", spool_limit)
         self._tail = Tail(spool_dir, self._on_line)
-        self.emit = Stamper(self._write, job_id=job_id, trial_id=None, prefix=f"{run_key}-{_DRIVER}")
+        self.emit = Stamper(self._write, job_id=job_id, trial_id=None, prefix=f"{run_key}-driver")
 
     def _write(self, line: str) -> None:
         self._writer.write(line)
@@ -71,25 +70,8 @@ class Hub:
         return [f"{failed.path.name}: {failed.error!r}" for failed in self._tail.errors[:3]]
 
     def _on_line(self, path: Path, line: str) -> None:
-        event = events.from_line(line)
-        if event.kind == "progress":
-            event = self._with_overall(event)
+        event = self._overall(events.from_line(line), of_driver=path.name.startswith(DRIVER_FILES))
         self._sink.put(event)
         self._manager.report(event)
         for viewer in self._viewers:
             viewer(event)
-
-    def _with_overall(self, event: Event) -> Event:
-        """The whole job's fraction: only the driver knows it."""
-        data: Mapping[str, Any] = event.data
-        category, current, total = str(data["category"]), float(data["current"]), float(data["total"])
-        if not event.key.startswith(self._driver_keys):
-            self._progress.set(category, current, total, source="plugin")
-        elif category == "trials":
-            self._progress.trials(int(current), int(total))
-            if not current:
-                self._progress.began(time.monotonic())
-        else:
-            self._progress.set(category, current, total)
-        overall, eta = self._progress.overall, self._progress.eta(time.monotonic())
-        return replace(event, data={**data, "overall": overall, "eta_s": eta})

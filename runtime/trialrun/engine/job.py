@@ -13,7 +13,9 @@ from typing import Any, Literal, Protocol
 
 from trialrun import __version__, events, progress
 from trialrun.backend.http import Tokens
+from trialrun.backend.ledger import DEAD_LETTERS, OWN, Ledger
 from trialrun.backend.sink import LogSink
+from trialrun.backend.spool import SPOOL_LIMIT
 from trialrun.compat import hints, with_max_t
 from trialrun.engine.hub import Hub
 from trialrun.engine.places import (
@@ -42,6 +44,8 @@ from trialrun_hookspecs.results import JobResult, Status
 __all__ = ["ExecutorName", "Opened", "Prepared", "Watcher", "prepare", "run"]
 
 ExecutorName = Literal["ray", "inline"]
+
+CLOSE_TIMEOUT_S = 30.0  # how long the end of a job waits for its last entries to arrive
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,6 +181,7 @@ def run(
     plugins: Iterable[Any] = (),
     local_resources: Mapping[str, float] | None = None,
     watcher: Watcher | None = None,
+    spool_limit: int | None = SPOOL_LIMIT,
 ) -> JobResult:
     """Run a job and return its result, which also stands in `result.json` of its results folder.
 
@@ -187,6 +192,7 @@ def run(
         Credentials come from the environment.
     address: of a Ray cluster; None joins the one of this process or RAY_ADDRESS, or starts a local one.
     local_resources: what a local Ray is started with, such as {"CPU": 4, "GPU": 1}.
+    spool_limit: bytes that each trial's spool may hold; a log_* call beyond it raises SpoolFull. None: no bound.
 
     Raises UsageError before anything runs, and JobFailed (TrainingFailed, AllTrialsFailed, JobInterrupted) or
     BackendError afterwards; what was recorded until then stays readable.
@@ -209,7 +215,9 @@ def run(
     tokens = tokens_from(os.environ)
     without_tokens()
     with _place(backend, tokens, folder, fixtures) as there:
-        running = _Running(prepared, there, folder, number, address, local_resources or {}, watcher or _Nobody(), muted)
+        running = _Running(
+            prepared, there, folder, number, address, local_resources or {}, watcher or _Nobody(), muted, spool_limit
+        )
         return running.result()
 
 
@@ -242,7 +250,10 @@ class _Running:
         local_resources: Mapping[str, float],
         watcher: Watcher,
         muted: Sequence[str],
+        spool_limit: int | None,
     ) -> None:
+        self._spool_limit = spool_limit
+        self._undelivered: list[str] = []
         self._prepared = prepared
         self._params = prepared.request.params
         self._backend = backend
@@ -278,11 +289,16 @@ class _Running:
         )
         self._watcher.opened(opened)
         with self._hub() as hub:
-            return self._guarded(hub)
+            result = self._guarded(hub)
+        if self._undelivered:
+            result = result.model_copy(update={"warnings": [*result.warnings, *self._undelivered]})
+            self._write_result(result)
+        return result
 
     @contextlib.contextmanager
     def _hub(self) -> Iterator[Hub]:
-        sink = LogSink(self._backend.inlet, entry=events.log_entry, patience=self._backend.patience)
+        ledger = Ledger(self._folder, OWN if self._backend.recorder is not None else self._backend.url)
+        sink = LogSink(self._backend.inlet, entry=events.log_entry, patience=self._backend.patience, journal=ledger)
         hub = Hub(
             self._folder / "spool",
             job_id=self._job_id,
@@ -291,13 +307,15 @@ class _Running:
             manager=self._prepared.manager,
             sink=sink,
             viewers=[self._watcher.heard],
+            spool_limit=self._spool_limit,
         )
         try:
             yield hub
         finally:
             self._undelivered = hub.close()
-            sink.close(timeout=30.0)
-            self._undelivered += _losses(sink)
+            sink.close(timeout=CLOSE_TIMEOUT_S)
+            ledger.close()
+            self._undelivered += _losses(sink, self._folder)
             if self._undelivered:
                 note = "\n".join(self._undelivered)
                 (self._folder / "undelivered.txt").write_text(note + "\n", encoding="utf-8")
@@ -342,6 +360,7 @@ class _Running:
                 seed=self._prepared.seed,
                 origin=origin,
                 muted=self._muted,
+                spool_limit=self._spool_limit,
             )
         study = study_of(
             self._prepared,
@@ -352,6 +371,7 @@ class _Running:
             results=self._folder,
             address=self._address,
             local_resources=self._local_resources,
+            spool_limit=self._spool_limit,
         )
         return tune(
             study,
@@ -380,10 +400,14 @@ class _Running:
             path.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def _losses(sink: LogSink) -> list[str]:
-    lost = [f"refused by the backend: {refused}" for refused in sink.refused[:20]]
+def _losses(sink: LogSink, folder: Path) -> list[str]:
+    lost = []
+    if sink.refused:
+        kept = f"they are kept in {folder / DEAD_LETTERS}"
+        lost.append(f"the backend refused {len(sink.refused)} entries; {kept}; the first: {sink.refused[0].reason}")
     if sink.undelivered:
-        lost.append(f"{sink.undelivered} entries did not reach the backend: {sink.trouble}")
+        fix = f"`trialrun flush {folder}` sends them later"
+        lost.append(f"{sink.undelivered} entries did not reach the backend ({sink.trouble}); {fix}")
     return lost
 
 

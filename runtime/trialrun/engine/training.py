@@ -11,7 +11,7 @@ from typing import Any
 
 from trialrun import events
 from trialrun.backend.client import Client
-from trialrun.backend.spool import SpoolWriter
+from trialrun.backend.spool import SPOOL_LIMIT, SpoolWriter
 from trialrun.checkpoints import Artifact, resolve
 from trialrun.engine.hub import Hub
 from trialrun.engine.uploads import Origin, artifact_roots
@@ -39,6 +39,7 @@ def train(
     seed: int,
     origin: Origin,
     muted: Sequence[str],
+    spool_limit: int | None = SPOOL_LIMIT,
 ) -> JobResult:
     """One model, trained, uploaded and registered.
 
@@ -46,7 +47,7 @@ def train(
     """
     work = folder / "train"
     work.mkdir(exist_ok=True)
-    with SpoolWriter(folder / "spool" / "train.0.jsonl") as writer:
+    with SpoolWriter(folder / "spool" / "train.0.jsonl", spool_limit) as writer:
         emit = Stamper(writer.write, job_id=job_id, trial_id=None, prefix=f"{run_key}-train")
         run = JobRun(emit, name=params.name, job_id=job_id, trial_id=None, seed=seed, folder=work)
         returned = _called(plugin, params, run, dataset, checkpoint, work, seed)

@@ -35,6 +35,7 @@ class Study:
     results: Path
     local_resources: Mapping[str, float] = field(default_factory=dict)
     address: str | None = None
+    spool_limit: int | None = None
 
     @property
     def trials_dir(self) -> Path:

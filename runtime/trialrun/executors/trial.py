@@ -44,6 +44,7 @@ class TrialSpec:
     scheduler: str = "fifo"
     time_attr: str = ""
     needs_checkpoints: bool = False
+    spool_limit: int | None = None
 
 
 def spec_of(study: Study, *, capture: bool) -> TrialSpec:
@@ -59,6 +60,7 @@ def spec_of(study: Study, *, capture: bool) -> TrialSpec:
         trials_dir=study.trials_dir,
         spool_dir=study.spool_dir,
         capture=capture,
+        spool_limit=study.spool_limit,
         scheduler=scheduler.name,
         time_attr=str(scheduler.options.get("time_attr", "")),
         needs_checkpoints=needs_checkpoints(scheduler) and not study.tune_config.allow_restart,
@@ -93,7 +95,7 @@ def run_trial(
     (folder / "config.json").write_text(json.dumps(hyperparameter, indent=1), encoding="utf-8")
     seed = trial_seed(spec.seed, seat.trial_id, flatten(hyperparameter, spec.names))
     with contextlib.ExitStack() as stack:
-        writer, attempt = _open_spool(spec.spool_dir, seat.trial_id)
+        writer, attempt = _open_spool(spec.spool_dir, seat.trial_id, spec.spool_limit)
         stack.callback(writer.close)
         prefix = f"{spec.run_key}-{seat.trial_id}-{attempt}"
         emit = Stamper(writer.write, job_id=spec.job_id, trial_id=seat.trial_id, prefix=prefix)
@@ -120,13 +122,13 @@ def run_trial(
         (folder / FINISHED_FILE).touch()
 
 
-def _open_spool(folder: Path, trial_id: str) -> tuple[SpoolWriter, int]:
+def _open_spool(folder: Path, trial_id: str, limit: int | None) -> tuple[SpoolWriter, int]:
     """A new file per attempt: one that was cut short is never written to again."""
     folder.mkdir(parents=True, exist_ok=True)
     attempt = 0
     while (folder / f"{trial_id}.{attempt}.jsonl").exists():
         attempt += 1
-    return SpoolWriter(folder / f"{trial_id}.{attempt}.jsonl"), attempt
+    return SpoolWriter(folder / f"{trial_id}.{attempt}.jsonl", limit), attempt
 
 
 def _resumed(checkpoint: dict[str, Any] | None, loaded: Path | None) -> dict[str, Any] | None:

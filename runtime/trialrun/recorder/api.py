@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl
 from trialrun.recorder.bodies import Body, read_body
 from trialrun.recorder.context import Call, Context
 from trialrun.recorder.datasets import dataset_file, list_ground_truth_events
+from trialrun.recorder.faults import FAULTS_ROUTE, Faults, LostAnswer, change_faults, clear_faults, show_faults
 from trialrun.recorder.fixtures import Fixtures
 from trialrun.recorder.gate import MASK, Door, check_host, check_token, mask_headers, secrets_of, sign
 from trialrun.recorder.jobs import change_job, list_jobs, override_best_trial, show_job
@@ -58,6 +59,7 @@ def show_release(call: Call, release: int) -> Reply:
 ROUTES: tuple[tuple[str, dict[str, Handler]], ...] = (
     (_HEALTH, {"GET": health}),
     ("trialrun", {"GET": hello}),
+    (FAULTS_ROUTE, {"GET": show_faults, "POST": change_faults, "DELETE": clear_faults}),
     ("models", {"GET": list_models, "POST": add_model}),
     ("models/#", {"GET": show_model}),
     ("jobs", {"GET": list_jobs}),
@@ -89,12 +91,19 @@ class Api:
         strict: bool = False,
         max_body: int = MAX_BODY,
         clock: Clock = lambda: datetime.now(UTC),
+        faults: Faults | None = None,
     ) -> None:
         self.max_body = max_body
+        self.faults = faults or Faults()
         self._clock = clock
         self._store = store
         self._context = Context(
-            store=store, fixtures=fixtures, folder=folder, strict=strict, key=secrets.token_bytes(32)
+            store=store,
+            fixtures=fixtures,
+            folder=folder,
+            strict=strict,
+            key=secrets.token_bytes(32),
+            faults=self.faults,
         )
 
     def handle(
@@ -107,7 +116,10 @@ class Api:
         *,
         door: Door,
     ) -> Reply:
-        """Never raises for what a client sends. `path` may be absolute and may carry a query of its own."""
+        """Never raises for what a client sends. `path` may be absolute and may carry a query of its own.
+
+        Raises LostAnswer, a ConnectionError, where a fault switch says so.
+        """
         method = text(method.upper())
         lowered = {name.lower(): value for name, value in (headers or {}).items()}
         pairs = tuple(params.items() if isinstance(params, Mapping) else params)
@@ -116,11 +128,13 @@ class Api:
             self._check_door(door, method, path, pairs, lowered)
             if len(body) > self.max_body:
                 raise no(413, f"body: holds at most {self.max_body} bytes, got {len(body)}.")
-            reply = self._recorded(method, path, pairs, lowered, body, door)
+            reply = self.faults.spoil(method, path, lambda: self._recorded(method, path, pairs, lowered, body, door))
         except Refused as refused:
             reply = refused.reply
         except RecursionError:
             reply = no(400, "body: must be JSON, got one nested too deeply. Send a flatter one.").reply
+        except LostAnswer:
+            raise
         except (sqlite3.OperationalError, OSError) as error:
             reply = _storage_reply(error)
         return Reply(status=reply.status, headers=reply.headers) if method == "HEAD" else reply

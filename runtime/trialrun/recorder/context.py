@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from trialrun.recorder.bodies import Body
@@ -15,6 +15,9 @@ from trialrun.recorder.gate import Door, sign
 from trialrun.recorder.normalise import safe_file_name
 from trialrun.recorder.replies import Reply, json_reply, no
 from trialrun.recorder.store import Store
+
+if TYPE_CHECKING:
+    from trialrun.recorder.faults import Faults
 
 __all__ = ["Call", "Context"]
 
@@ -31,6 +34,7 @@ class Context:
     folder: Path
     strict: bool
     key: bytes
+    faults: Faults
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

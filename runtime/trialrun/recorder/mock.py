@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from trialrun.recorder.faults import LostAnswer
 from trialrun.recorder.gate import Door
 
 if TYPE_CHECKING:
@@ -26,15 +27,19 @@ def mounted(recorder: Recorder, url: str = "http://trialrun.test/") -> Iterator[
 
     The mock is handed over, so that a test can add answers of other services.
     """
+    import requests
     import responses
 
     base = url.rstrip("/") + "/"
     door = Door(base_url=base, token=recorder.token)
 
     def answered(request: PreparedRequest) -> tuple[int, dict[str, str], bytes]:
-        reply = recorder.handle(
-            str(request.method), _path(request, base), (), dict(request.headers), _content(request.body), door=door
-        )
+        try:
+            reply = recorder.handle(
+                str(request.method), _path(request, base), (), dict(request.headers), _content(request.body), door=door
+            )
+        except LostAnswer as lost:
+            raise requests.ConnectionError(str(lost)) from None
         return reply.status, dict(reply.headers), reply.body
 
     with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:

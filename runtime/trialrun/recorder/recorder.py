@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from trialrun.recorder.api import MAX_BODY, Api
+from trialrun.recorder.faults import Fault, FaultKind, Faults
 from trialrun.recorder.fixtures import Fixtures
 from trialrun.recorder.gate import Door
 from trialrun.recorder.jobs import described_job
@@ -77,6 +78,7 @@ class Recorder:
         self._clock = clock
         self._store = Store(self.path, readonly=readonly)
         self.api = Api(self._store, self.fixtures, folder=self.folder, strict=strict, max_body=max_body, clock=clock)
+        self.faults: Faults = self.api.faults
         self._merged: dict[int, tuple[int, dict[str, dict[str, Any]]]] = {}
 
     @classmethod
@@ -133,6 +135,30 @@ class Recorder:
         from trialrun.recorder.server import RecorderServer
 
         return RecorderServer(self, host=host, port=port, allow_remote=allow_remote)
+
+    # what goes wrong, for tests of clients
+
+    def fail(
+        self,
+        kind: FaultKind = "unavailable",
+        *,
+        first: int = 1,
+        last: int | None = None,
+        route: str = "",
+        seconds: float = 0.05,
+        retry_after: int = 0,
+    ) -> None:
+        """Spoil the calls `first` through `last` (None: all that follow), counted from 1 at the next call.
+
+        See `Fault` for the kinds. A further `fail` adds to the first, and counts from 1 again.
+        """
+        fault = Fault(kind=kind, first=first, last=last, route=route, seconds=seconds, retry_after=retry_after)
+        self.faults.restart()
+        self.faults.add(fault)
+
+    def heal(self) -> None:
+        """No call is spoiled any more."""
+        self.faults.clear()
 
     # what is there before a client comes
 

@@ -10,6 +10,7 @@ import threading
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from trialrun.recorder.faults import LostAnswer
 from trialrun.recorder.gate import Door
 from trialrun_hookspecs.errors import TrialrunError, UsageError
 
@@ -108,7 +109,11 @@ class RecorderServer:
                 return
             request = Request(scope, receive)
             body = await _read(request, self.recorder.api.max_body)
-            response = await run_in_threadpool(self._respond, request, body)
+            try:
+                response = await run_in_threadpool(self._respond, request, body)
+            except LostAnswer as lost:
+                await _hang_up(lost, receive, send)
+                return
             await response(scope, receive, send)
 
         return app
@@ -155,6 +160,18 @@ async def _read(request: Request, limit: int) -> bytes | int:
     except ClientDisconnect:
         return size
     return b"".join(chunks) if size <= limit else size
+
+
+async def _hang_up(lost: LostAnswer, receive: Any, send: Any) -> None:
+    """Close the connection, as a fault switch wants it. `send` belongs to uvicorn's cycle, which has the transport."""
+    if lost.half is not None:
+        content = lost.half.body
+        headers = [(b"content-length", str(len(content) + 1).encode()), (b"content-type", b"application/json")]
+        await send({"type": "http.response.start", "status": lost.half.status, "headers": headers})
+        await send({"type": "http.response.body", "body": content[: len(content) // 2], "more_body": True})
+    send.__self__.transport.close()
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 def _uvicorn(app: Any, ready: threading.Event) -> Any:

@@ -22,7 +22,6 @@ from trialrun.engine.places import Backend, fixtures_of, offers_of
 from trialrun.executors import inline as _inline  # noqa: F401  # loaded before the fork
 from trialrun.plugins import Manager, Plugin, load_plugin
 from trialrun.recorder import Fixtures, Recorder
-from trialrun.testing.faulty import Faulty
 from trialrun.testing.notebook import write_json
 from trialrun.testing.scenario import Scenario
 from trialrun.testing.traced import Diary, Traced, TracedTune, describe, inside_of, plain, traced
@@ -191,16 +190,15 @@ class _Actor:
     @contextlib.contextmanager
     def _backend(self, fixtures: Fixtures) -> Iterator[Backend]:
         with Recorder(self._folder / "recorder.sqlite", fixtures=fixtures) as recorder:
-            faulty = Faulty(
-                Memory(recorder.handler()), self._scenario.faults, in_plugin=lambda: self._diary.running > 0
-            )
+            recorder.faults.plan += self._scenario.faults
+            memory = Memory(recorder.handler())
             patience = Patience(attempts=40, first=0.01, longest=0.05, total=30.0)
-            retry = Retry(faulty, patience=patience)
+            retry = Retry(memory, patience=patience)
             try:
-                yield Backend(client=Client(retry), inlet=Client(faulty), url="", recorder=recorder, patience=patience)
+                yield Backend(client=Client(retry), inlet=Client(memory), url="", recorder=recorder, patience=patience)
             finally:
-                self._facts["backend_calls"] = faulty.calls
-                self._facts["backend_struck"] = faulty.struck
+                self._facts["backend_calls"] = recorder.faults.calls
+                self._facts["backend_struck"] = recorder.faults.struck
 
 
 def plain_answer(value: Any) -> Any:

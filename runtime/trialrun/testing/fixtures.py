@@ -17,10 +17,9 @@ from trialrun.engine import run as run_job
 from trialrun.engine.places import Backend
 from trialrun.plugins import Plugin, load_plugin
 from trialrun.plugins.build import build
+from trialrun.recorder.faults import FaultKind
 from trialrun.recorder.recorder import Recorder
 from trialrun.reporting import JobRun, Stamper
-from trialrun.testing.faulty import Faulty
-from trialrun.testing.scenario import Fault, FaultKind
 from trialrun_hookspecs.errors import UsageError
 from trialrun_hookspecs.results import JobResult
 from trialrun_hookspecs.run import Run
@@ -33,26 +32,16 @@ _CHECKPOINT = 1
 
 
 class FaultyRecorder(Recorder):
-    """A recorder that can be told to misbehave, for the runs and jobs of one test."""
+    """A recorder for the runs and jobs of one test; its `fail()` counts the calls of each job from 1."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._faults: list[Fault] = []
         self._sinks: list[LogSink] = []
-        self.struck: list[tuple[int, str]] = []
+
+    @property
+    def struck(self) -> list[tuple[int, FaultKind]]:
         """Which calls were spoiled, and how, in every job since the test began."""
-
-    def fail(self, kind: FaultKind = "unavailable", *, first: int = 1, last: int | None = None) -> None:
-        """Spoil the calls `first` (counted from 1 in each job) through `last` (None: all that follow).
-
-        unavailable: no answer. timeout: the same, after a pause. drop: the call is read, its answer is lost.
-        refuse: 503. busy: 429.
-        """
-        self._faults.append(Fault(kind=kind, first=first, last=last))
-
-    def heal(self) -> None:
-        """Jobs that start from now on meet no fault."""
-        self._faults.clear()
+        return self.faults.struck
 
     def settle(self, timeout: float = 10.0) -> bool:
         """Wait until everything that `trialrun_run` was told is here; False when it did not come in time."""
@@ -61,11 +50,11 @@ class FaultyRecorder(Recorder):
 
     def backend(self) -> Backend:
         """A client of this recorder with the faults of now, which waits milliseconds where others wait seconds."""
-        faulty = Faulty(Memory(self.handler()), self._faults, in_plugin=lambda: False)
-        faulty.struck = self.struck
+        self.faults.restart()
+        memory = Memory(self.handler())
         patience = Patience(attempts=40, first=0.01, longest=0.05, total=30.0)
-        retry = Retry(faulty, patience=patience)
-        return Backend(client=Client(retry), inlet=Client(faulty), url="", recorder=self)
+        retry = Retry(memory, patience=patience)
+        return Backend(client=Client(retry), inlet=Client(memory), url="", recorder=self)
 
     def sink(self) -> LogSink:
         patience = Patience(first=0.01, longest=0.05)
@@ -75,12 +64,12 @@ class FaultyRecorder(Recorder):
 
     def hurry(self) -> None:
         """Have what was just reported here before the next line of the test; while there are faults nothing waits."""
-        if not self._faults:
+        if not self.faults.plan:
             self.settle()
 
     def close(self) -> None:
         for sink in self._sinks:
-            sink.close(timeout=0.2 if self._faults else 10.0)
+            sink.close(timeout=0.2 if self.faults.plan else 10.0)
         self._sinks.clear()
         super().close()
 

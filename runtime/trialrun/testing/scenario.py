@@ -8,29 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
+from trialrun.recorder.faults import Fault, FaultKind
+
 __all__ = ["Fault", "FaultKind", "Kind", "Scenario"]
 
 Kind = Literal["load", "train", "tune", "probe"]
-FaultKind = Literal["unavailable", "timeout", "drop", "refuse", "busy"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
-    """What the backend does wrong, from its call `first` (counted from 1) through `last` (None: to the end).
-
-    unavailable: no answer, and the call was not read. timeout: the same, said after a pause. drop: the call was read
-    and answered, and the answer is lost. refuse: 503. busy: 429 with Retry-After. With `during="plugin"` it happens
-    only while the plugin's hook is running.
-    """
-
-    kind: FaultKind = "unavailable"
-    first: int = 1
-    last: int | None = None
-    during: Literal["job", "plugin"] = "job"
-
-    def hits(self, number: int, *, in_plugin: bool) -> bool:
-        within = self.first <= number and (self.last is None or number <= self.last)
-        return within and (self.during == "job" or in_plugin)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

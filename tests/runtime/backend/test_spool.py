@@ -14,8 +14,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from trialrun import events
 from trialrun.backend import SpoolReader, SpoolWriter, Tail
-from trialrun_hookspecs.errors import BadValue
+from trialrun_hookspecs.errors import BadValue, SpoolFull
 
 LONG = 20.0
 LINES = st.lists(st.text(st.characters(exclude_characters="\n"), min_size=1))
@@ -269,3 +270,63 @@ def test_a_new_tail_goes_on_from_the_offsets_of_the_last(tmp_path: Path) -> None
     (tmp_path / "a.jsonl").write_text("1\n2\ntorn no more\n")
     Tail(tmp_path, second, 3600.0, offsets=tail.offsets).stop()
     assert second.lines == {"a.jsonl": ["torn no more"]}
+
+
+def test_a_spool_over_its_bound_refuses_the_line_and_keeps_the_others(tmp_path: Path) -> None:
+    with SpoolWriter(tmp_path / "a.jsonl", limit=20) as writer:
+        writer.write("123456789")
+        with pytest.raises(SpoolFull, match="--spool-limit"):
+            writer.write("x" * 10)
+        writer.write("987654321")
+    assert SpoolReader(tmp_path / "a.jsonl").read() == ["123456789", "987654321"]
+    with SpoolWriter(tmp_path / "a.jsonl", limit=20) as writer, pytest.raises(SpoolFull):
+        writer.write("")
+
+
+def test_a_full_disk_refuses_the_line(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").symlink_to("/dev/full")
+    with SpoolWriter(tmp_path / "a.jsonl") as writer, pytest.raises(SpoolFull, match="No space left"):
+        writer.write("x")
+
+
+def test_a_disk_that_fills_up_in_a_line_spoils_only_that_line(tmp_path: Path) -> None:
+    """In a process of its own, whose files may hold 100 bytes."""
+    code = """if True:
+        import resource, signal, sys
+        from pathlib import Path
+        from trialrun.backend.spool import SpoolWriter
+        from trialrun_hookspecs.errors import SpoolFull
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, resource.RLIM_INFINITY))
+        writer = SpoolWriter(Path(sys.argv[1]))
+        writer.write("first")
+        try:
+            writer.write("x" * 200)
+        except SpoolFull as error:
+            print(error)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        writer.write("after")
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "a.jsonl")], capture_output=True, text=True, check=True
+    )
+    assert "the disk takes no more" in done.stdout
+    first, torn, after = SpoolReader(tmp_path / "a.jsonl").read()
+    assert (first, torn.strip("x"), after) == ("first", "", "after")
+
+
+def test_a_spool_cut_at_any_byte_gives_back_its_whole_lines(tmp_path: Path) -> None:
+    written = [events.to_line(events.stamp(events.metric("a", "b", n, {"é": "ü"}), job_id=1, trial_id="t",
+               key=f"r-t-0-{n}", seq=n, time="2026-01-01T00:00:00+00:00")) for n in range(3)]  # fmt: skip
+    whole = b"".join(line.encode() + b"\n" for line in written)
+    path = tmp_path / "a.jsonl"
+    for cut in range(len(whole) + 1):
+        path.write_bytes(whole[:cut])
+        complete = whole[:cut].count(b"\n")
+        assert SpoolReader(path).read() == written[:complete]
+        with SpoolWriter(path) as writer:
+            writer.write(written[2])
+        found = SpoolReader(path).read()
+        assert found[:complete] == written[:complete]
+        assert found[-1] == written[2]
+        assert len(found) <= complete + 2

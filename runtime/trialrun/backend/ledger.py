@@ -1,0 +1,219 @@
+"""The ledger: which of a run's events one backend has, kept beside them on disk."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from trialrun.backend.outbox import Parcel, Refused, Track
+from trialrun.backend.spool import SpoolWriter
+from trialrun.events import from_line, to_line
+from trialrun_hookspecs.errors import BadValue, SpoolFull, UsageError
+
+__all__ = ["DEAD_LETTERS", "OWN", "Ledger", "dead_letters", "settle_dead_letters", "take_dead_letters"]
+
+OWN = "recorder"
+"""How a run's own recorder is called; every other backend goes by its URL."""
+DEAD_LETTERS = "refused.jsonl"
+COMPACT_AT = 4000  # lines: two per call of the backend, for weeks
+
+Run = tuple[str, int, int]  # keys `<prefix>-<first>` to `<prefix>-<last>`
+
+
+class Ledger:
+    """What went out is written down before it is sent and once it was answered: in `folder/sent/`, per backend.
+
+    A sender that dies in between finds the call in `unanswered`, and sends the same one again under the same key. What
+    the backend refused is kept whole in `folder/refused.jsonl`. Nothing here raises for a full disk: what could not be
+    written down is only sent once more. One process at a time holds a folder's ledger; another gets a UsageError.
+    """
+
+    def __init__(self, folder: Path, backend: str = OWN) -> None:
+        self._home = folder / "sent"
+        self._home.mkdir(parents=True, exist_ok=True)
+        self._lock = _locked(self._home / "lock", folder)
+        mark = OWN if backend == OWN else hashlib.sha256(backend.encode()).hexdigest()[:12]
+        self._path = self._home / f"{mark}.jsonl"
+        self._dead = folder / DEAD_LETTERS
+        self._arrived: dict[tuple[str, str], list[tuple[int, int]]] = {}
+        self._begun: list[Any] = []
+        self._lines = self._load()
+        self.unanswered = (self._begun[0], list(_keys(self._begun[1]))) if self._begun else None
+        self._writer = SpoolWriter(self._path)
+        if not self._lines:
+            self._write({"backend": backend})
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._writer.close()
+        os.close(self._lock)
+        self._lock = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)  # harmless when repeated
+
+    def has(self, track: Track, key: str) -> bool:
+        """Whether the backend has answered for this event, with a yes or a no."""
+        prefix, number = _parted(key)
+        spans = self._arrived.get((track, prefix), [])
+        at = bisect_left(spans, (number + 1,)) - 1
+        return at >= 0 and spans[at][1] >= number
+
+    def begin(self, parcel: Parcel) -> None:
+        """It is about to be sent, perhaps not for the first time."""
+        begun = [parcel.track, _runs(event.key for event in parcel.events)]
+        if begun != self._begun:
+            self._begun = begun
+            self._write({"begin": begun})
+
+    def settled(self, parcel: Parcel) -> None:
+        """It arrived."""
+        self._done(parcel.track, parcel.covers)
+
+    def refused(self, refused: Refused) -> None:
+        """The event was set aside."""
+        letter = {"reason": refused.reason, "track": refused.track, "event": json.loads(to_line(refused.event))}
+        with contextlib.suppress(OSError, SpoolFull), SpoolWriter(self._dead) as writer:
+            writer.write(json.dumps(letter, ensure_ascii=False))
+        self._done(refused.track, (*refused.covers, refused.event.key))
+
+    def _done(self, track: Track, keys: Iterable[str]) -> None:
+        runs = _runs(keys)
+        self._begun = []
+        self._add(track, runs)
+        self._write({"done": [track, runs]})
+
+    def _add(self, track: str, runs: Iterable[Any]) -> None:
+        for prefix, first, last in runs:
+            _widen(self._arrived.setdefault((track, prefix), []), first, last)
+
+    def _load(self) -> int:
+        """How many lines there were."""
+        try:
+            lines = self._path.read_bytes().split(b"\n")
+        except FileNotFoundError:
+            return 0
+        for line in lines:
+            with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError):  # torn by a death
+                entry = json.loads(line)
+                if "begin" in entry:
+                    self._begun = entry["begin"]
+                elif "done" in entry:
+                    self._begun = []
+                    self._add(*entry["done"])
+        return len(lines) - 1
+
+    def _write(self, entry: dict[str, Any]) -> None:
+        with contextlib.suppress(OSError, SpoolFull):
+            if self._lines >= COMPACT_AT:
+                self._compact()
+            self._writer.write(json.dumps(entry))
+            self._lines += 1
+
+    def _compact(self) -> None:
+        """The same in few lines, put in place at once."""
+        smaller = self._path.with_suffix(".new")
+        smaller.unlink(missing_ok=True)
+        with self._path.open("rb") as old, SpoolWriter(smaller) as writer:
+            writer.write(old.readline().decode().rstrip("\n"))
+            for (track, prefix), spans in self._arrived.items():
+                writer.write(json.dumps({"done": [track, [(prefix, *span) for span in spans]]}))
+        smaller.replace(self._path)
+        self._writer.close()
+        self._writer = SpoolWriter(self._path)
+        self._lines = len(self._arrived) + 1
+
+
+def dead_letters(folder: Path) -> list[Refused]:
+    """What backends refused of this run, each once; lines that a death cut short are left out."""
+    found: dict[tuple[str, str], Refused] = {}
+    for path in (_retried(folder), folder / DEAD_LETTERS):
+        with contextlib.suppress(FileNotFoundError):
+            for line in path.read_bytes().split(b"\n"):
+                with contextlib.suppress(ValueError, KeyError, TypeError):
+                    letter = json.loads(line)
+                    event = from_line(json.dumps(letter["event"]))
+                    track: Track = letter["track"]
+                    found[track, event.key] = Refused(event=event, reason=letter["reason"], track=track)
+    return list(found.values())
+
+
+def take_dead_letters(folder: Path) -> list[Refused]:
+    """The same, laid aside until `settle_dead_letters`: a retry that is cut short is found by the next."""
+    letters, current = dead_letters(folder), folder / DEAD_LETTERS
+    if current.exists():
+        with _retried(folder).open("ab") as target:
+            target.write(current.read_bytes())
+        current.unlink()
+    return letters
+
+
+def settle_dead_letters(folder: Path) -> None:
+    """All that was taken has been answered."""
+    _retried(folder).unlink(missing_ok=True)
+
+
+def _retried(folder: Path) -> Path:
+    return folder / f"{DEAD_LETTERS}.retry"
+
+
+def _locked(path: Path, folder: Path) -> int:
+    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        fix = "Wait until it has ended."
+        raise UsageError("is being sent from by another process", where=str(folder), fix=fix) from None
+    except OSError:  # a file system without locks: better to send than to refuse
+        return lock
+    return lock
+
+
+def _parted(key: str) -> tuple[str, int]:
+    """A key's prefix and number; -1, which no ledger holds, for a key of another form."""
+    prefix, _, number = key.rpartition("-")
+    return (prefix, int(number)) if number.isascii() and number.isdigit() and len(number) < 19 else (key, -1)
+
+
+def _runs(keys: Iterable[str]) -> list[Any]:
+    """Keys in their order, neighbours as one run."""
+    runs: list[list[Any]] = []
+    for key in keys:
+        prefix, number = _parted(key)
+        if number < 0:
+            continue
+        if runs and runs[-1][0] == prefix and runs[-1][2] == number - 1:
+            runs[-1][2] = number
+        else:
+            runs.append([prefix, number, number])
+    return runs
+
+
+def _keys(runs: Iterable[Run]) -> Iterator[str]:
+    for prefix, first, last in runs:
+        yield from (f"{prefix}-{number}" for number in range(first, last + 1))
+
+
+def _widen(spans: list[tuple[int, int]], first: int, last: int) -> None:
+    """Add `first` to `last` to sorted spans that neither touch nor overlap."""
+    if not first <= last:
+        raise BadValue("must not end before it begins", where="a run of the ledger", got=f"{first} to {last}")
+    low = bisect_left(spans, (first,))
+    if low and spans[low - 1][1] >= first - 1:
+        low -= 1
+    high = low
+    while high < len(spans) and spans[high][0] <= last + 1:
+        first, last = min(first, spans[high][0]), max(last, spans[high][1])
+        high += 1
+    spans[low:high] = [(first, last)]

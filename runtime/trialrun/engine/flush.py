@@ -1,0 +1,218 @@
+"""What an earlier run left behind, sent to its backend."""
+
+from __future__ import annotations
+
+import contextlib
+import heapq
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from trialrun import events, progress
+from trialrun.backend.client import Client
+from trialrun.backend.http import Tokens
+from trialrun.backend.ledger import OWN, Ledger, settle_dead_letters, take_dead_letters
+from trialrun.backend.memory import Memory
+from trialrun.backend.outbox import tracks
+from trialrun.backend.retry import Patience
+from trialrun.backend.sink import LogSink
+from trialrun.engine.hub import DRIVER_FILES
+from trialrun.engine.overall import Overall
+from trialrun.engine.places import Backend, at_url, tokens_from
+from trialrun.recorder import Recorder
+from trialrun_hookspecs.errors import BackendUnavailable, BadValue, UsageError
+from trialrun_hookspecs.event import Event
+
+__all__ = ["Flushed", "flush"]
+
+PORTION = 20_000  # events in memory at once
+PATIENCE = Patience(first=0.25, longest=5.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flushed:
+    """`sent` arrived now, `refused` were set aside now, `left` did not get through; `had` had been answered before.
+
+    `unreadable` lines of the spools are no events.
+    """
+
+    sent: int
+    refused: int
+    left: int
+    had: int
+    unreadable: int
+    trouble: str = ""
+
+
+def flush(
+    folder: str | Path,
+    *,
+    backend: str | Backend | None = None,
+    refused: bool = False,
+    timeout: float = 60.0,
+    tokens: Tokens | None = None,
+) -> Flushed:
+    """Send what of a run's spools has not arrived; done again, it sends nothing.
+
+    folder: the results folder of a run that has ended, however it did.
+    backend: the URL of a running one, or one that is open; None: the run's own recorder, else the URL that it had.
+    refused: also send what the backend had refused.
+    timeout: seconds until it gives up on a backend that is away; what is left can be sent by another flush.
+
+    Raises UsageError for a folder without spools, and for one that another process sends from.
+    """
+    place = Path(folder)
+    spools = sorted((place / "spool").glob("*.jsonl")) if (place / "spool").is_dir() else []
+    if not spools:
+        fix = "Name the folder that the run printed as its results."
+        raise UsageError("must be the results folder of a run", where=str(place), got="no spool in it", fix=fix)
+    with contextlib.ExitStack() as stack:
+        there, name = _backend(stack, place, backend, tokens or tokens_from(os.environ))
+        ledger = stack.enter_context(Ledger(place, name))
+        return _Sending(place, there, ledger, spools, timeout).outcome(again=refused)
+
+
+def _backend(
+    stack: contextlib.ExitStack, folder: Path, backend: str | Backend | None, tokens: Tokens
+) -> tuple[Backend, str]:
+    """Who is sent to, and its name in the ledger."""
+    if isinstance(backend, Backend):
+        return backend, OWN if backend.recorder is not None else backend.url
+    if backend is None and (folder / "recorder.sqlite").exists():
+        recorder = stack.enter_context(Recorder(folder / "recorder.sqlite"))
+        memory = Client(Memory(recorder.handler()))
+        return Backend(client=memory, inlet=memory, url="", recorder=recorder, patience=PATIENCE), OWN
+    url = backend or _remembered(folder)
+    if url is None:
+        fix = "Say which: --backend URL."
+        raise UsageError("must have a backend to send to", where=str(folder), got="no recording", fix=fix)
+    opened = stack.enter_context(at_url(url, tokens))
+    return opened, opened.url
+
+
+def _remembered(folder: Path) -> str | None:
+    """The URL that the run had, if it had one."""
+    for path in sorted((folder / "sent").glob("*.jsonl")):
+        with contextlib.suppress(ValueError, OSError), path.open(encoding="utf-8") as file:
+            url = json.loads(file.readline()).get("backend")
+            if isinstance(url, str) and url != OWN:
+                return url
+    return None
+
+
+def _by_trials(folder: Path) -> bool:
+    try:
+        job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
+        return bool(job["params"].get("is_tune"))
+    except (OSError, ValueError, KeyError, AttributeError, TypeError):
+        return False
+
+
+class _Sending:
+    """One flush."""
+
+    def __init__(self, folder: Path, backend: Backend, ledger: Ledger, spools: Sequence[Path], timeout: float) -> None:
+        self._folder = folder
+        self._backend = backend
+        self._ledger = ledger
+        self._spools = spools
+        self._timeout = timeout
+        self._had = self._unreadable = self._left = 0
+
+    def outcome(self, *, again: bool) -> Flushed:
+        try:
+            recorder = self._backend.client.is_recorder()
+        except BackendUnavailable as error:
+            left = sum(self._is_due(event, recorder=False) for event in self._events())
+            return Flushed(sent=0, refused=0, left=left, had=0, unreadable=0, trouble=str(error))
+        patience = self._backend.patience or PATIENCE
+        sink = LogSink(self._backend.inlet, entry=events.log_entry, patience=patience, journal=self._ledger)
+        try:
+            self._go_on(sink)
+            whole = self._spooled(sink, recorder=recorder)
+            if whole and again:
+                whole = self._letters(sink)
+            trouble = "" if whole else sink.trouble or "no call got through in time"
+        finally:
+            sink.close(timeout=0.1)
+        return Flushed(
+            sent=sink.delivered,
+            refused=len(sink.refused),
+            left=self._left + sink.undelivered,
+            had=self._had,
+            unreadable=self._unreadable,
+            trouble=trouble,
+        )
+
+    def _go_on(self, sink: LogSink) -> None:
+        """A call that was not answered when its sender died goes first, and is the same call."""
+        if self._ledger.unanswered is None:
+            return
+        track, keys = self._ledger.unanswered
+        if all(self._ledger.has(track, key) for key in keys):  # dead letters, which are taken anew
+            return
+        wanted = dict.fromkeys(keys)
+        found = {event.key: event for event in self._events() if event.key in wanted}
+        if found.keys() == wanted.keys():
+            sink.first(track, [found[key] for key in wanted])
+
+    def _spooled(self, sink: LogSink, *, recorder: bool) -> bool:
+        """Whether everything in the spools got through, with a yes or a no."""
+        self._had = self._unreadable = 0
+        number, whole = 0, True
+        for event in self._events():
+            due = self._is_due(event, recorder=recorder)
+            self._had += not due
+            if not whole:
+                self._left += due
+            elif due or event.kind == "progress":  # a record tells the newest of every category
+                sink.put(event)
+                number += 1
+                if number % PORTION == 0:
+                    whole = self._through(sink)
+        return whole and self._through(sink)
+
+    def _letters(self, sink: LogSink) -> bool:
+        """Send again what was refused. Until all of it was answered it lies where the next flush finds it."""
+        for letter in take_dead_letters(self._folder):
+            if letter.track == "entries" or letter.event.kind != "progress":  # newer progress has followed
+                sink.put(letter.event, letter.track)
+        whole = self._through(sink)
+        if whole:
+            settle_dead_letters(self._folder)
+        return whole
+
+    def _through(self, sink: LogSink) -> bool:
+        """Wait until all that was put is answered; False when nothing at all got through for a while."""
+        while True:
+            before = sink.delivered + len(sink.refused)
+            if sink.flush(self._timeout):
+                return True
+            if sink.delivered + len(sink.refused) == before:
+                return False
+
+    def _is_due(self, event: Event, *, recorder: bool) -> bool:
+        return not all(self._ledger.has(track, event.key) for track in tracks(event, recorder=recorder))
+
+    def _events(self) -> Iterator[Event]:
+        """All events in the order of time, those of one spool in theirs."""
+        overall = Overall(progress.tuning() if _by_trials(self._folder) else progress.training())
+        streams = [self._of_one(path, index) for index, path in enumerate(self._spools)]
+        for _, index, event in heapq.merge(*streams, key=lambda each: each[:2]):
+            yield overall(event, of_driver=self._spools[index].name.startswith(DRIVER_FILES))
+
+    def _of_one(self, path: Path, index: int) -> Iterator[tuple[str, int, Event]]:
+        latest = ""
+        with path.open("rb") as file:
+            for line in file:
+                if not line.endswith(b"\n"):
+                    return  # its call never returned
+                try:
+                    event = events.from_line(line.decode(errors="surrogatepass"))
+                except (BadValue, UnicodeDecodeError):
+                    self._unreadable += bool(line.strip())
+                    continue
+                latest = max(latest, event.time)
+                yield latest, index, event

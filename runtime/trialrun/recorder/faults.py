@@ -1,0 +1,168 @@
+"""Fault switches: calls that the recorder spoils on purpose."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, get_args
+
+from trialrun.recorder.context import Call
+from trialrun.recorder.replies import Refused, Reply, json_reply, no
+from trialrun_hookspecs.errors import BadValue
+
+__all__ = [
+    "FAULTS_ROUTE",
+    "Fault",
+    "FaultKind",
+    "Faults",
+    "LostAnswer",
+    "change_faults",
+    "clear_faults",
+    "show_faults",
+]
+
+FAULTS_ROUTE = "trialrun/faults"
+UNTOUCHED = ("health", FAULTS_ROUTE)  # else a broken recorder could not be healed from outside
+LONGEST_S = 60.0
+MOST = 1000
+
+FaultKind = Literal["unavailable", "timeout", "drop", "cut", "refuse", "busy", "delay"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """What goes wrong, from call `first` (counted from 1) through `last` (None: to the end).
+
+    unavailable: no answer, and the call was not read. timeout: the same, after `seconds`. drop: the call was read and
+    had its effect, and the answer is lost. cut: the same, and half of the answer arrives. refuse: 503. busy: 429 with
+    `Retry-After: retry_after`. delay: all is well, after `seconds`. `route`, such as "logs", spares calls elsewhere;
+    they are counted all the same.
+    """
+
+    kind: FaultKind = "unavailable"
+    first: int = 1
+    last: int | None = None
+    route: str = ""
+    seconds: float = 0.05
+    retry_after: int = 0
+
+    def __post_init__(self) -> None:
+        numbers = isinstance(self.first, int) and (self.last is None or isinstance(self.last, int))
+        timed = all(isinstance(each, int | float) for each in (self.seconds, self.retry_after))
+        if self.kind not in get_args(FaultKind) or not isinstance(self.route, str) or not (numbers and timed):
+            fix = f"Its kind is one of {', '.join(get_args(FaultKind))}; first and last are numbers of calls."
+            raise BadValue("must be a fault", where="a fault", got=str(self.kind)[:80], fix=fix)
+        if not 0 <= self.seconds <= LONGEST_S or not 0 <= self.retry_after <= 3600:
+            raise BadValue(f"must wait from 0 to {LONGEST_S:g} seconds", where="a fault", got=str(self.seconds))
+
+    def names(self, number: int, path: str) -> bool:
+        """Whether it is meant for this call."""
+        here = not self.route or f"{path}/".startswith(f"{self.route.strip('/')}/")
+        return here and self.first <= number and (self.last is None or number <= self.last)
+
+
+class LostAnswer(ConnectionError):
+    """The caller is to get no answer, or `half` of one."""
+
+    def __init__(self, half: Reply | None = None) -> None:
+        super().__init__("the connection was closed by a fault switch")
+        self.half = half
+
+
+class Faults:
+    """Counts calls and says which are spoiled. `calls` holds them all, `struck` the number and kind of those spoiled.
+
+    Threads may share it.
+    """
+
+    def __init__(
+        self,
+        plan: Iterable[Fault] = (),
+        *,
+        sleep: Callable[[float], object] = time.sleep,
+    ) -> None:
+        self.plan = list(plan)
+        self.calls: list[str] = []
+        self.struck: list[tuple[int, FaultKind]] = []
+        self._sleep = sleep
+        self._lock = threading.Lock()
+
+    def add(self, fault: Fault) -> None:
+        with self._lock:
+            if len(self.plan) >= MOST:
+                raise BadValue(f"holds at most {MOST}", where="the fault switches", fix="Clear them.")
+            self.plan.append(fault)
+
+    def clear(self) -> None:
+        """Nothing is spoiled from now on."""
+        with self._lock:
+            self.plan.clear()
+
+    def restart(self) -> None:
+        """Count from 1 again; what was struck stays listed."""
+        with self._lock:
+            self.calls = []
+
+    def spoil(self, method: str, path: str, serve: Callable[[], Reply]) -> Reply:
+        """The reply of `serve`, unless a fault names this call. Raises LostAnswer."""
+        fault = self._struck(method, path)
+        if fault is None:
+            return serve()
+        if fault.kind in ("timeout", "delay"):
+            self._sleep(fault.seconds)
+        if fault.kind in ("unavailable", "timeout"):
+            raise LostAnswer
+        if fault.kind == "refuse":
+            return json_reply(503, {"detail": "recorder: out of order, by a fault switch."})
+        if fault.kind == "busy":
+            detail = {"detail": "recorder: too many calls, by a fault switch."}
+            return json_reply(429, detail, Retry_After=str(fault.retry_after))
+        reply = serve()
+        if fault.kind == "delay":
+            return reply
+        raise LostAnswer(reply if fault.kind == "cut" else None)
+
+    def _struck(self, method: str, path: str) -> Fault | None:
+        if path in UNTOUCHED:
+            return None
+        with self._lock:
+            self.calls.append(f"{method} {path}")
+            number = len(self.calls)
+            found = next((fault for fault in self.plan if fault.names(number, path)), None)
+            if found is not None:
+                self.struck.append((number, found.kind))
+        return found
+
+
+def show_faults(call: Call) -> Reply:
+    faults: Faults = call.context.faults
+    plan = [asdict(fault) for fault in faults.plan]
+    return json_reply(200, {"faults": plan, "calls": len(faults.calls), "struck": faults.struck[-MOST:]})
+
+
+def change_faults(call: Call) -> Reply:
+    """Add what the body says, one fault or a list of them; calls are counted from 1 again."""
+    given = [_fault(sent) for sent in call.objects()]
+    call.context.faults.restart()
+    for fault in given:
+        call.context.faults.add(fault)
+    return show_faults(call)
+
+
+def clear_faults(call: Call) -> Reply:
+    call.context.faults.clear()
+    return show_faults(call)
+
+
+def _fault(sent: dict[str, Any]) -> Fault:
+    try:
+        return Fault(**sent)
+    except (TypeError, BadValue) as error:
+        raise _no_fault(error) from None
+
+
+def _no_fault(error: Exception) -> Refused:
+    fields = ", ".join(Fault.__dataclass_fields__)
+    return no(400, f"body: must be a fault ({error})."[:500], fields=fields)
