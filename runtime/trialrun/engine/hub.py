@@ -45,9 +45,12 @@ class Hub:
         self._manager = manager
         self._sink = sink
         self._viewers = list(viewers)
-        self._writer = SpoolWriter(spool_dir / f"{DRIVER_FILES}0.jsonl", spool_limit)
-        self._tail = Tail(spool_dir, self._on_line)
-        self.emit = Stamper(self._write, job_id=job_id, trial_id=None, prefix=f"{run_key}-driver")
+        before = {path.name: path.stat().st_size for path in spool_dir.glob("*.jsonl")}
+        run = sum(name.startswith(DRIVER_FILES) for name in before)  # what earlier runs left is sent by flush()
+        self._writer = SpoolWriter(spool_dir / f"{DRIVER_FILES}{run}.jsonl", spool_limit)
+        self._tail = Tail(spool_dir, self._on_line, offsets=before)
+        prefix = f"{run_key}-driver{run or ''}"
+        self.emit = Stamper(self._write, job_id=job_id, trial_id=None, prefix=prefix)
 
     def _write(self, line: str) -> None:
         self._writer.write(line)

@@ -16,8 +16,10 @@ from ray.tune import Stopper
 
 from trialrun.executors.base import Listener, Study, StudyOutcome
 from trialrun.executors.ending import study_outcome
+from trialrun.executors.memory import remembering
 from trialrun.executors.ray_tune import cluster
 from trialrun.executors.ray_tune.callback import IsolatedCallback, ListeningCallback
+from trialrun.executors.ray_tune.going_on import GoingOn, replayed
 from trialrun.executors.ray_tune.mutations import mutation_options
 from trialrun.executors.ray_tune.schedulers import SCHEDULERS, made_scheduler
 from trialrun.executors.ray_tune.searcher import AskTellSearcher
@@ -107,20 +109,23 @@ def _needed(study: Study) -> dict[str, float]:
 
 
 def _fit(study: Study, listener: Listener, needed: Mapping[str, float], interrupted: threading.Event) -> StudyOutcome:
-    rules = StopRules(study.tune_config, time.monotonic, interrupted)
+    rules = StopRules(study.tune_config, time.monotonic, interrupted, past=study.past)
     ears = ListeningCallback(study, listener, rules)
     theirs = [IsolatedCallback(callback, listener.warn) for _, callback in study.manager.trial_callbacks()]
     config, search = study.tune_config, _search(study)
+    limit = config.max_concurrent_trials
+    again = bool(study.past.configs)
+    scheduler = replayed(_scheduler(study), study)
     tuner = tune.Tuner(
         tune.with_resources(_trainable(study), {key.lower(): value for key, value in needed.items()}),
         param_space=param_space(study.space) if _by_ray(study) else {},
         tune_config=tune.TuneConfig(
             metric=config.metric,
             mode=config.mode,
-            num_samples=config.num_samples,
-            max_concurrent_trials=config.max_concurrent_trials,
-            search_alg=search,
-            scheduler=_scheduler(study),
+            num_samples=max(study.left, 1) if again and not _by_ray(study) else config.num_samples,
+            max_concurrent_trials=None if again else limit,
+            search_alg=GoingOn(search, study, limit=limit) if again else search,
+            scheduler=scheduler,
             reuse_actors=config.reuse_actors,
             trial_dirname_creator=_trial_folder,
         ),
@@ -176,7 +181,7 @@ def _search(study: Study) -> Any:
         return tune.search.BasicVariantGenerator(
             points_to_evaluate=points or None, random_state=study.seed, max_concurrent=config.max_concurrent_trials or 0
         )
-    return AskTellSearcher(_algorithm(study), study.space, metric=config.metric, mode=config.mode)
+    return AskTellSearcher(remembering(study), study.space, metric=config.metric, mode=config.mode)
 
 
 def _algorithm(study: Study) -> Any:
