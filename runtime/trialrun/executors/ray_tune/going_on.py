@@ -95,7 +95,7 @@ def replayed(scheduler: Any, study: Study) -> Any:
     """A scheduler that only stops, after it has heard the results of the past once more.
 
     HyperBand, PBT and PB2 keep brackets and populations of live trials, which cannot be told from results: they begin
-    anew with the trials that are left.
+    anew with the trials that are left. So does median stopping where it goes by seconds, which were not recorded.
     """
     if study.tune_config.scheduler.name not in ("asha", "median") or not study.past.results:
         return scheduler
