@@ -18,7 +18,7 @@ from typing import Any
 import trialrun_hookspecs
 from trialrun.compat import ALGORITHMS, SCHEDULERS, seen_as
 from trialrun.testing.registry import Check, all_checks
-from trialrun.testing.selftest import killers
+from trialrun.testing.selftest import clean_plugins, killers
 from trialrun.testing.verdicts import CONTRACT_VERSION
 from trialrun_hookspecs import DISTRIBUTIONS, json_schema, spec
 from trialrun_hookspecs.distributions import DistributionBase
@@ -260,6 +260,14 @@ def checks_page() -> str:
         f"{len(checks)} checks of contract {CONTRACT_VERSION}, {core} of them core.",
         "[Checking a plugin](../conformance.md) says how to run them; `trialrun explain ID` prints what stands here.",
         "Ids are for ever: never renumbered, never used again.",
+        "",
+        f"The tables name, for each check, the broken plugins that fail it: {sum(map(len, broken.values()))} of a few",
+        "lines each, in `tests/broken_plugins/tr`. Each fails its own check and no other.",
+        "No check fails a clean plugin:",
+        "",
+        *_clean(),
+        "",
+        "`trialrun selftest` runs all of them and prints the matrix; `make test-harness` is red on a gap.",
     ]
     for family in dict.fromkeys(found.family for found in checks.values()):
         lines += [
@@ -276,6 +284,15 @@ def checks_page() -> str:
     for found in checks.values():
         lines += ["", *_explained(found)]
     return "\n".join([*lines, ""])
+
+
+def _clean() -> Iterator[str]:
+    """A line for each plugin that no check may fail."""
+    for plugin in clean_plugins(ROOT / "tests" / "broken_plugins" / "tr"):
+        file = Path(plugin) if isinstance(plugin, Path) else PLUGINS / f"{plugin}.py"
+        code = file / "plugin" / "train.py" if file.is_dir() else file
+        said = (ast.get_docstring(ast.parse(code.read_text("utf-8"))) or "").partition("\n")[0]
+        yield f"- `{file.stem}`: {_cell(said)}"
 
 
 def _broken_plugins() -> dict[str, list[str]]:

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from trialrun.backend.client import Client
@@ -22,6 +23,7 @@ from trialrun.engine.places import Backend, fixtures_of, offers_of
 from trialrun.executors import inline as _inline  # noqa: F401  # loaded before the fork
 from trialrun.plugins import Manager, Plugin, load_plugin
 from trialrun.recorder import Fixtures, Recorder
+from trialrun.testing.libraries import SLOW_S, shareable
 from trialrun.testing.notebook import write_json
 from trialrun.testing.scenario import Scenario
 from trialrun.testing.traced import Diary, Traced, TracedTune, describe, inside_of, plain, traced
@@ -138,15 +140,17 @@ class _Actor:
         finally:
             seconds, cpu = time.perf_counter() - started, time.process_time() - used
             self._watch.enter("engine")
-            new = sorted({name.partition(".")[0] for name in set(sys.modules) - modules})
+            new = [name for name in sys.modules if name not in modules]
             self._facts["loaded"] = {
                 "seconds": seconds,
                 "cpu_seconds": cpu,
-                "modules": new,
+                "modules": sorted({name.partition(".")[0] for name in new}),
                 "threads": [thread.name for thread in threading.enumerate() if thread not in threads],
             }
         self._inside = self._diary.inside = inside_of(plugin)
         self._facts["loaded"] |= _looked_at(plugin)
+        if self._scenario.kind == "load" and seconds > SLOW_S:
+            self._facts["loaded"]["libraries"] = shareable(new, _module_of(plugin))
         write_json(self._folder / "partial.json", self._facts)  # for the case that it does not come to its end
         return plugin
 
@@ -199,6 +203,11 @@ class _Actor:
             finally:
                 self._facts["backend_calls"] = recorder.faults.calls
                 self._facts["backend_struck"] = recorder.faults.struck
+
+
+def _module_of(plugin: Plugin) -> str:
+    code = plugin.code
+    return code.__name__ if isinstance(code, ModuleType) else type(code).__module__
 
 
 def plain_answer(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The host: the processes behind a session, one stage and at most one Ray, which several sessions may share."""
+"""The host: the processes behind a session, its stages and at most one Ray, which several sessions may share."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 from trialrun.testing.scenario import Scenario
 from trialrun.testing.scene import Scene
-from trialrun.testing.stage import Stage
+from trialrun.testing.stage import Stage, StageBroken
 
 if TYPE_CHECKING:
     from trialrun.testing.ray_keeper import RayKeeper
@@ -18,18 +18,49 @@ __all__ = ["Host"]
 
 
 class Host:
-    """Plays scenes. Ray is started when the first one needs it. `folder`: see Stage."""
+    """Plays scenes. Ray is started when the first one needs it. `folder`: see Stage.
+
+    A plugin whose libraries take long to import gets a stage on which they are imported already; it is made when a
+    scene that only loads the plugin has shown which they are, and such scenes never play on it.
+    """
 
     def __init__(self, folder: Path | None = None) -> None:
         self.stage = Stage(folder)
         self._lock = threading.Lock()
         self._ray: RayKeeper | None = None
         self._ray_stage: Stage | None = None
+        self._warm: dict[tuple[str, ...], Stage | None] = {}
+        self._stages: dict[str, Stage] = {}  # plugin -> the one to play it on
 
     def play(self, scenario: Scenario) -> Scene:
         """See Stage; scenes on Ray are forked from a process that has imported it."""
-        stage = self._ray_stage if scenario.executor == "ray" else None
+        if scenario.kind == "load":
+            scene = self.stage.play(scenario)
+            warm = self._warmed(tuple(scene.libraries))
+            with self._lock:
+                self._stages[scenario.plugin] = warm or self.stage
+            return scene
+        stage = self._ray_stage if scenario.executor == "ray" else self._stages.get(scenario.plugin)
         return (stage or self.stage).play(scenario)
+
+    def is_warm(self, plugin: str) -> bool:
+        """Whether scenes of this plugin find its libraries imported."""
+        return self._stages.get(plugin, self.stage) is not self.stage
+
+    def _warmed(self, libraries: tuple[str, ...]) -> Stage | None:
+        if not libraries:
+            return None
+        with self._lock:
+            if libraries not in self._warm:
+                stage = Stage(self.stage.folder / f"warm{len(self._warm)}", libraries=libraries)
+                try:
+                    fit = not stage.unfit()
+                except StageBroken:  # an import that hangs in that process; the plugin's checks will tell
+                    fit = False
+                if not fit:
+                    stage.close()
+                self._warm[libraries] = stage if fit else None
+            return self._warm[libraries]
 
     def ray_address(self) -> str:
         """Where the one Ray is. Raises RuntimeError when it does not start."""
@@ -49,7 +80,7 @@ class Host:
     def close(self) -> None:
         """End every process and remove the scenes. Safe to call twice."""
         with self._lock:
-            for closable in (self._ray_stage, self._ray, self.stage):
+            for closable in (self._ray_stage, self._ray, *self._warm.values(), self.stage):
                 if closable is not None:
                     closable.close()
 

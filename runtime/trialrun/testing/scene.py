@@ -176,6 +176,11 @@ class Scene:
         return list(self.loaded.get("modules", ()))
 
     @property
+    def libraries(self) -> list[str]:
+        """The modules of installed libraries among them, in order; of a slow import only, and not the plugin's own."""
+        return list(self.loaded.get("libraries", ()))
+
+    @property
     def signatures(self) -> dict[str, dict[str, Any]]:
         """Hook -> text, file, line, parameters [{name, kind, has_default}], is_generator, is_async."""
         return dict(self.loaded.get("hooks", {}))

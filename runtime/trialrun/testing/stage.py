@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from types import TracebackType
@@ -35,22 +35,32 @@ class Stage:
     """Plays scenes, several at once when asked from several threads. Closing it ends every process of its own.
 
     `folder` holds a folder per scene; None makes a temporary one, which `close()` removes. `ray`: import Ray once,
-    before the scenes, which then need not. `environment` is added to that of this process.
+    before the scenes, which then need not; `libraries`: modules to import in the same way. `environment` is added to
+    that of this process.
     """
 
     def __init__(
-        self, folder: Path | None = None, *, ray: bool = False, environment: Mapping[str, str] | None = None
+        self,
+        folder: Path | None = None,
+        *,
+        ray: bool = False,
+        libraries: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self._temporary = folder is None
         self.folder = Path(tempfile.mkdtemp(prefix="trialrun-check-")) if folder is None else folder
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._ray = ray
+        self._hello = {"ray": ray, "libraries": list(libraries)}
         self._environment = dict(environment or {})
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
         self._zygote: _Zygote | None = None
         self._closed = False
         self._alone = threading.Lock()
+
+    def unfit(self) -> str:
+        """Start now. Why scenes would not be what they are without its libraries imported; "" when they would."""
+        return self._alive().unfit
 
     def play(self, scenario: Scenario) -> Scene:
         """The scene. Whatever the plugin does, this returns, soon after the scenario's time at the latest."""
@@ -102,7 +112,7 @@ class Stage:
             if self._closed:
                 raise StageBroken("the stage is closed")
             if self._zygote is None or self._zygote.is_gone:
-                self._zygote = _Zygote(ray=self._ray, added=self._environment)
+                self._zygote = _Zygote(self._hello, self._environment)
             return self._zygote
 
     def _ended(self, order: dict[str, Any]) -> dict[str, Any]:
@@ -117,7 +127,7 @@ class Stage:
 class _Zygote:
     """The parent's end of the line."""
 
-    def __init__(self, *, ray: bool, added: Mapping[str, str]) -> None:
+    def __init__(self, hello: Mapping[str, Any], added: Mapping[str, str]) -> None:
         ours, theirs = socket.socketpair()
         environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1", **added}
         command = [sys.executable, "-P", "-m", "trialrun.testing.zygote", str(theirs.fileno())]
@@ -141,9 +151,9 @@ class _Zygote:
         self.is_gone = False
         self._reader = threading.Thread(target=self._read, name="trialrun-stage", daemon=True)
         self._reader.start()
-        self._say({"path": path, "ray": ray})
+        self._say({"path": path, **hello})
         try:
-            self._ready.result(_START_S)
+            self.unfit: str = self._ready.result(_START_S)["unfit"]
         except Exception as error:
             self.close()
             raise StageBroken(f"the process for scenes did not start: {self._said()}") from error

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from types import FrameType
 from typing import Any
 
-__all__ = ["Watch"]
+__all__ = ["Watch", "state_of_process"]
 
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _CHANGING = {  # event -> which of its arguments are paths that are changed
@@ -64,7 +64,7 @@ class Watch:
         """Begin a phase; what the one before changed in the process is written down."""
         self._compare()
         self.phase = phase
-        self._environment, self._state = dict(os.environ), _state()
+        self._environment, self._state = dict(os.environ), state_of_process()
 
     def _compare(self) -> None:
         if self.phase == "engine":
@@ -77,7 +77,7 @@ class Watch:
         }
         if changed:
             self.environment_changes.setdefault(self.phase, {}).update(changed)
-        state = _state()
+        state = state_of_process()
         differs = {
             key: [_text(self._state.get(key)), _text(value)]
             for key, value in state.items()
@@ -167,7 +167,7 @@ class Watch:
         return {"phase": self.phase, "where": None}
 
 
-def _state() -> dict[str, Any]:
+def state_of_process() -> dict[str, Any]:
     """Settings of the whole process that a plugin has no business changing."""
     handlers = {f"signal {number.name}": signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     return {

@@ -56,14 +56,16 @@ class _Zygote:
         hello = self._read_first()
         sys.path[:] = hello["path"]
         from trialrun.testing import actor
+        from trialrun.testing.libraries import imported
 
         if hello["ray"]:
             _warm_ray()
         with tempfile.TemporaryDirectory() as folder:
             actor.rehearse(Path(folder))
+        unfit = imported(hello["libraries"]) if hello["libraries"] else ""
         gc.collect()
         gc.freeze()
-        self._send({"ready": os.getpid()})
+        self._send({"ready": os.getpid(), "unfit": unfit})
         while True:
             ready, _, _ = select.select([self._line.fileno(), waker], [], [])
             if waker in ready:
@@ -202,8 +204,10 @@ def _act(order: dict[str, Any], play: Callable[..., None]) -> None:
         _streams(folder)
         _surroundings(folder)
         _watch_for_ends(folder, order["timeout"])
+        from trialrun.testing.libraries import renew_chance
         from trialrun.testing.scenario import Scenario
 
+        renew_chance()
         play(Scenario.from_json(order["scenario"]), folder)
         code = 0
     except BaseException:  # noqa: BLE001  # nothing of the parent's code may run in here

@@ -18,11 +18,12 @@ def train(run, dataset, hyperparameter, checkpoint, **kwargs):
 
 def tune(hyperparameter, run, dataset, checkpoint, **kwargs):
     done = int(Path(checkpoint["path"], "artifact").read_text()) if checkpoint else 0
-    shared = Path("..", "owner")
-    if checkpoint and shared.exists() and shared.read_text() != run.trial_id:
+    shared = Path("..", "owners")
+    if checkpoint and shared.exists() and set(shared.read_text().split()) != {run.trial_id}:
         raise RuntimeError("the state is that of another trial")
     path = Path(run.checkpoint_output)
     for step in range(done + 1, 5):
-        shared.write_text(run.trial_id)
+        with shared.open("a") as file:
+            file.write(f"{run.trial_id}\n")
         path.write_text(str(step))
         run.report({"loss": hyperparameter["lr"] / step}, checkpoint=path)

@@ -25,7 +25,6 @@ CHEAP = [
 ]  # that one makes every call of the backend fail in turn
 ON_RAY = [name for name, check in CHECKS.items() if "ray" in check.needs]
 ITS_FAMILY_ONLY = {"TR112_slow_import": "TR1"}  # each scene of it takes as long as its import does
-SLOW = {"sklearn_digits"}  # imports a large library in every scene: see test_selftest and the CI's selftest job
 
 ALONE = [name for name, (_, check) in KILLERS.items() if check not in ON_RAY]
 WITH_RAY = [name for name, (_, check) in KILLERS.items() if check in ON_RAY]
@@ -81,7 +80,7 @@ def test_a_failure_says_where_what_and_what_to_do(plugin: str, reports: dict[str
         assert outcome.where is None or plugin.partition(".")[0] in outcome.where[0]
 
 
-@pytest.mark.parametrize("plugin", [name for name in CLEAN if name not in SLOW])
+@pytest.mark.parametrize("plugin", CLEAN)
 def test_a_clean_plugin_is_conformant(plugin: str, reports: dict[str, Future[Report]]) -> None:
     report = reports[plugin].result()
     assert row_of(report, plugin, None).problems == []

@@ -243,3 +243,19 @@ def test_the_report_knows_plugin_and_machine(checked: Checked, tmp_path: Path) -
     assert len(report.plugin_hash) == 16
     assert report.environment["python"]
     assert report.curves["metrics"][0]["key"] == "loss"
+
+
+def test_a_plugin_that_hangs_does_so_once(checked: Checked, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trialrun.testing.lab.PLAIN_S", 1.0)
+
+    def trains(lab: Lab) -> None:
+        lab.needs_ok(lab.train())
+
+    def trains_otherwise(lab: Lab) -> None:
+        lab.needs_ok(lab.train(seed=1))
+
+    text = GOOD + "    \ndef train(run, dataset, hyperparameter, checkpoint):\n    import time; time.sleep(60)\n"
+    checks = [made("TR201", trains), made("TR202", trains, timeout_s=40.0), made("TR203", trains_otherwise)]
+    report = checked(*checks, text=text)
+    assert set(verdicts(report).values()) == {"vacuous"}
+    assert sum(outcome.seconds for outcome in report.outcomes) < 10

@@ -33,7 +33,7 @@ def _owner(scene: Scene) -> str:
             if f", {hook}()" in text.partition("\n")[0]:
                 return owner
         return "TR105"
-    return "TR115" if "config.yaml" in text else "TR101"
+    return "TR115" if "config.yaml" in text and kind != "PluginAbsent" else "TR101"
 
 
 def _loads_but_for(lab: Lab, owner: str, signature: str) -> None:

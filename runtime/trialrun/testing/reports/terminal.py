@@ -161,14 +161,17 @@ def _everything(report: Json) -> Table:
 
 
 def _quiet_ones(report: Json, console: Console) -> None:
-    """One line for each check that did not run and does not make the report red."""
+    """What did not run and does not make the report red: a line for each reason."""
     quiet = [check for check in report["checks"] if check["verdict"] not in ("pass", "fail", "error")]
     lines = [check for check in quiet if not is_red(check) and (check["selected"] or check["verdict"] != "not run")]
     if lines:
         console.print()
+    reasons: dict[tuple[str, str], list[Json]] = {}
     for check in lines:
         waiver = check["evidence"].get("waiver") if check["verdict"] == Verdict.WAIVED else None
-        console.print(_brief({**check, "message": waiver or check["message"]}))
+        reasons.setdefault((check["verdict"], waiver or check["message"]), []).append(check)
+    for (_, message), group in reasons.items():
+        console.print(_brief({**group[0], "message": message}, [check["id"] for check in group]))
 
 
 def ledger_line(report: Json) -> Text:

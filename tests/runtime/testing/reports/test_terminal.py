@@ -81,3 +81,11 @@ def test_what_saw_nothing_for_one_reason_is_told_once(report: Any) -> None:
     assert "2 checks vacuous" in text
     assert "TR206 TR207" in [line.strip() for line in text.splitlines()]
     assert "TR208  does as it says" in text
+
+
+def test_what_does_not_apply_for_one_reason_is_told_once(report: Any) -> None:
+    unseen = next(check for check in report["checks"] if check["id"] == "TR206")
+    report["checks"] += [
+        {**unseen, "id": name, "verdict": "n/a", "message": "it does not tune"} for name in ("TR301", "TR302")
+    ]
+    assert "TR301 TR302  n/a: it does not tune" in _shown(report)
