@@ -29,6 +29,7 @@ from trialrun.engine.flush import flush
 from trialrun.engine.places import Backend
 from trialrun.recorder import Fault, Fixtures, Recorder
 from trialrun.recorder.faults import FaultKind
+from trialrun_hookspecs.errors import TrialrunError
 
 __all__ = ["Outcome", "content", "main", "ran", "ran_while_away", "random_schedule"]
 
@@ -166,7 +167,7 @@ def _measure(schedules: int, seed: int) -> list[dict[str, Any]]:
         faults = random_schedule(draw, calm.calls)
         try:
             outcome = ran(faults, http=number % 2 == 1)
-        except trialrun.TrialrunError as error:
+        except TrialrunError as error:
             failed += 1
             print(f"schedule {seed + number}: {error}", file=sys.stderr)
             continue

@@ -45,7 +45,8 @@ def processes_with_it():
 
 
 def look(run):
-    seen = {"own": [key for key, value in os.environ.items() if WANTED in value.encode()], "others": processes_with_it()}
+    own = [key for key, value in os.environ.items() if WANTED in value.encode()]
+    seen = {"own": own, "others": processes_with_it()}
     (HERE / f"seen-{os.getpid()}-{run.trial_id}.json").write_text(json.dumps(seen))
 
 
