@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -9,22 +11,24 @@ from trialrun import events
 from trialrun.backend.sink import LogSink
 from trialrun.backend.spool import SPOOL_LIMIT, SpoolWriter, Tail
 from trialrun.engine.overall import Overall
+from trialrun.engine.spooled import DRIVER_FILES, Spooled
 from trialrun.plugins import Manager
 from trialrun.progress import Progress
 from trialrun.reporting import Stamper
 from trialrun_hookspecs.event import Event
 
-__all__ = ["DRIVER_FILES", "Hub", "Viewer"]
+__all__ = ["Hub", "Viewer"]
 
 Viewer = Callable[[Event], None]
 
-DRIVER_FILES = "driver."
-"""How the names of the driver's spools begin."""
+MOST_WAITING = 64 * 2**20  # bytes of lines that the sink holds in memory while its backend is away
 
 
 class Hub:
     """One thread follows the spools and hands every event on, in order per trial.
 
+    When more waits for the backend than is good for this process's memory, further events are left on disk for the
+    backend's part, and read again once the others have gone.
     The driver's own events take the same road, so that what was accepted is on disk before anything else happens.
     """
 
@@ -39,12 +43,19 @@ class Hub:
         sink: LogSink,
         viewers: Sequence[Viewer] = (),
         spool_limit: int | None = SPOOL_LIMIT,
+        by_trials: bool = False,
+        most_waiting: int = MOST_WAITING,
     ) -> None:
         spool_dir.mkdir(parents=True, exist_ok=True)
         self._overall = Overall(progress)
         self._manager = manager
         self._sink = sink
         self._viewers = list(viewers)
+        self._spooled = Spooled(spool_dir, by_trials=by_trials)
+        self._handed: Counter[str] = Counter()  # lines of each spool
+        self._most_waiting = most_waiting
+        self._weight = 0  # bytes of the lines that the sink was given since nothing waited in it
+        self._behind = False  # there are events that it was not given
         self._writer = SpoolWriter(spool_dir / f"{DRIVER_FILES}0.jsonl", spool_limit)
         self._tail = Tail(spool_dir, self._on_line)
         self.emit = Stamper(self._write, job_id=job_id, trial_id=None, prefix=f"{run_key}-driver")
@@ -63,15 +74,51 @@ class Hub:
         """Hand on all that is there now."""
         self._tail.drain()
 
-    def close(self) -> list[str]:
-        """Hand on all that is left and stop; says what went wrong on the way."""
+    def close(self, timeout: float = 0.0) -> list[str]:
+        """Hand on all that is left and stop; says what went wrong on the way.
+
+        What was left on disk is sent for at most `timeout` seconds; how much of it did not go is said too.
+        """
         self._tail.stop()
         self._writer.close()
-        return [f"{failed.path.name}: {failed.error!r}" for failed in self._tail.errors[:3]]
+        end = time.monotonic() + timeout
+        while self._behind and self._sink.flush(max(0.0, end - time.monotonic())):
+            self._catch_up()
+        wrong = [f"{failed.path.name}: {failed.error!r}" for failed in self._tail.errors[:3]]
+        if self._behind:
+            left = sum(self._sink.due(event) for event, _ in self._spooled.events(self._handed))
+            wrong.append(f"{left} entries are left on disk, those that wait in memory among them")
+        return wrong
 
     def _on_line(self, path: Path, line: str) -> None:
+        self._handed[path.name] += 1
         event = self._overall(events.from_line(line), of_driver=path.name.startswith(DRIVER_FILES))
-        self._sink.put(event)
+        self._send(event, len(line))
         self._manager.report(event)
         for viewer in self._viewers:
             viewer(event)
+
+    def _send(self, event: Event, size: int) -> None:
+        if self._behind:
+            if not self._sink.undelivered:
+                self._catch_up()
+            return
+        self._weight += size
+        if self._weight > self._most_waiting:
+            if self._sink.undelivered:
+                self._behind = True
+                return
+            self._weight = size
+        self._sink.put(event)
+
+    def _catch_up(self) -> None:
+        """Give the sink, which is empty, what it was not given, or as much of it as it may hold."""
+        self._weight = 0
+        for event, size in self._spooled.events(self._handed):
+            if not self._sink.due(event):
+                continue
+            if self._weight and self._weight + size > self._most_waiting:
+                return
+            self._weight += size
+            self._sink.put(event)
+        self._behind = False

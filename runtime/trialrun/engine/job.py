@@ -308,11 +308,12 @@ class _Running:
             sink=sink,
             viewers=[self._watcher.heard],
             spool_limit=self._spool_limit,
+            by_trials=self._params.is_tune,
         )
         try:
             yield hub
         finally:
-            self._undelivered = hub.close()
+            self._undelivered = hub.close(CLOSE_TIMEOUT_S)
             sink.close(timeout=CLOSE_TIMEOUT_S)
             ledger.close()
             self._undelivered += _losses(sink, self._folder)
