@@ -9,7 +9,7 @@ from pathlib import Path
 
 from trialrun import events
 from trialrun.backend.sink import LogSink
-from trialrun.backend.spool import SPOOL_LIMIT, SpoolWriter, Tail
+from trialrun.backend.spool import SpoolWriter, Tail
 from trialrun.engine.overall import Overall
 from trialrun.engine.spooled import DRIVER_FILES, Spooled
 from trialrun.plugins import Manager
@@ -42,7 +42,6 @@ class Hub:
         manager: Manager,
         sink: LogSink,
         viewers: Sequence[Viewer] = (),
-        spool_limit: int | None = SPOOL_LIMIT,
         by_trials: bool = False,
         most_waiting: int = MOST_WAITING,
     ) -> None:
@@ -56,7 +55,7 @@ class Hub:
         self._most_waiting = most_waiting
         self._weight = 0  # bytes of the lines that the sink was given since nothing waited in it
         self._behind = False  # there are events that it was not given
-        self._writer = SpoolWriter(spool_dir / f"{DRIVER_FILES}0.jsonl", spool_limit)
+        self._writer = SpoolWriter(spool_dir / f"{DRIVER_FILES}0.jsonl")
         self._tail = Tail(spool_dir, self._on_line)
         self.emit = Stamper(self._write, job_id=job_id, trial_id=None, prefix=f"{run_key}-driver")
 

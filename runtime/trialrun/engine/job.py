@@ -307,7 +307,6 @@ class _Running:
             manager=self._prepared.manager,
             sink=sink,
             viewers=[self._watcher.heard],
-            spool_limit=self._spool_limit,
             by_trials=self._params.is_tune,
         )
         try:
@@ -384,6 +383,7 @@ class _Running:
         )
 
     def _ended(self, hub: Hub, status: Status, error: str | None = None) -> None:
+        hub.drain()  # what trials reported comes before the news of the end
         if error is not None:
             hub.message(error, "danger")
             self._write_error(status, error)
