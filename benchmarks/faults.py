@@ -88,15 +88,15 @@ def ran(faults: Sequence[Fault], *, http: bool = False) -> Outcome:
 
 def ran_while_away() -> Outcome:
     """One job whose entries find no backend before it has ended, and then a flush."""
-    from trialrun.engine import job
+    from trialrun.engine import running
 
     with _place(http=True) as (folder, recorder, backend):
         recorder.faults.plan += [Fault(route="logs"), Fault(route="jobs/1")]
-        before, job.CLOSE_TIMEOUT_S = job.CLOSE_TIMEOUT_S, 0.5
+        before, running.CLOSE_TIMEOUT_S = running.CLOSE_TIMEOUT_S, 0.5
         try:
             result = trialrun.run(JOB, plugin="pure", backend=backend, executor="inline", results=folder / "results")
         finally:
-            job.CLOSE_TIMEOUT_S = before
+            running.CLOSE_TIMEOUT_S = before
         assert not recorder.events()
         recorder.heal()
         flush(result.results_dir, backend=backend)

@@ -16,11 +16,12 @@ from textwrap import dedent
 from typing import Any
 
 import trialrun_hookspecs
-from trialrun.compat import ALGORITHMS, SCHEDULERS
+from trialrun.compat import ALGORITHMS, SCHEDULERS, seen_as
 from trialrun.testing.registry import Check, all_checks
 from trialrun.testing.selftest import killers
 from trialrun.testing.verdicts import CONTRACT_VERSION
 from trialrun_hookspecs import DISTRIBUTIONS, json_schema, spec
+from trialrun_hookspecs.distributions import DistributionBase
 from trialrun_hookspecs.request import GRID_ALGORITHM, SchedulerConfig, SearchConfig
 
 __all__ = ["PAGES", "hooks_page", "jobs_page", "main", "search_page", "used_by"]
@@ -199,6 +200,17 @@ def search_page() -> str:
     lines += [
         "",
         "All other distributions work with every algorithm, and mean the same values under each.",
+        f"`{GRID_ALGORITHM}` draws from them at random; the others search a number or a category in the place of each,",
+        "and one decoder turns what they find into values. `trialrun plan JOB` says it of the job's own parameters.",
+        "",
+        "| distribution | searched as |",
+        "|---|---|",
+    ]
+    lines += [f"| `{kind}` | {seen_as('hyperoptsearch', _sample(kind))} |" for kind in DISTRIBUTIONS]
+    lines += [
+        "",
+        "Concurrent trials of `bayesoptsearch` and `axsearch` are at different points while there are any left. A",
+        "suggestion of `axsearch` takes a second or more: it is made beside the study; trials do not wait.",
         "",
         "## Schedulers",
         "",
@@ -215,6 +227,21 @@ def search_page() -> str:
         "The inline executor runs every trial to its end, so it takes `fifo` only.",
     ]
     return "\n".join([*lines, ""])
+
+
+def _sample(kind: str) -> DistributionBase:
+    ranges: dict[str, Any] = {
+        "type": kind,
+        "min": 1,
+        "max": 8,
+        "q": 1,
+        "base": 2,
+        "mean": 0,
+        "sd": 1,
+        "options": ["a", "b"],
+    }
+    fields = DISTRIBUTIONS[kind].model_fields
+    return DISTRIBUTIONS[kind](name="x", **{key: value for key, value in ranges.items() if key in fields})
 
 
 def _yes(fact: bool) -> str:

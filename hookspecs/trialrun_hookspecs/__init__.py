@@ -71,7 +71,15 @@ if TYPE_CHECKING:
         migrate,
         parse_request,
     )
-    from trialrun_hookspecs.results import BestTrial, JobResult, Status, TrialFailure, TrialModel, TrialStatus
+    from trialrun_hookspecs.results import (
+        BestTrial,
+        FailureCause,
+        JobResult,
+        Status,
+        TrialFailure,
+        TrialModel,
+        TrialStatus,
+    )
     from trialrun_hookspecs.run import Context, Run
 
 __all__ = [
@@ -91,6 +99,7 @@ __all__ = [
     "Distribution",
     "DistributionBase",
     "Event",
+    "FailureCause",
     "FixtureInvalid",
     "GridSearch",
     "Infeasible",

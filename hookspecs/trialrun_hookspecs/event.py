@@ -15,6 +15,8 @@ Kind = Literal[
     "trials",  # data: a whole trial table
     "trials_delta",  # data: the rows of the table that changed
     "trial_result",  # data: trial_id, iteration, metrics: one report of one trial
+    "failure",  # data: trial_id, error, cause, traceback, node, stderr: why a trial failed
+    "resumed",  # data: trial_id, attempt, iteration, prefix, after: what an earlier attempt did later is done again
     "progress",  # data: category, current, total, overall (0..1), eta_s (seconds or None)
     "status",  # data: status, and error when it failed
     "model",  # data: model_id, trial_id, name

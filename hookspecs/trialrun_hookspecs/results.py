@@ -6,10 +6,12 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["BestTrial", "JobResult", "Status", "TrialFailure", "TrialModel", "TrialStatus"]
+__all__ = ["BestTrial", "FailureCause", "JobResult", "Status", "TrialFailure", "TrialModel", "TrialStatus"]
 
 Status = Literal["PENDING", "RUNNING", "STOPPED", "SUCCEEDED", "FAILED"]
 TrialStatus = Literal["PENDING", "RUNNING", "PAUSED", "TERMINATED", "ERROR"]
+FailureCause = Literal["", "raised", "exited", "crashed", "killed", "out_of_memory", "node_lost"]
+"""`raised` an exception, `exited` by itself (sys.exit), `crashed` (a segmentation fault), `killed` from outside."""
 
 
 class _Result(BaseModel):
@@ -38,6 +40,9 @@ class TrialFailure(_Result):
     status: TrialStatus
     error: str
     traceback: str = ""
+    cause: FailureCause = Field(default="", description="what kind of failure; empty for a trial that has no model")
+    node: str = Field(default="", description="the node that it ran on")
+    stderr: str = Field(default="", description="the end of what it wrote to stderr")
 
 
 class JobResult(_Result):

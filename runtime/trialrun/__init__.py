@@ -6,17 +6,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from trialrun.engine import run
+    from trialrun.engine import resume, run
     from trialrun.plugins import load_plugin
     from trialrun.recorder.recorder import Recorder
 
-__all__ = ["Recorder", "__version__", "load_plugin", "run"]
+__all__ = ["Recorder", "__version__", "load_plugin", "resume", "run"]
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "Recorder": "trialrun.recorder.recorder",
     "load_plugin": "trialrun.plugins",
+    "resume": "trialrun.engine",
     "run": "trialrun.engine",
 }
 

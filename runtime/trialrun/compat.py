@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from trialrun.space import CODECS, Category, Integer
 from trialrun_hookspecs.distributions import Choice, DistributionBase, GridSearch
 from trialrun_hookspecs.errors import Problem
-from trialrun_hookspecs.request import GRID_ALGORITHM, Params, Request, SchedulerConfig
+from trialrun_hookspecs.request import GRID_ALGORITHM, Params, Request, SchedulerConfig, SearchConfig
 
 __all__ = [
     "ALGORITHMS",
@@ -22,10 +23,21 @@ __all__ = [
     "hints",
     "mutable_names",
     "needs_checkpoints",
+    "seen_as",
+    "verdicts",
     "with_max_t",
 ]
 
 _SCHEDULER = "params.tune_config.scheduler"
+_SCALES: Mapping[str, tuple[str, ...]] = {
+    "quniform": ("by steps",),
+    "loguniform": ("in its logarithm",),
+    "qloguniform": ("in its logarithm", "by steps"),
+    "lograndint": ("in its logarithm", "by steps"),
+    "qlograndint": ("in its logarithm", "by steps"),
+    "randn": ("in its quantile",),
+    "qrandn": ("in its quantile", "by steps"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +131,48 @@ def compatibility_problems(params: Params) -> Iterator[Problem]:
             got="nothing",
             fix="Add max_t, or tune_config.stop.training_iteration, or a hyperparameter `epochs`.",
         )
+
+
+def verdicts(params: Params) -> dict[str, dict[str, list[Problem]]]:
+    """What would stand against the job under each search algorithm and each scheduler in the place of its own.
+
+    `{"search_alg": {name: problems}, "scheduler": {name: problems}}`; where nothing does, the list is empty. A
+    scheduler's `max_t` is not asked for here: it is an option to add, not something that the job cannot do.
+    """
+    config = params.tuning
+    found: dict[str, dict[str, list[Problem]]] = {"search_alg": {}, "scheduler": {}}
+    for name in ALGORITHMS:
+        found["search_alg"][name] = _problems_with(params, search_alg=SearchConfig(name=name))
+    for name, facts in SCHEDULERS.items():
+        options: dict[str, Any] = {"max_t": 1} if facts.max_t else {}
+        same = name == config.scheduler.name
+        scheduler = config.scheduler if same else SchedulerConfig(name=name, options=options)
+        found["scheduler"][name] = _problems_with(params, scheduler=scheduler)
+    return found
+
+
+def _problems_with(params: Params, **other: Any) -> list[Problem]:
+    tuning = params.tuning.model_copy(update=other)
+    return list(compatibility_problems(params.model_copy(update={"tune_config": tuning})))
+
+
+def seen_as(algorithm: str, distribution: DistributionBase) -> str:
+    """What the algorithm searches in the place of this parameter: `real, in its logarithm, by steps`.
+
+    One decoder turns what it finds into values, so this says nothing about which values there are.
+    """
+    if isinstance(distribution, GridSearch):
+        return "walked, every option"
+    if algorithm == GRID_ALGORITHM:
+        return "drawn at random"
+    primitive = CODECS[type(distribution)].primitive(distribution)
+    if isinstance(primitive, Category):
+        return f"category, {primitive.size} options" if primitive.size > 1 else "constant"
+    if primitive.low == primitive.high:
+        return "constant"
+    if isinstance(primitive, Integer):
+        return "integer"
+    return ", ".join(["real", *_SCALES.get(distribution.model_dump()["type"], ())])
 
 
 def needs_checkpoints(scheduler: SchedulerConfig) -> bool:

@@ -24,6 +24,7 @@ __all__ = [
     "KINDS",
     "STATUSES",
     "Event",
+    "failure",
     "finite",
     "flatten",
     "from_line",
@@ -36,6 +37,7 @@ __all__ = [
     "plain",
     "progress",
     "result",
+    "resumed",
     "stamp",
     "status",
     "to_line",
@@ -278,6 +280,22 @@ def trial_result(trial_id: str, iteration: int, metrics: Mapping[str, Any]) -> E
     if flags := _flags(metrics):
         data["nonfinite"] = flags
     return Event(kind="trial_result", data=data, trial_id=data["trial_id"])
+
+
+def failure(trial_id: str, *, error: str, cause: str, traceback: str, node: str, stderr: str) -> Event:
+    """Why a trial failed: see `trialrun_hookspecs.results.TrialFailure`."""
+    told = {"error": error, "cause": cause, "traceback": traceback, "node": node, "stderr": stderr}
+    return Event(kind="failure", data={"trial_id": trial_id, **{name: _text(value) for name, value in told.items()}})
+
+
+def resumed(trial_id: str | None, attempt: int, iteration: int, prefix: str, after: tuple[int, int] | None) -> Event:
+    """A trial (None: training) goes on in another attempt, from a checkpoint of its report number `iteration`.
+
+    What earlier attempts reported after the event `<prefix><attempt>-<number>`, which `after` names, is done again;
+    None: everything is.
+    """
+    data = {"trial_id": trial_id, "attempt": attempt, "iteration": iteration, "prefix": prefix}
+    return Event(kind="resumed", data={**data, "after": None if after is None else list(after)})
 
 
 def progress(category: str, current: float, total: float, overall: float, eta_s: float | None) -> Event:

@@ -33,6 +33,11 @@ class Stamper:
         self._seq = 0
         self._lock = threading.Lock()
 
+    @property
+    def count(self) -> int:
+        """How many events it has stamped."""
+        return self._seq
+
     def __call__(self, event: Event) -> None:
         with self._lock:
             stamped = events.stamp(
@@ -61,7 +66,13 @@ class JobRun:
         folder: Path,
         reporter: Reporter | None = None,
         on_output: Callable[[str], object] = lambda path: None,
+        on_checkpoint: Callable[[Path, int, dict[str, Any]], object] = lambda path, number, metrics: None,
+        reports: int = 0,
     ) -> None:
+        """`on_checkpoint` is told, in training, of each checkpoint with its report's number and metrics.
+
+        `reports` are those of an earlier attempt.
+        """
         self._emit = emit
         self._name = name
         self._job_id = job_id
@@ -69,6 +80,8 @@ class JobRun:
         self._seed = seed
         self._reporter = reporter
         self._on_output = on_output
+        self._on_checkpoint = on_checkpoint
+        self._reports = reports
         self._suggested = folder / "artifact"
         self._declared: str | None = None
         self._progress: dict[str, float] = {}
@@ -166,9 +179,12 @@ class JobRun:
             self._reporter(plain, folder)
             return
         self.last_checkpoint = folder or self.last_checkpoint
+        self._reports += 1
         for key, value in events.flatten(plain).items():
             if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
                 self.log_metric("training", key, value)
+        if folder is not None:
+            self._on_checkpoint(folder, self._reports, plain)
 
 
 def _word(value: Any, where: str) -> str:

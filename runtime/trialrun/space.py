@@ -14,8 +14,9 @@ import math
 import random
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from functools import partial
 from statistics import NormalDist
 from typing import Any, ClassVar
 
@@ -55,10 +56,11 @@ _CLOSE = 1e-12  # relative: how far beyond a bound rounding may carry a float
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Real:
-    """A float in [low, high]."""
+    """A float in [low, high]; `snap`, if there is one, gives the float that stands for all that decode to one value."""
 
     low: float
     high: float
+    snap: Callable[[float], float] | None = field(default=None, compare=False, repr=False)
     kind: ClassVar[str] = "real"
 
     def sample(self, rng: random.Random) -> float:
@@ -305,6 +307,10 @@ def flatten(nested: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
     return flat
 
 
+def _there_and_back(codec: Codec, d: Any, x: float) -> float:
+    return float(codec.encode(d, codec.decode(d, x)))
+
+
 class Space:
     """A search space: its distributions by name, in the job's order."""
 
@@ -322,7 +328,14 @@ class Space:
 
     def primitives(self) -> dict[str, Primitive]:
         """What a search library is given."""
-        return {name: CODECS[type(d)].primitive(d) for name, d in self.distributions.items()}
+        return {name: self._primitive(d) for name, d in self.distributions.items()}
+
+    def _primitive(self, d: Any) -> Primitive:
+        codec = CODECS[type(d)]
+        primitive = codec.primitive(d)
+        if not isinstance(primitive, Real) or isinstance(d, Uniform | LogUniform | Randn):
+            return primitive
+        return replace(primitive, snap=partial(_there_and_back, codec, d))
 
     def decode(self, point: Mapping[str, Any]) -> dict[str, Any]:
         """A point of primitives -> flat hyperparameters, plain Python values."""

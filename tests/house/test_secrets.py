@@ -18,7 +18,7 @@ ALWAYS = frozenset({"Unpickler", "read_pickle", "unsafe_load", "full_load", "fro
 RUNS = frozenset({"eval", "exec", "compile"})
 ALLOWED = {
     # the file in which Ray left the exception of a trial of this very run, in the folder of its own session
-    ("runtime/trialrun/executors/ray_tune/callback.py", "cloudpickle.loads"),
+    ("runtime/trialrun/executors/ray_tune/failures.py", "cloudpickle.loads"),
     # YAML of the job file, by a loader that makes plain values only
     ("runtime/trialrun/jobs.py", "yaml.load"),
     # arrays of the reference plugin's own artifact, with allow_pickle=False

@@ -59,8 +59,9 @@ class Ledger:
 
     def close(self) -> None:
         self._writer.close()
-        os.close(self._lock)
-        self._lock = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)  # harmless when repeated
+        if self._lock >= 0:
+            os.close(self._lock)
+        self._lock = -1
 
     def has(self, track: Track, key: str) -> bool:
         """Whether the backend has answered for this event, with a yes or a no."""

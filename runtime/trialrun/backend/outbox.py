@@ -13,7 +13,7 @@ from trialrun_hookspecs.event import Event
 
 __all__ = ["Outbox", "Parcel", "Refused", "Throttle", "Track", "progress_record", "tracks"]
 
-RECORDER_ONLY = frozenset({"trials_delta", "trial_result", "model"})
+RECORDER_ONLY = frozenset({"trials_delta", "trial_result", "model", "resumed", "failure"})
 PATCHED = frozenset({"status", "result"})
 
 Track = Literal["entries", "patch"]

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from trialrun.cli import text
+from trialrun.compat import ALGORITHMS, hints, seen_as, verdicts, with_max_t
 from trialrun_hookspecs.distributions import DistributionBase, GridSearch
 from trialrun_hookspecs.request import Params, Request, TuneConfig, advice, count_trials
 
@@ -76,6 +78,7 @@ def planned(
 
     `timing`: the seconds of a trial, and who says so.
     """
+    request, note = with_max_t(request)
     params = request.params
     total = count_trials(request)
     plan: dict[str, Any] = {
@@ -93,8 +96,9 @@ def planned(
         "seed": None,
         "hyperparameter": params.hyperparameter,
         "space": [],
+        "fits": None,
         "estimate": None,
-        "warnings": [*warnings, *advice(request)],
+        "warnings": [*warnings, *advice(request), *filter(None, [note]), *hints(request)],
     }
     if params.tune_config is not None and total is not None:
         plan |= _tuning(params, params.tune_config, total, executor, machine, timing)
@@ -122,7 +126,8 @@ def _tuning(
         "scheduler": config.scheduler.model_dump(mode="json"),
         "settings": _settings(config),
         "seed": config.seed,
-        "space": [_parameter(d) for d in space],
+        "space": [_parameter(d, config.search_alg.name) for d in space],
+        "fits": _fits(params, executor),
         "estimate": _estimate(config, total, at_once, timing),
     }
 
@@ -142,9 +147,24 @@ def _settings(config: TuneConfig) -> dict[str, Any]:
     return {name: value for name, value in given.items() if name not in _TOLD}
 
 
-def _parameter(d: DistributionBase) -> dict[str, Any]:
+def _parameter(d: DistributionBase, algorithm: str) -> dict[str, Any]:
     written = d.model_dump(mode="json")
-    return {**written, "meaning": MEANINGS[written["type"]](d)}
+    return {**written, "seen_as": seen_as(algorithm, d), "meaning": MEANINGS[written["type"]](d)}
+
+
+def _fits(params: Params, executor: str) -> dict[str, dict[str, list[str]]]:
+    """Under `search_alg` and `scheduler`, each name and what keeps it from this job, if anything."""
+    found = {
+        part: {name: [problem.rule for problem in problems] for name, problems in each.items()}
+        for part, each in verdicts(params).items()
+    }
+    for name, facts in ALGORITHMS.items():
+        if facts.extra and find_spec(facts.extra) is None:
+            found["search_alg"][name].insert(0, f"needs pip install 'trialrun[{facts.extra}]'")
+    for name in found["scheduler"]:
+        if executor == "inline" and name != "fifo":
+            found["scheduler"][name] = ["the inline executor runs every trial to its end"]
+    return found
 
 
 def _estimate(config: TuneConfig, total: int, at_once: int, timing: tuple[float, str] | None) -> dict[str, Any] | None:
@@ -178,7 +198,9 @@ def shown(plan: Mapping[str, Any]) -> list[str]:
     name = text.cut(text.clean(plan["name"]), 60)
     lines = [f"{name}: {plan['mode']}", *(f"  {label:<{_WIDE}}{fact}" for label, fact in facts)]
     if plan["space"]:
-        lines += ["", *_space(plan["space"])]
+        lines += ["", *_space(plan["space"], plan["search_alg"]["name"])]
+    if plan["fits"]:
+        lines += ["", *_fitting(plan["fits"])]
     warnings = [f"warning: {text.clean(warning)}" for warning in plan["warnings"]]
     return [*lines, *(["", *warnings] if warnings else [])]
 
@@ -236,10 +258,31 @@ def _pairs(values: Mapping[str, Any]) -> str:
     return ", ".join(f"{text.clean(key)}={text.value(cell, 60)}" for key, cell in values.items())
 
 
-def _space(space: Sequence[Mapping[str, Any]]) -> list[str]:
-    names = [text.cut(text.clean(parameter["name"]), 40) for parameter in space]
-    wide, types = max(map(len, names)), max(len(parameter["type"]) for parameter in space)
-    return [
-        f"  {name:<{wide}}  {parameter['type']:<{types}}  {text.clean(parameter['meaning'])}"
-        for name, parameter in zip(names, space, strict=True)
-    ]
+def _space(space: Sequence[Mapping[str, Any]], algorithm: str) -> list[str]:
+    head = ("parameter", "type", f"{text.clean(algorithm)} searches", "values")
+    rows = [head]
+    for parameter in space:
+        name = text.cut(text.clean(parameter["name"]), 40)
+        rows.append((name, parameter["type"], parameter["seen_as"], text.clean(parameter["meaning"])))
+    wide = [max(len(row[column]) for row in rows) for column in range(3)]
+    return ["  " + "  ".join([*(f"{cell:<{w}}" for cell, w in zip(row, wide, strict=False)), row[3]]) for row in rows]
+
+
+def _fitting(fits: Mapping[str, Mapping[str, Sequence[str]]]) -> list[str]:
+    """Which other algorithms and schedulers the job could name, and why not the rest."""
+    lines = []
+    for part, each in fits.items():
+        label = {"search_alg": "algorithms", "scheduler": "schedulers"}[part]
+        lines.append(f"  {label:<{_WIDE}}{', '.join(name for name, against in each.items() if not against)}")
+        for rule, names in _grouped(each).items():
+            lines.append(f"  {'':<{_WIDE}}not {', '.join(names)}: {text.clean(rule)}")
+    return lines
+
+
+def _grouped(each: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    grouped: dict[str, list[str]] = {}
+    for name, against in each.items():
+        if against:
+            rule = "; ".join(against).replace(f"{name} ", "", 1)
+            grouped.setdefault(rule, []).append(name)
+    return grouped

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from trialrun.cli.jobs import Problems, fixtures, given
-from trialrun.cli.streams import reserved_stdout, silenced
-from trialrun_hookspecs.errors import TrialrunError, UsageError
+from trialrun.cli.outcome import finish, outcome_options
 
 if TYPE_CHECKING:
     from trialrun.cli.views import View
@@ -42,13 +39,8 @@ __all__ = ["command"]
     help="What each trial may report at most; log_* calls beyond it raise.",
 )
 @click.option("--seed", type=int, metavar="N", help="Seed of search and trials; else the job's, else drawn.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result object alone on stdout.")
-@click.option("--quiet", is_flag=True, help="Print nothing but errors (and the result with --json).")
-@click.option("--fail-on-trial-error", is_flag=True, help="Exit with 1 when any trial failed.")
-@click.pass_context
+@outcome_options
 def command(
-    ctx: click.Context,
-    /,
     job: str,
     plugin: str,
     others: tuple[str, ...],
@@ -65,27 +57,13 @@ def command(
     Everything goes to a folder of its own below --results: the job as it ran, its result, the recording, and what
     each trial wrote.
     """
-    from trialrun.cli.summary import trial_failures
-    from trialrun.cli.views import view_for
-
-    view = view_for(quiet=quiet)
-    try:
-        with (
-            reserved_stdout() if as_json else contextlib.nullcontext(),
-            silenced() if quiet else contextlib.nullcontext(),
-        ):
-            bound = int(spool_limit * 2**20)
-            result = _ran(view, job, plugin, others, datasets, checkpoints, spool_limit=bound, **options)
-    except TrialrunError as error:
-        if as_json and not isinstance(error, UsageError):
-            _print_result_file(view)
-        raise
-    _tell(view, result, as_json=as_json, quiet=quiet)
-    failed = trial_failures(result)
-    if failed and (fail_on_trial_error or as_json) and not (quiet and not fail_on_trial_error):
-        click.echo("\n".join(failed), err=True)
-    if failed and fail_on_trial_error:
-        ctx.exit(1)
+    bound = int(spool_limit * 2**20)
+    finish(
+        lambda view: _ran(view, job, plugin, others, datasets, checkpoints, spool_limit=bound, **options),
+        as_json=as_json,
+        quiet=quiet,
+        fail_on_trial_error=fail_on_trial_error,
+    )
 
 
 def _ran(
@@ -113,21 +91,3 @@ def _ran(
             watcher=view,
             **options,
         )
-
-
-def _tell(view: View, result: JobResult, *, as_json: bool, quiet: bool) -> None:
-    from trialrun.cli.summary import summary
-
-    if as_json:
-        click.echo(json.dumps(result.model_dump(mode="json"), indent=2, ensure_ascii=False))
-    elif not quiet:
-        board = view.board
-        lines = summary(result, name=view.name, elapsed=view.elapsed, trials=len(board.trials), metric=board.metric)
-        click.echo("\n".join(lines))
-
-
-def _print_result_file(view: View) -> None:
-    """A job that ran and failed has a result too."""
-    path = None if view.results is None else view.results / "result.json"
-    if path is not None and path.exists():
-        click.echo(path.read_text(encoding="utf-8").rstrip())

@@ -21,7 +21,7 @@ from trialrun_hookspecs.event import Event
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from trialrun.engine.job import Opened
+    from trialrun.engine.running import Opened
 
 __all__ = ["NAME_LIMIT", "Quiet", "View", "heading", "now", "view_for", "watching"]
 

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from trialrun.engine.job import Prepared, prepare, run
+from trialrun.engine.job import Prepared, prepare, resume, run
 
-__all__ = ["Prepared", "prepare", "run"]
+__all__ = ["Prepared", "prepare", "resume", "run"]

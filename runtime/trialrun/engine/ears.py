@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from trialrun import events
 from trialrun.engine.hub import Hub
 from trialrun.engine.uploads import Uploads
-from trialrun.executors.base import TrialOutcome
+from trialrun.executors.base import INTERRUPTED, Past, TrialOutcome
+from trialrun.executors.journal import Journal
 from trialrun.trials import Coalescer, Reported, Started, StatusChanged, TrialTable
+from trialrun_hookspecs.event import Event
 from trialrun_hookspecs.results import TrialStatus
 
 __all__ = ["StudyEars"]
@@ -33,12 +35,14 @@ class StudyEars:
         *,
         total: int,
         whole_tables: bool,
+        journal: Journal | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._table = table
         self._hub = hub
         self._uploads = uploads
         self._total = total
+        self._journal = journal
         self._coalescer = Coalescer(clock) if whole_tables else None
         self._clock = clock
         self._sent = -_DELTA_EVERY
@@ -48,7 +52,24 @@ class StudyEars:
         self._lock = threading.RLock()
         self.warnings: list[str] = []
 
+    def recall(self, past: Past, go_on: Sequence[str]) -> None:
+        """Take up the table where an earlier run left it."""
+        with self._lock:
+            for trial_id, config in past.configs.items():
+                self._table.apply(Started(trial_id=trial_id, config=config))
+                outcome = past.outcomes.get(trial_id)
+                if outcome is not None and trial_id not in go_on:
+                    self._table.apply(Reported(trial_id=trial_id, metrics=_shown(outcome.metrics)))
+                    self._table.apply(StatusChanged(trial_id=trial_id, status=outcome.status))
+                    self._finished += 1
+            self._running = bool(self._finished)
+            if self._running:
+                self._hub.progress("trials", self._finished, max(self._total, self._finished))
+            self.tick()
+
     def started(self, trial_id: str, config: Mapping[str, Any]) -> None:
+        if self._journal is not None:
+            self._journal.made(trial_id, config)
         with self._lock:
             self._table.apply(Started(trial_id=trial_id, config=config))
             self.tick()
@@ -62,19 +83,22 @@ class StudyEars:
             self.tick()
 
     def reported(self, trial_id: str, iteration: int, metrics: Mapping[str, Any]) -> None:
-        shown = {key: value for key, value in metrics.items() if key != "checkpoint_output"}
+        shown = _shown(metrics)
         with self._lock:
             self._table.apply(Reported(trial_id=trial_id, metrics=shown))
             self._hub.emit(events.trial_result(trial_id, iteration, shown))
             self.tick()
 
     def ended(self, outcome: TrialOutcome) -> None:
+        if self._journal is not None:
+            self._journal.ended(outcome)
         with self._lock:
             self._finished += 1
             self._hub.progress("trials", self._finished, max(self._total, self._finished))
             if outcome.error:
                 self._hub.message(f"trial {outcome.trial_id} failed: {outcome.error}", "danger")
-            elif outcome.status == "TERMINATED" and outcome.metrics:
+                self._hub.emit(_failure(outcome))
+            elif outcome.status == "TERMINATED" and outcome.metrics and outcome.ended_by != INTERRUPTED:
                 self._uploads.add(outcome)
             if outcome.ended_by:
                 self._hub.message(f"trial {outcome.trial_id} ended early by {outcome.ended_by}")
@@ -109,3 +133,18 @@ class StudyEars:
             self._sent = self._clock()
             self._whole_due = True
             self._hub.emit(events.trials_delta(delta))
+
+
+def _shown(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in metrics.items() if key != "checkpoint_output"}
+
+
+def _failure(outcome: TrialOutcome) -> Event:
+    return events.failure(
+        outcome.trial_id,
+        error=outcome.error,
+        cause=outcome.cause,
+        traceback=outcome.traceback,
+        node=outcome.node,
+        stderr=outcome.stderr,
+    )

@@ -17,7 +17,7 @@ from trialrun.backend.outbox import tracks
 from trialrun.backend.retry import Patience
 from trialrun.backend.sink import LogSink
 from trialrun.engine.places import Backend, at_url, tokens_from
-from trialrun.engine.spooled import Spooled
+from trialrun.engine.spooled import Spooled, go_on
 from trialrun.recorder import Recorder
 from trialrun_hookspecs.errors import BackendUnavailable, UsageError
 from trialrun_hookspecs.event import Event
@@ -127,7 +127,7 @@ class _Sending:
         patience = self._backend.patience or PATIENCE
         sink = LogSink(self._backend.inlet, entry=events.log_entry, patience=patience, journal=self._ledger)
         try:
-            self._go_on(sink)
+            go_on(self._ledger, sink, self._spools)
             whole = self._spooled(sink, recorder=recorder)
             if whole and again:
                 whole = self._letters(sink)
@@ -142,18 +142,6 @@ class _Sending:
             unreadable=self._spools.unreadable,
             trouble=trouble,
         )
-
-    def _go_on(self, sink: LogSink) -> None:
-        """A call that was not answered when its sender died goes first, and is the same call."""
-        if self._ledger.unanswered is None:
-            return
-        track, keys = self._ledger.unanswered
-        if all(self._ledger.has(track, key) for key in keys):  # dead letters, which are taken anew
-            return
-        wanted = dict.fromkeys(keys)
-        found = {event.key: event for event, _ in self._spools.events() if event.key in wanted}
-        if found.keys() == wanted.keys():
-            sink.first(track, [found[key] for key in wanted])
 
     def _spooled(self, sink: LogSink, *, recorder: bool) -> bool:
         """Whether everything in the spools got through, with a yes or a no."""

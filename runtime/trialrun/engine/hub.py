@@ -27,6 +27,7 @@ MOST_WAITING = 64 * 2**20  # bytes of lines that the sink holds in memory while 
 class Hub:
     """One thread follows the spools and hands every event on, in order per trial.
 
+    Of a run that is gone on with, only the backend is told what its spools held before, as far as it has not arrived.
     When more waits for the backend than is good for this process's memory, further events are left on disk for the
     backend's part, and read again once the others have gone.
     The driver's own events take the same road, so that what was accepted is on disk before anything else happens.
@@ -34,7 +35,7 @@ class Hub:
 
     def __init__(
         self,
-        spool_dir: Path,
+        spools: Spooled,
         *,
         job_id: int,
         run_key: str,
@@ -42,22 +43,24 @@ class Hub:
         manager: Manager,
         sink: LogSink,
         viewers: Sequence[Viewer] = (),
-        by_trials: bool = False,
         most_waiting: int = MOST_WAITING,
     ) -> None:
-        spool_dir.mkdir(parents=True, exist_ok=True)
+        folder = spools.folder
+        folder.mkdir(parents=True, exist_ok=True)
         self._overall = Overall(progress)
         self._manager = manager
         self._sink = sink
         self._viewers = list(viewers)
-        self._spooled = Spooled(spool_dir, by_trials=by_trials)
-        self._handed: Counter[str] = Counter()  # lines of each spool
+        self._spooled = spools
         self._most_waiting = most_waiting
         self._weight = 0  # bytes of the lines that the sink was given since nothing waited in it
-        self._behind = False  # there are events that it was not given
-        self._writer = SpoolWriter(spool_dir / f"{DRIVER_FILES}0.jsonl")
-        self._tail = Tail(spool_dir, self._on_line)
-        self.emit = Stamper(self._write, job_id=job_id, trial_id=None, prefix=f"{run_key}-driver")
+        before = {path.name: path.read_bytes() for path in folder.glob("*.jsonl")}
+        self._handed = Counter({name: content.count(b"\n") for name, content in before.items()})  # lines of each spool
+        self._behind = bool(before)  # there may be events that the sink was not given
+        run = sum(name.startswith(DRIVER_FILES) for name in before)
+        self._writer = SpoolWriter(folder / f"{DRIVER_FILES}{run}.jsonl")
+        self._tail = Tail(folder, self._on_line, offsets={name: len(content) for name, content in before.items()})
+        self.emit = Stamper(self._write, job_id=job_id, trial_id=None, prefix=f"{run_key}-driver{run or ''}")
 
     def _write(self, line: str) -> None:
         self._writer.write(line)

@@ -1,23 +1,17 @@
-"""A job from its request to its result."""
+"""A job from its request to its result, and on from where it was cut off."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
-import secrets
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any
 
-from trialrun import __version__, events, progress
-from trialrun.backend.http import Tokens
-from trialrun.backend.ledger import DEAD_LETTERS, OWN, Ledger
-from trialrun.backend.sink import LogSink
 from trialrun.backend.spool import SPOOL_LIMIT
-from trialrun.compat import hints, with_max_t
-from trialrun.engine.hub import Hub
+from trialrun.engine.flush import flush
 from trialrun.engine.places import (
     Backend,
     at_url,
@@ -28,142 +22,17 @@ from trialrun.engine.places import (
     tokens_from,
     without_tokens,
 )
-from trialrun.engine.training import train
-from trialrun.engine.tuning import tune
-from trialrun.engine.uploads import Origin
-from trialrun.executors.base import Executor, Study
-from trialrun.jobs import to_request
-from trialrun.plugins import Manager, Plugin, load_plugin
+from trialrun.engine.prepared import ExecutorName, Prepared, prepare
+from trialrun.engine.record import RunRecord, held, read_record, recipe_of, recipes_of, sources_of
+from trialrun.engine.running import Nobody, Opened, Running, Watcher
+from trialrun.executors.journal import read_journal
+from trialrun.plugins import Recipe, load_recipe
 from trialrun.recorder import Fixtures
-from trialrun.space import Space
-from trialrun_hookspecs.errors import JobInterrupted, RequestInvalid, TrialrunError
-from trialrun_hookspecs.event import Event
-from trialrun_hookspecs.request import Request, advice, count_trials
-from trialrun_hookspecs.results import JobResult, Status
+from trialrun_hookspecs.errors import UsageError
+from trialrun_hookspecs.request import Request
+from trialrun_hookspecs.results import JobResult
 
-__all__ = ["ExecutorName", "Opened", "Prepared", "Watcher", "prepare", "run"]
-
-ExecutorName = Literal["ray", "inline"]
-
-CLOSE_TIMEOUT_S = 30.0  # how long the end of a job waits for its last entries to arrive
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prepared:
-    """A job that has passed preflight. `total` is the number of trials, None in training mode."""
-
-    request: Request
-    plugin: Plugin
-    manager: Manager
-    executor: Executor
-    seed: int
-    total: int | None
-    advice: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Opened:
-    """Where a job that starts can be watched. `token` is the recorder's, empty for a backend that is not ours."""
-
-    prepared: Prepared
-    job_id: int
-    results: Path
-    url: str
-    token: str
-
-
-class Watcher(Protocol):
-    """Looks on: a terminal, a test."""
-
-    def opened(self, job: Opened) -> None:
-        """The job is about to run."""
-
-    def heard(self, event: Event) -> None:
-        """Something was reported. Called from one background thread."""
-
-
-class _Nobody:
-    def opened(self, job: Opened) -> None:
-        """Nobody looks on."""
-
-    def heard(self, event: Event) -> None:
-        """Nobody looks on."""
-
-
-def prepare(
-    job: str | Path | Mapping[str, Any] | Request,
-    *,
-    plugin: Any,
-    executor: ExecutorName = "ray",
-    seed: int | None = None,
-    plugins: Iterable[Any] = (),
-    address: str | None = None,
-    local_resources: Mapping[str, float] | None = None,
-    muted: Any = None,
-) -> Prepared:
-    """Check all that can be checked before anything starts. Raises UsageError with every problem that was found."""
-    request, note = with_max_t(to_request(job))
-    loaded = load_plugin(plugin, need_train=True)
-    manager = Manager([loaded, *(load_plugin(other) for other in plugins)], on_mute=muted or (lambda name, error: None))
-    drawn = _seed(request, seed)
-    # training needs no executor, and importing ray takes seconds
-    chosen = _executor("inline" if executor == "ray" and not request.params.is_tune else executor)
-    prepared = Prepared(
-        request=request,
-        plugin=loaded,
-        manager=manager,
-        executor=chosen,
-        seed=drawn,
-        total=count_trials(request),
-        advice=tuple(filter(None, [*advice(request), note, *hints(request)])),
-    )
-    if request.params.is_tune:
-        chosen.preflight(study_of(prepared, address=address, local_resources=local_resources or {}))
-    return prepared
-
-
-def _seed(request: Request, seed: int | None) -> int:
-    if seed is not None and not 0 <= seed < 2**32:
-        raise RequestInvalid("must be at least 0 and below 2**32", where="--seed", got=str(seed))
-    config = request.params.tune_config
-    if seed is None and config is not None:
-        seed = config.seed
-    return secrets.randbelow(2**31) if seed is None else seed
-
-
-def _executor(name: str) -> Executor:
-    if name == "inline":
-        from trialrun.executors.inline import InlineExecutor
-
-        return InlineExecutor()
-    if name != "ray":
-        raise RequestInvalid("must be 'ray' or 'inline'", where="--executor", got=repr(name))
-    from trialrun.executors.ray_tune.executor import RayExecutor
-
-    return RayExecutor()
-
-
-def study_of(prepared: Prepared, **known: Any) -> Study:
-    """The study of a tuning job; what is not known before it runs has a value that nothing reads."""
-    params = prepared.request.params
-    given: dict[str, Any] = {
-        "job_id": 0,
-        "run_key": "plan0",
-        "dataset": None,
-        "checkpoint": None,
-        "results": Path(),
-        **known,
-    }
-    return Study(
-        params=params,
-        tune_config=params.tuning,
-        space=Space(params.hyperparameters or ()),
-        total=prepared.total or 0,
-        seed=prepared.seed,
-        plugin=prepared.plugin,
-        manager=prepared.manager,
-        **given,
-    )
+__all__ = ["ExecutorName", "Opened", "Prepared", "Watcher", "prepare", "resume", "run"]
 
 
 def run(
@@ -211,19 +80,110 @@ def run(
     offers = offers_of(prepared.manager, datasets or {})
     fixtures = fixtures_of(datasets or {}, checkpoints or {}, offers)
     folder, number = results_folder(Path(results), prepared.request, job_id)
+    record = RunRecord(
+        job_id=number,
+        seed=prepared.seed,
+        executor=executor,
+        plugin=recipe_of(prepared.plugin),
+        plugins=recipes_of(prepared.others),
+        datasets=sources_of(datasets or {}),
+        checkpoints=sources_of(checkpoints or {}),
+        backend=backend.url if isinstance(backend, Backend) else backend,
+        address=address,
+        local_resources=dict(local_resources or {}),
+        spool_limit=spool_limit,
+    )
     _write_job(folder, prepared)
-    tokens = tokens_from(os.environ)
-    without_tokens()
-    with _place(backend, tokens, folder, fixtures) as there:
-        running = _Running(
-            prepared, there, folder, number, address, local_resources or {}, watcher or _Nobody(), muted, spool_limit
+    record.write(folder)
+    with held(folder), _place(backend, folder, fixtures) as there:
+        return Running(prepared, there, folder, record, watcher=watcher or Nobody(), muted=muted).result()
+
+
+def resume(
+    results: str | Path,
+    *,
+    failed: bool = False,
+    plugin: Any = None,
+    plugins: Iterable[Any] | None = None,
+    datasets: Mapping[int, Any] | None = None,
+    checkpoints: Mapping[int, str | Path] | None = None,
+    backend: str | Backend | None = None,
+    address: str | None = None,
+    watcher: Watcher | None = None,
+) -> JobResult:
+    """Go on with a run that was interrupted or killed; for one that is complete, return its result.
+
+    results: the run's folder. What it was called with stands there, and may be given anew: what was a live object or
+        rows must be, as must `backend` where it was one that is not ours and moved.
+    failed: also try the trials again that failed by themselves.
+
+    Trials that had ended stay as they are; those that were cut off, or lost with their worker or node, go on from
+    their newest complete checkpoint, and trials that had not been made are made. Raises what `run` raises.
+    """
+    folder = Path(results).absolute()
+    record = read_record(folder)
+    with held(folder):
+        muted: list[str] = []
+        prepared = prepare(
+            folder / "job.json",
+            plugin=load_recipe(Recipe(**_given("plugin", record.plugin))) if plugin is None else plugin,
+            plugins=_others(record) if plugins is None else plugins,
+            executor=record.executor,  # type: ignore[arg-type]  # it was checked then
+            seed=record.seed,
+            address=address or record.address,
+            local_resources=record.local_resources,
+            muted=lambda name, error: muted.append(f"plugin {name} raised in report() and hears no more: {error!r}"),
         )
-        return running.result()
+        past = read_journal(folder)
+        go_on = tuple(past.to_go_on(failed=failed))
+        done = _result_of(folder)
+        if done is not None and not go_on:
+            return done
+        served = {**_sources("dataset", record.datasets, datasets or {}), **(datasets or {})}
+        kept = {**_sources("checkpoint", record.checkpoints, checkpoints or {}), **(checkpoints or {})}
+        fixtures = fixtures_of(served, kept, offers_of(prepared.manager, served))
+        record = replace(record, address=address or record.address)
+        with _place(backend or record.backend, folder, fixtures) as there:
+            with contextlib.suppress(UsageError):  # there is nothing to send yet
+                flush(folder, backend=there)
+            for name in ("result.json", "undelivered.txt"):
+                (folder / name).unlink(missing_ok=True)
+            running = Running(
+                prepared, there, folder, record, watcher=watcher or Nobody(), muted=muted, past=past, go_on=go_on
+            )
+            return running.result()
+
+
+def _given(what: str, recorded: Any) -> Any:
+    if recorded is None:
+        fix = f"Give it again: --{what}."
+        raise UsageError(f"the {what} was handed over as a live object", where="resume", fix=fix)
+    return recorded
+
+
+def _others(record: RunRecord) -> list[Any]:
+    return [load_recipe(Recipe(**_given("with", recipe))) for recipe in record.plugins]
+
+
+def _sources(what: str, recorded: Mapping[str, str | None], given: Mapping[int, Any]) -> dict[int, Any]:
+    """The fixtures of the run but for those that are given anew."""
+    return {int(n): _given(f"{what} {n}=…", source) for n, source in recorded.items() if int(n) not in given}
+
+
+def _result_of(folder: Path) -> JobResult | None:
+    """The result of a run that came to its end."""
+    try:
+        result = JobResult.model_validate_json((folder / "result.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return result if result.status == "SUCCEEDED" else None
 
 
 def _place(
-    backend: str | Backend | None, tokens: Tokens, folder: Path, fixtures: Fixtures
+    backend: str | Backend | None, folder: Path, fixtures: Fixtures
 ) -> contextlib.AbstractContextManager[Backend]:
+    tokens = tokens_from(os.environ)
+    without_tokens()
     if isinstance(backend, Backend):
         return contextlib.nullcontext(backend)
     return at_url(backend, tokens) if backend else recording(folder / "recorder.sqlite", fixtures)
@@ -235,184 +195,3 @@ def _write_job(folder: Path, prepared: Prepared) -> None:
         data["params"]["tune_config"]["seed"] = prepared.seed
     text = json.dumps(data, indent=2, ensure_ascii=False)
     (folder / "job.json").write_text(text + "\n", encoding="utf-8")
-
-
-class _Running:
-    """One job while it runs."""
-
-    def __init__(
-        self,
-        prepared: Prepared,
-        backend: Backend,
-        folder: Path,
-        number: int,
-        address: str | None,
-        local_resources: Mapping[str, float],
-        watcher: Watcher,
-        muted: Sequence[str],
-        spool_limit: int | None,
-    ) -> None:
-        self._spool_limit = spool_limit
-        self._undelivered: list[str] = []
-        self._prepared = prepared
-        self._params = prepared.request.params
-        self._backend = backend
-        self._folder = folder
-        self._address = address
-        self._local_resources = local_resources
-        self._watcher = watcher
-        self._muted = muted
-        self._job_id = self._registered(number)
-        self._run_key = secrets.token_hex(5)
-
-    def _registered(self, number: int) -> int:
-        """The job on our own recorder; a platform made it before it started us."""
-        recorder = self._backend.recorder
-        if recorder is not None:
-            request = self._prepared.request.model_dump(mode="json", exclude_none=True)
-            recorder.create_job(
-                self._params.name, request, plugin=self._prepared.plugin.name, version=__version__, job_id=number
-            )
-        return number
-
-    def result(self) -> JobResult:
-        taken = self._backend.client.name_taken(self._params.name, job_id=self._job_id, models=not self._params.is_tune)
-        if taken:
-            fix = "Choose another name."
-            raise RequestInvalid(f"is taken: {taken}", where="params.name", got=repr(self._params.name), fix=fix)
-        opened = Opened(
-            prepared=self._prepared,
-            job_id=self._job_id,
-            results=self._folder,
-            url=self._backend.url,
-            token=self._backend.token,
-        )
-        self._watcher.opened(opened)
-        with self._hub() as hub:
-            result = self._guarded(hub)
-        if self._undelivered:
-            result = result.model_copy(update={"warnings": [*result.warnings, *self._undelivered]})
-            self._write_result(result)
-        return result
-
-    @contextlib.contextmanager
-    def _hub(self) -> Iterator[Hub]:
-        ledger = Ledger(self._folder, OWN if self._backend.recorder is not None else self._backend.url)
-        sink = LogSink(self._backend.inlet, entry=events.log_entry, patience=self._backend.patience, journal=ledger)
-        hub = Hub(
-            self._folder / "spool",
-            job_id=self._job_id,
-            run_key=self._run_key,
-            progress=progress.tuning() if self._params.is_tune else progress.training(),
-            manager=self._prepared.manager,
-            sink=sink,
-            viewers=[self._watcher.heard],
-            by_trials=self._params.is_tune,
-        )
-        try:
-            yield hub
-        finally:
-            self._undelivered = hub.close(CLOSE_TIMEOUT_S)
-            sink.close(timeout=CLOSE_TIMEOUT_S)
-            ledger.close()
-            self._undelivered += _losses(sink, self._folder)
-            if self._undelivered:
-                note = "\n".join(self._undelivered)
-                (self._folder / "undelivered.txt").write_text(note + "\n", encoding="utf-8")
-
-    def _guarded(self, hub: Hub) -> JobResult:
-        """Whatever happens, the backend hears how it ended."""
-        hub.emit(events.status("RUNNING"))
-        try:
-            result = self._execute(hub)
-        except KeyboardInterrupt:
-            self._ended(hub, "STOPPED", "interrupted")
-            raise JobInterrupted("interrupted", where=f"job {self._job_id}", fix="Its results so far stay.") from None
-        except TrialrunError as error:
-            self._ended(hub, "STOPPED" if isinstance(error, JobInterrupted) else "FAILED", str(error))
-            raise
-        except Exception as error:
-            self._ended(hub, "FAILED", f"{type(error).__name__}: {error}")
-            raise
-        self._write_result(result)
-        hub.emit(events.result(_platform_result(result)))
-        self._ended(hub, result.status)
-        return result
-
-    def _execute(self, hub: Hub) -> JobResult:
-        dataset = self._backend.client.dataset(self._params.dataset, self._folder / "dataset")
-        checkpoint = None
-        if self._params.checkpoint is not None:
-            checkpoint = self._backend.client.checkpoint(self._params.checkpoint, self._folder / "checkpoint")
-        hub.progress("dataset", 1, 1)
-        origin = Origin(self._prepared.plugin.name, __version__)
-        if not self._params.is_tune:
-            return train(
-                self._prepared.plugin,
-                self._params,
-                hub=hub,
-                client=self._backend.client,
-                dataset=dataset,
-                checkpoint=checkpoint,
-                folder=self._folder,
-                job_id=self._job_id,
-                run_key=self._run_key,
-                seed=self._prepared.seed,
-                origin=origin,
-                muted=self._muted,
-                spool_limit=self._spool_limit,
-            )
-        study = study_of(
-            self._prepared,
-            job_id=self._job_id,
-            run_key=self._run_key,
-            dataset=dataset,
-            checkpoint=checkpoint,
-            results=self._folder,
-            address=self._address,
-            local_resources=self._local_resources,
-            spool_limit=self._spool_limit,
-        )
-        return tune(
-            study,
-            self._prepared.executor,
-            hub=hub,
-            client=self._backend.client,
-            origin=origin,
-            muted=self._muted,
-        )
-
-    def _ended(self, hub: Hub, status: Status, error: str | None = None) -> None:
-        hub.drain()  # what trials reported comes before the news of the end
-        if error is not None:
-            hub.message(error, "danger")
-            self._write_error(status, error)
-        hub.emit(events.status(status, error))
-        hub.message("the run is complete", "success" if status == "SUCCEEDED" else "warning")
-
-    def _write_result(self, result: JobResult) -> None:
-        text = json.dumps(result.model_dump(mode="json"), indent=2, ensure_ascii=False, allow_nan=False)
-        (self._folder / "result.json").write_text(text + "\n", encoding="utf-8")
-
-    def _write_error(self, status: Status, error: str) -> None:
-        path = self._folder / "result.json"
-        if not path.exists():
-            data = {"model_id": None, "job_id": self._job_id, "status": status, "error": error}
-            path.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-def _losses(sink: LogSink, folder: Path) -> list[str]:
-    lost = []
-    if sink.refused:
-        kept = f"they are kept in {folder / DEAD_LETTERS}"
-        lost.append(f"the backend refused {len(sink.refused)} entries; {kept}; the first: {sink.refused[0].reason}")
-    if sink.undelivered:
-        fix = f"`trialrun flush {folder}` sends them later"
-        lost.append(f"{sink.undelivered} entries did not reach the backend ({sink.trouble}); {fix}")
-    return lost
-
-
-def _platform_result(result: JobResult) -> dict[str, Any]:
-    if result.best_trial is None and not result.trial_models:
-        return {"model_id": result.model_id}
-    return result.model_dump(mode="json", include={"model_id", "best_trial", "trial_models"})

@@ -8,11 +8,13 @@ from itertools import islice
 from pathlib import Path
 
 from trialrun import events, progress
+from trialrun.backend.ledger import Ledger
+from trialrun.backend.sink import LogSink
 from trialrun.engine.overall import Overall
 from trialrun_hookspecs.errors import BadValue
 from trialrun_hookspecs.event import Event
 
-__all__ = ["DRIVER_FILES", "Spooled"]
+__all__ = ["DRIVER_FILES", "Spooled", "go_on"]
 
 DRIVER_FILES = "driver."
 """How the names of the driver's spools begin."""
@@ -22,7 +24,7 @@ class Spooled:
     """The spools in `folder`; `by_trials` as in Progress. `unreadable` counts lines that are no events, per reading."""
 
     def __init__(self, folder: Path, *, by_trials: bool) -> None:
-        self._folder = folder
+        self.folder = folder
         self._by_trials = by_trials
         self.unreadable = 0
 
@@ -42,7 +44,7 @@ class Spooled:
             yield overall(event, of_driver=paths[index].name.startswith(DRIVER_FILES)), size
 
     def _paths(self) -> list[Path]:
-        return sorted(self._folder.glob("*.jsonl"))
+        return sorted(self.folder.glob("*.jsonl"))
 
     def _of_one(self, path: Path, index: int, first: Mapping[str, int] | None) -> Iterator[tuple[str, int, Event, int]]:
         latest = ""
@@ -58,3 +60,16 @@ class Spooled:
                     continue
                 latest = max(latest, event.time)
                 yield latest, index, event, len(line)
+
+
+def go_on(ledger: Ledger, sink: LogSink, spools: Spooled) -> None:
+    """Have the call that was not answered when its sender died go first, and be the same call."""
+    if ledger.unanswered is None:
+        return
+    track, keys = ledger.unanswered
+    if all(ledger.has(track, key) for key in keys):  # dead letters, which are taken anew
+        return
+    wanted = dict.fromkeys(keys)
+    found = {event.key: event for event, _ in spools.events() if event.key in wanted}
+    if found.keys() == wanted.keys():
+        sink.first(track, [found[key] for key in wanted])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import shutil
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,10 +12,12 @@ from typing import Any
 
 from trialrun import events
 from trialrun.backend.client import Client
-from trialrun.backend.spool import SPOOL_LIMIT, SpoolWriter
+from trialrun.backend.spool import SPOOL_LIMIT
 from trialrun.checkpoints import Artifact, resolve
 from trialrun.engine.hub import Hub
 from trialrun.engine.uploads import Origin, artifact_roots
+from trialrun.executors.marks import Mark, copied, mark_checkpoint, marks
+from trialrun.executors.trial import open_spool, resumed
 from trialrun.executors.workspace import seeded, teed, unshown_stderr, working_in
 from trialrun.plugins import Plugin
 from trialrun.reporting import JobRun, Stamper
@@ -47,10 +50,23 @@ def train(
     """
     work = folder / "train"
     work.mkdir(exist_ok=True)
-    with SpoolWriter(folder / "spool" / "train.0.jsonl", spool_limit) as writer:
-        emit = Stamper(writer.write, job_id=job_id, trial_id=None, prefix=f"{run_key}-train")
-        run = JobRun(emit, name=params.name, job_id=job_id, trial_id=None, seed=seed, folder=work)
-        returned = _called(plugin, params, run, dataset, checkpoint, work, seed)
+    writer, attempt = open_spool(folder / "spool", "train", spool_limit)
+    with writer:
+        prefix = f"{run_key}-train-"
+        emit = Stamper(writer.write, job_id=job_id, trial_id=None, prefix=f"{prefix}{attempt}")
+        last = _going_on(work, emit, attempt, prefix)
+        run = JobRun(
+            emit,
+            name=params.name,
+            job_id=job_id,
+            trial_id=None,
+            seed=seed,
+            folder=work,
+            on_checkpoint=_Keeper(work, attempt, emit).keep,
+            reports=last.iteration if last else 0,
+        )
+        given = resumed(checkpoint, Path(last.path) if last else None)
+        returned = _called(plugin, params, run, dataset, given, work, seed)
     artifact = _artifact(returned, run, [work, *artifact_roots(folder)])
     hub.drain()
     hub.progress("train", 1, 1)
@@ -70,6 +86,42 @@ def train(
     hub.emit(events.model(model_id, None, params.name))
     hub.progress("model_upload", 2, 2)
     return JobResult(model_id=model_id, job_id=job_id, seed=seed, results_dir=str(folder), warnings=list(muted))
+
+
+def _going_on(work: Path, emit: Stamper, attempt: int, prefix: str) -> Mark | None:
+    """The newest complete checkpoint of an attempt that was cut off; tells what is done again."""
+    if not attempt:
+        return None
+    found = marks(work)
+    last = found[-1] if found else None
+    after = (last.attempt, last.number) if last else None
+    emit(events.resumed(None, attempt, last.iteration if last else 0, prefix, after))
+    return last
+
+
+class _Keeper:
+    """Keeps a copy of the newest checkpoint: the plugin may write over its own, and die while it does."""
+
+    def __init__(self, work: Path, attempt: int, emit: Stamper) -> None:
+        self._work = work
+        self._attempt = attempt
+        self._emit = emit
+
+    def keep(self, checkpoint: Path, number: int, metrics: dict[str, Any]) -> None:
+        before = marks(self._work)
+        target = copied(checkpoint, self._work / f"checkpoint_{number:06d}")
+        mark = Mark(
+            path=str(target),
+            iteration=number,
+            attempt=self._attempt,
+            number=self._emit.count - 1,
+            metrics=events.plain(metrics, "report", "null"),
+            report={},
+        )
+        mark_checkpoint(self._work, mark)
+        for older in before:
+            if older.path != mark.path:
+                shutil.rmtree(older.path, ignore_errors=True)
 
 
 def _called(

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 from trialrun.backend.client import Client
 from trialrun.engine.ears import StudyEars
 from trialrun.engine.hub import Hub
 from trialrun.engine.uploads import Origin, Uploads, artifact_roots, sendable
 from trialrun.executors.base import Executor, Study, StudyOutcome, TrialOutcome
+from trialrun.executors.journal import Journal
+from trialrun.executors.marks import marks
 from trialrun.outcomes import best
 from trialrun.trials import TrialTable
 from trialrun_hookspecs.errors import AllTrialsFailed, JobInterrupted, Problem, TrialFailed
 from trialrun_hookspecs.results import BestTrial, JobResult, TrialFailure, TrialModel
 
-__all__ = ["tune"]
+__all__ = ["GO_ON", "tune"]
+
+GO_ON = "Go on with: trialrun resume "
 
 
 def tune(
     study: Study, executor: Executor, *, hub: Hub, client: Client, origin: Origin, muted: Sequence[str]
 ) -> JobResult:
     """Run the study. Raises AllTrialsFailed, or JobInterrupted after everything was recorded."""
+    journal = Journal(study.results)
     uploads = Uploads(
         client,
         study.params,
@@ -28,16 +35,22 @@ def tune(
         run_key=study.run_key,
         roots=artifact_roots(study.results),
         emit=hub.emit,
+        models=study.past.models,
+        made=journal.model,
     )
     table = TrialTable(study.tune_config.metric, study.space.names)
-    ears = StudyEars(table, hub, uploads, total=study.total, whole_tables=not client.is_recorder())
-    hub.message(f"starting {study.total} trials on the {executor.name} executor")
+    whole = not client.is_recorder()
+    ears = StudyEars(table, hub, uploads, total=study.total, whole_tables=whole, journal=journal)
+    hub.message(_opening(study, executor))
     try:
-        outcome = executor.execute(study, ears)
+        outcome = _executed(study, executor, ears, uploads)
+        if not outcome.interrupted:
+            journal.over(outcome.ended_by)
         models, reasons = _models(uploads, hub)
     finally:
         uploads.close()
         ears.flush()
+        journal.close()
     _refuse_failure(study, outcome)
     chosen = _chosen(study, outcome)
     if chosen is not None:
@@ -47,6 +60,43 @@ def tune(
     hub.progress("train", 1, 1)
     hub.progress("model_upload", 1, 1)
     return _result(study, outcome, chosen, models, reasons, [*ears.warnings, *outcome.warnings, *muted])
+
+
+def _opening(study: Study, executor: Executor) -> str:
+    if not study.past.configs:
+        return f"starting {study.total} trials on the {executor.name} executor"
+    over = len(study.past.configs) - len(study.go_on)
+    return f"going on: {over} trials are over, {len(study.go_on)} go on, {study.left} are still to be made"
+
+
+def _executed(study: Study, executor: Executor, ears: StudyEars, uploads: Uploads) -> StudyOutcome:
+    """What the executor makes of what is left, together with what is over."""
+    past = study.past
+    ears.recall(past, study.go_on)
+    over = {trial_id: past.outcomes[trial_id] for trial_id in past.configs if trial_id not in study.go_on}
+    for trial_id, outcome in over.items():
+        if trial_id not in past.models and outcome.status == "TERMINATED" and outcome.metrics:
+            uploads.add(outcome)
+    if past.configs and not study.go_on and not study.left:
+        return StudyOutcome(trials=tuple(over.values()), ended_by=past.ended_by)
+    for trial_id, iteration, metrics in _unheard(study):
+        ears.reported(trial_id, iteration, metrics)
+    new = executor.execute(study, ears)
+    ran = {outcome.trial_id: outcome for outcome in new.trials}
+    order = [*past.configs, *(trial_id for trial_id in ran if trial_id not in past.configs)]
+    known = {**over, **ran}
+    return replace(new, trials=tuple(known[trial_id] for trial_id in order if trial_id in known))
+
+
+def _unheard(study: Study) -> Iterator[tuple[str, int, Mapping[str, Any]]]:
+    """Reports whose checkpoints are complete, but which the driver did not live to hear."""
+    heard: dict[str, int] = {}
+    for trial_id, iteration, _ in study.past.results:
+        heard[trial_id] = max(iteration, heard.get(trial_id, 0))
+    for trial_id in study.go_on:
+        for mark in marks(study.trials_dir / trial_id)[-1:]:
+            if mark.iteration > heard.get(trial_id, 0):
+                yield trial_id, mark.iteration, mark.report
 
 
 def _models(uploads: Uploads, hub: Hub) -> tuple[dict[str, TrialModel], dict[str, str]]:
@@ -61,7 +111,7 @@ def _refuse_failure(study: Study, outcome: StudyOutcome) -> None:
     if outcome.interrupted:
         done = sum(trial.status in ("TERMINATED", "ERROR") and not trial.ended_by for trial in outcome.trials)
         got = f"{done} of {study.total} trials had ended"
-        raise JobInterrupted("interrupted", where="the study", got=got)
+        raise JobInterrupted("interrupted", where="the study", got=got, fix=f"{GO_ON}{study.results}")
     failed = [trial for trial in outcome.trials if trial.status == "ERROR"]
     if failed and study.tune_config.fail_fast == "raise":
         where = f"trial {failed[0].trial_id} {failed[0].config}"
@@ -90,7 +140,15 @@ def _result(
     warnings: list[str],
 ) -> JobResult:
     failures = [
-        TrialFailure(trial_id=trial.trial_id, status=trial.status, error=trial.error, traceback=trial.traceback)
+        TrialFailure(
+            trial_id=trial.trial_id,
+            status=trial.status,
+            error=trial.error,
+            traceback=trial.traceback,
+            cause=trial.cause,
+            node=trial.node,
+            stderr=trial.stderr,
+        )
         for trial in outcome.trials
         if trial.error
     ]

@@ -64,7 +64,11 @@ class Uploads:
         run_key: str,
         roots: Sequence[Path],
         emit: Callable[[Event], None],
+        models: Mapping[str, TrialModel] | None = None,
+        made: Callable[[TrialModel], None] = lambda model: None,
     ) -> None:
+        self._models = dict(models or {})  # what earlier runs registered
+        self._made = made
         self._client = client
         self._params = params
         self._origin = origin
@@ -86,7 +90,7 @@ class Uploads:
 
     def results(self) -> tuple[dict[str, TrialModel], dict[str, str]]:
         """The models by trial id, and why the others have none."""
-        models, reasons = {}, {}
+        models, reasons = dict(self._models), {}
         for trial_id, future in self._pending.items():
             try:
                 model = future.result()
@@ -119,13 +123,15 @@ class Uploads:
             key=f"{self._run_key}-model-{outcome.trial_id}",
         )
         self._emit(events.model(model_id, outcome.trial_id, name))
-        return TrialModel(
+        model = TrialModel(
             model_id=model_id,
             trial_id=outcome.trial_id,
             trial_logdir=str(outcome.logdir),
             config=outcome.config,
             metrics=sendable(outcome.metrics),
         )
+        self._made(model)
+        return model
 
 
 def sendable(metrics: dict[str, Any]) -> dict[str, Any]:

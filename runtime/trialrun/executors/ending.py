@@ -1,13 +1,34 @@
-"""How a study ended: the rule that ended it early, and what its rules never saw."""
+"""How a study ended: the rule that ended it early, what its rules never saw, and the end of what a trial wrote."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from trialrun.executors.base import Study, StudyOutcome, TrialOutcome
 from trialrun.executors.rules import StopRules
 
-__all__ = ["study_outcome"]
+__all__ = ["stderr_tail", "study_outcome"]
+
+_TAIL = 2000  # bytes
+_REPORT = 200_000
+
+
+def stderr_tail(folder: Path, *, whole: bool = False) -> str:
+    """The end of what the trial of this folder wrote to stderr, from the beginning of a line where that can be.
+
+    `whole`: so much that a crash's report of every thread is in it.
+    """
+    most = _REPORT if whole else _TAIL
+    try:
+        with (folder / "stderr").open("rb") as file:
+            size = file.seek(0, 2)
+            file.seek(max(size - most, 0))
+            content = file.read().decode(errors="replace")
+    except OSError:
+        return ""
+    _, _, rest = content.partition("\n")
+    return rest if size > most and rest else content
 
 
 def study_outcome(study: Study, trials: Sequence[TrialOutcome], rules: StopRules) -> StudyOutcome:

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
+import platform
 import sys
 import threading
 import time
 import traceback
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from trialrun import events
 from trialrun.executors.base import Listener, Study, StudyOutcome, TrialOutcome
-from trialrun.executors.ending import study_outcome
+from trialrun.executors.ending import stderr_tail, study_outcome
+from trialrun.executors.marks import copied, marks
+from trialrun.executors.memory import remembering
 from trialrun.executors.rules import StopRules
-from trialrun.executors.trial import check_result, declared_output, run_trial, spec_of
+from trialrun.executors.trial import TrialSpec, check_result, declared_output, note_checkpoint, run_trial, spec_of
 from trialrun.outcomes import objective
 from trialrun.search import made_algorithm
+from trialrun.search.base import Algorithm
 from trialrun.space import nest
 from trialrun_hookspecs.errors import RequestInvalid
+from trialrun_hookspecs.results import FailureCause
 
 __all__ = ["InlineExecutor"]
 
@@ -35,14 +39,19 @@ class _Stopped(SystemExit):
 class InlineSeat:
     """A trial in this process."""
 
-    def __init__(self, trial_id: str, folder: Path, rules: StopRules, listener: Listener, spec: Any) -> None:
+    def __init__(
+        self, trial_id: str, folder: Path, rules: StopRules, listener: Listener, spec: TrialSpec, *, again: bool
+    ) -> None:
         self.trial_id = trial_id
         self.reported: dict[str, Any] = {}
+        self.attempt = 0
+        self.emitted: Callable[[], int] = int
         self.kept: list[tuple[str, dict[str, Any]]] = []
         self._folder = folder
         self._rules = rules
         self._listener = listener
         self._spec = spec
+        self._again = again
         self._iteration = 0
 
     def report(self, metrics: dict[str, Any], checkpoint: Path | None) -> None:
@@ -51,22 +60,20 @@ class InlineSeat:
         self._iteration += 1
         self._listener.reported(self.trial_id, self._iteration, plain)
         if checkpoint is not None:
-            self.kept.append((str(self._keep(checkpoint)), dict(self.reported)))
+            path = str(copied(checkpoint, self._folder / f"checkpoint_{self._iteration:06d}"))
+            self.kept.append((path, dict(self.reported)))
+            note_checkpoint(self._spec, self, path, self._iteration, plain)
         auto = {"training_iteration": self._iteration, "trial_id": self.trial_id}
         if self._rules.trial(self.trial_id, {**plain, **auto}) or self._rules.ended_by:
             raise _Stopped
 
-    def _keep(self, checkpoint: Path) -> Path:
-        target = self._folder / f"checkpoint_{len(self.kept):06d}"
-        if checkpoint.is_dir():
-            shutil.copytree(checkpoint, target)
-        else:
-            target.mkdir()
-            shutil.copy2(checkpoint, target)
-        return target
-
     def loaded(self) -> Path | None:
-        return None
+        found = marks(self._folder)
+        if not found or not self._again:
+            return None
+        self._iteration, self.reported = found[-1].iteration, dict(found[-1].metrics)
+        self.kept = [(mark.path, mark.metrics) for mark in found]
+        return Path(found[-1].path)
 
 
 class InlineExecutor:
@@ -85,15 +92,10 @@ class InlineExecutor:
         made_algorithm(study.params, seed=study.seed, extensions=study.manager.search_algorithms())
 
     def execute(self, study: Study, listener: Listener) -> StudyOutcome:
-        algorithm = made_algorithm(study.params, seed=study.seed, extensions=study.manager.search_algorithms())
-        rules = StopRules(study.tune_config, time.monotonic, threading.Event())
+        algorithm = remembering(study)
+        rules = StopRules(study.tune_config, time.monotonic, threading.Event(), past=study.past)
         outcomes: list[TrialOutcome] = []
-        for number in range(study.total):
-            trial_id = f"{study.run_key[:5]}_{number:05d}"
-            point = None if rules.ended_by else algorithm.ask(trial_id)
-            if point is None:
-                break
-            config = study.space.decode(point)
+        for trial_id, config in self._trials(study, rules, algorithm):
             outcome = self._attempts(study, listener, rules, trial_id, config)
             value = None if outcome.error else objective(outcome.metrics, study.tune_config.metric)
             algorithm.tell(trial_id, value)
@@ -103,29 +105,44 @@ class InlineExecutor:
                 break
         return study_outcome(study, outcomes, rules)
 
+    def _trials(self, study: Study, rules: StopRules, algorithm: Algorithm) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Those that go on, and then new ones, for as long as no rule ends the study."""
+        for trial_id in study.go_on:
+            if rules.ended_by:
+                return
+            yield trial_id, study.past.configs[trial_id]
+        made = len(study.past.configs)
+        for number in range(made, made + study.left):
+            trial_id = f"{study.run_key[:5]}_{number:05d}"
+            point = None if rules.ended_by else algorithm.ask(trial_id)
+            if point is None:
+                return
+            yield trial_id, study.space.decode(point)
+
     def _attempts(
         self, study: Study, listener: Listener, rules: StopRules, trial_id: str, config: dict[str, Any]
     ) -> TrialOutcome:
         listener.started(trial_id, config)
-        left = study.tune_config.max_failures
+        left, again = study.tune_config.max_failures, trial_id in study.go_on
         while True:
-            outcome = self._one(study, listener, rules, trial_id, config)
+            outcome = self._one(study, listener, rules, trial_id, config, again=again)
             if not outcome.error or left == 0:
                 break
-            left -= 1
+            left, again = left - 1, True
             listener.warn(f"trial {trial_id} failed and is started again: {outcome.error}")
         listener.status(trial_id, outcome.status)
         listener.ended(outcome)
         return outcome
 
     def _one(
-        self, study: Study, listener: Listener, rules: StopRules, trial_id: str, config: dict[str, Any]
+        self, study: Study, listener: Listener, rules: StopRules, trial_id: str, config: dict[str, Any], *, again: bool
     ) -> TrialOutcome:
         spec = spec_of(study, capture=False)
         folder = study.trials_dir / trial_id
-        seat = InlineSeat(trial_id, folder, rules, listener, spec)
+        seat = InlineSeat(trial_id, folder, rules, listener, spec, again=again)
         listener.status(trial_id, "RUNNING")
         error = text = ended_by = ""
+        cause: FailureCause = ""
         try:
             with _ray_session(seat, folder):
                 run_trial(spec, study.plugin, nest(config), study.dataset, study.checkpoint, seat)
@@ -137,6 +154,7 @@ class InlineExecutor:
         except (Exception, SystemExit) as raised:  # noqa: BLE001  # whatever the plugin raises fails its trial only
             error = "\n".join([f"{type(raised).__name__}: {raised}", *getattr(raised, "__notes__", ())])
             text = traceback.format_exc()
+            cause = "exited" if isinstance(raised, SystemExit) else "raised"
         return TrialOutcome(
             trial_id=trial_id,
             status="ERROR" if error else "TERMINATED",
@@ -148,6 +166,9 @@ class InlineExecutor:
             kept=tuple(seat.kept),
             declared=declared_output(folder),
             ended_by=ended_by,
+            cause=cause,
+            node=platform.node() if error else "",
+            stderr=stderr_tail(folder) if error else "",
         )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from trialrun.events import flatten
+from trialrun.executors.base import Past
 from trialrun.outcomes import is_better, objective
 from trialrun_hookspecs.request import Plateau, TuneConfig
 
@@ -37,16 +38,25 @@ class _Best:
 class StopRules:
     """Asked after every result, and before the next trial. `ended_by` names the rule that ended the study."""
 
-    def __init__(self, config: TuneConfig, clock: Callable[[], float], interrupted: threading.Event) -> None:
+    def __init__(
+        self,
+        config: TuneConfig,
+        clock: Callable[[], float],
+        interrupted: threading.Event,
+        past: Past | None = None,
+    ) -> None:
         self._config = config
         self._clock = clock
-        self._start = clock()
+        self._start = clock() - (past.used_s if past else 0.0)
         self._reached: str = ""
         self._trials: dict[str, _Best] = {}
         self._study = _Best()
         self._unseen = set(config.stop)
         self.interrupted = interrupted
         self.reasons: dict[str, str] = {}
+        for outcome in past.outcomes.values() if past else ():
+            self.trial_ended(None if outcome.error else objective(outcome.metrics, config.metric))
+            self._unseen -= flatten(outcome.metrics).keys()
 
     def trial(self, trial_id: str, result: Mapping[str, Any]) -> str:
         """The rule that ends this trial, or an empty string; kept in `reasons`."""

@@ -6,8 +6,8 @@ import contextlib
 import inspect
 import json
 import traceback
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,17 +15,34 @@ from trialrun import events, outcomes
 from trialrun.backend.spool import SpoolWriter
 from trialrun.compat import needs_checkpoints
 from trialrun.executors.base import Study, trial_seed
+from trialrun.executors.marks import Mark, mark_checkpoint, mark_of, marks
 from trialrun.executors.workspace import captured, restored, seeded, teed, unshown_stderr, working_in
 from trialrun.plugins import Plugin
 from trialrun.reporting import JobRun, Stamper
 from trialrun.space import flatten
 from trialrun.trials import RESULT_KEYS
-from trialrun_hookspecs.errors import CheckpointMissing, ObjectiveMissing, TrialrunError
+from trialrun_hookspecs.errors import CheckpointMissing, ObjectiveMissing, TrialFailed, TrialrunError
 
-__all__ = ["FINISHED_FILE", "Seat", "TrialSpec", "check_result", "declared_output", "run_trial", "spec_of"]
+__all__ = [
+    "FINISHED_FILE",
+    "PluginExited",
+    "Seat",
+    "TrialSpec",
+    "check_result",
+    "declared_output",
+    "note_checkpoint",
+    "open_spool",
+    "resumed",
+    "run_trial",
+    "spec_of",
+]
 
 OUTPUT_FILE = "checkpoint_output"
 FINISHED_FILE = "finished"  # there when the plugin's function came to its own end
+
+
+class PluginExited(TrialFailed):
+    """The plugin called sys.exit()."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +61,7 @@ class TrialSpec:
     scheduler: str = "fifo"
     time_attr: str = ""
     needs_checkpoints: bool = False
+    go_on: Mapping[str, Mark] = field(default_factory=dict)  # where trials of an earlier run go on
     spool_limit: int | None = None
 
 
@@ -64,6 +82,7 @@ def spec_of(study: Study, *, capture: bool) -> TrialSpec:
         scheduler=scheduler.name,
         time_attr=str(scheduler.options.get("time_attr", "")),
         needs_checkpoints=needs_checkpoints(scheduler) and not study.tune_config.allow_restart,
+        go_on={trial_id: found[-1] for trial_id in study.go_on if (found := marks(study.trials_dir / trial_id))},
     )
 
 
@@ -72,6 +91,8 @@ class Seat(Protocol):
 
     trial_id: str
     reported: dict[str, Any]  # everything reported so far, the newest value of each key
+    attempt: int  # how many there were before
+    emitted: Callable[[], int]  # how many events this attempt has made
 
     def report(self, metrics: dict[str, Any], checkpoint: Path | None) -> None:
         """Report one result. May raise SystemExit when the trial is to stop."""
@@ -95,10 +116,14 @@ def run_trial(
     (folder / "config.json").write_text(json.dumps(hyperparameter, indent=1), encoding="utf-8")
     seed = trial_seed(spec.seed, seat.trial_id, flatten(hyperparameter, spec.names))
     with contextlib.ExitStack() as stack:
-        writer, attempt = _open_spool(spec.spool_dir, seat.trial_id, spec.spool_limit)
+        writer, attempt = open_spool(spec.spool_dir, seat.trial_id, spec.spool_limit)
         stack.callback(writer.close)
         prefix = f"{spec.run_key}-{seat.trial_id}-{attempt}"
         emit = Stamper(writer.write, job_id=spec.job_id, trial_id=seat.trial_id, prefix=prefix)
+        seat.attempt, seat.emitted = attempt, lambda: emit.count
+        loaded = seat.loaded()
+        if attempt:
+            _tell_resumed(spec, seat, emit, folder, loaded)
         run = JobRun(
             emit,
             name=spec.name,
@@ -114,7 +139,7 @@ def run_trial(
         stack.enter_context((captured if spec.capture else teed)(folder))
         seeded(seed)
         try:
-            _call(spec, plugin, hyperparameter, dataset, _resumed(checkpoint, seat.loaded()), run, seat)
+            _call(spec, plugin, hyperparameter, dataset, resumed(checkpoint, loaded), run, seat)
         except Exception as error:
             _explain_legacy_report(error)
             traceback.print_exc(file=unshown_stderr())
@@ -122,7 +147,7 @@ def run_trial(
         (folder / FINISHED_FILE).touch()
 
 
-def _open_spool(folder: Path, trial_id: str, limit: int | None) -> tuple[SpoolWriter, int]:
+def open_spool(folder: Path, trial_id: str, limit: int | None) -> tuple[SpoolWriter, int]:
     """A new file per attempt: one that was cut short is never written to again."""
     folder.mkdir(parents=True, exist_ok=True)
     attempt = 0
@@ -131,7 +156,31 @@ def _open_spool(folder: Path, trial_id: str, limit: int | None) -> tuple[SpoolWr
     return SpoolWriter(folder / f"{trial_id}.{attempt}.jsonl", limit), attempt
 
 
-def _resumed(checkpoint: dict[str, Any] | None, loaded: Path | None) -> dict[str, Any] | None:
+def _tell_resumed(spec: TrialSpec, seat: Seat, emit: Stamper, folder: Path, loaded: Path | None) -> None:
+    """Say what of the earlier attempts is done again, so that each step is shown once."""
+    prefix = f"{spec.run_key}-{seat.trial_id}-"
+    if loaded is None:
+        emit(events.resumed(seat.trial_id, seat.attempt, 0, prefix, None))
+        return
+    mark = mark_of(folder, loaded)
+    if mark is not None:  # else another trial's, which it copies: what it did before stays
+        emit(events.resumed(seat.trial_id, seat.attempt, mark.iteration, prefix, (mark.attempt, mark.number)))
+
+
+def note_checkpoint(spec: TrialSpec, seat: Seat, path: str, iteration: int, report: Mapping[str, Any]) -> None:
+    """The checkpoint that came with this report is complete. To be called after `check_result`."""
+    mark = Mark(
+        path=path,
+        iteration=iteration,
+        attempt=seat.attempt,
+        number=seat.emitted() - 1,
+        metrics=events.plain(seat.reported, "report", "null"),
+        report=events.plain(report, "report", "null"),
+    )
+    mark_checkpoint(spec.trials_dir / seat.trial_id, mark)
+
+
+def resumed(checkpoint: dict[str, Any] | None, loaded: Path | None) -> dict[str, Any] | None:
     """A trial that goes on is handed its own checkpoint in the place of the job's."""
     return checkpoint if loaded is None else {**(checkpoint or {}), "path": str(loaded), "resumed": True}
 

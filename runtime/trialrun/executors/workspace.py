@@ -90,7 +90,7 @@ class InFront(io.TextIOBase):
         self._shown.flush()
 
     def isatty(self) -> bool:
-        return self._shown.isatty()
+        return not self._shown.closed and self._shown.isatty()
 
     def fileno(self) -> int:
         return self._shown.fileno()

@@ -7,6 +7,7 @@ from typing import Any
 from trialrun.recorder.context import Call
 from trialrun.recorder.normalise import entry
 from trialrun.recorder.replies import Reply, json_reply, no
+from trialrun.recorder.superseded import supersede
 
 __all__ = ["add_logs"]
 
@@ -18,7 +19,9 @@ def add_logs(call: Call) -> Reply:
     sent = call.objects()
     if call.context.strict:
         _check_entries(sent)
-    stored = call.context.store.add_entries([entry(item, call.now) for item in sent])
+    entries = [entry(item, call.now) for item in sent]
+    stored = call.context.store.add_entries(entries)
+    supersede(call.context.store, entries)
     return json_reply(201, {"count": len(sent), "stored": stored})
 
 

@@ -138,6 +138,13 @@ class Store:
         )
         return self._connection.total_changes - before
 
+    def rename_entries(self, entries: Sequence[int], prefix: str) -> None:
+        """Put `prefix` before the event of each, once."""
+        self._connection.executemany(
+            "UPDATE entries SET event = ?1 || event WHERE id = ?2 AND substr(event, 1, ?3) <> ?1",
+            [(prefix, entry, len(prefix)) for entry in entries],
+        )
+
     def entries(self, *, event: str | None, job: int | None, trial_id: str | None, after: int = 0) -> list[Row]:
         """In the order in which they were stored; None means any."""
         return self.rows(

@@ -104,6 +104,7 @@ class BayesOpt:
 
     def state(self) -> Any:
         return {
+            "design": self._design.tolist(),
             "asked": self._asked,
             "open": {trial_id: row.tolist() for trial_id, row in self._open.items()},
             "seen": [[row.tolist(), value] for row, value in self._seen],
@@ -113,6 +114,7 @@ class BayesOpt:
         }
 
     def restore(self, state: Any) -> None:
+        self._design = np.array(state["design"], dtype=float).reshape(-1, len(self._primitives))
         self._asked = state["asked"]
         self._open = {trial_id: np.array(row, dtype=float) for trial_id, row in state["open"].items()}
         self._seen = [(np.array(row, dtype=float), value) for row, value in state["seen"]]
@@ -203,6 +205,7 @@ def _latin_hypercube(rng: np.random.Generator, size: int, axes: int) -> Array:
 
 
 def _axis(primitive: Primitive) -> Axis:
-    return Axis(
-        levels=0 if isinstance(primitive, Real) else int(levels(primitive)), category=isinstance(primitive, Category)
-    )
+    if not isinstance(primitive, Real):
+        return Axis(levels=int(levels(primitive)), category=isinstance(primitive, Category))
+    snap = primitive.snap
+    return Axis(snap=snap and (lambda unit: to_unit(primitive, snap(from_unit(primitive, unit)))))

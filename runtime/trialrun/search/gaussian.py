@@ -41,10 +41,11 @@ _REACHES = tuple(np.geomspace(0.25, 0.0005, 12))  # how far the neighbours of ea
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Axis:
-    """One dimension of the unit cube: any number, or `levels` of them evenly spaced."""
+    """One dimension of the unit cube: any number, `levels` of them evenly spaced, or those that `snap` gives."""
 
     levels: int = 0
     category: bool = False
+    snap: Callable[[float], float] | None = None
 
 
 class Grid:
@@ -59,7 +60,13 @@ class Grid:
     def at(self, units: Array) -> Array:
         """Uniform numbers -> points; every level is as likely as the others."""
         levels = np.minimum(np.floor(units * (self._last + 1)), self._last) / self._last
-        return np.where(self._discrete, levels, units)
+        return self._snapped(np.where(self._discrete, levels, units))
+
+    def _snapped(self, points: Array) -> Array:
+        for column, axis in enumerate(self.axes):
+            if axis.snap:
+                points[:, column] = [axis.snap(float(unit)) for unit in points[:, column]]
+        return points
 
     def sample(self, rng: np.random.Generator, size: int) -> Array:
         return self.at(rng.random((size, len(self.axes))))
@@ -101,7 +108,7 @@ class Grid:
         near = np.clip(points + step, 0.0, 1.0)
         near = np.where(self._discrete, np.round(near * self._last) / self._last, near)
         other = np.where(self.categories & (rng.random(points.shape) < 0.5), self.sample(rng, len(points)), points)
-        return np.where(moved, np.where(self.categories, other, near), points)
+        return self._snapped(np.where(moved, np.where(self.categories, other, near), points))
 
 
 class Matern52(Kernel):  # type: ignore[misc]  # scikit-learn ships no types

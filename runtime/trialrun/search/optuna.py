@@ -86,6 +86,7 @@ class Optuna:
     def state(self) -> Any:
         trials = self._study.get_trials(deepcopy=False)
         return {
+            "seed": self._seed,
             "trials": [
                 {
                     "point": dict(trial.params),
@@ -98,6 +99,7 @@ class Optuna:
         }
 
     def restore(self, state: Any) -> None:
+        self._seed = state["seed"]
         self._restart()
         for saved in state["trials"]:
             self._study.add_trial(

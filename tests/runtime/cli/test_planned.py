@@ -120,3 +120,46 @@ def test_names_cannot_control_the_terminal(name: str, rng: random.Random) -> Non
 def test_a_scheduler_that_stops_early_makes_it_a_bound() -> None:
     plan = _planned(_request("uniform", scheduler="asha"), timing=(3.0, "a-job-1"))
     assert any("at most about 3 s: 3 s a trial, as in a-job-1" in line for line in shown(plan))
+
+
+def test_every_parameter_says_what_it_is_searched_as() -> None:
+    plan = _planned(_request(*DISTRIBUTIONS, search_alg="bayesoptsearch"))
+    assert {p["type"]: p["seen_as"] for p in plan["space"]} == {
+        "uniform": "real",
+        "quniform": "real, by steps",
+        "loguniform": "real, in its logarithm",
+        "qloguniform": "real, in its logarithm, by steps",
+        "randn": "real, in its quantile",
+        "qrandn": "real, in its quantile, by steps",
+        "randint": "integer",
+        "qrandint": "integer",
+        "lograndint": "real, in its logarithm, by steps",
+        "qlograndint": "real, in its logarithm, by steps",
+        "choice": "category, 4 options",
+        "grid_search": "walked, every option",
+    }
+    assert "  parameter      type         bayesoptsearch searches           values" in shown(plan)
+
+
+def test_the_plan_says_what_else_the_job_could_name_and_why_not_the_rest() -> None:
+    plan = _planned(_request("uniform", search_alg="hyperoptsearch"))
+    assert plan["fits"]["scheduler"]["asha"] == []
+    lines = shown(plan)
+    assert "  schedulers  fifo, asha, hyperband, median" in lines
+    assert any(line.strip().startswith("not pbt, pb2: changes values of running trials") for line in lines)
+    gridded = _planned(_request("grid_search"))
+    assert "  algorithms  basicvariantgenerator" in shown(gridded)
+
+
+def test_inline_plans_no_scheduler_but_fifo() -> None:
+    plan = _planned(_request("uniform"), executor="inline")
+    assert [name for name, against in plan["fits"]["scheduler"].items() if not against] == ["fifo"]
+
+
+def test_what_max_t_was_taken_from_and_a_bracket_that_is_too_large_are_told() -> None:
+    plan = _planned(
+        _request("uniform", scheduler="hyperband", stop={"training_iteration": 27}, max_concurrent_trials=2)
+    )
+    assert plan["scheduler"]["options"] == {"max_t": 27}
+    assert any("taken from tune_config.stop.training_iteration" in warning for warning in plan["warnings"])
+    assert any("first bracket holds 27 trials" in warning for warning in plan["warnings"])

@@ -15,6 +15,7 @@ from trialrun.backend.ledger import Ledger
 from trialrun.engine.flush import flush
 from trialrun.engine.hub import Hub
 from trialrun.engine.places import Backend
+from trialrun.engine.spooled import Spooled
 from trialrun.plugins import Manager
 from trialrun.recorder import Recorder
 from trialrun.reporting import Stamper
@@ -54,14 +55,13 @@ def running(folder: Path, handler: Any, most_waiting: int) -> Iterator[Run]:
     with Ledger(folder) as ledger:
         sink = LogSink(Client(Memory(handler)), entry=events.log_entry, interval=0.001, patience=QUICK, journal=ledger)
         hub = Hub(
-            folder / "spool",
+            Spooled(folder / "spool", by_trials=True),
             job_id=1,
             run_key="r",
             progress=progress.tuning(),
             manager=Manager([]),
             sink=sink,
             viewers=[seen.append],
-            by_trials=True,
             most_waiting=most_waiting,
         )
         run = Run(hub, sink, folder, seen)
@@ -141,3 +141,24 @@ def test_a_platform_is_caught_up_with_too(tmp_path: Path) -> None:
         run.log(43, 1)
         assert run.hub.close(LONG) == []
     assert sorted(arrived) == sorted([*range(44)] * 2)
+
+
+def test_a_run_that_is_gone_on_with_sends_what_the_first_could_not(recorder: Recorder, tmp_path: Path) -> None:
+    with running(tmp_path, recorder.handler(), 1 << 20) as run:
+        run.log(0, 5)
+        run.hub.drain()
+        assert run.sink.flush(LONG)
+        recorder.fail(route="logs")
+        run.log(5, 5)
+        assert run.hub.close() == []
+    recorder.heal()
+    with running(tmp_path, recorder.handler(), 1 << 20) as again:
+        for trial in ("t0", "t1"):
+            again.emitters[trial] = Stamper(again.writers[trial].write, job_id=1, trial_id=trial, prefix=f"r-{trial}-1")
+        again.log(10, 5)
+        again.hub.message("on it goes")
+        assert again.hub.close(LONG) == []
+        assert len(again.seen) == 11, "who looks on now has seen the rest before"
+        assert again.sink.flush(LONG)
+    for trial in ("t0", "t1"):
+        assert values(recorder, trial) == list(range(15))

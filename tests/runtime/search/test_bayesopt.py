@@ -101,6 +101,14 @@ def test_a_small_space_is_tried_whole_before_a_point_comes_again_and_never_ends(
     assert {(p["n"], p["c"]) for p in opened[:6]} == every  # nothing new is left: then nothing that is running
 
 
+def test_reals_that_mean_the_same_are_one_point() -> None:
+    space: dict[str, Primitive] = {"x": Real(low=0.0, high=1.0, snap=lambda x: round(x * 4) / 4)}
+    algorithm = make(space, mode="max", seed=0, options={})
+    for index in range(5):
+        algorithm.tell(str(index), algorithm.ask(str(index))["x"])
+    assert {algorithm.ask(f"open{i}")["x"] for i in range(5)} == {0.0, 0.25, 0.5, 0.75, 1.0}
+
+
 def test_failed_trials_drive_it_away_and_poison_nothing() -> None:
     space: dict[str, Primitive] = {"x": Real(low=0.0, high=1.0)}
     algorithm = make(space, mode="max", seed=0, options={})

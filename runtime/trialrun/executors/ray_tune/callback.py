@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import ray
-from ray.exceptions import RayActorError, RayTaskError
 from ray.tune import Callback
 
 from trialrun import events
 from trialrun.executors.base import Listener, Study, TrialOutcome
+from trialrun.executors.marks import marks
+from trialrun.executors.ray_tune.failures import Failure, OutOfMemoryKills, failure_of
 from trialrun.executors.ray_tune.trainable import own_metrics
 from trialrun.executors.rules import StopRules
 from trialrun.executors.trial import FINISHED_FILE, declared_output
@@ -44,10 +43,15 @@ class ListeningCallback(Callback):
         self._listener = listener
         self._rules = rules
         self._seen = 0
+        self._killed = OutOfMemoryKills()
         self._status: dict[str, str] = {}
         self._touched: dict[str, Any] = {}
         self._metrics: dict[str, dict[str, Any]] = {}
         self._kept: dict[str, list[tuple[str, dict[str, Any]]]] = {}
+        for trial_id in study.go_on:
+            found = marks(study.trials_dir / trial_id)
+            self._kept[trial_id] = [(mark.path, mark.metrics) for mark in found]
+            self._metrics[trial_id] = dict(found[-1].metrics) if found else {}
         self.trials: dict[str, Any] = {}
         self.outcomes: dict[str, TrialOutcome] = {}
         self.errors: list[Exception] = []
@@ -94,8 +98,8 @@ class ListeningCallback(Callback):
 
     @_guarded
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        error, _ = _cause(trial)
-        self._listener.warn(f"trial {trial.trial_id} failed and is started again: {error}")
+        failure = failure_of(trial, self._study.trials_dir / trial.trial_id, self._killed)
+        self._listener.warn(f"trial {trial.trial_id} failed and is started again: {failure.error}")
         self._touched[trial.trial_id] = trial
 
     @_guarded
@@ -121,22 +125,25 @@ class ListeningCallback(Callback):
         if trial.trial_id in self.outcomes:
             return
         self._set_status(trial, status)
-        error, text = _cause(trial) if status == "ERROR" else ("", "")
         logdir = self._study.trials_dir / trial.trial_id
+        failure = failure_of(trial, logdir, self._killed) if status == "ERROR" else Failure()
         outcome = TrialOutcome(
             trial_id=trial.trial_id,
             status=status,
             config=flatten(trial.config, self._study.space.names),
             metrics=self._metrics.get(trial.trial_id, {}),
             logdir=logdir,
-            error=error,
-            traceback=text,
+            error=failure.error,
+            traceback=failure.traceback,
+            cause=failure.cause,
+            node=failure.node,
+            stderr=failure.stderr,
             declared=declared_output(logdir),
             ended_by=self._ended_by(trial.trial_id, status, logdir),
             kept=tuple(pair for pair in self._kept.get(trial.trial_id, ()) if Path(pair[0]).exists()),
         )
         self.outcomes[trial.trial_id] = outcome
-        self._rules.trial_ended(None if error else objective(outcome.metrics, self._study.tune_config.metric))
+        self._rules.trial_ended(None if failure.error else objective(outcome.metrics, self._study.tune_config.metric))
         self._listener.ended(outcome)
 
     def _ended_by(self, trial_id: str, status: Any, logdir: Path) -> str:
@@ -145,36 +152,6 @@ class ListeningCallback(Callback):
             return ""
         scheduler = f"scheduler: {self._study.tune_config.scheduler.name}"
         return self._rules.reasons.get(trial_id) or self._rules.ended_by or scheduler
-
-
-def _cause(trial: Any) -> tuple[str, str]:
-    """One line, and the traceback, of what made a trial fail: Ray's own files beside the trial's state."""
-    pickled, text = trial.pickled_error_file, trial.error_file
-    if pickled and Path(pickled).exists():
-        error = ray.cloudpickle.loads(Path(pickled).read_bytes())
-        cause = error.cause if isinstance(error, RayTaskError) else error
-        kind = type(cause).__name__
-        line = "\n".join([f"{kind}: {_first_sentence(cause)}", *getattr(cause, "__notes__", ())])
-        return line, str(error)
-    if text and Path(text).exists():
-        said = Path(text).read_text(encoding="utf-8").strip()
-        return said.splitlines()[-1], said
-    return "unknown error", ""
-
-
-def _first_sentence(cause: BaseException) -> str:
-    """Ray explains the death of a worker in paragraphs: the first line says what happened."""
-    text = str(cause).strip()
-    if isinstance(cause, RayActorError):
-        return f"the worker process died. {_exit_detail(text)}"
-    return text
-
-
-def _exit_detail(text: str) -> str:
-    found = re.search(r"Worker exit detail: (.*)", text) or re.search(r"The actor .*", text)
-    return (
-        found.group(1) if found and found.groups() else found.group(0) if found else text.partition("\n")[0]
-    ).strip()
 
 
 class IsolatedCallback(Callback):

@@ -16,8 +16,10 @@ from ray.tune import Stopper
 
 from trialrun.executors.base import Listener, Study, StudyOutcome
 from trialrun.executors.ending import study_outcome
+from trialrun.executors.memory import remembering
 from trialrun.executors.ray_tune import cluster
 from trialrun.executors.ray_tune.callback import IsolatedCallback, ListeningCallback
+from trialrun.executors.ray_tune.going_on import GoingOn, replayed
 from trialrun.executors.ray_tune.mutations import mutation_options
 from trialrun.executors.ray_tune.schedulers import SCHEDULERS, made_scheduler
 from trialrun.executors.ray_tune.searcher import AskTellSearcher
@@ -27,7 +29,7 @@ from trialrun.executors.rules import StopRules
 from trialrun.executors.trial import spec_of
 from trialrun.search import GRID_ALGORITHM, checked_points, made_algorithm
 from trialrun.space import nest
-from trialrun_hookspecs.errors import RequestInvalid, UsageError
+from trialrun_hookspecs.errors import Problem, RequestInvalid, UsageError
 from trialrun_hookspecs.request import did_you_mean
 
 __all__ = ["RayExecutor"]
@@ -64,8 +66,11 @@ class RayExecutor:
             fix = did_you_mean(scheduler.name, known) or f"Known: {', '.join(known)}."
             where = "params.tune_config.scheduler.name"
             raise RequestInvalid("no such scheduler", where=where, got=repr(scheduler.name), fix=fix)
-        _scheduler(study)
-        made_algorithm(study.params, seed=study.seed, extensions=study.manager.search_algorithms())
+        problems = _refused(lambda: _algorithm(study))
+        if not any(problem.where.startswith("params.tune_config.scheduler") for problem in problems):
+            problems += _refused(lambda: _scheduler(study))  # else Ray would refuse, in its own words, what is known
+        if problems:
+            raise RequestInvalid(problems=problems)
         if not ray.is_initialized():
             address = cluster.address_of(study.address)
             cluster.check_reachable(address)
@@ -90,26 +95,37 @@ class RayExecutor:
             return _fit(study, listener, needed, interrupted)
 
 
+def _refused(make: Callable[[], object]) -> list[Problem]:
+    try:
+        make()
+    except RequestInvalid as refused:
+        return list(refused.problems)
+    return []
+
+
 def _needed(study: Study) -> dict[str, float]:
     wanted = {"CPU": study.params.cpus, "GPU": study.params.gpus}
     return {key: value for key, value in wanted.items() if value}
 
 
 def _fit(study: Study, listener: Listener, needed: Mapping[str, float], interrupted: threading.Event) -> StudyOutcome:
-    rules = StopRules(study.tune_config, time.monotonic, interrupted)
+    rules = StopRules(study.tune_config, time.monotonic, interrupted, past=study.past)
     ears = ListeningCallback(study, listener, rules)
     theirs = [IsolatedCallback(callback, listener.warn) for _, callback in study.manager.trial_callbacks()]
-    config = study.tune_config
+    config, search = study.tune_config, _search(study)
+    limit = config.max_concurrent_trials
+    again = bool(study.past.configs)
+    scheduler = replayed(_scheduler(study), study)
     tuner = tune.Tuner(
         tune.with_resources(_trainable(study), {key.lower(): value for key, value in needed.items()}),
         param_space=param_space(study.space) if _by_ray(study) else {},
         tune_config=tune.TuneConfig(
             metric=config.metric,
             mode=config.mode,
-            num_samples=config.num_samples,
-            max_concurrent_trials=config.max_concurrent_trials,
-            search_alg=_search(study),
-            scheduler=_scheduler(study),
+            num_samples=max(study.left, 1) if again and not _by_ray(study) else config.num_samples,
+            max_concurrent_trials=None if again else limit,
+            search_alg=GoingOn(search, study, limit=limit) if again else search,
+            scheduler=scheduler,
             reuse_actors=config.reuse_actors,
             trial_dirname_creator=_trial_folder,
         ),
@@ -126,6 +142,8 @@ def _fit(study: Study, listener: Listener, needed: Mapping[str, float], interrup
         tuner.fit()
     finally:
         ears.finish()
+        if isinstance(search, AskTellSearcher):
+            search.close()
     if ears.errors:
         listener.warn(f"{len(ears.errors)} error(s) while recording the study, the first: {ears.errors[0]!r}")
     return study_outcome(study, [ears.outcomes[trial_id] for trial_id in ears.trials], rules)
@@ -163,8 +181,11 @@ def _search(study: Study) -> Any:
         return tune.search.BasicVariantGenerator(
             points_to_evaluate=points or None, random_state=study.seed, max_concurrent=config.max_concurrent_trials or 0
         )
-    algorithm = made_algorithm(study.params, seed=study.seed, extensions=study.manager.search_algorithms())
-    return AskTellSearcher(algorithm, study.space, metric=config.metric, mode=config.mode)
+    return AskTellSearcher(remembering(study), study.space, metric=config.metric, mode=config.mode)
+
+
+def _algorithm(study: Study) -> Any:
+    return made_algorithm(study.params, seed=study.seed, extensions=study.manager.search_algorithms())
 
 
 def _scheduler(study: Study) -> Any:

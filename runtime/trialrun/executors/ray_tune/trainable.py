@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import faulthandler
 import logging
 import os
-from collections.abc import Mapping
+import traceback
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from ray import tune
 from ray.tune.result import RESULT_DUPLICATE, SHOULD_CHECKPOINT
 from ray.tune.trainable.function_trainable import wrap_function
 
-from trialrun.executors.trial import TrialSpec, check_result, run_trial
+from trialrun.executors.trial import PluginExited, TrialSpec, check_result, note_checkpoint, run_trial
 from trialrun.plugins import Plugin, load_recipe
 from trialrun.trials import RESULT_KEYS
 
@@ -34,6 +36,9 @@ class RaySeat:
         self.spec = spec
         self.trial_id = tune.get_context().get_trial_id()
         self.reported: dict[str, Any] = {}
+        self.attempt = 0
+        self.emitted: Callable[[], int] = int
+        self.ahead = 0  # reports that it made in an earlier run, which Ray knows nothing of
 
     def report(self, metrics: dict[str, Any], checkpoint: Path | None) -> None:
         if checkpoint is None:
@@ -45,7 +50,11 @@ class RaySeat:
     def loaded(self) -> Path | None:
         checkpoint = tune.get_checkpoint()
         if checkpoint is None:
-            return None
+            mark = self.spec.go_on.get(self.trial_id)
+            if mark is None:
+                return None
+            self.ahead, self.reported = mark.iteration, dict(mark.metrics)
+            return Path(mark.path)
         local = Path(checkpoint.path)
         return local if local.exists() else Path(checkpoint.to_directory())
 
@@ -66,7 +75,22 @@ def _trialrun_trial(config: dict[str, Any], spec: Any, plugin: Any, dataset: Any
     if not ray.get_gpu_ids():
         os.environ["CUDA_VISIBLE_DEVICES"] = ""  # Ray leaves the parent's value when no GPU was asked for
     loaded = plugin if isinstance(plugin, Plugin) else load_recipe(plugin)
-    run_trial(spec, loaded, config, dataset, checkpoint, seat)
+    faulthandler.enable(2)  # a crash is told in the trial's stderr
+    try:
+        run_trial(spec, loaded, config, dataset, checkpoint, seat)
+    except SystemExit as error:
+        if _is_told_to_stop(error):
+            raise
+        fix = "Return, or raise an exception that says what is wrong."
+        raise PluginExited(
+            "the plugin called sys.exit()", where=f"trial {seat.trial_id!r}", got=repr(error.code), fix=fix
+        ) from None
+
+
+def _is_told_to_stop(error: SystemExit) -> bool:
+    """Ray ends a trial's function, when it stops the trial, by a SystemExit out of `report`."""
+    innermost = list(traceback.walk_tb(error.__traceback__))[-1][0]
+    return innermost.f_globals.get("__name__") == "ray.train._internal.session"
 
 
 def trainable(spec: TrialSpec, plugin: Any, dataset: Any, checkpoint: Any) -> Any:
@@ -81,7 +105,14 @@ def trainable(spec: TrialSpec, plugin: Any, dataset: Any, checkpoint: Any) -> An
             result: dict[str, Any] = super().step()
             seat = RaySeat.current
             if seat is not None and RESULT_DUPLICATE not in result:
-                check_result(own_metrics(result), seat.spec, seat, checkpoint=bool(result.get(SHOULD_CHECKPOINT)))
+                has_checkpoint = bool(result.get(SHOULD_CHECKPOINT))
+                check_result(own_metrics(result), seat.spec, seat, checkpoint=has_checkpoint)
+                self._iteration: int = self._iteration + seat.ahead
+                seat.ahead = 0
+                if has_checkpoint:
+                    path = f"{self._storage.trial_fs_path}/{result['checkpoint_dir_name']}"
+                    number = self._iteration + 1  # this report is not counted yet
+                    note_checkpoint(seat.spec, seat, path, number, own_metrics(result))
             return result
 
     TrialrunTrial.__name__ = "trialrun_trial"

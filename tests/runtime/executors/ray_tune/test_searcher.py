@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ray import tune
+from ray import cloudpickle, tune
 from ray.tune.search import ConcurrencyLimiter, Searcher, SearchGenerator
 
 from trialrun.executors.ray_tune.searcher import AskTellSearcher
@@ -89,8 +91,67 @@ def test_a_point_to_evaluate_is_suggested_first() -> None:
 )
 def test_the_end_of_a_trial_is_told(result: Any, error: bool, told: float | None) -> None:
     algorithm = Scripted()
-    searcher(algorithm=algorithm).on_trial_complete("t7", result=result, error=error)
+    made = searcher(algorithm=algorithm)
+    made.on_trial_complete("t7", result=result, error=error)
+    made.suggest("t8")  # in turn, so after it was told
     assert algorithm.told == [("t7", told)]
+
+
+class Slow(Scripted):
+    """Suggests nothing until it is let."""
+
+    def __init__(self, *points: Any) -> None:
+        super().__init__(*points)
+        self.let = threading.Event()
+        self.asked: list[str] = []
+
+    def ask(self, trial_id: str, fixed: Any = None) -> Any:
+        assert self.let.wait(30)
+        self.asked.append(trial_id)
+        return super().ask(trial_id)
+
+    def state(self) -> Any:
+        return {"told": self.told}
+
+
+def test_a_slow_suggestion_is_not_waited_for_and_goes_to_the_next_that_asks(tmp_path: Path) -> None:
+    algorithm = Slow({"o/lr": 0.5, "o/n": 1, "kind": 0}, {"o/lr": 0.7, "o/n": 1, "kind": 0})
+    made, file = searcher(algorithm=algorithm), tmp_path / "search.json"
+    made.save(str(file))
+    before = file.read_text()
+    assert [made.suggest("t0"), made.suggest("t1")] == [None, None]
+    made.on_trial_complete("older", {"m/acc": 3})
+    made.save(str(file))  # does not wait either
+    assert file.read_text() == before
+    algorithm.let.set()
+    suggested = None
+    while suggested is None:
+        suggested = made.suggest("t2")
+    assert suggested["o"]["lr"] == 0.5
+    made.on_trial_complete("t2", {"m/acc": 4})
+    assert made.suggest("t3")["o"]["lr"] == 0.7
+    assert algorithm.asked == ["t0", "t3"]
+    assert algorithm.told == [("older", 3), ("t0", 4)]  # by the name under which it was asked for
+    made.save(str(file))
+    assert json.loads(file.read_text())["algorithm"] == {"told": [["older", 3], ["t0", 4]]}
+    made.close()
+
+
+def test_what_the_algorithm_raises_reaches_ray() -> None:
+    class Broken(Scripted):
+        def tell(self, trial_id: str, value: float | None) -> None:
+            raise TimeoutError("broken")
+
+    made = searcher(algorithm=Broken({"o/lr": 0.5, "o/n": 1, "kind": 0}))
+    made.on_trial_complete("t0", {"m/acc": 3})
+    with pytest.raises(TimeoutError, match="broken"):
+        while made.suggest("t1") is not None:
+            pass
+
+
+def test_it_can_be_pickled_before_it_starts() -> None:
+    made = searcher()
+    assert cloudpickle.loads(cloudpickle.dumps(made)).suggest("t0") == made.suggest("t0")
 
 
 def loss(config: Any) -> float:

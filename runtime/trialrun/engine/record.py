@@ -1,0 +1,101 @@
+"""What a run was called with, kept in its folder so that `trialrun resume` can call it again; no secret in it."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from trialrun import __version__
+from trialrun.plugins import Plugin, Recipe
+from trialrun_hookspecs.errors import UsageError
+
+__all__ = ["RunRecord", "held", "read_record", "recipe_of", "recipes_of", "sources_of"]
+
+FILE = "run.json"
+_FIX = "Name the folder that the run printed as its results."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecord:
+    """`plugin` and `plugins` say how to load them again, None for live objects; so do the fixtures for rows.
+
+    `run_key` begins the keys of everything that the run reports, so that what goes on from it is known by the same.
+    """
+
+    job_id: int
+    seed: int
+    executor: str
+    plugin: dict[str, str] | None
+    plugins: list[dict[str, str] | None] = field(default_factory=list)
+    datasets: dict[str, str | None] = field(default_factory=dict)
+    checkpoints: dict[str, str | None] = field(default_factory=dict)
+    backend: str | None = None
+    address: str | None = None
+    local_resources: dict[str, float] = field(default_factory=dict)
+    spool_limit: int | None = None
+    run_key: str = field(default_factory=lambda: secrets.token_hex(5))
+    version: str = __version__
+
+    def write(self, folder: Path) -> None:
+        text = json.dumps(asdict(self), indent=2, ensure_ascii=False)
+        (folder / FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def recipe_of(plugin: Plugin) -> dict[str, str] | None:
+    """How to load it again; None for a live object."""
+    recipe = plugin.recipe()
+    return None if recipe is None else {name: str(getattr(recipe, name)) for name in Recipe.__slots__}
+
+
+def recipes_of(plugins: Sequence[Plugin]) -> list[dict[str, str] | None]:
+    """How to load each again."""
+    return [recipe_of(plugin) for plugin in plugins]
+
+
+def sources_of(fixtures: Mapping[int, Any]) -> dict[str, str | None]:
+    """Fixtures as they can be named again, from any folder; None for rows."""
+    return {str(number): _source(source) for number, source in fixtures.items()}
+
+
+def _source(source: Any) -> str | None:
+    if isinstance(source, str | Path):
+        return str(Path(source).absolute()) if Path(source).exists() else str(source)
+    return None
+
+
+def read_record(folder: Path) -> RunRecord:
+    """The record of a run. Raises UsageError: this is no results folder, or one of another version."""
+    try:
+        said = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        return RunRecord(**said)
+    except FileNotFoundError:
+        got = "no such folder" if not folder.is_dir() else f"no {FILE} in it"
+        raise UsageError("must be the results folder of a run", where=str(folder), got=got, fix=_FIX) from None
+    except (ValueError, TypeError, OSError) as error:
+        where = str(folder / FILE)
+        raise UsageError("must be the record of a run", where=where, got=str(error), fix=_FIX) from None
+
+
+@contextlib.contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Hold the folder for one process. Raises UsageError while another holds it; a process that died holds nothing."""
+    file = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            owner = os.pread(file, 20, 0).decode(errors="replace").strip() or "unknown"
+            fix = "Wait until it has ended, or end it."
+            raise UsageError("is in use by a run", where=str(folder), got=f"process {owner}", fix=fix) from None
+        os.ftruncate(file, 0)
+        os.pwrite(file, f"{os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        os.close(file)

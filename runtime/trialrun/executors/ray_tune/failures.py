@@ -1,0 +1,96 @@
+"""Why a trial failed: what its plugin raised, or what became of its process or node."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray.exceptions import ActorUnavailableError, NodeDiedError, OutOfMemoryError, RayActorError, RayTaskError
+
+from trialrun.executors.ending import stderr_tail
+from trialrun.executors.trial import PluginExited
+from trialrun_hookspecs.results import FailureCause
+
+__all__ = ["Failure", "OutOfMemoryKills", "failure_of"]
+
+_FATAL = re.compile(r"Fatal Python error: (.+)|\*\*\* (SIG\w+) received")
+_COUNTERS = (Path("/proc/vmstat"), Path("/sys/fs/cgroup/memory.events"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """`error` begins with what happened, in a line; `traceback` is all that is known."""
+
+    error: str = ""
+    traceback: str = ""
+    cause: FailureCause = ""
+    node: str = ""
+    stderr: str = ""
+
+
+class OutOfMemoryKills:
+    """The kernel's own count of the processes that it killed for memory, on this node: Ray is not told of them."""
+
+    def __init__(self, counters: tuple[Path, ...] = _COUNTERS) -> None:
+        self._counters = counters
+        self._known = self._count()
+
+    def _count(self) -> int:
+        total = 0
+        for path in self._counters:
+            try:
+                found = re.search(r"^oom_kill (\d+)$", path.read_text(), re.MULTILINE)
+            except OSError:
+                continue
+            total += int(found.group(1)) if found else 0
+        return total
+
+    def more(self) -> bool:
+        """Whether there were any since it was last asked."""
+        before, self._known = self._known, self._count()
+        return self._known > before
+
+
+def failure_of(trial: Any, folder: Path, killed: OutOfMemoryKills) -> Failure:
+    """What Tune kept of the trial's last failure, told apart; `folder` has what the trial wrote."""
+    stderr = stderr_tail(folder, whole=True)
+    node = str((trial.last_result or {}).get("hostname", ""))
+    pickled, text = trial.pickled_error_file, trial.error_file
+    if pickled and Path(pickled).exists():
+        error = ray.cloudpickle.loads(Path(pickled).read_bytes())
+        inner = error.cause if isinstance(error, RayTaskError) else error
+        cause, line = _told_apart(inner, stderr, killed)
+        line = "\n".join([line, *getattr(inner, "__notes__", ())])
+        return Failure(error=line, traceback=str(error), cause=cause, node=node, stderr=stderr_tail(folder))
+    said = Path(text).read_text(encoding="utf-8").strip() if text and Path(text).exists() else "unknown error"
+    return Failure(error=said.splitlines()[-1], traceback=said, cause="raised", node=node, stderr=stderr_tail(folder))
+
+
+def _told_apart(error: BaseException, stderr: str, killed: OutOfMemoryKills) -> tuple[FailureCause, str]:
+    text = str(error).strip()
+    if isinstance(error, PluginExited):
+        return "exited", text
+    if isinstance(error, OutOfMemoryError) or "low on memory" in text:
+        return "out_of_memory", f"Ray ended its worker for want of memory: {_short(text)}"
+    if isinstance(error, NodeDiedError | ActorUnavailableError) or re.search(r"node (has )?died|node is dead", text):
+        return "node_lost", f"the node that it ran on was lost: {_short(text)}"
+    if not isinstance(error, RayActorError):
+        return "raised", f"{type(error).__name__}: {text}"
+    fatal = _FATAL.search(stderr)
+    if fatal:
+        return "crashed", f"its worker process crashed: {fatal.group(1) or fatal.group(2)}"
+    if killed.more():
+        return "out_of_memory", "the kernel ended its worker process for want of memory"
+    exited = re.search(r"exits with an exit code (\d+)", text)
+    if exited:
+        return "exited", f"its worker process ended itself with exit code {exited.group(1)}"
+    return "killed", f"its worker process died without a word: killed from outside, or by os._exit ({_short(text)})"
+
+
+def _short(text: str) -> str:
+    """Ray explains the death of a worker in paragraphs: the first sentence of its detail says what happened."""
+    found = re.search(r"Worker exit detail: ([^.]*)", text) or re.search(r"(The actor [^.]*)", text)
+    return (found.group(1) if found else text.partition("\n")[0])[:200].strip()
