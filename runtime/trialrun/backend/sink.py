@@ -103,9 +103,10 @@ class LogSink:
     def due(self, event: Event) -> bool:
         """Whether something of the event still has to be sent, as far as journal and backend have told."""
         outbox, journal = self._outbox, self._journal
-        if outbox is None or journal is None:
+        if journal is None:
             return True
-        return not all(journal.has(track, event.key) for track in tracks(event, recorder=outbox.recorder))
+        recorder = outbox is None or outbox.recorder  # a recorder wants all that a platform does, and more
+        return not all(journal.has(track, event.key) for track in tracks(event, recorder=recorder))
 
     def flush(self, timeout: float | None = None) -> bool:
         """Send at once what was put so far, and wait until it arrived or was refused; False when time ran out first."""
