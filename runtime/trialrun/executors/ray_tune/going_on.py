@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ray.tune.experiment.config_parser import _create_trial_from_spec, _make_parser
+from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import BasicVariantGenerator, SearchAlgorithm, Searcher, SearchGenerator
 
 from trialrun.executors.base import Study
@@ -95,20 +96,22 @@ def replayed(scheduler: Any, study: Study) -> Any:
     """A scheduler that only stops, after it has heard the results of the past once more.
 
     HyperBand, PBT and PB2 keep brackets and populations of live trials, which cannot be told from results: they begin
-    anew with the trials that are left.
+    anew with the trials that are left. So does median stopping where it goes by seconds, which were not recorded.
     """
     if study.tune_config.scheduler.name not in ("asha", "median") or not study.past.results:
         return scheduler
     scheduler.set_search_properties(study.tune_config.metric, study.tune_config.mode)
     trials: dict[str, Any] = {}
     last: dict[str, dict[str, Any]] = {}
+    stopped: set[str] = set()  # what comes after that it would not take
     for trial_id, iteration, metrics in study.past.results:
         if trial_id not in trials:
             trials[trial_id] = _Ended(trial_id=trial_id, config=study.past.configs.get(trial_id, {}))
             scheduler.on_trial_add(None, trials[trial_id])
         last[trial_id] = {**metrics, "training_iteration": iteration}
-        if study.tune_config.metric in last[trial_id]:
-            scheduler.on_trial_result(None, trials[trial_id], last[trial_id])
+        if study.tune_config.metric in last[trial_id] and trial_id not in stopped:
+            said = scheduler.on_trial_result(None, trials[trial_id], last[trial_id])
+            stopped |= {trial_id} if said == TrialScheduler.STOP else set()
     for trial_id, outcome in study.past.outcomes.items():
         if trial_id in trials and trial_id not in study.go_on and outcome.status == "TERMINATED":
             scheduler.on_trial_complete(None, trials[trial_id], last[trial_id])
