@@ -56,6 +56,8 @@ IMAGE_LIMIT = 10_000_000
 _PIXEL_LIMIT = 10 * IMAGE_LIMIT
 _DEPTH_LIMIT = 64
 _TRIAL_ID_IN_DATA = frozenset({"metric", "visualization"})
+_FIELDS = tuple(field.name for field in fields(Event))
+_ENCODER = json.JSONEncoder(allow_nan=False, separators=(",", ":"))  # one for all: a log_* call makes a line
 _RESERVED_META = ("category", "group", "index")
 
 Nonfinite = Literal["refuse", "null", "keep"]
@@ -347,8 +349,8 @@ def to_line(event: Event) -> str:
     Raises BadValue: `event.data` is not plain (the constructors' always is).
     """
     try:
-        record = {field.name: getattr(event, field.name) for field in fields(Event)}
-        return json.dumps({**record, "data": dict(event.data)}, allow_nan=False, separators=(",", ":"))
+        record = {name: getattr(event, name) for name in _FIELDS}
+        return _ENCODER.encode({**record, "data": dict(event.data)})
     except (TypeError, ValueError, RecursionError) as error:
         raise BadValue("must be plain data", where=f"event {event.kind!r}", got=str(error)) from error
 

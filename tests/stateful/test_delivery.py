@@ -34,7 +34,7 @@ def listening() -> Iterator[RecorderServer]:
 
 
 class Delivery(RuleBasedStateMachine):
-    """`carrier`: call sends each entry itself until it has an answer; sink queues them; spool has them on disk first."""
+    """`carrier`: call sends each entry until it has an answer; sink queues them; spool has them on disk first."""
 
     listening: ClassVar[RecorderServer]
     over_http = False
@@ -111,9 +111,19 @@ class Delivery(RuleBasedStateMachine):
         self.statuses.append(status)
         self.send(events.status(status), None)
 
-    @rule(kind=st.sampled_from(KINDS), first=st.integers(1, 3), count=st.integers(1, 4))
-    def fail(self, kind: Any, first: int, count: int) -> None:
-        self.recorder.fail(kind, first=first, last=first + count - 1, seconds=0.001)
+    @rule(
+        kind=st.sampled_from([*KINDS, "drop"]),
+        first=st.integers(1, 3),
+        count=st.integers(1, 4) | st.none(),
+        route=st.sampled_from(["", "logs", "jobs"]),
+    )
+    def fail(self, kind: Any, first: int, count: int | None, route: str) -> None:
+        last = None if count is None else first + count - 1
+        self.recorder.fail(kind, first=first, last=last, route=route, seconds=0.001)
+
+    @rule()
+    def heal(self) -> None:
+        self.recorder.heal()
 
     @rule()
     def wait(self) -> None:
@@ -164,5 +174,5 @@ def test_every_stacking_delivers_once_in_order(
     checks = [HealthCheck.too_slow, HealthCheck.data_too_large]
     run_state_machine_as_test(
         type("Stacked", (Delivery,), facts),
-        settings=settings(max_examples=10, stateful_step_count=15, deadline=None, suppress_health_check=checks),
+        settings=settings(max_examples=20, stateful_step_count=20, deadline=None, suppress_health_check=checks),
     )

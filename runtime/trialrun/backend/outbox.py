@@ -90,7 +90,7 @@ class Outbox:
         arrived: Callable[[Track, str], bool] = lambda track, key: False,
     ) -> None:
         self._entry = entry
-        self._recorder = recorder
+        self.recorder = recorder
         self._throttle = throttle
         self._max_batch = max_batch
         self._max_bytes = max_bytes
@@ -121,7 +121,7 @@ class Outbox:
         """
         if event.kind == "progress":  # also one that has arrived: a record tells all categories
             self._progress.setdefault(event.job_id, {})[str(event.data.get("category", ""))] = event
-        for track in tracks(event, recorder=self._recorder) if only is None else (only,):
+        for track in tracks(event, recorder=self.recorder) if only is None else (only,):
             if only is None and ((track, event.key) in self._ahead or self._arrived(track, event.key)):
                 continue
             self._queue(track, event)
@@ -142,7 +142,7 @@ class Outbox:
             self._replace(track, self._changed, event)
         elif track == "patch":
             self._line.append(_Patch(event))
-        elif event.kind == "trials" and not self._recorder:
+        elif event.kind == "trials" and not self.recorder:
             self._replace(track, self._tables, event)
         else:
             self._line.append(event)
@@ -265,7 +265,7 @@ class Outbox:
 
     def _written(self, event: Event) -> dict[str, Any]:
         entry = {name: value for name, value in self._entry(event).items() if name != "key"}
-        return {**entry, "key": event.key} if self._recorder and event.key else entry
+        return {**entry, "key": event.key} if self.recorder and event.key else entry
 
     def _fields(self, event: Event) -> dict[str, Any]:
         if event.kind == "status":

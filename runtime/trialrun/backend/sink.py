@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from trialrun.backend.outbox import Outbox, Parcel, Refused, Throttle, Track
+from trialrun.backend.outbox import Outbox, Parcel, Refused, Throttle, Track, tracks
 from trialrun.backend.retry import Patience
 from trialrun.trials import Coalescer
 from trialrun_hookspecs.errors import BackendRefused, BackendUnavailable, BadValue
@@ -99,6 +99,14 @@ class LogSink:
                 self._first_put = self._clock()
             if waiting in (1, self._max_batch):  # in between, the thread's deadline stands
                 self._changed.notify_all()
+
+    def due(self, event: Event) -> bool:
+        """Whether something of the event still has to be sent, as far as journal and backend have told."""
+        outbox, journal = self._outbox, self._journal
+        if journal is None:
+            return True
+        recorder = outbox is None or outbox.recorder  # a recorder wants all that a platform does, and more
+        return not all(journal.has(track, event.key) for track in tracks(event, recorder=recorder))
 
     def flush(self, timeout: float | None = None) -> bool:
         """Send at once what was put so far, and wait until it arrived or was refused; False when time ran out first."""

@@ -18,7 +18,7 @@ __all__ = ["SPOOL_LIMIT", "SpoolReader", "SpoolWriter", "Tail", "TailError"]
 
 KEPT_ERRORS = 1000
 SPOOL_LIMIT = 1 << 30
-"""Bytes that one spool holds unless it is told otherwise: an attempt of a trial has one, and so has the driver."""
+"""Bytes that the spool of a trial holds unless the job says otherwise; each attempt of it has one."""
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 

@@ -49,6 +49,10 @@ def command(
         _recorder(db, strict, served) as recorder,
         recorder.server(host, port, allow_remote=allow_remote) as server,
     ):
+        if server.remote:
+            click.echo(
+                f"warning: other machines can reach the recorder at {host}; only its token protects it", err=True
+            )
         facts = {"url": server.url, "token": server.token, "db": str(recorder.path.absolute())}
         if as_json:
             click.echo(json.dumps(facts, ensure_ascii=False))

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import heapq
 import json
 import os
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from trialrun import events, progress
+from trialrun import events
 from trialrun.backend.client import Client
 from trialrun.backend.http import Tokens
 from trialrun.backend.ledger import OWN, Ledger, settle_dead_letters, take_dead_letters
@@ -18,11 +16,10 @@ from trialrun.backend.memory import Memory
 from trialrun.backend.outbox import tracks
 from trialrun.backend.retry import Patience
 from trialrun.backend.sink import LogSink
-from trialrun.engine.hub import DRIVER_FILES
-from trialrun.engine.overall import Overall
 from trialrun.engine.places import Backend, at_url, tokens_from
+from trialrun.engine.spooled import Spooled, go_on
 from trialrun.recorder import Recorder
-from trialrun_hookspecs.errors import BackendUnavailable, BadValue, UsageError
+from trialrun_hookspecs.errors import BackendUnavailable, UsageError
 from trialrun_hookspecs.event import Event
 
 __all__ = ["Flushed", "flush"]
@@ -64,7 +61,7 @@ def flush(
     Raises UsageError for a folder without spools, and for one that another process sends from.
     """
     place = Path(folder)
-    spools = sorted((place / "spool").glob("*.jsonl")) if (place / "spool").is_dir() else []
+    spools = Spooled(place / "spool", by_trials=_by_trials(place))
     if not spools:
         fix = "Name the folder that the run printed as its results."
         raise UsageError("must be the results folder of a run", where=str(place), got="no spool in it", fix=fix)
@@ -113,24 +110,24 @@ def _by_trials(folder: Path) -> bool:
 class _Sending:
     """One flush."""
 
-    def __init__(self, folder: Path, backend: Backend, ledger: Ledger, spools: Sequence[Path], timeout: float) -> None:
+    def __init__(self, folder: Path, backend: Backend, ledger: Ledger, spools: Spooled, timeout: float) -> None:
         self._folder = folder
         self._backend = backend
         self._ledger = ledger
         self._spools = spools
         self._timeout = timeout
-        self._had = self._unreadable = self._left = 0
+        self._had = self._left = 0
 
     def outcome(self, *, again: bool) -> Flushed:
         try:
             recorder = self._backend.client.is_recorder()
         except BackendUnavailable as error:
-            left = sum(self._is_due(event, recorder=False) for event in self._events())
+            left = sum(self._is_due(event, recorder=False) for event, _ in self._spools.events())
             return Flushed(sent=0, refused=0, left=left, had=0, unreadable=0, trouble=str(error))
         patience = self._backend.patience or PATIENCE
         sink = LogSink(self._backend.inlet, entry=events.log_entry, patience=patience, journal=self._ledger)
         try:
-            self._go_on(sink)
+            go_on(self._ledger, sink, self._spools)
             whole = self._spooled(sink, recorder=recorder)
             if whole and again:
                 whole = self._letters(sink)
@@ -142,27 +139,14 @@ class _Sending:
             refused=len(sink.refused),
             left=self._left + sink.undelivered,
             had=self._had,
-            unreadable=self._unreadable,
+            unreadable=self._spools.unreadable,
             trouble=trouble,
         )
 
-    def _go_on(self, sink: LogSink) -> None:
-        """A call that was not answered when its sender died goes first, and is the same call."""
-        if self._ledger.unanswered is None:
-            return
-        track, keys = self._ledger.unanswered
-        if all(self._ledger.has(track, key) for key in keys):  # dead letters, which are taken anew
-            return
-        wanted = dict.fromkeys(keys)
-        found = {event.key: event for event in self._events() if event.key in wanted}
-        if found.keys() == wanted.keys():
-            sink.first(track, [found[key] for key in wanted])
-
     def _spooled(self, sink: LogSink, *, recorder: bool) -> bool:
         """Whether everything in the spools got through, with a yes or a no."""
-        self._had = self._unreadable = 0
         number, whole = 0, True
-        for event in self._events():
+        for event, _ in self._spools.events():
             due = self._is_due(event, recorder=recorder)
             self._had += not due
             if not whole:
@@ -195,24 +179,3 @@ class _Sending:
 
     def _is_due(self, event: Event, *, recorder: bool) -> bool:
         return not all(self._ledger.has(track, event.key) for track in tracks(event, recorder=recorder))
-
-    def _events(self) -> Iterator[Event]:
-        """All events in the order of time, those of one spool in theirs."""
-        overall = Overall(progress.tuning() if _by_trials(self._folder) else progress.training())
-        streams = [self._of_one(path, index) for index, path in enumerate(self._spools)]
-        for _, index, event in heapq.merge(*streams, key=lambda each: each[:2]):
-            yield overall(event, of_driver=self._spools[index].name.startswith(DRIVER_FILES))
-
-    def _of_one(self, path: Path, index: int) -> Iterator[tuple[str, int, Event]]:
-        latest = ""
-        with path.open("rb") as file:
-            for line in file:
-                if not line.endswith(b"\n"):
-                    return  # its call never returned
-                try:
-                    event = events.from_line(line.decode(errors="surrogatepass"))
-                except (BadValue, UnicodeDecodeError):
-                    self._unreadable += bool(line.strip())
-                    continue
-                latest = max(latest, event.time)
-                yield latest, index, event

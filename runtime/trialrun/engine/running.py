@@ -16,6 +16,7 @@ from trialrun.engine.hub import Hub
 from trialrun.engine.places import Backend
 from trialrun.engine.prepared import Prepared, study_of
 from trialrun.engine.record import RunRecord
+from trialrun.engine.spooled import Spooled, go_on
 from trialrun.engine.training import train
 from trialrun.engine.tuning import GO_ON, tune
 from trialrun.engine.uploads import Origin
@@ -122,20 +123,21 @@ class Running:
     def _hub(self) -> Iterator[Hub]:
         ledger = Ledger(self._folder, OWN if self._backend.recorder is not None else self._backend.url)
         sink = LogSink(self._backend.inlet, entry=events.log_entry, patience=self._backend.patience, journal=ledger)
+        spools = Spooled(self._folder / "spool", by_trials=self._params.is_tune)
+        go_on(ledger, sink, spools)
         hub = Hub(
-            self._folder / "spool",
+            spools,
             job_id=self._job_id,
             run_key=self._record.run_key,
             progress=progress.tuning() if self._params.is_tune else progress.training(),
             manager=self._prepared.manager,
             sink=sink,
             viewers=[self._watcher.heard],
-            spool_limit=self._record.spool_limit,
         )
         try:
             yield hub
         finally:
-            self._undelivered = hub.close()
+            self._undelivered = hub.close(CLOSE_TIMEOUT_S)
             sink.close(timeout=CLOSE_TIMEOUT_S)
             ledger.close()
             self._undelivered += _losses(sink, self._folder)
@@ -208,6 +210,7 @@ class Running:
         )
 
     def _ended(self, hub: Hub, status: Status, error: str | None = None) -> None:
+        hub.drain()  # what trials reported comes before the news of the end
         if error is not None:
             hub.message(error, "danger")
             self._write_error(status, error)

@@ -49,6 +49,12 @@ def test_url_and_token_are_printed(called) -> None:
     assert shown.stderr == "recording until Ctrl-C; the recording is removed then, --db PATH keeps it\n"
 
 
+def test_a_recorder_that_others_can_reach_warns(called) -> None:
+    shown = called("record", "--for", "0", "--host", "0.0.0.0", "--allow-remote")
+    assert shown.exit_code == 0
+    assert shown.stderr.startswith("warning: other machines can reach the recorder at 0.0.0.0")
+
+
 def test_a_dataset_may_be_named(called) -> None:
     assert called("record", "--for", "0", "--dataset", "1=digits").exit_code == 0
 

@@ -14,6 +14,7 @@ import pytest
 import trialrun
 from trialrun.recorder import Recorder
 from trialrun_hookspecs.errors import (
+    AllTrialsFailed,
     BackendUnavailable,
     FixtureInvalid,
     JobInterrupted,
@@ -228,3 +229,31 @@ def test_a_wrong_seed_and_a_wrong_executor_are_usage_errors(tmp_path: Path) -> N
         trained(tmp_path, seed=-1)
     with pytest.raises(UsageError, match="--executor"):
         trained(tmp_path, executor="threads")
+
+
+CHATTY = """
+def train(run, dataset, hyperparameter, checkpoint):
+    run.report({"loss": 1.0})
+    for _ in range(hyperparameter["n"]):
+        run.log_message("x" * 500)
+    raise SystemExit("it went on")
+"""
+
+
+def test_a_spool_that_is_full_fails_the_call_and_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "chatty.py").write_text(CHATTY)
+    with pytest.raises(TrainingFailed, match=r"SpoolFull.*--spool-limit"):
+        trained(tmp_path, job(n=10), plugin=tmp_path / "chatty.py", spool_limit=2000)
+    with recording(tmp_path / "model-1") as recorder:
+        assert [message["content"] for message in recorder.messages()][:2] == ["x" * 500] * 2
+
+
+def test_a_trial_s_spool_is_bounded_too(tmp_path: Path) -> None:
+    (tmp_path / "chatty.py").write_text(CHATTY)
+    space = [{"name": "n", "type": "grid_search", "options": [1, 10]}]
+    params = {"name": "n", "dataset": 1, "is_tune": True, "hyperparameters": space}
+    tuning = {"action": "train", "params": {**params, "tune_config": {"metric": "loss", "mode": "min"}}}
+    options = {"plugin": tmp_path / "chatty.py", "executor": "inline", "spool_limit": 2000}
+    with pytest.raises(AllTrialsFailed) as failed:
+        trained(tmp_path, tuning, **options)
+    assert ["SpoolFull" in problem.rule for problem in failed.value.problems[1:]] == [False, True]

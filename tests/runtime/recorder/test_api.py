@@ -119,6 +119,15 @@ def test_health_needs_no_token(recorder: Recorder) -> None:
     assert {recorder.handle("GET", path, door=door).status for path in PATHS if path != "health"} == {401}
 
 
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("headers", [{"Host": "evil.test"}, {"Host": "own:1", "Origin": "http://evil.test"}, {}])
+def test_every_route_asks_for_its_own_host_first(recorder: Recorder, path: str, headers: dict[str, str]) -> None:
+    door = Door(token="secret-secret-secret", hosts=frozenset({"own:1"}))
+    token = {"Authorization": f"Token {door.token}"}
+    assert recorder.handle("GET", path, (), {**token, **headers}, door=door).status == 403
+    assert recorder.handle("GET", path, (), {**token, "Host": "own:1"}, door=door).status != 403
+
+
 def test_file_needs_a_token_or_its_own_signature(recorder: Recorder) -> None:
     door = Door(token="secret-secret-secret")
     params = {"ground_truth_dataset_versions": "123"}

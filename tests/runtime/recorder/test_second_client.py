@@ -283,6 +283,22 @@ def test_strict_upload_refuses_a_wrong_md5(strict_server: RecorderServer, strict
     assert strict_session.post(first["url"], json=right).status_code == 200
 
 
+def test_half_an_upload_is_no_model_and_can_be_gone_on_with(
+    strict_server: RecorderServer, strict_session: requests.Session
+) -> None:
+    whole = b"0123456789abcdefghij"
+    first = put_chunk(strict_session, f"{strict_server.url}chunked_upload/", whole[:10], 0, 20).json()
+    finish = {"md5": hashlib.md5(whole[:10]).hexdigest()}
+    refused = strict_session.post(first["url"], json=finish)
+    assert (refused.status_code, refused.json()["offset"]) == (400, 10)
+    model = {"name": "m", "chunked_upload": first["id"]}
+    assert strict_session.post(f"{strict_server.url}models/", json=model).status_code == 400
+    assert strict_session.get(first["url"]).json()["offset"] == 10
+    assert put_chunk(strict_session, first["url"], whole[10:], 10, 20).status_code == 200
+    assert strict_session.post(first["url"], json={"md5": hashlib.md5(whole).hexdigest()}).status_code == 200
+    assert strict_session.post(f"{strict_server.url}models/", json=model).status_code == 201
+
+
 def test_lenient_upload_notes_a_wrong_md5(server: RecorderServer, session: requests.Session) -> None:
     first = put_chunk(session, f"{server.url}chunked_upload/", b"0123456789", 0, 10).json()
     answer = session.post(first["url"], json={"md5": "0" * 32})

@@ -1,0 +1,88 @@
+"""Nothing is unpickled, or run, that came from elsewhere."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES = sorted(
+    path for folder in ("hookspecs", "runtime", "reference_plugins") for path in (ROOT / folder).rglob("*.py")
+)
+LOADERS = frozenset({"pickle", "cloudpickle", "dill", "joblib", "marshal", "shelve", "jsonpickle", "_pickle"})
+READERS = LOADERS | {"torch", "np", "numpy", "yaml"}  # whose load() may unpickle
+LOADS = frozenset({"load", "loads"})
+ALWAYS = frozenset({"Unpickler", "read_pickle", "unsafe_load", "full_load", "from_pickle"})
+RUNS = frozenset({"eval", "exec", "compile"})
+ALLOWED = {
+    # the file in which Ray left the exception of a trial of this very run, in the folder of its own session
+    ("runtime/trialrun/executors/ray_tune/failures.py", "cloudpickle.loads"),
+    # YAML of the job file, by a loader that makes plain values only
+    ("runtime/trialrun/jobs.py", "yaml.load"),
+    # arrays of the reference plugin's own artifact, with allow_pickle=False
+    ("reference_plugins/trialrun_reference/sklearn_digits.py", "np.load"),
+}
+
+
+def _dotted(node: ast.expr) -> str:
+    if isinstance(node, ast.Attribute):
+        return f"{_dotted(node.value)}.{node.attr}"
+    return node.id if isinstance(node, ast.Name) else "?"
+
+
+def _suspects(tree: ast.Module) -> set[str]:
+    """Calls that may run what they read, as `module.function`."""
+    found = set()
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        name = _dotted(node.func)
+        owner, _, last = name.rpartition(".")
+        module = owner.rpartition(".")[2]
+        if (last in LOADS and module in READERS) or last in ALWAYS or (not owner and last in RUNS):
+            found.add(f"{module}.{last}" if module else last)
+        if any(word.arg == "allow_pickle" and getattr(word.value, "value", True) for word in node.keywords):
+            found.add("allow_pickle")
+    return found
+
+
+def _imported_loaders(tree: ast.Module) -> set[str]:
+    return {
+        alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] in LOADERS
+        for alias in node.names
+    }
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_nothing_is_read_that_could_run(path: Path) -> None:
+    tree = ast.parse(path.read_text("utf-8"))
+    file = str(path.relative_to(ROOT))
+    assert {what for what in _suspects(tree) if (file, what) not in ALLOWED} == set()
+    assert _imported_loaders(tree) == set()
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "pickle.load(f)",
+        "ray.cloudpickle.loads(b)",
+        "joblib.load(p)",
+        "torch.load(p, weights_only=False)",
+        "np.load(p)",
+        "yaml.load(t)",
+        "eval(t)",
+        "np.savez(p, allow_pickle=True)",
+        "pickle.Unpickler(f)",
+    ],
+)
+def test_what_could_run_is_seen(code: str) -> None:
+    assert _suspects(ast.parse(code))
+
+
+def test_every_exception_is_needed() -> None:
+    for file, what in ALLOWED:
+        assert what in _suspects(ast.parse((ROOT / file).read_text("utf-8")))
