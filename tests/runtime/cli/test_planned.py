@@ -162,4 +162,4 @@ def test_what_max_t_was_taken_from_and_a_bracket_that_is_too_large_are_told() ->
     )
     assert plan["scheduler"]["options"] == {"max_t": 27}
     assert any("taken from tune_config.stop.training_iteration" in warning for warning in plan["warnings"])
-    assert any("first bracket holds 27 trials" in warning for warning in plan["warnings"])
+    assert any("hyperband will stop nothing" in warning for warning in plan["warnings"])
