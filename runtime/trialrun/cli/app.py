@@ -20,6 +20,7 @@ COMMANDS: Mapping[str, str] = {
     "schema": "Print the JSON Schema of a job.",
     "migrate": "Write a job of the deprecated form in its new form.",
     "record": "Start the recorder alone, for any client to talk to.",
+    "ui": "Show recordings in the browser, of runs under way and old ones.",
     "check": "Check that a plugin keeps the contract.",
     "explain": "Say what a check demands, why, and how to fix what it finds.",
     "selftest": "Put the broken plugins through the checks: each must trip its own.",

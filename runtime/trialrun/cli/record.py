@@ -18,7 +18,7 @@ from trialrun_hookspecs.errors import UsageError
 if TYPE_CHECKING:
     from trialrun.recorder import Fixtures, Recorder
 
-__all__ = ["command"]
+__all__ = ["command", "told_to_end"]
 
 
 @click.command("record", context_settings={"show_default": True})
@@ -45,7 +45,7 @@ def command(
     """Start the recorder, print its URL and token, and serve until Ctrl-C."""
     served = _served(datasets, checkpoints)
     with (
-        _told_to_end() as end,
+        told_to_end() as end,
         _recorder(db, strict, served) as recorder,
         recorder.server(host, port, allow_remote=allow_remote) as server,
     ):
@@ -83,7 +83,7 @@ def _recorder(db: str | None, strict: bool, served: Fixtures) -> Recorder:
 
 
 @contextlib.contextmanager
-def _told_to_end() -> Iterator[threading.Event]:
+def told_to_end() -> Iterator[threading.Event]:
     """Set by Ctrl-C and by SIGTERM: both are the normal end of a server."""
     end = threading.Event()
     before = {number: signal.signal(number, lambda *_: end.set()) for number in (signal.SIGINT, signal.SIGTERM)}
