@@ -1,9 +1,9 @@
 """What the recorder's page costs at 10, 1,000 and 10,000 trials of 100 points each, in a real browser.
 
-Needs selenium, chromium and chromedriver; without a browser it prints the size of the page's files and what the read API
-takes. Time to first table is from asking for the page to rows on the screen, update latency from handing an event to the
-recorder to its row on the screen (the page looks for news every 100 ms and draws at most every 100 ms). A frame is what
-one step of scrolling through the whole table takes, 16.7 ms being smooth on most screens.
+Needs selenium, chromium and chromedriver; without a browser it prints the size of the page's files and what the read
+API takes. Time to first table is from asking for the page to rows on the screen, update latency from handing an event
+to the recorder to its row on the screen (the page looks for news every 100 ms and draws at most every 100 ms). A frame
+is what one step of scrolling through the whole table takes, 16.7 ms being smooth on most screens.
 """
 
 from __future__ import annotations
@@ -163,10 +163,18 @@ def browser() -> Iterator[Any]:
 
 
 ROWS = "return document.querySelectorAll('.gridbox .row:not([hidden])').length && performance.now()"
-WHOLE = "return Number(document.querySelector('.gridbox')?.getAttribute('aria-rowcount')) - 1 >= arguments[0] && performance.now()"
+WHOLE = """
+const rows = Number(document.querySelector('.gridbox')?.getAttribute('aria-rowcount')) - 1;
+return rows >= arguments[0] && performance.now();
+"""
+FIRST = """
+const done = arguments[0];
+fetch('/ui/api/jobs').then((answer) => answer.json()).then((all) => done(all.recordings[0].recording));
+"""
 SEEN = """
 const [text, done] = arguments;
-const look = () => [...document.querySelectorAll('.gridbox .row:not([hidden]) .cell')].some((cell) => cell.textContent === text);
+const cells = () => [...document.querySelectorAll('.gridbox .row:not([hidden]) .cell')];
+const look = () => cells().some((cell) => cell.textContent === text);
 const wait = () => (look() ? requestAnimationFrame(() => done(Date.now())) : requestAnimationFrame(wait));
 wait();
 """
@@ -199,9 +207,7 @@ def _until(chrome: Any, script: str, *values: Any) -> float:
 def in_browser(chrome: Any, recorder: Recorder, server: RecorderServer, trials: int) -> list[dict[str, Any]]:
     chrome.set_script_timeout(60)
     chrome.get(server.page_url)
-    key = chrome.execute_async_script(
-        "const done = arguments[0]; fetch('/ui/api/jobs').then((a) => a.json()).then((all) => done(all.recordings[0].recording))"
-    )
+    key = chrome.execute_async_script(FIRST)
     chrome.get("about:blank")
     chrome.get(f"{server.url}ui/#/j/{key}/1")
     figures = [

@@ -21,8 +21,8 @@ __all__ = ["command"]
 def command(path: str, port: int, host: str, allow_remote: bool, open_: bool, seconds: float | None) -> None:
     """Show recordings in the browser, until Ctrl-C.
 
-    DIR is a results folder, or one that holds results folders; a single recorder.sqlite will do too. Nothing is changed,
-    and a run that is still under way is shown live.
+    DIR is a results folder, or one that holds results folders; a single recorder.sqlite will do too. Nothing is
+    changed, and a run that is still under way is shown live.
     """
     from trialrun.cli.record import told_to_end
     from trialrun.recorder.page import Library

@@ -49,9 +49,8 @@ def _ranks(values: Sequence[float]) -> list[float]:
 def _groups(values: Sequence[Any]) -> list[Any]:
     """A label for each value: its group of equal size when most are different numbers, else the value itself."""
     numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
-    different = {json.dumps(value, sort_keys=True) for value in values}
-    if not numbers or len(different) <= GROUPS:
-        return [json.dumps(value, sort_keys=True) for value in values]
+    if not numbers or len(set(values)) <= GROUPS:
+        return [value if isinstance(value, str) else json.dumps(value, sort_keys=True) for value in values]
     ranks = _ranks([float(value) for value in values])
     groups = min(GROUPS, max(len(values) // 4, 2))
     return [int((rank - 0.5) * groups / len(values)) for rank in ranks]

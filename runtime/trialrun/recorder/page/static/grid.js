@@ -28,7 +28,7 @@ export function grid({ label, handlers }) {
     columns = next;
     if (same) return;
     const widths = columns.map((column) => column.width);
-    element.style.setProperty("--cols", widths.map((width, index) => (index === widths.length - 1 ? `minmax(${width}px, 1fr)` : `${width}px`)).join(" "));
+    element.style.setProperty("--cols", widths.map((width) => `${width}px`).join(" "));
     element.style.setProperty("--width", `${widths.reduce((sum, width) => sum + width, 0)}px`);
     element.setAttribute("aria-colcount", columns.length);
     fill(head, columns.map((column, index) => h("div", { class: `cell${index ? "" : " pin"}${column.number ? " number" : ""}`, role: "columnheader" },

@@ -36,7 +36,7 @@ export function plotBox({ build, height = 260, onpick = null }) {
     cost = performance.now() - began;
     stale = false;
   };
-  const update = () => { if (!due) due = setTimeout(() => requestAnimationFrame(draw), Math.min(cost * 20, 3000)); };
+  const update = () => { if (!due) due = setTimeout(() => requestAnimationFrame(draw), Math.min(cost * 8, 1500)); };
   const now = () => { clearTimeout(due); due = 0; draw(); };
   const sized = new ResizeObserver(update);
   sized.observe(element);

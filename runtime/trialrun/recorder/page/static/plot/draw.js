@@ -45,7 +45,7 @@ export function drawCanvas(scene, canvas, colors, density = 1) {
     if (mark.kind === "path") stroke(pen, mark, color);
     else if (mark.kind === "dots") fillDots(pen, mark, color);
     else if (mark.kind === "rect") { pen.fillStyle = color; pen.fillRect(mark.x, mark.y, mark.width, mark.height); }
-    else write(pen, mark, color);
+    else write(pen, mark, color, colors.surface);
   }
   pen.globalAlpha = 1;
 }
@@ -75,9 +75,14 @@ function fillDots(pen, { points, radius }, color) {
   pen.fill();
 }
 
-function write(pen, { x, y, text, align, size, bold }, color) {
+function write(pen, { x, y, text, align, size, bold, halo }, color, ground) {
   pen.font = `${bold ? "600 " : ""}${size}px ${FONT}`;
   pen.textAlign = align;
+  if (halo) {
+    pen.strokeStyle = ground;
+    pen.lineWidth = 4;
+    pen.strokeText(text, x, y);
+  }
   pen.fillStyle = color;
   pen.fillText(text, x, y);
 }
@@ -85,12 +90,12 @@ function write(pen, { x, y, text, align, size, bold }, color) {
 /** The scene as SVG; every word of it is escaped. */
 export function toSvg(scene, colors) {
   const size = `width="${scene.width}" height="${scene.height}" viewBox="0 0 ${scene.width} ${scene.height}"`;
-  const body = scene.marks.map((mark) => svgMark(mark, colors[mark.color] ?? mark.color)).join("\n");
+  const body = scene.marks.map((mark) => svgMark(mark, colors[mark.color] ?? mark.color, colors.surface)).join("\n");
   return `<svg xmlns="http://www.w3.org/2000/svg" ${size} role="img"><title>${escaped(scene.label)}</title>`
     + `<rect width="100%" height="100%" fill="${colors.surface}"/>\n${body}\n</svg>\n`;
 }
 
-function svgMark(mark, color) {
+function svgMark(mark, color, ground) {
   const alpha = mark.alpha === undefined || mark.alpha === 1 ? "" : ` opacity="${mark.alpha}"`;
   const n = (value) => Number(value.toFixed(2));
   if (mark.kind === "path") {
@@ -113,7 +118,8 @@ function svgMark(mark, color) {
   if (mark.kind === "rect") return `<rect x="${n(mark.x)}" y="${n(mark.y)}" width="${n(mark.width)}" height="${n(mark.height)}" fill="${color}"${alpha}/>`;
   const anchor = { left: "start", center: "middle", right: "end" }[mark.align];
   const bold = mark.bold ? ' font-weight="600"' : "";
-  return `<text x="${n(mark.x)}" y="${n(mark.y)}" text-anchor="${anchor}" fill="${color}" font-size="${mark.size}" font-family="${escaped(FONT)}"${bold}>${escaped(mark.text)}</text>`;
+  const halo = mark.halo ? ` stroke="${ground}" stroke-width="4" paint-order="stroke"` : "";
+  return `<text x="${n(mark.x)}" y="${n(mark.y)}" text-anchor="${anchor}" fill="${color}" font-size="${mark.size}" font-family="${escaped(FONT)}"${bold}${halo}>${escaped(mark.text)}</text>`;
 }
 
 function escaped(words) {

@@ -87,7 +87,7 @@ function drawAxis(to, each, brush, room, index) {
     : each.scale.ticks(4).map((tick) => [each.scale(tick), short(tick)]);
   for (const [y, words] of marks.slice(0, 12)) {
     path(to, [each.x - 3, y, each.x + 3, y], "strong", { width: 1 });
-    text(to, each.x + side.shift, y + 4, words, { align: side.align, size: 10.5 });
+    text(to, each.x + side.shift, y + 4, words, { align: side.align, size: 11, color: "text", halo: true });
   }
   if (!brush) return;
   const [from, until] = brushSpan(each, brush);

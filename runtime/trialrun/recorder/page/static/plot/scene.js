@@ -3,7 +3,7 @@
 // Marks: {kind: "path", points: [x, y, …], color, width, alpha, dash}   NaN lifts the pen
 //        {kind: "dots", points: [x, y, …], radius, color, alpha}
 //        {kind: "rect", x, y, width, height, color, alpha}
-//        {kind: "text", x, y, text, align, color, size, bold}
+//        {kind: "text", x, y, text, align, color, size, bold, halo}   a halo keeps words readable above lines
 // Colours are names of a palette ("text", "line", "accent", "series3", "ramp7"), so that one scene serves both themes.
 
 import { short } from "./scale.js";
@@ -27,8 +27,8 @@ export function rect(to, x, y, width, height, color, alpha = 1) {
   to.marks.push({ kind: "rect", x, y, width, height, color, alpha });
 }
 
-export function text(to, x, y, words, { align = "left", color = "muted", size = 11, bold = false } = {}) {
-  to.marks.push({ kind: "text", x, y, text: cut(String(words)), align, color, size, bold });
+export function text(to, x, y, words, { align = "left", color = "muted", size = 11, bold = false, halo = false } = {}) {
+  to.marks.push({ kind: "text", x, y, text: cut(String(words)), align, color, size, bold, halo });
 }
 
 /** Isolated, so that right-to-left names leave the numbers beside them alone; long ones are cut. */

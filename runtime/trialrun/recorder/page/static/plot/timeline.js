@@ -1,6 +1,6 @@
 // When each trial ran: one bar per trial, packed into as few lanes as ran side by side.
 
-import { extent, linear, short } from "./scale.js";
+import { extent, linear, short, ticks } from "./scale.js";
 import { dots, path, rect, scene, text } from "./scene.js";
 
 const COLORS = { RUNNING: "running", PAUSED: "paused", TERMINATED: "terminated", ERROR: "error" };
@@ -25,10 +25,12 @@ export function timelinePlot(trials, { width, height, now, bestTrial = null }) {
   const [start, end] = [placed[0].started, extent(placed.map((trial) => trial.end))[1]];
   const x = linear(0, Math.max((end - start) / 1000, 0.001), box.left, box.right);
   const count = Math.max(...placed.map((trial) => trial.lane)) + 1;
-  const tall = Math.min((box.bottom - box.top) / count, 26);
-  for (const tick of x.ticks(Math.max(Math.floor(width / 110), 2))) {
-    path(to, [x(tick), box.top, x(tick), box.bottom], "line", { width: 1 });
-    text(to, Math.min(x(tick), box.right - 16), box.bottom + 16, tick < 180 ? `${short(tick)} s` : tick < 10800 ? `${short(tick / 60)} min` : `${short(tick / 3600)} h`, { align: tick ? "center" : "left" });
+  const tall = Math.min((box.bottom - box.top) / count, 40);
+  const span = x.domain[1];
+  const [unit, word] = span < 180 ? [1, "s"] : span < 10800 ? [60, "min"] : [3600, "h"];
+  for (const tick of ticks(0, span / unit, Math.max(Math.floor(width / 110), 2))) {
+    path(to, [x(tick * unit), box.top, x(tick * unit), box.bottom], "line", { width: 1 });
+    text(to, Math.min(x(tick * unit), box.right - 16), box.bottom + 16, `${short(tick)} ${word}`, { align: tick ? "center" : "left" });
   }
   for (const trial of placed) {
     const from = x((trial.started - start) / 1000);

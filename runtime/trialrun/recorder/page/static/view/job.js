@@ -200,6 +200,7 @@ function headParts(head) {
 function remaining(job, over, received) {
   if (over) return "";
   const left = job.time_remaining;
+  if (job.status === "PENDING") return "not started";
   if (typeof left !== "number") return "time left not known yet";
   // what passed since the estimate was made counts down
   const passed = Math.max(received - Date.parse(job.updated), 0) / 1000 + (Date.now() - received) / 1000;
