@@ -5,6 +5,7 @@ import { RAMP, dots, path, rect, scene, text } from "./scene.js";
 
 const MOST_PLACES = 24;
 const MOST_AXES = 14;
+const SNAP = 4; // pixels
 
 /**
  * `rows`: [{trial, cells: [...], chosen, value}] with a cell for each of `columns` [{id, label}], the objective last.
@@ -106,7 +107,10 @@ function brushSpan(each, brush) {
 /** The brush that a drag from one height to another means on an axis; null when it holds nothing. */
 export function brushed(each, from, until) {
   const [top, bottom] = [Math.min(from, until), Math.max(from, until)];
-  if (each.kind === "numbers") return { low: each.scale.invert(Math.min(bottom, each.bottom)), high: each.scale.invert(Math.max(top, each.top)) };
+  if (each.kind === "numbers") {
+    const [low, high] = each.scale.domain; // a drag to the end of an axis takes in what lies on it
+    return { low: bottom > each.bottom - SNAP ? low : each.scale.invert(bottom), high: top < each.top + SNAP ? high : each.scale.invert(top) };
+  }
   const half = (each.bottom - each.top) / each.scale.values.length / 2;
   const values = new Set(each.scale.values.filter((value) => each.scale(value) + half > top && each.scale(value) - half < bottom));
   return values.size ? { values } : null;
