@@ -65,13 +65,9 @@ def _entry(job: int, event: str, trial: str | None, seconds: float, data: Any) -
 
 def _trial(job: int, number: int, draw: random.Random, points: int) -> Iterator[Entry]:
     trial, began = f"run_{number:05d}", number * 2.0
-    config = [
-        10 ** draw.uniform(-4, -1),
-        draw.randint(1, 8),
-        draw.choice(["adam", "sgd", "lion"]),
-        draw.uniform(0, 0.6),
-    ]
-    top = math.exp(-((math.log10(config[0]) + 2.5) ** 2)) * (1 - config[3] / 2) + draw.gauss(0, 0.02)
+    rate, dropout = 10 ** draw.uniform(-4, -1), draw.uniform(0, 0.6)
+    config = [rate, draw.randint(1, 8), draw.choice(["adam", "sgd", "lion"]), dropout]
+    top = math.exp(-((math.log10(rate) + 2.5) ** 2)) * (1 - dropout / 2) + draw.gauss(0, 0.02)
     yield _entry(job, "trials_delta", None, began, delta(trial, "RUNNING", config, 0.0))
     for step in range(1, points + 1):
         accuracy = top * (1 - math.exp(-step / 20)) + draw.gauss(0, 0.01)
@@ -88,7 +84,8 @@ def fill(path: Path, trials: int, points: int = POINTS) -> float:
     with Recorder(path) as recorder:
         job = recorder.create_job("a large study", {"action": "train", "params": PARAMS}, plugin="demo", version="1")
     store = Store(path)
-    began, count, batch = time.perf_counter(), 0, []
+    batch: list[Entry] = []
+    began, count = time.perf_counter(), 0
     for number in range(trials):
         batch.extend(_trial(job, number, draw, points))
         if len(batch) > 2_000 or number == trials - 1:

@@ -52,7 +52,7 @@ class Page:
         self.keep = os.environ.get("TRIALRUN_SCREENSHOTS")
 
     def open(self, address: str | None = "") -> None:
-        """The printed address first, as a person would; then a part of the first job, such as `trial/a`, unless None."""
+        """The printed address first, as a person would; then a part of the first job, such as `trial/a`, or none."""
         self.chrome.get(self.server.page_url)
         self.until("document.querySelector('main a')")
         if address is not None:
@@ -67,7 +67,7 @@ class Page:
 
     def module(self, script: str, *values: Any) -> Any:
         """Run `script` with a promise for its answer; it may import the page's modules."""
-        asked = f"const done = arguments[arguments.length - 1]; (async () => {{ {script} }})().then(done, (e) => done('' + e))"
+        asked = f"const done = arguments[arguments.length - 1]; (async () => {{ {script} }})().then(done, done)"
         return self.chrome.execute_async_script(asked, *values)
 
     def until(self, expression: str, *values: Any) -> Any:

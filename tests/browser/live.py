@@ -16,7 +16,7 @@ COLUMNS = {
 HOSTILE = {
     "tag": "<img src=x onerror=window.hacked=1>",
     "script": "</script><script>window.hacked=1</script>",
-    "right to left": "‮evil שלום",
+    "right to left": "\u202eevil \u05e9\u05dc\u05d5\u05dd",
     "prototype": "__proto__",
     "quotes": "\"'`${window.hacked=1}",
     "long": "x" * 10_000,

@@ -127,7 +127,7 @@ def test_a_real_tuning_job_fills_the_page(page_of: Callable[[Any], Page], tmp_pa
         "import time\n"
         "def train(run, dataset, hyperparameter, checkpoint): ...\n"
         "def tune(hyperparameter, run, dataset, checkpoint):\n"
-        "    for step in range(5):\n"
+        "    for step in range(8):\n"
         "        time.sleep(0.05)\n"
         "        print('step', step)\n"
         "        run.report({'score': hyperparameter['rate'] * step})\n"
@@ -159,6 +159,7 @@ def test_a_real_tuning_job_fills_the_page(page_of: Callable[[Any], Page], tmp_pa
             page.go(page.js("return document.querySelector('main table a').getAttribute('href')"))
             sizes = "Number(document.querySelector('.gridbox')?.getAttribute('aria-rowcount')) - 1"
             seen = page.until(f"{sizes} > 0 && {sizes} < 12 && {sizes}")
+            page.until("document.querySelector('.gridbox [data-status=RUNNING]')")
             page.shot("running")
             page.until(f"{sizes} > {seen}")
             page.until(f"{sizes} === 12")

@@ -67,7 +67,8 @@ def test_values_filter(table: Page) -> None:
 
 def test_a_filter_that_nothing_fits_says_so(table: Page) -> None:
     table.js(
-        "const box = document.querySelector('input[type=search]'); box.value = 'zzz'; box.dispatchEvent(new Event('input'))"
+        "const box = document.querySelector('input[type=search]');"
+        "box.value = 'zzz'; box.dispatchEvent(new Event('input'))"
     )
     table.until("document.querySelector('.gridbox .empty')?.innerText.includes('No trial fits')")
 
@@ -77,7 +78,8 @@ def test_columns_are_picked(table: Page) -> None:
     table.click(".popover summary")
     table.until("[...document.querySelectorAll('.popover label')].some((label) => label.innerText.includes('extra'))")
     table.js(
-        "[...document.querySelectorAll('.popover label')].find((l) => l.innerText.includes('extra')).querySelector('input').click()"
+        "[...document.querySelectorAll('.popover label')].find((label) => label.innerText.includes('extra'))"
+        ".querySelector('input').click()"
     )
     table.until("document.querySelector('.gridbox .ghead').innerText.includes('extra')")
     table.chrome.refresh()
@@ -92,8 +94,9 @@ def axis(page: Page, column: str) -> dict[str, Any]:
         const canvas = document.querySelectorAll(".plot canvas")[1];
         canvas.scrollIntoView({ block: "center" });
         const { parallelPlot } = await import("/ui/plot/parallel.js");
-        const columns = [{ id: "h:rate", label: "rate" }, { id: "h:kind", label: "kind" }, { id: "m:accuracy", label: "accuracy" }];
-        const rows = [[0.1, "x", 0.5], [0.2, "y", 0.9], [0.3, "x", 0.95], [0.4, "y", 0.7], [0.5, "x", 0.3]].map((cells) => ({ trial: "", cells, value: cells[2], chosen: true }));
+        const columns = ["h:rate", "h:kind", "m:accuracy"].map((id) => ({ id, label: id.slice(2) }));
+        const cells = [[0.1, "x", 0.5], [0.2, "y", 0.9], [0.3, "x", 0.95], [0.4, "y", 0.7], [0.5, "x", 0.3]];
+        const rows = cells.map((each) => ({ trial: "", cells: each, value: each[2], chosen: true }));
         const box = canvas.getBoundingClientRect();
         const { axes } = parallelPlot(rows, columns, { width: Math.floor(box.width), height: 250 });
         const one = axes.find((each) => each.id === arguments[0]);

@@ -30,7 +30,7 @@ __all__ = ["command", "told_to_end"]
 @click.option("--host", default="127.0.0.1", help="The address to listen at.")
 @click.option("--allow-remote", is_flag=True, help="Let --host be one that other machines reach.")
 @click.option("--for", "seconds", type=click.FloatRange(min=0), metavar="SECONDS", help="End after so many seconds.")
-@click.option("--json", "as_json", is_flag=True, help="Print url, token and db as one line of JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print url, token, db and page as one line of JSON.")
 def command(
     port: int,
     db: str | None,
@@ -49,7 +49,7 @@ def command(
         _recorder(db, strict, served) as recorder,
         recorder.server(host, port, allow_remote=allow_remote) as server,
     ):
-        facts = {"url": server.url, "token": server.token, "db": str(recorder.path.absolute())}
+        facts = {"url": server.url, "token": server.token, "db": str(recorder.path.absolute()), "page": server.page_url}
         if as_json:
             click.echo(json.dumps(facts, ensure_ascii=False))
         else:

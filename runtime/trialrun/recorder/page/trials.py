@@ -109,9 +109,12 @@ def output(reading: Reading, trial: str | None, stream: str) -> dict[str, Any] |
     root = reading.path.parent.resolve()
     inside = root / "trials" if trial is not None else root
     folder = inside / (trial if trial is not None else "train")
-    if stream not in STREAMS or "\0" in str(folder) or folder.resolve().parent != inside:
+    if stream not in STREAMS or "\0" in str(folder):
         return None
-    return _tail(folder / stream)
+    try:
+        return _tail(folder / stream) if folder.resolve().parent == inside else None
+    except OSError:  # a name that is too long for a file, or a file that may not be read
+        return None
 
 
 def _tail(path: Path) -> dict[str, Any] | None:

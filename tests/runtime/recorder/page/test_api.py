@@ -119,7 +119,7 @@ def test_the_end_of_what_was_printed_is_shown(study: Recorder, asked: Asked) -> 
     assert asked("jobs/1/trial", trial="a")["output"] == {"stdout": 100_008, "stderr": None}
 
 
-@pytest.mark.parametrize("trial", ["..", ".", "../trials", "a/../..", "/etc", "", "a\0b"])
+@pytest.mark.parametrize("trial", ["..", ".", "../trials", "a/../..", "/etc", "", "a\0b", "x" * 5_000])
 def test_output_stays_in_its_folder(study: Recorder, asked: Asked, trial: str) -> None:
     (study.path.parent / "trials").mkdir()
     (study.path.parent / "stdout").write_text("secret", "utf-8")

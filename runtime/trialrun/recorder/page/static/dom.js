@@ -60,6 +60,20 @@ export function card(title, ...children) {
   return h("section", { class: "card" }, title ? h("h2", {}, title) : null, ...children);
 }
 
+/** `run`, at most every `ms` milliseconds and always once more after the last call. */
+export function atMost(ms, run) {
+  let at = -Infinity;
+  let timer = 0;
+  const go = () => { timer = 0; at = performance.now(); run(); };
+  const call = () => {
+    if (timer) return;
+    const wait = at + ms - performance.now();
+    if (wait <= 0) go(); else timer = setTimeout(go, wait);
+  };
+  call.stop = () => clearTimeout(timer);
+  return call;
+}
+
 /** A labelled choice; `options` are [value, text] pairs. */
 export function choice(label, options, value, onchange) {
   const select = h("select", {}, options.map(([id, text]) => h("option", { value: id }, text)));

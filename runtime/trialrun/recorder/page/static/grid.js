@@ -152,6 +152,7 @@ export function grid({ label, handlers }) {
       for (const [trial, end] of fresh) if (end < until - 1200) fresh.delete(trial);
       if (touched.length < 200) for (const trial of touched) fresh.set(trial, until);
       body.style.height = `${rows.length * ROW}px`;
+      element.style.setProperty("--tall", `${rows.length * ROW + 52}px`);
       element.setAttribute("aria-rowcount", rows.length + 1);
       nothing.hidden = rows.length > 0;
       if (!rows.length) fill(nothing, h("strong", {}, why[0]), why[1]);

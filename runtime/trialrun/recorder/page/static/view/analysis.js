@@ -1,7 +1,7 @@
 // Importance of the hyperparameters, and when the trials ran.
 
 import { ask } from "../api.js";
-import { empty, fill, h } from "../dom.js";
+import { atMost, empty, fill, h } from "../dom.js";
 import { plotBox } from "../plot/box.js";
 import { timelinePlot } from "../plot/timeline.js";
 
@@ -18,19 +18,16 @@ export function analysisTab(store) {
     h("section", { class: "card" }, h("h2", {}, "Importance of hyperparameters, an estimate"), bars),
     h("section", { class: "card" }, h("h2", {}, "Timeline"), timeline.element,
       h("p", { class: "muted small" }, `One bar for each trial; side by side what ran at the same time. Bars: ${key.map(([word]) => word).join(", ")} by colour; the state stands in the tip.`)));
-  let at = -Infinity;
   let closed = false;
 
-  async function load() {
-    if (performance.now() - at < AGAIN_MS) return;
-    at = performance.now();
+  const load = atMost(AGAIN_MS, async () => {
     try {
       const found = await ask(`${store.path}/importance`);
       if (!closed) show(found);
     } catch (error) {
       if (!closed) fill(bars, h("p", { class: "notice bad" }, error.message));
     }
-  }
+  });
 
   function show({ shares, method, trials, least, metric }) {
     if (!metric) { fill(bars, empty("No objective", "This job names no metric to judge trials by.")); return; }
@@ -43,5 +40,5 @@ export function analysisTab(store) {
     })), h("p", { class: "muted small any" }, `${method} From ${trials} finished trials, objective ${metric}.`));
   }
 
-  return { element, update: () => { load(); timeline.update(); }, news: () => { load(); timeline.update(); }, close: () => { closed = true; timeline.close(); } };
+  return { element, update: () => { load(); timeline.update(); }, news: () => { load(); timeline.update(); }, close: () => { closed = true; load.stop(); timeline.close(); } };
 }

@@ -57,7 +57,7 @@ function compareTable(store, rows) {
   });
   return h("table", { class: "plain" },
     h("thead", {}, h("tr", {}, h("th", {}, ""), rows.map((row, index) => {
-      const key = h("i", { class: "key" }, "━ ");
+      const key = h("i", { class: "key", "aria-hidden": true }, "━ ");
       key.style.color = colors[seriesColor(index)];
       return h("th", { scope: "col" }, key, h("a", { href: store.link(row.trial), class: "mono any" }, row.trial.slice(0, 80)), row.trial === store.best ? h("span", { class: "odd", title: "best trial" }, " ★") : null);
     }))),

@@ -1,7 +1,7 @@
 // Learning curves: fetched for some trials, drawn, and fetched anew while the job goes on.
 
 import { ask } from "../api.js";
-import { choice, empty, fill, h } from "../dom.js";
+import { atMost, choice, empty, fill, h } from "../dom.js";
 import { compare, select } from "../model.js";
 import { plotBox } from "../plot/box.js";
 import { curvesPlot } from "../plot/curves.js";
@@ -30,29 +30,32 @@ export function linesBox(store, { trials, height = 380, compact = false, options
   let lines = [];
   let asked = "";
   let busy = false;
-  let at = 0;
   let closed = false;
   const box = plotBox({ height, onpick, build: (width, tall) => curvesPlot(lines, { width, height: tall, compact, ...options() }) });
-  async function load(force = false) {
+  const wish = () => JSON.stringify([options().series, trials()]);
+  async function fetchNow() {
+    if (busy) { load(); return; }
     const wanted = trials();
     const { series } = options();
-    const key = JSON.stringify([series, wanted]);
-    if (busy || (!force && key === asked && performance.now() - at < AGAIN_MS)) return;
+    const key = wish();
     busy = true;
     try {
       const fetched = series ? await fetchLines(store, series, wanted) : [];
       if (closed) return;
       lines = fetched.map((line, index) => ({ ...line, label: line.trial ?? undefined, color: index }));
       asked = key;
-      at = performance.now();
       box.update();
       ondrawn?.(lines);
     } catch (error) {
       if (!closed) console.warn(error.message);
     } finally { busy = false; }
-    if (!closed && JSON.stringify([options().series, trials()]) !== asked) load();
+    if (!closed && wish() !== key) load(); // somebody chose anew meanwhile
   }
-  return { element: box.element, load, redraw: box.now, close: () => { closed = true; box.close(); } };
+  const later = atMost(AGAIN_MS, fetchNow);
+  function load(force = false) {
+    if (!closed && (force || (wish() !== asked && !busy))) fetchNow(); else later();
+  }
+  return { element: box.element, load, redraw: box.now, close: () => { closed = true; later.stop(); box.close(); } };
 }
 
 export function curvesTab(store) {

@@ -1,7 +1,7 @@
 // One trial, or the run of a job without trials: all that it was given, said, drew and left.
 
 import { address, ask } from "../api.js";
-import { badge, card, choice, empty, facts, fill, h } from "../dom.js";
+import { atMost, badge, card, choice, empty, facts, fill, h } from "../dom.js";
 import { absolute, bytes, clock, duration, value } from "../format.js";
 import { Table, flagOf, took } from "../model.js";
 import { linesBox, seriesId, seriesLabel } from "./lines.js";
@@ -21,13 +21,11 @@ export function trialView(store, trial) {
   const element = h("div", { class: "stack" }, head, sides, curves, pictures, output.element, words);
   const boxes = new Map();
   let shown = FIRST_PLOTS;
-  let at = 0;
   let made = "";
   let closed = false;
   more.addEventListener("click", () => { shown = Infinity; showCurves(); });
 
   async function load() {
-    at = performance.now();
     try {
       const page = await ask(`${store.path}/trial`, { trial });
       if (closed) return;
@@ -74,13 +72,13 @@ export function trialView(store, trial) {
     more.textContent = `Show ${series.length - FIRST_PLOTS} more metrics`;
   }
 
-  const later = () => { if (performance.now() - at > AGAIN_MS) load(); };
-  load();
+  const later = atMost(AGAIN_MS, load);
+  later();
   return {
     element,
     update: (touched) => { if (touched.includes(trial)) later(); },
     news: () => { if (trial === null || store.table.rows.get(trial)?.status === "RUNNING") later(); },
-    close: () => { closed = true; for (const box of boxes.values()) box.close(); output.close(); },
+    close: () => { closed = true; later.stop(); for (const box of boxes.values()) box.close(); output.close(); },
   };
 }
 
@@ -99,7 +97,7 @@ function trialHead(store, row) {
 function cells(row, start, mapping) {
   const names = [...new Set([...Object.keys(mapping), ...(start === "m:" ? Object.keys(row.flags ?? {}).filter((name) => !(name in row.hyperparameters)) : [])])];
   if (!names.length) return h("p", { class: "muted" }, "None yet.");
-  return facts(names.map((name) => [h("span", { class: "any" }, name), flagOf(row, start + name) || (typeof mapping[name] === "number" ? String(mapping[name]) : value(mapping[name]))]));
+  return facts(names.map((name) => [h("span", { class: "any" }, name), flagOf(row, start + name) || (typeof mapping[name] === "number" ? String(Number(mapping[name].toPrecision(9))) : value(mapping[name]))]));
 }
 
 /** The images of one group side by side, or one index of all groups. */
