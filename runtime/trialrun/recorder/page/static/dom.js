@@ -38,7 +38,7 @@ export function badge(status) {
 }
 
 export function setBadge(element, status) {
-  const word = status || "UNKNOWN";
+  const word = status || "REPORTED"; // it reported, and no table told of its state
   if (element.dataset.status === word) return;
   element.dataset.status = word;
   element.firstChild.textContent = MARKS[word] ?? "·";

@@ -141,8 +141,8 @@ export function grid({ label, handlers }) {
     element,
     close: () => sized.disconnect(),
     refresh: later,
-    /** Show these rows; `why` is said when there are none. `touched` are trials whose row just changed. */
-    update({ columns: nextColumns, rows: nextRows, state: nextState, why = ["No trials", ""], touched = [] }) {
+    /** Show these rows of `total`, whose number sets the height: filtering moves nothing below; `why` is said when there are none. `touched` are trials whose row just changed. */
+    update({ columns: nextColumns, rows: nextRows, total = nextRows.length, state: nextState, why = ["No trials", ""], touched = [] }) {
       const there = rows[active]?.trial;
       setColumns(nextColumns);
       rows = nextRows;
@@ -152,7 +152,7 @@ export function grid({ label, handlers }) {
       for (const [trial, end] of fresh) if (end < until - 1200) fresh.delete(trial);
       if (touched.length < 200) for (const trial of touched) fresh.set(trial, until);
       body.style.height = `${rows.length * ROW}px`;
-      element.style.setProperty("--tall", `${rows.length * ROW + 52}px`);
+      element.style.setProperty("--tall", `${total * ROW + 52}px`);
       element.setAttribute("aria-rowcount", rows.length + 1);
       nothing.hidden = rows.length > 0;
       if (!rows.length) fill(nothing, h("strong", {}, why[0]), why[1]);

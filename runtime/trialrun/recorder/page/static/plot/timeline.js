@@ -25,7 +25,7 @@ export function timelinePlot(trials, { width, height, now, bestTrial = null }) {
   const [start, end] = [placed[0].started, extent(placed.map((trial) => trial.end))[1]];
   const x = linear(0, Math.max((end - start) / 1000, 0.001), box.left, box.right);
   const count = Math.max(...placed.map((trial) => trial.lane)) + 1;
-  const tall = Math.min((box.bottom - box.top) / count, 40);
+  const tall = Math.min((box.bottom - box.top) / count, 48);
   const span = x.domain[1];
   const [unit, word] = span < 180 ? [1, "s"] : span < 10800 ? [60, "min"] : [3600, "h"];
   for (const tick of ticks(0, span / unit, Math.max(Math.floor(width / 110), 2))) {

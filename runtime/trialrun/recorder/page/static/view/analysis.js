@@ -9,7 +9,7 @@ const AGAIN_MS = 5000;
 
 export function analysisTab(store) {
   const bars = h("div", {});
-  const timeline = plotBox({ height: 240, onpick: store.open, build: (width, height) => timelinePlot(store.table.all().map((row) => ({
+  const timeline = plotBox({ height: 190, onpick: store.open, build: (width, height) => timelinePlot(store.table.all().map((row) => ({
     trial: row.trial, status: row.status, started: row.started, ended: row.ended ?? (row.status === "RUNNING" && !over() ? null : row.updated),
   })), { width, height, now: Date.now(), bestTrial: store.best }) });
   const over = () => ["SUCCEEDED", "FAILED", "STOPPED"].includes(store.job.status);

@@ -220,5 +220,5 @@ function showPhases(element, categories) {
 
 function countsText(counts) {
   const words = { RUNNING: "running", PAUSED: "paused", PENDING: "pending", TERMINATED: "done", ERROR: "failed" };
-  return [...Object.entries(words)].filter(([status]) => counts.get(status)).map(([status, word]) => `${count(counts.get(status))} ${word}`).join(" · ") || plural(0, "trial");
+  return [...Object.entries(words)].filter(([status]) => counts.get(status)).map(([status, word]) => `${count(counts.get(status))}\u00a0${word}`).join(" · ") || plural(0, "trial");
 }

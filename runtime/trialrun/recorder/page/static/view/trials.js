@@ -64,7 +64,7 @@ export function trialsTab(store) {
     const rows = select(table.all(), chosen);
     const columns = columnsOf(table, (column) => isHidden(table, chosen.columns, column));
     const why = table.size ? ["No trial fits these filters", "Remove one of them to see more."] : ["No trials yet", "Rows appear here when the first trial starts."];
-    sheet.update({ columns, rows, why, touched, state: { sort: chosen.sort, descending: chosen.descending, best: store.best, picked: chosen.picked } });
+    sheet.update({ columns, rows, total: table.size, why, touched, state: { sort: chosen.sort, descending: chosen.descending, best: store.best, picked: chosen.picked } });
     say(found, rows.length === table.size ? plural(table.size, "trial") : `${count(rows.length)} of ${plural(table.size, "trial")}`);
     const n = chosen.picked.size;
     compare.disabled = n < LEAST_COMPARED;
@@ -85,7 +85,7 @@ export function trialsTab(store) {
     fill(chips, all.map((status) => h("button", { type: "button", class: "chip", "data-status": status, "aria-pressed": chosen.statuses.has(status), onclick: () => {
       if (!chosen.statuses.delete(status)) chosen.statuses.add(status);
       update([]);
-    } }, status || "UNKNOWN", h("span", { class: "muted" }, count(counts.get(status) ?? 0)))));
+    } }, status || "REPORTED", h("span", { class: "muted" }, count(counts.get(status) ?? 0)))));
     if (focused !== null) chips.querySelector(`[data-status="${CSS.escape(focused)}"]`)?.focus();
   }
 
