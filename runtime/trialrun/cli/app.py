@@ -22,6 +22,7 @@ COMMANDS: Mapping[str, str] = {
     "migrate": "Write a job of the deprecated form in its new form.",
     "flush": "Send what an earlier run could not deliver to its backend.",
     "record": "Start the recorder alone, for any client to talk to.",
+    "ui": "Show recordings in the browser, of runs under way and old ones.",
     "check": "Check that a plugin keeps the contract.",
     "explain": "Say what a check demands, why, and how to fix what it finds.",
     "selftest": "Put the broken plugins through the checks: each must trip its own.",
