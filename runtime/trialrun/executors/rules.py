@@ -67,6 +67,10 @@ class StopRules:
             self.reasons.setdefault(trial_id, reason)
         return reason
 
+    def end_study(self, reason: str) -> None:
+        """Something else ends it, unless a rule has."""
+        self._reached = self._reached or reason
+
     def trial_ended(self, value: float | None) -> None:
         """A trial came to its end with this objective (None: it failed)."""
         rule = self._config.plateau.study
