@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from trialrun.backend.spool import SPOOL_LIMIT
-from trialrun.engine.flush import flush
 from trialrun.engine.places import (
     Backend,
     at_url,
@@ -144,8 +143,6 @@ def resume(
         fixtures = fixtures_of(served, kept, offers_of(prepared.manager, served))
         record = replace(record, address=address or record.address)
         with _place(backend or record.backend, folder, fixtures) as there:
-            with contextlib.suppress(UsageError):  # there is nothing to send yet
-                flush(folder, backend=there)
             for name in ("result.json", "undelivered.txt"):
                 (folder / name).unlink(missing_ok=True)
             running = Running(
