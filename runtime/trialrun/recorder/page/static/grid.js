@@ -32,7 +32,7 @@ export function grid({ label, handlers }) {
     element.style.setProperty("--width", `${widths.reduce((sum, width) => sum + width, 0)}px`);
     element.setAttribute("aria-colcount", columns.length);
     fill(head, columns.map((column, index) => h("div", { class: `cell${index ? "" : " pin"}${column.number ? " number" : ""}`, role: "columnheader" },
-      h("button", { type: "button", tabindex: -1, title: `${column.kind ? `${column.kind} ` : ""}${column.label}`, onclick: () => handlers.sort(column.id) },
+      h("button", { type: "button", title: `${column.kind ? `${column.kind} ` : ""}${column.label}`, onclick: () => handlers.sort(column.id) },
         h("span", { class: "label" }, column.label), h("span", { class: "arrow", "aria-hidden": "true" })))));
     fill(body);
     lines = [];

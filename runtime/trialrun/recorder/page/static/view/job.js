@@ -121,7 +121,7 @@ export function jobView(context, recording, id, rest) {
           part?.news?.();
         },
         reset: () => { store.table.clear(); changed([]); },
-        state: (state) => context.state(state === "live" && OVER.has(store.job.status) ? "over" : state),
+        state: (state) => context.state(state !== "asleep" && OVER.has(store.job.status) ? "over" : state),
       });
       ticking = setInterval(() => { if (!document.hidden) parts.show(store); }, 1000);
     } catch (error) {
