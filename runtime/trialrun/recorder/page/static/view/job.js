@@ -116,6 +116,7 @@ export function jobView(context, recording, id, rest) {
           const tune = store.job.is_tune || store.table.size > 0;
           store.job = next;
           store.received = Date.now();
+          if (OVER.has(next.status)) context.state("over");
           changed([]);
           if (!tune && next.is_tune) show(rest);
           part?.news?.();
