@@ -166,6 +166,7 @@ def show_trial(question: Question, key: str, job: int) -> Any:
         "images": trials.images(reading.store, job, trial),
         "messages": [] if trial is None else trials.owned_messages(reading.store, job, trial),
         "model": trials.model_of(reading.store, job, trial),
+        "failure": trials.failure_of(reading.store, job, trial),
         "folder": str(reading.path.parent / "trials" / trial) if trial and sizes["stdout"] else None,
         "output": {stream: tail["size"] if tail else None for stream, tail in sizes.items()},
     }
