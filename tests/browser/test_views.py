@@ -93,9 +93,9 @@ def test_a_trial_whose_process_was_killed_says_so(recorder: Recorder, page: Page
     page.until(
         "document.querySelector('main .stack .notice.bad')?.innerText.includes('its process was killed on box-7')"
     )
-    page.js("document.querySelector('.notice.bad details').open = true")
-    assert "the end" in page.text(".notice.bad")
-    assert "Traceback" not in page.text(".notice.bad")
+    page.js("document.querySelector('main .stack .notice.bad details').open = true")
+    assert "the end" in page.text("main .stack .notice.bad")
+    assert "Traceback" not in page.text("main .stack .notice.bad")
     page.shot("failed")
 
 
