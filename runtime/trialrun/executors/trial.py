@@ -63,6 +63,8 @@ class TrialSpec:
     needs_checkpoints: bool = False
     go_on: Mapping[str, Mark] = field(default_factory=dict)  # where trials of an earlier run go on
     spool_limit: int | None = None
+    gpus: float = 0.0
+    wait_for_gpu_s: float | None = None
 
 
 def spec_of(study: Study, *, capture: bool) -> TrialSpec:
@@ -79,6 +81,8 @@ def spec_of(study: Study, *, capture: bool) -> TrialSpec:
         spool_dir=study.spool_dir,
         capture=capture,
         spool_limit=study.spool_limit,
+        gpus=study.params.gpus,
+        wait_for_gpu_s=study.tune_config.wait_for_gpu_s,
         scheduler=scheduler.name,
         time_attr=str(scheduler.options.get("time_attr", "")),
         needs_checkpoints=needs_checkpoints(scheduler) and not study.tune_config.allow_restart,
