@@ -99,7 +99,7 @@ def _data(study: Study, now: datetime, points: int) -> dict[str, Any]:
         {name: str(failure.get(name) or "")[-LONG:] for name in ("trial_id", "cause", "error", "traceback")}
         for failure in study.failures()
     ]
-    return _plain(
+    made: dict[str, Any] = _plain(
         {
             "made": now.isoformat(timespec="seconds"),
             "version": __version__,
@@ -111,13 +111,16 @@ def _data(study: Study, now: datetime, points: int) -> dict[str, Any]:
             "failures": failures,
         }
     )
+    return made
 
 
 def ranked(study: Study, trials: list[Trial]) -> list[str]:
     """Trials in the order in which their curves matter: the ten newest and the best ones in turn, then the others."""
     metric, mode = study.objective()
     sign = 1.0 if mode == "min" else -1.0
-    judged = [(sign * value, trial.number, trial.trial) for trial in trials if (value := _number(trial, metric)) is not None]
+    judged = [
+        (sign * value, trial.number, trial.trial) for trial in trials if (value := _number(trial, metric)) is not None
+    ]
     newest = [trial.trial for trial in sorted(trials, key=lambda trial: -trial.number)]
     best = [name for _, _, name in sorted(judged)]
     return list(dict.fromkeys([*best[:50], *newest[:NEWEST], *best[50:], *newest]))
