@@ -38,7 +38,7 @@ def palette(*, dark: bool) -> dict[str, str]:
 
 def svg(scene: Scene, colors: Mapping[str, str]) -> bytes:
     """A file of its own; every word in it is escaped."""
-    body = "\n".join(_svg_mark(mark, colors[mark.color]) for mark in scene.marks)
+    body = "\n".join(_svg_mark(mark, colors[mark.color], colors["surface"]) for mark in scene.marks)
     size = f'width="{scene.width}" height="{scene.height}" viewBox="0 0 {scene.width} {scene.height}"'
     made = (
         f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img"><title>{_words(scene.label)}</title>\n'
@@ -47,7 +47,7 @@ def svg(scene: Scene, colors: Mapping[str, str]) -> bytes:
     return made.encode()
 
 
-def _svg_mark(mark: Mark, color: str) -> str:
+def _svg_mark(mark: Mark, color: str, ground: str) -> str:
     alpha = "" if mark.alpha == 1 else f' opacity="{mark.alpha:g}"'
     if mark.kind == "line":
         line = "M" + "L".join(f"{x:.2f} {y:.2f}" for x, y in mark.points)
@@ -63,7 +63,8 @@ def _svg_mark(mark: Mark, color: str) -> str:
     anchor = {"left": "start", "center": "middle", "right": "end"}[mark.align]
     bold = ' font-weight="600"' if mark.bold else ""
     place = f'x="{x:.2f}" y="{y:.2f}" text-anchor="{anchor}"'
-    font = f'font-size="{mark.size:g}" font-family="{_FONT}"{bold}'
+    halo = f'stroke="{ground}" stroke-width="3" paint-order="stroke"'  # words stay readable above lines
+    font = f'{halo} font-size="{mark.size:g}" font-family="{_FONT}"{bold}'
     return f'<text {place} fill="{color}" {font}>{_words(mark.words)}</text>'
 
 
@@ -94,7 +95,15 @@ def png(scene: Scene, colors: Mapping[str, str]) -> bytes:
         if mark.kind == "words":
             font = ImageFont.load_default(mark.size * scale)
             anchor = {"left": "ls", "center": "ms", "right": "rs"}[mark.align]
-            pen.text(points[0], mark.words, fill=color, font=font, anchor=anchor)
+            pen.text(
+                points[0],
+                mark.words,
+                fill=color,
+                font=font,
+                anchor=anchor,
+                stroke_width=scale,
+                stroke_fill=colors["surface"],
+            )
         else:
             _draw(pen, mark, points, color, mark.size * scale)
     small = image.resize((scene.width * _SHARP, scene.height * _SHARP), Image.Resampling.LANCZOS)

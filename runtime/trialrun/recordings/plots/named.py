@@ -95,9 +95,9 @@ def _parallel(study: Study, size: Size, _: str | None) -> Scene:
 def _importance(study: Study, size: Size, _: str | None) -> Scene:
     found = importance_of(study, study.trials())
     if found["shares"]:
-        said = f"ω² on ranks, one at a time; {found['trials']} finished trials, objective {found['metric']}"
+        said = f"omega squared of ranks, from {found['trials']} finished trials"
     else:
-        said = f"{LEAST} finished trials are needed for an estimate; {found['trials']} have finished"
+        said = f"{LEAST} finished trials are needed, {found['trials']} have finished"
     return drawn.importance(dict(found["shares"]), size, said)
 
 

@@ -114,7 +114,10 @@ def short(number: float) -> str:
     if number == int(number) and abs(number) < 1e5:
         return str(int(number))
     size = abs(number)
-    return f"{number:.1e}".replace(".0e", "e") if size < 1e-3 or size >= 1e5 else f"{number:.4g}"
+    if 1e-3 <= size < 1e5:
+        return f"{number:.4g}"
+    digits, _, power = f"{number:.1e}".partition("e")
+    return f"{digits.removesuffix('.0')}e{int(power)}"
 
 
 def axes(
