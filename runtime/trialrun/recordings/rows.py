@@ -46,7 +46,9 @@ def values_of(trial: Trial) -> tuple[dict[str, Any], dict[str, Any]]:
     """Hyperparameters and metrics of a trial; what is missing is left out."""
 
     def filled(cells: Mapping[str, Any]) -> dict[str, Any]:
-        made = {name: _NONFINITE.get(trial.nonfinite.get(name, ""), cell) for name, cell in cells.items()}
+        made = {
+            name: _NONFINITE.get(trial.nonfinite.get(name, "")) if cell is None else cell for name, cell in cells.items()
+        }
         return {text(name): _safe(cell) for name, cell in made.items() if cell is not None}
 
     return filled(trial.hyperparameters), filled(trial.metrics)
