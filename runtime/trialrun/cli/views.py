@@ -46,6 +46,10 @@ class View:
         """Seconds since the view was made."""
         return self.clock() - self._started
 
+    def since(self, seconds: float) -> None:
+        """The job has been running for so long already."""
+        self._started = self.clock() - seconds
+
     def opened(self, job: Opened) -> None:
         """The job is about to run."""
         params = job.prepared.request.params
