@@ -6,6 +6,7 @@ import difflib
 import json
 import math
 import re
+import string
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal, get_args
@@ -37,6 +38,7 @@ from trialrun_hookspecs.distributions import (
 from trialrun_hookspecs.errors import Problem, RequestInvalid
 
 __all__ = [
+    "LOGGERS",
     "Params",
     "Plateau",
     "Plateaus",
@@ -53,6 +55,17 @@ __all__ = [
 ]
 
 GRID_ALGORITHM = "basicvariantgenerator"
+LOGGERS = ("csv", "json", "tensorboard")
+_TRIAL_FILES = (  # what trialrun itself writes there
+    "artifact",
+    "checkpoint_output",
+    "checkpoints.jsonl",
+    "config.json",
+    "finished",
+    "params.json",
+    "progress.csv",
+    "result.json",
+)
 
 # What people write for our words, each from another tool or an older form of the job.
 _RIGHT_WORDS = {
@@ -87,6 +100,44 @@ def _fail_fast(value: Any) -> Any:
     if value is True or value is False or value == "raise":
         return value
     raise rule_error("must be true, false or 'raise'", fix="Write true to end the study at the first failed trial.")
+
+
+def _loggers(value: Any) -> Any:
+    names = [value] if isinstance(value, str) else value
+    if isinstance(names, list | tuple):
+        for index, name in enumerate(names):
+            if name not in LOGGERS:
+                near = did_you_mean(str(name).lower(), LOGGERS) or f"Known: {', '.join(LOGGERS)}."
+                raise rule_error("no such logger", f"[{index}]" if value is names else "", near)
+        return tuple(dict.fromkeys(names))
+    return value
+
+
+def _template(value: str) -> str:
+    """A trial's folder name: plain fields in braces, with a format after a colon."""
+    fix = 'Write a template such as "{trial_id}_lr={lr:.3g}".'
+    try:
+        fields = [field for _, field, _, _ in string.Formatter().parse(value) if field is not None]
+    except ValueError as error:
+        raise rule_error(f"must be a template ({error})", fix=fix) from None
+    if "trial_id" not in fields:
+        raise rule_error("must have {trial_id}, so that no two trials share a folder", fix=fix)
+    bad = next((field for field in fields if not field or any(mark in field for mark in ".[]")), None)
+    if bad is not None:
+        raise rule_error(f"{{{bad}}} must be trial_id or the name of a hyperparameter", fix=fix)
+    return value
+
+
+def _log_files(value: Any) -> Any:
+    names = [value] if isinstance(value, str) else value
+    if isinstance(names, bool):
+        return value
+    fix = 'Write true, false, "output.log", or ["stdout.log", "stderr.log"].'
+    if not isinstance(names, list | tuple) or not 1 <= len(names) <= 2 or not all(isinstance(n, str) for n in names):
+        raise rule_error("must be true, false, a file name, or a list of two", fix=fix)
+    if any(not name.strip() or "/" in name or "\\" in name or name in (".", "..", *_TRIAL_FILES) for name in names):
+        raise rule_error("must be names of files in the trial's folder that nothing else is called", fix=fix)
+    return names[0] if len(names) == 1 else tuple(names)
 
 
 class _Model(BaseModel):
@@ -170,10 +221,43 @@ class TuneConfig(_Model):
     allow_restart: bool = Field(
         default=False, description="let a scheduler pause trials that report no checkpoints: they start over"
     )
+    loggers: Annotated[
+        tuple[str, ...],
+        BeforeValidator(_loggers),
+        Field(strict=False),
+        WithJsonSchema(
+            {"anyOf": [{"enum": list(LOGGERS)}, {"type": "array", "items": {"enum": list(LOGGERS)}}], "default": []}
+        ),
+    ] = Field(default=(), description="files of each trial's results, in its folder: csv, json, tensorboard")
+    log_to_file: Annotated[
+        bool | str | tuple[str, str],
+        BeforeValidator(_log_files),
+        WithJsonSchema(
+            {
+                "anyOf": [
+                    {"type": "boolean"},
+                    {"type": "string", "minLength": 1},
+                    {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1, "maxItems": 2},
+                ]
+            }
+        ),
+    ] = Field(
+        default=True, description="where in a trial's folder its output goes; true: the files `stdout` and `stderr`"
+    )
+    trial_name: Annotated[str, AfterValidator(_template)] = Field(
+        default="{trial_id}", description="names a trial's folder: `{trial_id}` and hyperparameters in braces"
+    )
     reuse_actors: bool = Field(default=True, description="run trials one after another in the same worker processes")
     legacy_train_report: bool = Field(
         default=False, description="make `ray.train.report` work in trials (Ray Train v1)"
     )
+
+    @property
+    def output_files(self) -> tuple[str, str] | None:
+        """The files of a trial's stdout and stderr (the same one for both, it may be); None: they are not kept."""
+        if isinstance(self.log_to_file, bool):
+            return ("stdout", "stderr") if self.log_to_file else None
+        return (self.log_to_file,) * 2 if isinstance(self.log_to_file, str) else self.log_to_file
 
 
 class Params(_Model):
@@ -254,6 +338,22 @@ def _tuning_rules(params: Mapping[str, Any]) -> Iterable[tuple[str, str, str]]:
     ):
         yield "tune_config.fail_fast", "fail_fast and max_failures exclude each other", "Drop one of them."
     yield from _name_rules(params.get("hyperparameters"))
+    yield from _template_rules(params)
+
+
+def _template_rules(params: Mapping[str, Any]) -> Iterable[tuple[str, str, str]]:
+    template, space = _get(params.get("tune_config"), "trial_name"), params.get("hyperparameters")
+    if not isinstance(template, str) or not isinstance(space, list | tuple):
+        return
+    known = ["trial_id", *(name for item in space if isinstance(name := _get(item, "name"), str))]
+    try:
+        fields = [field for _, field, _, _ in string.Formatter().parse(template) if field]
+    except ValueError:
+        return  # said by the field itself
+    for field in fields:
+        if field not in known:
+            fix = did_you_mean(field, known) or f"Known: {', '.join(known)}."
+            yield "tune_config.trial_name", f"{{{field}}} must be trial_id or the name of a hyperparameter", fix
 
 
 def _name_rules(space: Any) -> Iterable[tuple[str, str, str]]:

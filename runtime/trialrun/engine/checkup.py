@@ -22,6 +22,7 @@ from trialrun_hookspecs.errors import UsageError
 
 __all__ = ["Checkup", "Trouble", "checkup"]
 
+_SHARED = Path("/dev/shm")  # noqa: S108  # where Ray keeps its objects
 _FEW_FILES = 1024
 _FULL = 0.95  # beyond it Ray places no objects on the disk
 _SMALL_STORE_GB = 2.0
@@ -127,7 +128,7 @@ def _unfit(wanted: Requirements, extras: Mapping[str, Requirements]) -> Iterator
 def _resources() -> dict[str, float]:
     size = cluster.local_size({})
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return {**size, "memory_gb": round(pages / 2**30, 1), "object_store_gb": _free_gb(Path("/dev/shm"))}  # noqa: S108
+    return {**size, "memory_gb": round(pages / 2**30, 1), "object_store_gb": _free_gb(_SHARED)}
 
 
 def _free_gb(folder: Path) -> float:
@@ -159,8 +160,8 @@ def _surroundings(environment: Mapping[str, str], address: str | None) -> Iterat
         if usage.used / usage.total > _FULL:
             what = f"the disk of {folder} is {usage.used / usage.total:.0%} full: Ray stores nothing on one beyond 95%"
             yield Trouble(level="bites", what=what)
-    if _free_gb(Path("/dev/shm")) < _SMALL_STORE_GB:  # noqa: S108
-        what = "/dev/shm is small, so objects go through the disk: docker run --shm-size=8g"
+    if _free_gb(_SHARED) < _SMALL_STORE_GB:
+        what = f"{_SHARED} is small, so objects go through the disk: docker run --shm-size=8g"
         yield Trouble(level="note", what=what)
     visible = environment.get("CUDA_VISIBLE_DEVICES")
     if visible is not None and _gpus():

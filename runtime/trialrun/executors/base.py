@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from trialrun.executors.folders import Folders
 from trialrun.plugins import Manager, Plugin
 from trialrun.space import Space
 from trialrun_hookspecs.request import Params, TuneConfig
@@ -112,6 +113,12 @@ class Study:
     @property
     def trials_dir(self) -> Path:
         return self.results / "trials"
+
+    @property
+    def folders(self) -> Folders:
+        """The folders of the trials."""
+        names = tuple(self.space.names)
+        return Folders(root=self.trials_dir, template=self.tune_config.trial_name, names=names)
 
     @property
     def spool_dir(self) -> Path:

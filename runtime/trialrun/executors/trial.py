@@ -15,6 +15,7 @@ from trialrun import events, outcomes
 from trialrun.backend.spool import SpoolWriter
 from trialrun.compat import needs_checkpoints
 from trialrun.executors.base import Study, trial_seed
+from trialrun.executors.folders import Folders
 from trialrun.executors.marks import Mark, mark_checkpoint, mark_of, marks
 from trialrun.executors.workspace import captured, restored, seeded, teed, unshown_stderr, working_in
 from trialrun.plugins import Plugin
@@ -55,9 +56,10 @@ class TrialSpec:
     seed: int
     metric: str
     names: tuple[str, ...]
-    trials_dir: Path
+    folders: Folders
     spool_dir: Path
     capture: bool
+    output_files: tuple[str, str] | None = ("stdout", "stderr")
     scheduler: str = "fifo"
     time_attr: str = ""
     needs_checkpoints: bool = False
@@ -75,14 +77,15 @@ def spec_of(study: Study, *, capture: bool) -> TrialSpec:
         seed=study.seed,
         metric=study.tune_config.metric,
         names=tuple(study.space.names),
-        trials_dir=study.trials_dir,
+        folders=study.folders,
         spool_dir=study.spool_dir,
         capture=capture,
+        output_files=study.tune_config.output_files,
         spool_limit=study.spool_limit,
         scheduler=scheduler.name,
         time_attr=str(scheduler.options.get("time_attr", "")),
         needs_checkpoints=needs_checkpoints(scheduler) and not study.tune_config.allow_restart,
-        go_on={trial_id: found[-1] for trial_id in study.go_on if (found := marks(study.trials_dir / trial_id))},
+        go_on={trial_id: found[-1] for trial_id in study.go_on if (found := marks(study.folders.of(trial_id)))},
     )
 
 
@@ -110,7 +113,7 @@ def run_trial(
     seat: Seat,
 ) -> None:
     """Run one trial to its end. Raises what the plugin raises; its traceback is left in the trial's folder."""
-    folder = spec.trials_dir / seat.trial_id
+    folder = spec.folders.of(seat.trial_id, config)
     folder.mkdir(parents=True, exist_ok=True)
     hyperparameter: dict[str, Any] = events.plain(config, "hyperparameter")
     (folder / "config.json").write_text(json.dumps(hyperparameter, indent=1), encoding="utf-8")
@@ -136,7 +139,8 @@ def run_trial(
         )
         stack.enter_context(restored())
         stack.enter_context(working_in(folder))
-        stack.enter_context((captured if spec.capture else teed)(folder))
+        if spec.output_files is not None:
+            stack.enter_context((captured if spec.capture else teed)(folder, spec.output_files))
         seeded(seed)
         try:
             _call(spec, plugin, hyperparameter, dataset, resumed(checkpoint, loaded), run, seat)
@@ -177,7 +181,7 @@ def note_checkpoint(spec: TrialSpec, seat: Seat, path: str, iteration: int, repo
         metrics=events.plain(seat.reported, "report", "null"),
         report=events.plain(report, "report", "null"),
     )
-    mark_checkpoint(spec.trials_dir / seat.trial_id, mark)
+    mark_checkpoint(spec.folders.of(seat.trial_id), mark)
 
 
 def resumed(checkpoint: dict[str, Any] | None, loaded: Path | None) -> dict[str, Any] | None:
