@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from trialrun_hookspecs import spec
     from trialrun_hookspecs.distributions import (
+        DERIVED,
         DISTRIBUTIONS,
         Choice,
+        Constant,
         Distribution,
         DistributionBase,
+        Expression,
         GridSearch,
         LogRandint,
         LogUniform,
@@ -83,6 +86,7 @@ if TYPE_CHECKING:
     from trialrun_hookspecs.run import Context, Run
 
 __all__ = [
+    "DERIVED",
     "DISTRIBUTIONS",
     "PROJECT_NAME",
     "AllTrialsFailed",
@@ -95,10 +99,12 @@ __all__ = [
     "BestTrial",
     "CheckpointMissing",
     "Choice",
+    "Constant",
     "Context",
     "Distribution",
     "DistributionBase",
     "Event",
+    "Expression",
     "FailureCause",
     "FixtureInvalid",
     "GridSearch",

@@ -24,8 +24,10 @@ from pydantic import (
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from trialrun_hookspecs.distributions import (
+    DERIVED,
     DISTRIBUTIONS,
     Distribution,
+    DistributionBase,
     Finite,
     GridSearch,
     Integer,
@@ -36,6 +38,7 @@ from trialrun_hookspecs.distributions import (
     rule_error,
 )
 from trialrun_hookspecs.errors import Problem, RequestInvalid
+from trialrun_hookspecs.expressions import BadExpression, names_in, parsed
 
 __all__ = [
     "LOGGERS",
@@ -247,6 +250,10 @@ class TuneConfig(_Model):
     trial_name: Annotated[str, AfterValidator(_template)] = Field(
         default="{trial_id}", description="names a trial's folder: `{trial_id}` and hyperparameters in braces"
     )
+    storage_path: Annotated[str, Field(min_length=1, pattern=r"\S"), AfterValidator(not_blank)] | None = Field(
+        default=None, description="where the results folder is copied to: a path, or a URL such as s3://bucket/folder"
+    )
+    sync_period_s: Positive = Field(default=300.0, description="seconds between copies to storage_path")
     reuse_actors: bool = Field(default=True, description="run trials one after another in the same worker processes")
     legacy_train_report: bool = Field(
         default=False, description="make `ray.train.report` work in trials (Ray Train v1)"
@@ -291,6 +298,11 @@ class Params(_Model):
         if self.tune_config is None:
             raise ValueError("a training job has no tune_config")
         return self.tune_config
+
+    @property
+    def searched(self) -> tuple[DistributionBase, ...]:
+        """The hyperparameters that are searched: all but constants and expressions."""
+        return tuple(d for d in self.hyperparameters or () if not isinstance(d, tuple(DERIVED.values())))
 
     @property
     def cpus(self) -> float:
@@ -338,7 +350,59 @@ def _tuning_rules(params: Mapping[str, Any]) -> Iterable[tuple[str, str, str]]:
     ):
         yield "tune_config.fail_fast", "fail_fast and max_failures exclude each other", "Drop one of them."
     yield from _name_rules(params.get("hyperparameters"))
+    yield from _expression_rules(params.get("hyperparameters"))
+    yield from _searched_rules(params.get("hyperparameters"))
     yield from _template_rules(params)
+    if _has_credentials(_get(params.get("tune_config"), "storage_path")):
+        rule = "credentials go into the environment, not the address"
+        yield "tune_config.storage_path", rule, "Set AWS_SECRET_ACCESS_KEY, or what else your storage reads."
+
+
+def _expression_rules(space: Any) -> Iterable[tuple[str, str, str]]:
+    """Expressions go by names that are there, and by no name that goes by theirs."""
+    items = list(space) if isinstance(space, list | tuple) else []
+    names = [name for item in items if isinstance(name := _get(item, "name"), str)]
+    goes_by: dict[str, tuple[int, list[str]]] = {}
+    for index, item in enumerate(items):
+        name, text = _get(item, "name"), _get(item, "expression")
+        if _get(item, "type") != "expression" or not isinstance(name, str) or not isinstance(text, str):
+            continue
+        try:
+            goes_by[name] = index, list(names_in(parsed(text)))
+        except BadExpression:
+            continue  # said by the field itself
+    for index, wanted in goes_by.values():
+        for name in dict.fromkeys(wanted):
+            if name not in names:
+                fix = did_you_mean(name, names) or f"Known: {', '.join(names)}."
+                yield f"hyperparameters[{index}].expression", f"there is no hyperparameter {name!r}", fix
+    for name, (index, _) in goes_by.items():
+        if name in _reached(name, goes_by):
+            rule = f"{name!r} must not depend on itself"
+            yield f"hyperparameters[{index}].expression", rule, "Break the circle."
+
+
+def _searched_rules(space: Any) -> Iterable[tuple[str, str, str]]:
+    if isinstance(space, list | tuple) and space and all(_get(item, "type") in DERIVED for item in space):
+        yield "hyperparameters", "at least one hyperparameter must be searched", "Make a constant a choice."
+
+
+def _reached(start: str, goes_by: Mapping[str, tuple[int, list[str]]]) -> set[str]:
+    found: set[str] = set()
+    open_ = list(goes_by[start][1])
+    while open_:
+        name = open_.pop()
+        if name not in found:
+            found.add(name)
+            open_ += goes_by[name][1] if name in goes_by else []
+    return found
+
+
+def _has_credentials(url: Any) -> bool:
+    """Whether a URL has a user or a secret in it, which would end up in the job's record."""
+    return isinstance(url, str) and bool(
+        re.match(r"\w+://[^/]*@|.*[?&][^=]*(secret|token|password)", url, re.IGNORECASE)
+    )
 
 
 def _template_rules(params: Mapping[str, Any]) -> Iterable[tuple[str, str, str]]:
@@ -467,7 +531,7 @@ def _fold(data: Any) -> Any:
         isinstance(many, list)
         and len(many) == 1
         and isinstance(many[0], dict)
-        and str(many[0].get("type")) not in DISTRIBUTIONS
+        and str(many[0].get("type")) not in (*DISTRIBUTIONS, *DERIVED)
     ):
         rest = {key: value for key, value in params.items() if key != "hyperparameters"}
         return {**data, "params": {**rest, "hyperparameter": many[0]}}
@@ -553,7 +617,7 @@ def _path(loc: Sequence[Any]) -> str:
             index >= 3
             and loc[index - 2] == "hyperparameters"
             and isinstance(loc[index - 1], int)
-            and part in DISTRIBUTIONS
+            and part in (*DISTRIBUTIONS, *DERIVED)
         ):
             continue
         else:
@@ -570,12 +634,12 @@ def _known_keys(loc: Sequence[Any]) -> list[str]:
     """The keys of the object that the last part of `loc` stands in."""
     model: type[BaseModel] = Request
     for part in loc[:-1]:
-        if model in DISTRIBUTIONS.values():
+        if model in (*DISTRIBUTIONS.values(), *DERIVED.values()):
             break
         if part in model.model_fields:
             model = _model_in(model.model_fields[part].annotation) or model
-        elif part in DISTRIBUTIONS:
-            model = DISTRIBUTIONS[part]
+        elif part in DISTRIBUTIONS or part in DERIVED:
+            model = {**DISTRIBUTIONS, **DERIVED}[part]
     return list(model.model_fields)
 
 
@@ -600,11 +664,17 @@ def _unknown_key(error: ErrorDetails, where: str) -> Problem:
 def _bad_type(error: ErrorDetails, where: str) -> Problem:
     value = error["input"].get("type") if isinstance(error["input"], dict) else error["input"]
     if error["type"] == "union_tag_not_found":
-        fix = f"Add a type: {', '.join(DISTRIBUTIONS)}."
+        fix = f"Add a type: {', '.join([*DISTRIBUTIONS, *DERIVED])}."
         return Problem(where=f"{where}.type", rule="required", got="nothing", fix=fix)
-    near = did_you_mean(value.lower(), DISTRIBUTIONS) if isinstance(value, str) else ""
-    hint = near or f"Known: {', '.join(DISTRIBUTIONS)}."
-    return Problem(where=f"{where}.type", rule="must be one of the 12 distributions", got=_shown(value), fix=hint)
+    known = [*DISTRIBUTIONS, *DERIVED]
+    near = did_you_mean(value.lower(), known) if isinstance(value, str) else ""
+    hint = near or f"Known: {', '.join(known)}."
+    return Problem(
+        where=f"{where}.type",
+        rule="must be one of the 12 distributions, constant or expression",
+        got=_shown(value),
+        fix=hint,
+    )
 
 
 _RULES = {

@@ -31,6 +31,7 @@ __all__ = ["command"]
 @click.option("--address", metavar="A", help="A running Ray to join; else RAY_ADDRESS, else a local one is started.")
 @click.option("--executor", type=click.Choice(["ray", "inline"]), default="ray", help="inline: no Ray, one by one.")
 @click.option("--results", default="trialrun-results", metavar="DIR", help="Where results folders are made.")
+@click.option("--storage", metavar="URL", help="Copy the results folder there: a path, s3://…, gs://…, …")
 @click.option(
     "--spool-limit",
     type=click.FloatRange(min=0, min_open=True),

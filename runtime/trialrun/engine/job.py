@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from trialrun.backend.mirror import checked, mirrored
 from trialrun.backend.spool import SPOOL_LIMIT
 from trialrun.engine.flush import flush
 from trialrun.engine.places import (
@@ -51,6 +52,7 @@ def run(
     local_resources: Mapping[str, float] | None = None,
     watcher: Watcher | None = None,
     spool_limit: int | None = SPOOL_LIMIT,
+    storage: str | None = None,
 ) -> JobResult:
     """Run a job and return its result, which also stands in `result.json` of its results folder.
 
@@ -61,12 +63,15 @@ def run(
         Credentials come from the environment.
     address: of a Ray cluster; None joins the one of this process or RAY_ADDRESS, or starts a local one.
     local_resources: what a local Ray is started with, such as {"CPU": 4, "GPU": 1}.
+    storage: where the results folder is copied to, in the place of the job's own `storage_path`.
     spool_limit: bytes that each trial's spool may hold; a log_* call beyond it raises SpoolFull. None: no bound.
 
     Raises UsageError before anything runs, and JobFailed (TrainingFailed, AllTrialsFailed, JobInterrupted) or
     BackendError afterwards; what was recorded until then stays readable.
     """
     muted: list[str] = []
+    if storage is not None:
+        checked(storage, "--storage")
     prepared = prepare(
         job,
         plugin=plugin,
@@ -92,11 +97,14 @@ def run(
         address=address,
         local_resources=dict(local_resources or {}),
         spool_limit=spool_limit,
+        storage=storage,
     )
     _write_job(folder, prepared)
     record.write(folder)
-    with held(folder), _place(backend, folder, fixtures) as there:
-        return Running(prepared, there, folder, record, watcher=watcher or Nobody(), muted=muted).result()
+    late: list[str] = []
+    with held(folder), _stored(record, prepared, folder, late), _place(backend, folder, fixtures) as there:
+        result = Running(prepared, there, folder, record, watcher=watcher or Nobody(), muted=muted).result()
+    return _with_warnings(result, late)
 
 
 def resume(
@@ -143,7 +151,11 @@ def resume(
         kept = {**_sources("checkpoint", record.checkpoints, checkpoints or {}), **(checkpoints or {})}
         fixtures = fixtures_of(served, kept, offers_of(prepared.manager, served))
         record = replace(record, address=address or record.address)
-        with _place(backend or record.backend, folder, fixtures) as there:
+        late: list[str] = []
+        with (
+            _stored(record, prepared, folder, late, again=True),
+            _place(backend or record.backend, folder, fixtures) as there,
+        ):
             with contextlib.suppress(UsageError):  # there is nothing to send yet
                 flush(folder, backend=there)
             for name in ("result.json", "undelivered.txt"):
@@ -151,7 +163,8 @@ def resume(
             running = Running(
                 prepared, there, folder, record, watcher=watcher or Nobody(), muted=muted, past=past, go_on=go_on
             )
-            return running.result()
+            result = running.result()
+        return _with_warnings(result, late)
 
 
 def _given(what: str, recorded: Any) -> Any:
@@ -177,6 +190,21 @@ def _result_of(folder: Path) -> JobResult | None:
     except (OSError, ValueError):
         return None
     return result if result.status == "SUCCEEDED" else None
+
+
+def _stored(
+    record: RunRecord, prepared: Prepared, folder: Path, late: list[str], *, again: bool = False
+) -> contextlib.AbstractContextManager[None]:
+    """The results folder copied to where the call or the job wants it."""
+    config = prepared.request.params.tune_config
+    url = record.storage or (config.storage_path if config else None)
+    where = "--storage" if record.storage else "params.tune_config.storage_path"
+    period = config.sync_period_s if config else 300.0
+    return mirrored(url, folder, period_s=period, where=where, again=again, warn=late.append)
+
+
+def _with_warnings(result: JobResult, late: list[str]) -> JobResult:
+    return result.model_copy(update={"warnings": [*result.warnings, *late]}) if late else result
 
 
 def _place(

@@ -6,6 +6,7 @@ import contextlib
 import csv
 import json
 import math
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -164,8 +165,10 @@ class _TensorBoard:
         if self._writer is None or step <= self._last:  # steps that are done again replace what was shown
             if self._writer is not None:
                 self._writer.close()
-            # without a step, TensorBoard keeps what an earlier writer of this folder wrote
-            self._writer = SummaryWriter(str(self._folder), purge_step=step if step > 1 else None, flush_secs=10)
+            # the suffix: file names count seconds, and a writer of the same second would write over the other's file
+            suffix = f".{time.time_ns()}"
+            purge = step if step > 1 else None
+            self._writer = SummaryWriter(str(self._folder), purge_step=purge, filename_suffix=suffix, flush_secs=10)
         self._last = step
         for name, value in events.flatten(result).items():
             if _is_number(value) and name not in (_STEP, "timestamp", "pid"):

@@ -136,7 +136,7 @@ class InlineExecutor:
             point = None if rules.ended_by else algorithm.ask(trial_id)
             if point is None:
                 return
-            yield trial_id, study.space.decode(point)
+            yield trial_id, study.space.completed(study.space.decode(point))
 
     def _attempts(
         self, study: Study, listener: Listener, rules: StopRules, trial_id: str, config: dict[str, Any]

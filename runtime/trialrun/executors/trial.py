@@ -20,7 +20,7 @@ from trialrun.executors.marks import Mark, mark_checkpoint, mark_of, marks
 from trialrun.executors.workspace import captured, restored, seeded, teed, unshown_stderr, working_in
 from trialrun.plugins import Plugin
 from trialrun.reporting import JobRun, Stamper
-from trialrun.space import flatten
+from trialrun.space import Space, flatten, nest
 from trialrun.trials import RESULT_KEYS
 from trialrun_hookspecs.errors import CheckpointMissing, ObjectiveMissing, TrialFailed, TrialrunError
 
@@ -55,7 +55,7 @@ class TrialSpec:
     run_key: str
     seed: int
     metric: str
-    names: tuple[str, ...]
+    space: Space
     folders: Folders
     spool_dir: Path
     capture: bool
@@ -76,7 +76,7 @@ def spec_of(study: Study, *, capture: bool) -> TrialSpec:
         run_key=study.run_key,
         seed=study.seed,
         metric=study.tune_config.metric,
-        names=tuple(study.space.names),
+        space=study.space,
         folders=study.folders,
         spool_dir=study.spool_dir,
         capture=capture,
@@ -113,11 +113,13 @@ def run_trial(
     seat: Seat,
 ) -> None:
     """Run one trial to its end. Raises what the plugin raises; its traceback is left in the trial's folder."""
-    folder = spec.folders.of(seat.trial_id, config)
+    searched: dict[str, Any] = events.plain(config, "hyperparameter")
+    flat = spec.space.completed(flatten(searched, spec.space.distributions))
+    folder = spec.folders.of(seat.trial_id, flat)
     folder.mkdir(parents=True, exist_ok=True)
-    hyperparameter: dict[str, Any] = events.plain(config, "hyperparameter")
+    hyperparameter = nest(flat)
     (folder / "config.json").write_text(json.dumps(hyperparameter, indent=1), encoding="utf-8")
-    seed = trial_seed(spec.seed, seat.trial_id, flatten(hyperparameter, spec.names))
+    seed = trial_seed(spec.seed, seat.trial_id, flat)
     with contextlib.ExitStack() as stack:
         writer, attempt = open_spool(spec.spool_dir, seat.trial_id, spec.spool_limit)
         stack.callback(writer.close)
@@ -143,6 +145,7 @@ def run_trial(
             stack.enter_context((captured if spec.capture else teed)(folder, spec.output_files))
         seeded(seed)
         try:
+            spec.space.complete(flat)  # says which expression cannot be calculated
             _call(spec, plugin, hyperparameter, dataset, resumed(checkpoint, loaded), run, seat)
         except Exception as error:
             _explain_legacy_report(error)

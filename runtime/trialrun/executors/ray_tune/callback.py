@@ -37,10 +37,11 @@ def _guarded(method: Callable[..., None]) -> Callable[..., None]:
     return call
 
 
-def filled_in(result: Mapping[str, Any], metrics: Mapping[str, Any]) -> dict[str, Any]:
+def _filled_in(trial: Any, result: Mapping[str, Any], metrics: Mapping[str, Any]) -> dict[str, Any]:
     """A report together with what Tune filled in by itself, but for the hyperparameters."""
     added = {key: value for key, value in result.items() if key in RESULT_KEYS and key != "config"}
-    return {**metrics, **events.plain(added, "result", "keep")}
+    tag = str(trial.experiment_tag)  # Tune adds it after the callbacks
+    return {**metrics, **events.plain({"experiment_tag": tag, **added}, "result", "keep")}
 
 
 class ListeningCallback(Callback):
@@ -76,7 +77,7 @@ class ListeningCallback(Callback):
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
         for trial in trials[self._seen :]:
             self.trials[trial.trial_id] = trial
-            config = flatten(trial.config, self._study.space.names)
+            config = self._config(trial)
             self._folders[trial.trial_id] = self._study.folders.of(trial.trial_id, config)
             self._listener.started(trial.trial_id, config)
             self._exports.started(trial.trial_id, self._folders[trial.trial_id], config)
@@ -103,7 +104,7 @@ class ListeningCallback(Callback):
         self._metrics.setdefault(trial.trial_id, {}).update(metrics)
         self._touched[trial.trial_id] = trial
         self._listener.reported(trial.trial_id, int(result["training_iteration"]), metrics)
-        self._exports.reported(trial.trial_id, filled_in(result, metrics))
+        self._exports.reported(trial.trial_id, _filled_in(trial, result, metrics))
 
     @_guarded
     def on_checkpoint(self, iteration: int, trials: list[Any], trial: Any, checkpoint: Any, **info: Any) -> None:
@@ -145,7 +146,7 @@ class ListeningCallback(Callback):
         outcome = TrialOutcome(
             trial_id=trial.trial_id,
             status=status,
-            config=flatten(trial.config, self._study.space.names),
+            config=self._config(trial),
             metrics=self._metrics.get(trial.trial_id, {}),
             logdir=logdir,
             error=failure.error,
@@ -161,6 +162,11 @@ class ListeningCallback(Callback):
         self._rules.trial_ended(None if failure.error else objective(outcome.metrics, self._study.tune_config.metric))
         self._listener.ended(outcome)
         self._exports.ended(trial.trial_id, outcome.metrics)
+
+    def _config(self, trial: Any) -> dict[str, Any]:
+        """The trial's flat hyperparameters; Ray knows those that are searched."""
+        space = self._study.space
+        return space.completed(flatten(trial.config, space.distributions))
 
     def _failure(self, trial: Any) -> Failure:
         return failure_of(trial, self._folders[trial.trial_id], self._killed, self._study.tune_config.output_files)
