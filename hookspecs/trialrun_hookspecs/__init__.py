@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from trialrun_hookspecs.event import Event, Kind
     from trialrun_hookspecs.markers import PROJECT_NAME, hookimpl, hookspec
     from trialrun_hookspecs.request import (
+        Checkpoints,
         Params,
         Plateau,
         Plateaus,
@@ -98,6 +99,7 @@ __all__ = [
     "BadValue",
     "BestTrial",
     "CheckpointMissing",
+    "Checkpoints",
     "Choice",
     "Constant",
     "Context",

@@ -42,6 +42,7 @@ from trialrun_hookspecs.expressions import BadExpression, names_in, parsed
 
 __all__ = [
     "LOGGERS",
+    "Checkpoints",
     "Params",
     "Plateau",
     "Plateaus",
@@ -188,6 +189,16 @@ class Plateaus(_Model):
     study: Plateau | None = Field(default=None, description="over the trials that ended: ends the study")
 
 
+class Checkpoints(_Model):
+    """Which checkpoints of a trial are kept; and, of a class that makes steps, when they are made."""
+
+    keep: PositiveInteger | None = Field(default=None, description="how many of a trial's; the newest is always kept")
+    by: str | None = Field(default=None, description="the metric that says which are best; absent: the objective")
+    mode: Literal["max", "min"] | None = Field(default=None, description="whether `by` is to be large or small")
+    every: Annotated[Integer, Field(ge=0)] = Field(default=0, description="classes with step(): after so many steps")
+    at_end: bool = Field(default=True, description="classes with step(): at the trial's end, whatever ended it")
+
+
 class TuneConfig(_Model):
     """How a tuning job searches, and when it stops."""
 
@@ -224,6 +235,7 @@ class TuneConfig(_Model):
     allow_restart: bool = Field(
         default=False, description="let a scheduler pause trials that report no checkpoints: they start over"
     )
+    checkpoints: Checkpoints = Field(default=Checkpoints(), description="which checkpoints are made and kept")
     loggers: Annotated[
         tuple[str, ...],
         BeforeValidator(_loggers),
@@ -350,6 +362,11 @@ def _tuning_rules(params: Mapping[str, Any]) -> Iterable[tuple[str, str, str]]:
     ):
         yield "tune_config.fail_fast", "fail_fast and max_failures exclude each other", "Drop one of them."
     yield from _name_rules(params.get("hyperparameters"))
+    checkpoints = _get(params.get("tune_config"), "checkpoints")
+    if _get(checkpoints, "by") not in (None, _get(params.get("tune_config"), "metric")) and not _get(
+        checkpoints, "mode"
+    ):
+        yield "tune_config.checkpoints.mode", "is required with a metric that is not the objective", "Add max or min."
     yield from _expression_rules(params.get("hyperparameters"))
     yield from _searched_rules(params.get("hyperparameters"))
     yield from _template_rules(params)
@@ -383,7 +400,7 @@ def _expression_rules(space: Any) -> Iterable[tuple[str, str, str]]:
 
 
 def _searched_rules(space: Any) -> Iterable[tuple[str, str, str]]:
-    if isinstance(space, list | tuple) and space and all(_get(item, "type") in DERIVED for item in space):
+    if isinstance(space, list | tuple) and space and all(_get(item, "type") in [*DERIVED] for item in space):
         yield "hyperparameters", "at least one hyperparameter must be searched", "Make a constant a choice."
 
 
@@ -671,7 +688,7 @@ def _bad_type(error: ErrorDetails, where: str) -> Problem:
     hint = near or f"Known: {', '.join(known)}."
     return Problem(
         where=f"{where}.type",
-        rule="must be one of the 12 distributions, constant or expression",
+        rule="must be one of the 12 distributions, or constant or expression",
         got=_shown(value),
         fix=hint,
     )

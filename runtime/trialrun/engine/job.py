@@ -27,6 +27,7 @@ from trialrun.engine.prepared import ExecutorName, Prepared, prepare
 from trialrun.engine.record import RunRecord, held, read_record, recipe_of, recipes_of, sources_of
 from trialrun.engine.running import Nobody, Opened, Running, Watcher
 from trialrun.executors.journal import read_journal
+from trialrun.executors.marks import restored_from
 from trialrun.plugins import Recipe, load_recipe
 from trialrun.recorder import Fixtures
 from trialrun_hookspecs.errors import UsageError
@@ -53,6 +54,7 @@ def run(
     watcher: Watcher | None = None,
     spool_limit: int | None = SPOOL_LIMIT,
     storage: str | None = None,
+    restore: str | Path | None = None,
 ) -> JobResult:
     """Run a job and return its result, which also stands in `result.json` of its results folder.
 
@@ -63,6 +65,7 @@ def run(
         Credentials come from the environment.
     address: of a Ray cluster; None joins the one of this process or RAY_ADDRESS, or starts a local one.
     local_resources: what a local Ray is started with, such as {"CPU": 4, "GPU": 1}.
+    restore: a trial's folder, or one of its checkpoints: what begins here goes on from there, and counts reports on.
     storage: where the results folder is copied to, in the place of the job's own `storage_path`.
     spool_limit: bytes that each trial's spool may hold; a log_* call beyond it raises SpoolFull. None: no bound.
 
@@ -72,6 +75,8 @@ def run(
     muted: list[str] = []
     if storage is not None:
         checked(storage, "--storage")
+    if restore is not None:
+        restored_from(Path(restore))
     prepared = prepare(
         job,
         plugin=plugin,
@@ -98,6 +103,7 @@ def run(
         local_resources=dict(local_resources or {}),
         spool_limit=spool_limit,
         storage=storage,
+        restore=str(Path(restore).absolute()) if restore is not None else None,
     )
     _write_job(folder, prepared)
     record.write(folder)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from trialrun.executors.folders import Folders
+from trialrun.executors.marks import Mark
 from trialrun.plugins import Manager, Plugin
 from trialrun.space import Space
 from trialrun_hookspecs.request import Params, TuneConfig
@@ -103,6 +104,7 @@ class Study:
     address: str | None = None
     spool_limit: int | None = None
     past: Past = field(default_factory=Past)
+    restore: Mark | None = None  # where trials begin that have no checkpoint of their own
     go_on: tuple[str, ...] = ()  # trials of the past that run again, from their newest checkpoint
 
     @property

@@ -18,7 +18,7 @@ from trialrun.executors.autofilled import TrialClock
 from trialrun.executors.base import Listener, Study, StudyOutcome, TrialOutcome
 from trialrun.executors.ending import stderr_tail, study_outcome
 from trialrun.executors.exports import Exports
-from trialrun.executors.marks import copied, marks
+from trialrun.executors.marks import copied, marks, pruned
 from trialrun.executors.memory import remembering
 from trialrun.executors.rules import StopRules
 from trialrun.executors.trial import TrialSpec, check_result, declared_output, note_checkpoint, run_trial, spec_of
@@ -27,6 +27,7 @@ from trialrun.search import made_algorithm
 from trialrun.search.base import Algorithm
 from trialrun.space import nest
 from trialrun_hookspecs.errors import RequestInvalid
+from trialrun_hookspecs.request import TuneConfig
 from trialrun_hookspecs.results import FailureCause
 
 __all__ = ["InlineExecutor"]
@@ -49,6 +50,7 @@ class InlineSeat:
         listener: Listener,
         spec: TrialSpec,
         exports: Exports,
+        config: TuneConfig,
         *,
         again: bool,
     ) -> None:
@@ -64,6 +66,7 @@ class InlineSeat:
         self._again = again
         self._exports = exports
         self._clock = TrialClock(trial_id)
+        self._keep, self._mode = config.checkpoints, config.mode
         self._iteration = 0
 
     def report(self, metrics: dict[str, Any], checkpoint: Path | None) -> None:
@@ -75,6 +78,9 @@ class InlineSeat:
             path = str(copied(checkpoint, self._folder / f"checkpoint_{self._iteration:06d}"))
             self.kept.append((path, dict(self.reported)))
             note_checkpoint(self._spec, self, path, self._iteration, plain)
+            self.kept = pruned(
+                self.kept, self._keep.keep, self._keep.by or self._spec.metric, self._keep.mode or self._mode
+            )
         result = {**plain, **self._clock.result(self._iteration, plain)}
         self._exports.reported(self.trial_id, result)
         if self._rules.trial(self.trial_id, result) or self._rules.ended_by:
@@ -87,6 +93,9 @@ class InlineSeat:
         self._iteration, self.reported = found[-1].iteration, dict(found[-1].metrics)
         self.kept = [(mark.path, mark.metrics) for mark in found]
         return Path(found[-1].path)
+
+    def begin_at(self, iteration: int) -> None:
+        self._iteration = iteration
 
 
 class InlineExecutor:
@@ -160,7 +169,7 @@ class InlineExecutor:
     ) -> TrialOutcome:
         spec = spec_of(study, capture=False)
         folder = study.folders.of(trial_id, config)
-        seat = InlineSeat(trial_id, folder, rules, listener, spec, self._exports, again=again)
+        seat = InlineSeat(trial_id, folder, rules, listener, spec, self._exports, study.tune_config, again=again)
         listener.status(trial_id, "RUNNING")
         error = text = ended_by = ""
         cause: FailureCause = ""

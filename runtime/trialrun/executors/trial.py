@@ -65,6 +65,9 @@ class TrialSpec:
     needs_checkpoints: bool = False
     go_on: Mapping[str, Mark] = field(default_factory=dict)  # where trials of an earlier run go on
     spool_limit: int | None = None
+    restore: Mark | None = None
+    every: int = 0
+    at_end: bool = True
 
 
 def spec_of(study: Study, *, capture: bool) -> TrialSpec:
@@ -82,6 +85,9 @@ def spec_of(study: Study, *, capture: bool) -> TrialSpec:
         capture=capture,
         output_files=study.tune_config.output_files,
         spool_limit=study.spool_limit,
+        restore=study.restore,
+        every=study.tune_config.checkpoints.every or int(needs_checkpoints(scheduler)),
+        at_end=study.tune_config.checkpoints.at_end,
         scheduler=scheduler.name,
         time_attr=str(scheduler.options.get("time_attr", "")),
         needs_checkpoints=needs_checkpoints(scheduler) and not study.tune_config.allow_restart,
@@ -102,6 +108,9 @@ class Seat(Protocol):
 
     def loaded(self) -> Path | None:
         """The checkpoint that this trial is to go on from, after a pause, a failure or an exploit."""
+
+    def begin_at(self, iteration: int) -> None:
+        """Count reports on from here: another trial made so many before."""
 
 
 def run_trial(
@@ -129,6 +138,9 @@ def run_trial(
         loaded = seat.loaded()
         if attempt:
             _tell_resumed(spec, seat, emit, folder, loaded)
+        if loaded is None and spec.restore is not None:
+            loaded = Path(spec.restore.path)
+            seat.begin_at(spec.restore.iteration)
         run = JobRun(
             emit,
             name=spec.name,
@@ -202,7 +214,8 @@ def _call(
     seat: Seat,
 ) -> None:
     if plugin.has("tune"):
-        returned = plugin.tune(hyperparameter, run, dataset, checkpoint)
+        saving = {"every": spec.every, "at_end": spec.at_end} if plugin.steps else {}
+        returned = plugin.tune(hyperparameter, run, dataset, checkpoint, **saving)
         if inspect.isgenerator(returned):
             for value in returned:
                 step = outcomes.normalise(value, spec.metric)
