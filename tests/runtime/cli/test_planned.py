@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trialrun.cli.planned import MEANINGS, planned, shown
-from trialrun_hookspecs import DISTRIBUTIONS, Request, parse_request
+from trialrun_hookspecs import DERIVED, DISTRIBUTIONS, Request, parse_request
 
 SPACE: dict[str, dict[str, Any]] = {
     "uniform": {"min": 0.1, "max": 1},
