@@ -17,6 +17,7 @@ __all__ = ["COMMANDS", "main"]
 COMMANDS: Mapping[str, str] = {
     "run": "Run a training or tuning job.",
     "resume": "Go on with a run that was interrupted or killed.",
+    "submit": "Have a cluster run a job, as a Ray Job.",
     "plan": "Say what a job would do; nothing is started.",
     "schema": "Print the JSON Schema of a job.",
     "migrate": "Write a job of the deprecated form in its new form.",
