@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from trialrun_hookspecs import spec
     from trialrun_hookspecs.distributions import (
+        DERIVED,
         DISTRIBUTIONS,
         Choice,
+        Constant,
         Distribution,
         DistributionBase,
+        Expression,
         GridSearch,
         LogRandint,
         LogUniform,
@@ -58,6 +61,7 @@ if TYPE_CHECKING:
     from trialrun_hookspecs.event import Event, Kind
     from trialrun_hookspecs.markers import PROJECT_NAME, hookimpl, hookspec
     from trialrun_hookspecs.request import (
+        Checkpoints,
         Params,
         Plateau,
         Plateaus,
@@ -84,6 +88,7 @@ if TYPE_CHECKING:
     from trialrun_hookspecs.run import Context, Run
 
 __all__ = [
+    "DERIVED",
     "DISTRIBUTIONS",
     "PROJECT_NAME",
     "AllTrialsFailed",
@@ -95,11 +100,14 @@ __all__ = [
     "BadValue",
     "BestTrial",
     "CheckpointMissing",
+    "Checkpoints",
     "Choice",
+    "Constant",
     "Context",
     "Distribution",
     "DistributionBase",
     "Event",
+    "Expression",
     "FailureCause",
     "FixtureInvalid",
     "GridSearch",

@@ -58,8 +58,10 @@ MEANINGS: Mapping[str, Callable[[Any], str]] = {
     "qlograndint": lambda d: _multiples(d) + _LOG,
     "choice": lambda d: f"one of {_listed(d)}",
     "grid_search": lambda d: f"each of {_listed(d)}",
+    "constant": lambda d: f"always {text.value(d.value) or 'null'}",
+    "expression": lambda d: f"is {text.cut(d.expression, _OPTIONS)}",
 }
-"""What a distribution of each type gives, in words."""
+"""What each type of hyperparameter gives, in words."""
 
 
 def machine() -> dict[str, float]:

@@ -32,7 +32,7 @@ from trialrun.executors.trial import spec_of
 from trialrun.search import GRID_ALGORITHM, checked_points, made_algorithm
 from trialrun.space import nest
 from trialrun_hookspecs.errors import Problem, RequestInvalid, UsageError
-from trialrun_hookspecs.request import did_you_mean
+from trialrun_hookspecs.request import TuneConfig, did_you_mean
 
 __all__ = ["RayExecutor"]
 
@@ -139,6 +139,7 @@ def _fit(study: Study, listener: Listener, interrupted: threading.Event) -> Stud
             verbose=0,
             stop=_Stopper(rules),
             callbacks=[ears, *theirs],
+            checkpoint_config=_kept_checkpoints(config),
             failure_config=tune.FailureConfig(max_failures=config.max_failures, fail_fast=bool(config.fail_fast)),
         ),
     )
@@ -151,6 +152,17 @@ def _fit(study: Study, listener: Listener, interrupted: threading.Event) -> Stud
     if ears.errors:
         listener.warn(f"{len(ears.errors)} error(s) while recording the study, the first: {ears.errors[0]!r}")
     return study_outcome(study, [ears.outcomes[trial_id] for trial_id in ears.trials], rules)
+
+
+def _kept_checkpoints(config: TuneConfig) -> Any:
+    keep = config.checkpoints
+    if keep.keep is None:
+        return tune.CheckpointConfig()
+    return tune.CheckpointConfig(
+        num_to_keep=keep.keep,
+        checkpoint_score_attribute=keep.by or config.metric,
+        checkpoint_score_order=keep.mode or config.mode,
+    )
 
 
 def _trial_folder(trial: Any) -> str:

@@ -59,6 +59,9 @@ class RaySeat:
         local = Path(checkpoint.path)
         return local if local.exists() else Path(checkpoint.to_directory())
 
+    def begin_at(self, iteration: int) -> None:
+        self.ahead = iteration
+
 
 def _folder_of(file: Path) -> Path:
     """Ray's checkpoints are folders: a file gets one of its own."""
