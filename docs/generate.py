@@ -47,6 +47,7 @@ def jobs_page() -> str:
             "are shown at once. [Writing a job](../jobs.md) explains how to choose among the keys.",
             "",
             *_section("params", models["Params"]),
+            *_section("params.workers", models["Workers"]),
             *_section("params.tune_config", models["TuneConfig"]),
             *_section("params.tune_config.search_alg", SearchConfig.model_json_schema()),
             'A string stands for `{"name": …}`. Names are case-insensitive.',

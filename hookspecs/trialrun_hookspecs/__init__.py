@@ -75,6 +75,7 @@ if TYPE_CHECKING:
         migrate,
         parse_request,
     )
+    from trialrun_hookspecs.resources import Workers
     from trialrun_hookspecs.results import (
         BestTrial,
         FailureCause,
@@ -151,6 +152,7 @@ __all__ = [
     "TuneConfig",
     "Uniform",
     "UsageError",
+    "Workers",
     "advice",
     "count_trials",
     "hookimpl",
@@ -162,7 +164,7 @@ __all__ = [
 ]
 
 # Asked in this order: those that need pydantic come last.
-_HOMES = ("markers", "errors", "event", "run", "results", "distributions", "request")
+_HOMES = ("markers", "errors", "event", "run", "results", "distributions", "resources", "request")
 
 
 def __getattr__(name: str) -> object:

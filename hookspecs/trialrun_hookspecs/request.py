@@ -39,6 +39,7 @@ from trialrun_hookspecs.distributions import (
 )
 from trialrun_hookspecs.errors import Problem, RequestInvalid
 from trialrun_hookspecs.expressions import BadExpression, names_in, parsed
+from trialrun_hookspecs.resources import CustomResources, NonNegative, Workers, bundle, resource_rules
 
 __all__ = [
     "LOGGERS",
@@ -149,7 +150,6 @@ class _Model(BaseModel):
 
 
 AlgorithmName = Annotated[str, Field(min_length=1, pattern=r"\S"), AfterValidator(_lower)]
-NonNegative = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0)]
 
 
 class SearchConfig(_Model):
@@ -270,6 +270,10 @@ class TuneConfig(_Model):
     legacy_train_report: bool = Field(
         default=False, description="make `ray.train.report` work in trials (Ray Train v1)"
     )
+    wait_for_gpu_s: Positive | None = Field(
+        default=None,
+        description="a trial waits so long at most until its share of the GPU's memory is free, else it fails",
+    )
 
     @property
     def output_files(self) -> tuple[str, str] | None:
@@ -291,6 +295,10 @@ class Params(_Model):
     is_tune: bool = Field(default=False, description="true: tuning, false: training")
     num_cpus: NonNegative | None = Field(default=None, description="CPUs per trial (tuning only; default 1)")
     num_gpus: NonNegative | None = Field(default=None, description="GPUs per trial (tuning only; default 0)")
+    resources: CustomResources | None = Field(
+        default=None, description="custom resources per trial, by the names that nodes were started with (tuning only)"
+    )
+    workers: Workers | None = Field(default=None, description="workers that each trial starts itself (tuning only)")
     hyperparameter: JsonObject | None = Field(default=None, description="training: the plugin's own structure")
     hyperparameters: Annotated[tuple[Distribution, ...], Field(strict=False, min_length=1)] | None = Field(
         default=None, description="tuning: the search space"
@@ -326,6 +334,17 @@ class Params(_Model):
         """GPUs per trial."""
         return 0.0 if self.num_gpus is None else self.num_gpus
 
+    @property
+    def bundle(self) -> dict[str, float]:
+        """What a trial itself takes, as Ray counts it: `{"CPU": 1.0}`."""
+        return bundle(self.cpus, self.gpus, self.resources or {})
+
+    @property
+    def worker_bundles(self) -> list[dict[str, float]]:
+        """What each worker of a trial takes; empty when it starts none."""
+        workers = self.workers
+        return [bundle(workers.num_cpus, workers.num_gpus, workers.resources)] * workers.count if workers else []
+
 
 def _get(thing: Any, key: str) -> Any:
     """A field of a model, or of the raw JSON it is to be made from."""
@@ -338,10 +357,13 @@ def _mode_rules(params: Mapping[str, Any]) -> Iterable[tuple[str, str, str]]:
         yield from _tuning_rules(params) if params.get("is_tune") else _training_rules(params)
 
 
+_TUNING_ONLY = ("hyperparameters", "tune_config", "num_cpus", "num_gpus", "resources", "workers")
+
+
 def _training_rules(params: Mapping[str, Any]) -> Iterable[tuple[str, str, str]]:
     if params.get("hyperparameter") is None:
         yield "hyperparameter", "hyperparameter is required when is_tune=False", "Add a dict, {} when there is none."
-    for key in ("hyperparameters", "tune_config", "num_cpus", "num_gpus"):
+    for key in _TUNING_ONLY:
         if params.get(key) is not None:
             yield key, f"{key} is for tuning only (is_tune=True)", f"Remove {key}, or set is_tune to true."
 
@@ -355,8 +377,9 @@ def _tuning_rules(params: Mapping[str, Any]) -> Iterable[tuple[str, str, str]]:
             yield key, f"{key} is required when is_tune=True", example
     if params.get("hyperparameter") is not None:
         yield "hyperparameter", "hyperparameter is for training only (is_tune=False)", "Put fixed values into a choice."
-    if params.get("num_cpus") == 0 and not params.get("num_gpus"):
+    if params.get("num_cpus") == 0 and not any(params.get(key) for key in ("num_gpus", "resources", "workers")):
         yield "num_cpus", "num_cpus and num_gpus must not both be 0", "Give a fraction such as 0.1."
+    yield from resource_rules(params)
     if _get(params.get("tune_config"), "fail_fast") in (True, "raise") and _get(
         params.get("tune_config"), "max_failures"
     ):
@@ -585,7 +608,7 @@ _BY_MODE = {
         "required": ["hyperparameter"],
         "properties": {
             "hyperparameter": {"type": "object"},
-            **{key: {"type": "null"} for key in ("hyperparameters", "tune_config", "num_cpus", "num_gpus")},
+            **{key: {"type": "null"} for key in _TUNING_ONLY},
         },
     },
 }
@@ -596,9 +619,9 @@ def json_schema() -> dict[str, Any]:
 
     It accepts every valid job. What it leaves to `parse_request` are the rules that relate values to each other:
     min < max, and min > 0 for log types; multiples of q, no more than 2**53 of them; unique names, none nested in
-    another; fail_fast with max_failures; num_cpus and num_gpus both 0. Some rules on single values too: text that
-    Python calls blank, names and options that mean something to Ray, text that UTF-8 cannot hold, nesting without
-    end, integers that are no float.
+    another; fail_fast with max_failures; num_cpus and num_gpus both 0; a GPU and a half. Some rules on single values
+    too: text that Python calls blank, names and options that mean something to Ray, text that UTF-8 cannot hold,
+    nesting without end, integers that are no float.
     """
     schema = Request.model_json_schema()
     schema["$defs"]["Params"].update(_BY_MODE)

@@ -9,13 +9,15 @@ if TYPE_CHECKING:
     from trialrun.engine import resume, run
     from trialrun.plugins import load_plugin
     from trialrun.recorder.recorder import Recorder
+    from trialrun.recordings import load
 
-__all__ = ["Recorder", "__version__", "load_plugin", "resume", "run"]
+__all__ = ["Recorder", "__version__", "load", "load_plugin", "resume", "run"]
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "Recorder": "trialrun.recorder.recorder",
+    "load": "trialrun.recordings",
     "load_plugin": "trialrun.plugins",
     "resume": "trialrun.engine",
     "run": "trialrun.engine",

@@ -10,7 +10,7 @@ from typing import Any
 from trialrun.space import CODECS, Category, Integer
 from trialrun_hookspecs.distributions import Choice, Constant, DistributionBase, Expression, GridSearch
 from trialrun_hookspecs.errors import Problem
-from trialrun_hookspecs.request import GRID_ALGORITHM, Params, Request, SchedulerConfig, SearchConfig
+from trialrun_hookspecs.request import GRID_ALGORITHM, Params, Request, SchedulerConfig, SearchConfig, count_trials
 
 __all__ = [
     "ALGORITHMS",
@@ -19,7 +19,7 @@ __all__ = [
     "AlgorithmFacts",
     "SchedulerFacts",
     "compatibility_problems",
-    "first_bracket",
+    "halving_bracket",
     "hints",
     "mutable_names",
     "needs_checkpoints",
@@ -237,13 +237,17 @@ def _trial_length(params: Params) -> tuple[int | None, str]:
     return None, ""
 
 
-def first_bracket(max_t: float, reduction_factor: float) -> int:
-    """How many trials HyperBand's first bracket holds; until it is full, HyperBand pauses and stops nothing.
+def halving_bracket(max_t: float, reduction_factor: float) -> tuple[int, int]:
+    """How many trials HyperBand runs whole before it halves any, and how many it keeps of the bracket after those.
 
-    Li et al., Hyperband (JMLR 2018), as Ray rounds it: s = round(log_eta(max_t)), n = ceil(eta ** s).
+    Where `max_t` is too small for halving, it keeps all (0). Ray fills its brackets from the one that halves least: the
+    bracket s holds ceil((S + 1) / (s + 1) * eta ** s) trials, S = round(log_eta(max_t)), and s = 0 stops nothing; of
+    s = 1, ceil(1 / eta) of its size is kept at its milestone.
+    Li et al., Hyperband (JMLR 2018), as Ray rounds it.
     """
     steps = round(math.log(max_t) / math.log(reduction_factor))
-    return math.ceil(reduction_factor**steps)
+    size = math.ceil((steps + 1) / 2 * reduction_factor)
+    return steps + 1, math.ceil(size / reduction_factor) if steps else 0
 
 
 def hints(request: Request) -> list[str]:
@@ -257,11 +261,14 @@ def _bracket_hint(params: Params) -> str:
     if config.scheduler.name != "hyperband" or "max_t" not in config.scheduler.options:
         return ""
     options = config.scheduler.options
-    size = first_bracket(float(str(options["max_t"])), float(str(options.get("reduction_factor", 3))))
-    at_once = config.max_concurrent_trials
-    if at_once is None or at_once >= size:
+    whole, kept = halving_bracket(float(str(options["max_t"])), float(str(options.get("reduction_factor", 3))))
+    at_once, total = config.max_concurrent_trials, count_trials(Request(action="train", params=params)) or 0
+    if not kept:
+        why = f"max_t {options['max_t']} is too small to be halved"
+    elif total <= whole + kept:
+        why = f"it runs {whole} trials whole and keeps {kept} of those after them, and the job makes {total}"
+    elif at_once is not None and at_once <= kept:
+        why = f"it keeps {kept} trials of the first bracket that it halves, and max_concurrent_trials is {at_once}"
+    else:
         return ""
-    return (
-        f"params.tune_config.scheduler: hyperband's first bracket holds {size} trials and max_concurrent_trials is "
-        f"{at_once}, so it will stop nothing. Use asha, a smaller max_t, or more concurrent trials."
-    )
+    return f"params.tune_config.scheduler: hyperband will stop nothing: {why}. Use asha, or another max_t."

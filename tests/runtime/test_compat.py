@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trialrun.compat import ALGORITHMS, SCHEDULERS, compatibility_problems, first_bracket, hints, with_max_t
+from trialrun.compat import ALGORITHMS, SCHEDULERS, compatibility_problems, halving_bracket, hints, with_max_t
 from trialrun_hookspecs.request import Request, parse_request
 
 UNIFORM = {"name": "x", "type": "uniform", "min": 0, "max": 1}
@@ -72,18 +73,44 @@ def test_max_t_comes_visibly_from_stop_or_epochs_or_is_asked_for(scheduler: str)
 
 
 @given(max_t=st.integers(2, 500), eta=st.integers(2, 5))
-def test_the_first_bracket_is_as_large_as_rays(max_t: int, eta: int) -> None:
+def test_brackets_are_as_large_as_rays(max_t: int, eta: int) -> None:
     from ray.tune.schedulers import HyperBandScheduler
 
     scheduler = HyperBandScheduler(max_t=max_t, reduction_factor=eta)
-    assert first_bracket(max_t, eta) == scheduler._get_n0(scheduler._s_max_1 - 1)
+    whole, kept = halving_bracket(max_t, eta)
+    assert whole == scheduler._get_n0(0)
+    assert kept == (math.ceil(scheduler._get_n0(1) / eta) if scheduler._s_max_1 > 1 else 0)
 
 
-def test_a_bracket_that_can_never_be_full_is_told() -> None:
+@pytest.mark.parametrize(("trials", "at_once"), [(12, 2), (12, 3), (6, None), (5, None), (8, None), (12, None)])
+def test_hyperband_is_said_to_stop_nothing_when_ray_s_own_stops_nothing(trials: int, at_once: int | None) -> None:
+    """Its brackets fed by hand: as many trials at once as may be, each one reports and waits while it is paused."""
+    from ray.tune.schedulers import HyperBandScheduler
+
+    scheduler = HyperBandScheduler(max_t=9, reduction_factor=3)
+    scheduler.set_search_properties("m", "max")
+    whole, _ = halving_bracket(9, 3)
+    config = {"num_samples": trials, **({"max_concurrent_trials": at_once} if at_once else {})}
+    options = {"name": "hyperband", "options": {"max_t": 9}}
+    told = hints(job(UNIFORM, scheduler=options, **config))
+    made = scheduler._create_bracket(1)
+    live = [object() for _ in range(min(trials - whole, at_once or trials, made._n))]
+    for value, trial in enumerate(live):
+        made.add_trial(trial)
+        made._live_trials[trial] = {"training_iteration": 3, "m": value}
+    _, bad = made.successive_halving("m", 1.0)
+    assert bool(told) is (not bad)
+
+
+def test_a_bracket_that_can_never_be_halved_is_told() -> None:
     hyperband = {"name": "hyperband", "options": {"max_t": 100}}
-    (hint,) = hints(job(UNIFORM, scheduler=hyperband, max_concurrent_trials=8))
-    assert "81 trials" in hint
-    assert hints(job(UNIFORM, scheduler=hyperband)) == []
-    assert hints(job(UNIFORM, scheduler=hyperband, max_concurrent_trials=81)) == []
+    (hint,) = hints(job(UNIFORM, scheduler=hyperband, num_samples=50, max_concurrent_trials=3))
+    assert "keeps 3 trials" in hint
+    (hint,) = hints(job(UNIFORM, scheduler=hyperband, num_samples=6))
+    assert "runs 5 trials whole" in hint
+    (hint,) = hints(job(UNIFORM, scheduler={"name": "hyperband", "options": {"max_t": 1}}, num_samples=50))
+    assert "too small" in hint
+    assert hints(job(UNIFORM, scheduler=hyperband, num_samples=50)) == []
+    assert hints(job(UNIFORM, scheduler=hyperband, num_samples=50, max_concurrent_trials=8)) == []
     training = parse_request({"action": "train", "params": {"name": "n", "dataset": 1, "hyperparameter": {}}})
     assert hints(training) == []

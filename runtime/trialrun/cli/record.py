@@ -18,7 +18,7 @@ from trialrun_hookspecs.errors import UsageError
 if TYPE_CHECKING:
     from trialrun.recorder import Fixtures, Recorder
 
-__all__ = ["command"]
+__all__ = ["command", "told_to_end"]
 
 
 @click.command("record", context_settings={"show_default": True})
@@ -30,7 +30,7 @@ __all__ = ["command"]
 @click.option("--host", default="127.0.0.1", help="The address to listen at.")
 @click.option("--allow-remote", is_flag=True, help="Let --host be one that other machines reach.")
 @click.option("--for", "seconds", type=click.FloatRange(min=0), metavar="SECONDS", help="End after so many seconds.")
-@click.option("--json", "as_json", is_flag=True, help="Print url, token and db as one line of JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print url, token, db and page as one line of JSON.")
 def command(
     port: int,
     db: str | None,
@@ -45,7 +45,7 @@ def command(
     """Start the recorder, print its URL and token, and serve until Ctrl-C."""
     served = _served(datasets, checkpoints)
     with (
-        _told_to_end() as end,
+        told_to_end() as end,
         _recorder(db, strict, served) as recorder,
         recorder.server(host, port, allow_remote=allow_remote) as server,
     ):
@@ -53,7 +53,7 @@ def command(
             click.echo(
                 f"warning: other machines can reach the recorder at {host}; only its token protects it", err=True
             )
-        facts = {"url": server.url, "token": server.token, "db": str(recorder.path.absolute())}
+        facts = {"url": server.url, "token": server.token, "db": str(recorder.path.absolute()), "page": server.page_url}
         if as_json:
             click.echo(json.dumps(facts, ensure_ascii=False))
         else:
@@ -87,7 +87,7 @@ def _recorder(db: str | None, strict: bool, served: Fixtures) -> Recorder:
 
 
 @contextlib.contextmanager
-def _told_to_end() -> Iterator[threading.Event]:
+def told_to_end() -> Iterator[threading.Event]:
     """Set by Ctrl-C and by SIGTERM: both are the normal end of a server."""
     end = threading.Event()
     before = {number: signal.signal(number, lambda *_: end.set()) for number in (signal.SIGINT, signal.SIGTERM)}

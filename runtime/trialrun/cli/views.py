@@ -46,6 +46,10 @@ class View:
         """Seconds since the view was made."""
         return self.clock() - self._started
 
+    def since(self, seconds: float) -> None:
+        """The job has been running for so long already."""
+        self._started = self.clock() - seconds
+
     def opened(self, job: Opened) -> None:
         """The job is about to run."""
         params = job.prepared.request.params
@@ -110,8 +114,9 @@ def heading(job: Opened) -> list[str]:
     trials = "training" if prepared.total is None else f"{prepared.total} trial{'s' * (prepared.total != 1)}"
     lines = [f"{cut(clean(params.name), NAME_LIMIT)}: job {job.job_id}, {trials}, seed {prepared.seed}"]
     lines.append(f"results   {clean(job.results)}")
-    lines.append(f"recorder  {job.url}  token {job.token}" if job.token else f"backend   {clean(job.url)}")
-    return lines
+    if not job.token:
+        return [*lines, f"backend   {clean(job.url)}"]
+    return [*lines, f"recorder  {job.url}  token {job.token}", f"page      {job.url}ui/?token={job.token}"]
 
 
 @contextlib.contextmanager

@@ -12,7 +12,6 @@ from typing import Any
 
 from trialrun.backend.mirror import checked, mirrored
 from trialrun.backend.spool import SPOOL_LIMIT
-from trialrun.engine.flush import flush
 from trialrun.engine.places import (
     Backend,
     at_url,
@@ -162,8 +161,6 @@ def resume(
             _stored(record, prepared, folder, late, again=True),
             _place(backend or record.backend, folder, fixtures) as there,
         ):
-            with contextlib.suppress(UsageError):  # there is nothing to send yet
-                flush(folder, backend=there)
             for name in ("result.json", "undelivered.txt"):
                 (folder / name).unlink(missing_ok=True)
             running = Running(

@@ -21,6 +21,7 @@ from trialrun.executors.exports import Exports
 from trialrun.executors.marks import copied, marks, pruned
 from trialrun.executors.memory import remembering
 from trialrun.executors.rules import StopRules
+from trialrun.executors.stoppers import isolated
 from trialrun.executors.trial import TrialSpec, check_result, declared_output, note_checkpoint, run_trial, spec_of
 from trialrun.outcomes import objective
 from trialrun.search import made_algorithm
@@ -115,10 +116,12 @@ class InlineExecutor:
                 "the inline executor runs every trial to its end", where=where, got=scheduler.name, fix=fix
             )
         made_algorithm(study.params, seed=study.seed, extensions=study.manager.search_algorithms())
+        study.manager.stoppers()
 
     def execute(self, study: Study, listener: Listener) -> StudyOutcome:
         algorithm = remembering(study)
-        rules = StopRules(study.tune_config, time.monotonic, threading.Event(), past=study.past)
+        stoppers = isolated(study.manager.stoppers(), listener.warn)
+        rules = StopRules(study.tune_config, time.monotonic, threading.Event(), past=study.past, stoppers=stoppers)
         self._exports = Exports(study.tune_config.loggers)
         outcomes: list[TrialOutcome] = []
         for trial_id, config in self._trials(study, rules, algorithm):

@@ -65,6 +65,8 @@ class TrialSpec:
     needs_checkpoints: bool = False
     go_on: Mapping[str, Mark] = field(default_factory=dict)  # where trials of an earlier run go on
     spool_limit: int | None = None
+    gpus: float = 0.0
+    wait_for_gpu_s: float | None = None
     restore: Mark | None = None
     every: int = 0
     at_end: bool = True
@@ -85,6 +87,8 @@ def spec_of(study: Study, *, capture: bool) -> TrialSpec:
         capture=capture,
         output_files=study.tune_config.output_files,
         spool_limit=study.spool_limit,
+        gpus=study.params.gpus,
+        wait_for_gpu_s=study.tune_config.wait_for_gpu_s,
         restore=study.restore,
         every=study.tune_config.checkpoints.every or int(needs_checkpoints(scheduler)),
         at_end=study.tune_config.checkpoints.at_end,

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from trialrun.recorder.faults import LostAnswer
 from trialrun.recorder.gate import Door
+from trialrun.recorder.page import Library, Page
+from trialrun.recorder.page.gate import PREFIX
 from trialrun_hookspecs.errors import TrialrunError, UsageError
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
     from trialrun.recorder.recorder import Recorder
 
-__all__ = ["RecorderServer"]
+__all__ = ["LoopbackServer", "RecorderServer"]
 
 START_TIMEOUT_S = 30
 STOP_TIMEOUT_S = 10
@@ -28,14 +30,14 @@ BACKLOG = 2048
 DRAINED = 256 * 1024 * 1024
 
 
-class RecorderServer:
+class LoopbackServer:
     """`start()` returns when it listens. `url` ends in a slash; both it and `token` are known from then on.
 
     Port 0 takes a free one. A host that other machines can reach is refused unless `allow_remote`.
     """
 
     def __init__(
-        self, recorder: Recorder, *, host: str = "127.0.0.1", port: int = 0, allow_remote: bool = False
+        self, library: Library, *, host: str = "127.0.0.1", port: int = 0, allow_remote: bool = False, token: str | None
     ) -> None:
         self.remote = not _is_loopback(host)
         if self.remote and not allow_remote:
@@ -45,13 +47,18 @@ class RecorderServer:
                 got=repr(host),
                 fix="Use 127.0.0.1, or say that remote machines may reach it (allow_remote).",
             )
-        self.recorder = recorder
         self.host = host
         self.port = port
-        self.token = recorder.token or secrets.token_urlsafe(24)
+        self.token = token or secrets.token_urlsafe(24)
         self.url = ""
+        self._page = Page(library, self._door, lambda: bool(self._server.should_exit))
         self._server: Any = None
         self._thread: threading.Thread | None = None
+
+    @property
+    def page_url(self) -> str:
+        """The address of the page, with the token: to be opened in a browser."""
+        return f"{self.url}ui/?token={self.token}"
 
     def __enter__(self) -> Self:
         self.start()
@@ -84,6 +91,7 @@ class RecorderServer:
         self._server.should_exit = True
         self._thread.join(STOP_TIMEOUT_S)
         self._thread = None
+        self._page.close()
 
     def _serve(self, listener: socket.socket, ready: threading.Event) -> None:
         try:
@@ -101,22 +109,47 @@ class RecorderServer:
         )
 
     def _app(self) -> Any:
-        from starlette.concurrency import run_in_threadpool
-        from starlette.requests import Request
-
         async def app(scope: Any, receive: Any, send: Any) -> None:
             if scope["type"] != "http":
                 return
-            request = Request(scope, receive)
-            body = await _read(request, self.recorder.api.max_body)
-            try:
-                response = await run_in_threadpool(self._respond, request, body)
-            except LostAnswer as lost:
-                await _hang_up(lost, receive, send)
-                return
-            await response(scope, receive, send)
+            inside = scope["path"] == PREFIX or scope["path"].startswith(f"{PREFIX}/")
+            await (self._page if inside else self._answer)(scope, receive, send)
 
         return app
+
+    async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
+        """What is not the page's: from here, the way to it."""
+        from starlette.responses import Response
+
+        to_page = scope["path"] == "/"
+        response = (
+            Response(status_code=303, headers={"Location": f"{PREFIX}/"}) if to_page else Response(status_code=404)
+        )
+        await response(scope, receive, send)
+
+
+class RecorderServer(LoopbackServer):
+    """The recorder's API for clients of the platform, and its page for people."""
+
+    def __init__(
+        self, recorder: Recorder, *, host: str = "127.0.0.1", port: int = 0, allow_remote: bool = False
+    ) -> None:
+        library = Library(recorder.path)
+        super().__init__(library, host=host, port=port, allow_remote=allow_remote, token=recorder.token)
+        self.recorder = recorder
+
+    async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
+        from starlette.concurrency import run_in_threadpool
+        from starlette.requests import Request
+
+        request = Request(scope, receive)
+        body = await _read(request, self.recorder.api.max_body)
+        try:
+            response = await run_in_threadpool(self._respond, request, body)
+        except LostAnswer as lost:
+            await _hang_up(lost, receive, send)
+            return
+        await response(scope, receive, send)
 
     def _respond(self, request: Request, body: bytes | int) -> Response:
         from starlette.responses import FileResponse, Response

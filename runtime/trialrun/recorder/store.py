@@ -6,10 +6,11 @@ import json
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from trialrun.recorder.index import advance, ensure, is_indexed
 from trialrun.recorder.normalise import Entry
 from trialrun_hookspecs.errors import UsageError
 
@@ -67,6 +68,16 @@ class Store:
         """Safe to call twice. The write-ahead log is folded in, so that the one file is the whole recording."""
         with self._lock:
             self._connection.close()
+
+    def indexed(self) -> bool:
+        """Whether the recording has its index; one that is opened for writing always has."""
+        with self._lock:
+            return is_indexed(self._connection)
+
+    def copy_to(self, path: Path) -> None:
+        """The recording as it is now as a file of its own, the write-ahead log included."""
+        with self._lock, closing(sqlite3.connect(path)) as target:
+            self._connection.backup(target)
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -136,7 +147,10 @@ class Store:
             " ON CONFLICT (job, key) WHERE key IS NOT NULL DO NOTHING",
             [(e.job, e.event, e.trial_id, e.time, e.key, e.data, e.file, e.extra) for e in entries],
         )
-        return self._connection.total_changes - before
+        stored = self._connection.total_changes - before
+        while advance(self._connection):
+            pass
+        return stored
 
     def rename_entries(self, entries: Sequence[int], prefix: str) -> None:
         """Put `prefix` before the event of each, once."""
@@ -223,6 +237,7 @@ def _created(path: Path) -> sqlite3.Connection:
                 f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION};"
             )
             connection.executescript(f"BEGIN; {SCHEMA} COMMIT;")
+        ensure(connection)
     except BaseException:
         connection.close()
         raise

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from trialrun.recorder.normalise import Entry, identifier
-from trialrun.recorder.store import Store
+from trialrun.recorder.store import Row, Store
 
 __all__ = ["SUPERSEDED", "supersede"]
 
@@ -16,27 +16,50 @@ SUPERSEDED = "superseded:"
 
 
 def supersede(store: Store, entries: Iterable[Entry]) -> None:
-    """Act on the `resumed` entries among those that have just been stored. Safe to repeat."""
-    for entry in entries:
+    """Act on the `resumed` entries among those that have just been stored, and on earlier ones for what comes late.
+
+    Safe to repeat.
+    """
+    stored = list(entries)
+    for entry in stored:
         if entry.event == "resumed":
-            data = json.loads(entry.data)
-            if isinstance(data, dict) and isinstance(data.get("prefix"), str) and data["prefix"]:
-                store.rename_entries(_again(store, entry, data), SUPERSEDED)
+            _act(store, entry.job, entry.trial_id, entry.time, entry.data)
+    for job in {entry.job for entry in stored}:
+        for row in store.rows("SELECT trial_id, time, data FROM entries WHERE event = 'resumed' AND job = ?", (job,)):
+            if any(_is_late(entry, row, job) for entry in stored):
+                _act(store, job, row["trial_id"], row["time"], row["data"])
 
 
-def _again(store: Store, resumed: Entry, data: dict[str, Any]) -> list[int]:
+def _is_late(entry: Entry, resumed: Row, job: int) -> bool:
+    """Whether the entry is older than this one, and of the same trial."""
+    mine = entry.trial_id == resumed["trial_id"] or (entry.key or "").startswith(_prefix(resumed["data"]) or "\0")
+    return entry.job == job and entry.event != "resumed" and entry.time < resumed["time"] and mine
+
+
+def _prefix(data: str) -> str:
+    told = json.loads(data)
+    prefix = told.get("prefix") if isinstance(told, dict) else None
+    return prefix if isinstance(prefix, str) else ""
+
+
+def _act(store: Store, job: int, trial_id: str | None, time: str, data: str) -> None:
+    if _prefix(data):
+        store.rename_entries(_again(store, job, trial_id, time, json.loads(data)), SUPERSEDED)
+
+
+def _again(store: Store, job: int, trial_id: str | None, time: str, data: dict[str, Any]) -> list[int]:
     """Ids of the entries that are done again."""
     attempt, after = identifier(data.get("attempt")) or 0, data.get("after")
     last = tuple(after) if isinstance(after, list) and len(after) == 2 else (-1, -1)
     prefix = data["prefix"]
     keyed = store.rows(
         "SELECT id, event, key FROM entries WHERE job = ? AND key >= ? AND key < ?",
-        (resumed.job, prefix, prefix + "\U0010ffff"),
+        (job, prefix, prefix + "\U0010ffff"),
     )
     found = [row["id"] for row in keyed if _is_later(row["key"].removeprefix(prefix), last, attempt)]
     reported = store.rows(
         "SELECT id, data FROM entries WHERE event = 'trial_result' AND job = ? AND trial_id = ? AND time < ?",
-        (resumed.job, resumed.trial_id, resumed.time),
+        (job, trial_id, time),
     )
     iteration = identifier(data.get("iteration")) or 0
     return found + [

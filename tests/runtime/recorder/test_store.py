@@ -168,10 +168,10 @@ def test_full_disk_undoes_the_transaction(tmp_path: Path) -> None:
     pages = store.rows("PRAGMA page_count")[0][0]
     store.rows(f"PRAGMA max_page_count = {pages + 2}")
     with pytest.raises(sqlite3.OperationalError, match="full"), store.writing():
-        store.add_entries([an_entry(data="x" * 100_000)])
+        store.add_entries([an_entry(data=json.dumps("x" * 100_000))])
     store.rows("PRAGMA max_page_count = 100000")
     with store.writing():
-        assert store.add_entries([an_entry(data="x" * 100_000)]) == 1
+        assert store.add_entries([an_entry(data=json.dumps("x" * 100_000))]) == 1
     assert len(store.entries(event=None, job=None, trial_id=None)) == 1
     store.close()
 

@@ -83,6 +83,16 @@ def test_reports_after_the_checkpoint_are_done_again() -> None:
         assert found == [(1, 1.0), (2, 0.5), (3, 0.5)]
 
 
+def test_what_comes_late_is_done_again_all_the_same() -> None:
+    with Recorder() as recorder:
+        recorder.create_job("j", {}, job_id=1)
+        send(recorder, step(0, 1, 1.0), resumed(1, 1, (0, 1)), step(1, 1, 2.0))
+        send(recorder, stamped(events.trial_result("t1", 2, {"l": 9.0}), 0, 7, "driver"), step(0, 2, 2.0))
+        send(recorder, stamped(events.trial_result("t1", 2, {"l": 1.0}), 1, 2, "driver"))
+        assert [m["value"] for m in recorder.metrics()] == [1.0, 2.0]
+        assert [e["data"]["metrics"]["l"] for e in recorder.events("trial_result")] == [1.0]
+
+
 def test_what_makes_no_sense_changes_nothing() -> None:
     with Recorder() as recorder:
         recorder.create_job("j", {}, job_id=1)

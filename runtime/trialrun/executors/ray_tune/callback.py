@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from trialrun.space import flatten
 from trialrun.trials import RESULT_KEYS
 
 __all__ = ["IsolatedCallback", "ListeningCallback"]
+
+STUCK_S = 60.0  # how long all trials may be paused: a suggestion, or a node, may be on its way
 
 
 def _guarded(method: Callable[..., None]) -> Callable[..., None]:
@@ -47,7 +50,11 @@ def _filled_in(trial: Any, result: Mapping[str, Any], metrics: Mapping[str, Any]
 class ListeningCallback(Callback):
     """Keeps the outcome of each trial and tells the listener."""
 
-    def __init__(self, study: Study, listener: Listener, rules: StopRules) -> None:
+    def __init__(
+        self, study: Study, listener: Listener, rules: StopRules, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._clock = clock
+        self._stuck_since: float | None = None
         self._study = study
         self._listener = listener
         self._rules = rules
@@ -89,7 +96,19 @@ class ListeningCallback(Callback):
         touched, self._touched = self._touched, {}
         for trial in touched.values():  # a scheduler's pause comes after the callbacks of its result
             self._set_status(trial, trial.status)
+        self._end_if_stuck(trials)
         self._listener.tick()
+
+    def _end_if_stuck(self, trials: list[Any]) -> None:
+        """HyperBand forgets paused trials when one that it has resumed fails, and Tune would wait for ever."""
+        live = [trial for trial in trials if not trial.is_finished()]
+        if not live or any(trial.status != "PAUSED" for trial in live):
+            self._stuck_since = None
+        elif self._stuck_since is None:
+            self._stuck_since = self._clock()
+        elif self._clock() - self._stuck_since > STUCK_S:
+            name = self._study.tune_config.scheduler.name
+            self._rules.end_study(f"scheduler: {name} left {len(live)} trials paused and runs none")
 
     @_guarded
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:

@@ -16,7 +16,7 @@ from trialrun.space import Space, nest
 
 __all__ = ["AskTellSearcher"]
 
-_PATIENCE_S = 0.2  # Tune's loop comes back every tenth of a second
+PATIENCE_S = 0.2  # Tune's loop comes back every tenth of a second
 
 
 class AskTellSearcher(Searcher):
@@ -27,8 +27,11 @@ class AskTellSearcher(Searcher):
     a fifth of a second is given to the next trial that asks.
     """
 
-    def __init__(self, algorithm: Algorithm, space: Space, *, metric: str, mode: str) -> None:
+    def __init__(
+        self, algorithm: Algorithm, space: Space, *, metric: str, mode: str, patience_s: float = PATIENCE_S
+    ) -> None:
         super().__init__(metric=metric, mode=mode)
+        self._patience_s = patience_s
         self._algorithm = algorithm
         self._space = space
         self._start()
@@ -58,7 +61,7 @@ class AskTellSearcher(Searcher):
             self._asked = trial_id, self._worker.submit(self._algorithm.ask, trial_id)
         asked_as, suggestion = self._asked
         try:
-            point = suggestion.result(timeout=_PATIENCE_S)
+            point = suggestion.result(timeout=self._patience_s)
         except TimeoutError:
             if suggestion.done():
                 raise  # the algorithm's own

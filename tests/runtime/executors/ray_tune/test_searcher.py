@@ -51,10 +51,10 @@ def params(mode: str = "max", algorithm: str = "hyperoptsearch") -> Any:
     return parse_request({"action": "train", "params": made}).params
 
 
-def searcher(mode: str = "max", seed: int = 1, algorithm: Any = None) -> AskTellSearcher:
+def searcher(mode: str = "max", seed: int = 1, algorithm: Any = None, patience_s: float = 60.0) -> AskTellSearcher:
     given = params(mode)
     made = algorithm or made_algorithm(given, seed=seed, extensions={})
-    return AskTellSearcher(made, Space(given.hyperparameters), metric="m/acc", mode=mode)
+    return AskTellSearcher(made, Space(given.hyperparameters), metric="m/acc", mode=mode, patience_s=patience_s)
 
 
 def test_a_suggestion_is_decoded_into_nested_plain_values() -> None:
@@ -116,7 +116,7 @@ class Slow(Scripted):
 
 def test_a_slow_suggestion_is_not_waited_for_and_goes_to_the_next_that_asks(tmp_path: Path) -> None:
     algorithm = Slow({"o/lr": 0.5, "o/n": 1, "kind": 0}, {"o/lr": 0.7, "o/n": 1, "kind": 0})
-    made, file = searcher(algorithm=algorithm), tmp_path / "search.json"
+    made, file = searcher(algorithm=algorithm, patience_s=0.05), tmp_path / "search.json"
     made.save(str(file))
     before = file.read_text()
     assert [made.suggest("t0"), made.suggest("t1")] == [None, None]

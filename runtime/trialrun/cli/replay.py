@@ -1,0 +1,82 @@
+"""`trialrun replay`: what was recorded, sent to a backend again."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import click
+
+from trialrun.cli import text
+from trialrun_hookspecs.errors import BadValue, UsageError
+
+if TYPE_CHECKING:
+    from trialrun.backend.transport import Call, Transport
+
+__all__ = ["command"]
+
+_MOST_REFUSED = 20
+_LONG = 200
+
+
+@click.command("replay", context_settings={"show_default": True})
+@click.argument("path", metavar="DIR|SQLITE")
+@click.option("--to", "url", required=True, metavar="URL", help="The backend's address.")
+@click.option("--speed", type=click.FloatRange(min=0), default=1.0, help="1 is as it was, 10 faster; 0: no pauses.")
+@click.option("--job", "jobs", multiple=True, metavar="ID=ID", help="A job's id in the recording and on the backend.")
+def command(path: str, url: str, speed: float, jobs: tuple[str, ...]) -> None:
+    """Send the calls of a recording to a backend: log entries, uploads, models, changes of jobs.
+
+    Tokens come from the environment: TRIALRUN_ACCESS_TOKEN, TRIALRUN_AUTHORIZATION, TRIALRUN_TENANT, TRIALRUN_AGENT.
+    Idempotency keys are kept, so that a second replay stores nothing new. The exit code is 1 when a call was refused.
+    """
+    from trialrun.recordings import opened
+    from trialrun.recordings.replay import Replay
+
+    mapped = dict(_pair(words) for words in jobs)
+    said: list[str] = []
+
+    def told(call: Call, refused: str) -> None:
+        if refused:
+            said.append(refused)
+            if len(said) <= _MOST_REFUSED:
+                click.echo(f"refused: {text.clean(call)}: {text.cut(text.clean(refused), _LONG)}", err=True)
+
+    with opened(path) as study, _backend(url) as transport:
+        replay = Replay(study=study, transport=transport, jobs=mapped, speed=speed, sleep=time.sleep, told=told)
+        total = replay.count()
+        click.echo(f"{total} calls to {text.clean(url)}", err=True)
+        replay.run()
+    click.echo(
+        f"{replay.sent - replay.refused} accepted, {replay.refused} refused, {total - replay.sent} without content"
+    )
+    if replay.refused:
+        click.echo("A backend that does not know the job refuses it: --job ID=ID names the one to use.", err=True)
+        click.get_current_context().exit(1)
+
+
+def _pair(words: str) -> tuple[int, int]:
+    found = re.fullmatch(r"([0-9]{1,18})=([0-9]{1,18})", words)
+    if found is None:
+        raise UsageError("must be two ids", where="--job", got=repr(words), fix="Such as 1=77.")
+    return int(found[1]), int(found[2])
+
+
+@contextmanager
+def _backend(url: str) -> Iterator[Transport]:
+    from trialrun.backend.http import Http
+    from trialrun.backend.retry import Retry
+    from trialrun.engine.places import tokens_from
+
+    try:
+        transport = Http(url, tokens_from(os.environ))
+    except BadValue as error:
+        raise UsageError(problems=error.problems) from None
+    try:
+        yield Retry(transport)
+    finally:
+        transport.close()

@@ -1,0 +1,69 @@
+"""Importance: an estimate of how much each hyperparameter tells about the objective."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+__all__ = ["LEAST", "METHOD", "shares"]
+
+LEAST = 12
+"""Fewer trials than that say nothing."""
+
+METHOD = (
+    "Estimate: the share of the variance of the objective's ranks that lies between groups of trials with a like value"
+    " (ω², one hyperparameter at a time, up to six groups of equal size; interactions are not seen)."
+)
+GROUPS = 6
+
+
+def shares(points: Sequence[tuple[Mapping[str, Any], float]], names: Sequence[str]) -> dict[str, float]:
+    """The share for each name, 0..1, highest first; empty when there are fewer than LEAST points.
+
+    Ranks, so that one trial that diverged does not decide; ω² instead of η², so that a hyperparameter with many values
+    does not look important by chance.
+    """
+    if len(points) < LEAST:
+        return {}
+    ranks = _ranks([objective for _, objective in points])
+    found = {name: _omega_squared(_groups([config.get(name) for config, _ in points]), ranks) for name in names}
+    return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _ranks(values: Sequence[float]) -> list[float]:
+    """1 for the lowest; equal values share the mean of their ranks."""
+    order = sorted(range(len(values)), key=values.__getitem__)
+    ranks = [0.0] * len(values)
+    start = 0
+    while start < len(order):
+        end = start
+        while end < len(order) and values[order[end]] == values[order[start]]:
+            end += 1
+        for place in order[start:end]:
+            ranks[place] = (start + 1 + end) / 2
+        start = end
+    return ranks
+
+
+def _groups(values: Sequence[Any]) -> list[Any]:
+    """A label for each value: its group of equal size when most are different numbers, else the value itself."""
+    numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+    if not numbers or len(set(values)) <= GROUPS:
+        return [value if isinstance(value, str) else json.dumps(value, sort_keys=True) for value in values]
+    ranks = _ranks([float(value) for value in values])
+    groups = min(GROUPS, max(len(values) // 4, 2))
+    return [int((rank - 0.5) * groups / len(values)) for rank in ranks]
+
+
+def _omega_squared(labels: Sequence[Any], ranks: Sequence[float]) -> float:
+    count, mean = len(ranks), sum(ranks) / len(ranks)
+    total = sum((rank - mean) ** 2 for rank in ranks)
+    members: dict[Any, list[float]] = {}
+    for label, rank in zip(labels, ranks, strict=True):
+        members.setdefault(label, []).append(rank)
+    if total == 0.0 or len(members) < 2 or len(members) >= count:
+        return 0.0
+    between = sum(len(group) * (sum(group) / len(group) - mean) ** 2 for group in members.values())
+    within = (total - between) / (count - len(members))
+    return min(max((between - (len(members) - 1) * within) / (total + within), 0.0), 1.0)

@@ -1,0 +1,156 @@
+"""Comparing two recordings, normalised: trials are known by their hyperparameters, and times and ids are left out."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from trialrun.recordings.rows import points, values_of
+from trialrun.recordings.source import Study
+
+__all__ = ["Difference", "differences"]
+
+_OF_RESULT = ("ended_by", "seed", "status")
+_LEFT_OUT = re.compile(r"(?:^|/)(?:time_|timestamp|date$|pid$|hostname$|node_ip$)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Difference:
+    """`a` and `b` are what each recording has at `where`; None: nothing."""
+
+    where: str
+    a: Any
+    b: Any
+
+
+def differences(one: Study, other: Study, tolerance: float = 0.0) -> list[Difference]:
+    """What differs: the job, its trials with their metrics and curves, the best, models, messages.
+
+    Two numbers are the same when they differ by at most `tolerance` times the larger.
+    """
+    a, b = _normal(one), _normal(other)
+    if not (a["params"] and b["params"]):  # a recorder that was only told of a job does not know what was asked for
+        a["params"] = b["params"] = {}
+    return list(_compared("", a, b, tolerance))
+
+
+def _normal(study: Study) -> dict[str, Any]:
+    facts = study.facts()
+    names = _names(study)
+    result = facts["result"] if isinstance(facts["result"], dict) else {}
+    return {
+        "status": facts["status"],
+        "params": facts["params"],
+        "result": {name: result.get(name) for name in _OF_RESULT},
+        "error": _said(study.error(), names, study),
+        "best trial": names.get(study.best() or ""),
+        "trials": _trials(study, names),
+        "job's metrics": _curves(study).get(None, {}),
+        "models": _counted(names.get(trial or "", "the job") for trial in _model_trials(study)),
+        "messages": _counted(_said(message, names, study) for message in _messages(study)),
+    }
+
+
+def _names(study: Study) -> dict[str, str]:
+    """A name for each trial id: its hyperparameters, and a number where several have the same."""
+    named: dict[str, list[str]] = defaultdict(list)
+    for trial in study.trials():
+        pairs = sorted(values_of(trial)[0].items())
+        shown = ", ".join(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in pairs)
+        named[shown or "no hyperparameters"].append(trial.trial)
+    return {
+        trial: f"{{{shown}}}" + (f" #{index + 1}" if len(trials) > 1 else "")
+        for shown, trials in named.items()
+        for index, trial in enumerate(trials)
+    }
+
+
+def _trials(study: Study, names: Mapping[str, str]) -> dict[str, Any]:
+    curves = _curves(study)
+    errors = {str(failure.get("trial_id")): failure for failure in study.failures()}
+    return {
+        names[trial.trial]: {
+            "status": trial.status,
+            "error": _said(errors.get(trial.trial, {}).get("error"), names, study),
+            "metrics": {name: cell for name, cell in values_of(trial)[1].items() if not _LEFT_OUT.search(name)},
+            "curves": curves.get(trial.trial, {}),
+        }
+        for trial in study.trials()
+    }
+
+
+def _curves(study: Study) -> dict[str | None, dict[str, list[Any]]]:
+    found: dict[str | None, dict[str, list[Any]]] = defaultdict(lambda: defaultdict(list))
+    for point in points(study):
+        if not _LEFT_OUT.search(point.name):
+            source = "" if point.source == "trial_result" else "logged "
+            found[point.trial_id][source + point.name].append([point.step, point.value])
+    return found
+
+
+def _model_trials(study: Study) -> list[str | None]:
+    rows = study.reading.store.rows("SELECT trial_id FROM entries WHERE event = 'model' AND job = ?", (study.job,))
+    return [row["trial_id"] for row in rows]
+
+
+def _messages(study: Study) -> Iterator[str]:
+    rows = study.reading.store.rows(
+        "SELECT data FROM entries WHERE event = 'message' AND job = ? ORDER BY id", (study.job,)
+    )
+    for row in rows:
+        data = json.loads(row["data"])
+        content = data.get("content") if isinstance(data, dict) else data
+        yield content if isinstance(content, str) else json.dumps(content)
+
+
+def _said(words: Any, names: Mapping[str, str], study: Study) -> str | None:
+    """Text without what is of one run only: trial ids, its folder, spans of time."""
+    if words is None:
+        return None
+    made = str(words).replace(str(study.folder.absolute()), "DIR")
+    if names:
+        ids = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True)[:10_000])
+        made = re.sub(rf"(?<![\w-])(?:{ids})(?![\w-])", lambda found: names[found[0]], made)
+    return re.sub(r"\b\d+(?:\.\d+)? (?:ms|s|min|h|seconds?)\b", "SOME TIME", made)
+
+
+def _counted(things: Any) -> dict[str, int]:
+    made: dict[str, int] = {}
+    for thing in things:
+        made[str(thing)] = made.get(str(thing), 0) + 1
+    return made
+
+
+def _compared(where: str, a: Any, b: Any, tolerance: float) -> Iterator[Difference]:
+    if isinstance(a, dict) and isinstance(b, dict):
+        for name in dict.fromkeys([*a, *b]):
+            yield from _compared(f"{where} / {name}" if where else str(name), a.get(name), b.get(name), tolerance)
+    elif isinstance(a, list) and isinstance(b, list) and where.count("curves") + where.count("job's metrics"):
+        yield from _compared_lines(where, a, b, tolerance)
+    elif not _same(a, b, tolerance):
+        yield Difference(where=where, a=a, b=b)
+
+
+def _compared_lines(where: str, a: list[Any], b: list[Any], tolerance: float) -> Iterator[Difference]:
+    """One difference for each line: its length, else the first point that differs."""
+    if len(a) != len(b):
+        yield Difference(where=f"{where} (points)", a=len(a), b=len(b))
+        return
+    for (step, value), (other_step, other) in zip(a, b, strict=True):
+        if not (_same(step, other_step, 0.0) and _same(value, other, tolerance)):
+            at = step if step == other_step else f"{step} or {other_step}"
+            yield Difference(where=f"{where} (first at step {at})", a=value, b=other)
+            return
+
+
+def _same(a: Any, b: Any, tolerance: float) -> bool:
+    if isinstance(a, bool) or isinstance(b, bool) or not isinstance(a, int | float) or not isinstance(b, int | float):
+        return bool(a == b) if type(a) is type(b) or not (isinstance(a, bool) or isinstance(b, bool)) else False
+    if a != a or b != b:  # NaN is like NaN here
+        return a != a and b != b
+    return a == b or (tolerance > 0 and math.isclose(a, b, rel_tol=tolerance))

@@ -1,0 +1,250 @@
+"""Exports of a study: CSV, JSON, Parquet and TensorBoard files of its trials and metric points."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any
+
+from trialrun.recordings.rows import POINT, Point, points, trial_columns, values_of
+from trialrun.recordings.source import Study
+from trialrun_hookspecs.errors import UsageError
+
+__all__ = ["FORMATS", "export", "files_of"]
+
+BATCH = 100_000
+INT64 = 2**63
+
+
+def export(study: Study, kind: str, folder: Path, *, overwrite: bool = False) -> list[Path]:
+    """Write the files of `kind` into `folder`, which is made, and give their paths.
+
+    Raises UsageError: an unknown kind, something in the way, or a library that is missing.
+    """
+    writer = FORMATS.get(kind)
+    if writer is None:
+        raise UsageError("must be one of " + ", ".join(FORMATS), where="--format", got=kind, fix="Choose one of them.")
+    _clear(folder, [folder / name for name in files_of(kind)], overwrite=overwrite)
+    return writer(study, folder)
+
+
+def files_of(kind: str) -> list[str]:
+    """The names that an export of that kind takes in its folder."""
+    return {"json": ["study.json"], "tensorboard": ["tensorboard"]}.get(kind, [f"trials.{kind}", f"metrics.{kind}"])
+
+
+def _clear(folder: Path, files: Sequence[Path], *, overwrite: bool) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        fix = "Name a folder, or a path where nothing is yet."
+        raise UsageError("must be a folder", where="--output", got=f"{folder}: a file is in the way", fix=fix) from None
+    for file in files:
+        # a folder of one format is written over file by file, a file as a whole; never one in place of the other
+        if file.is_dir() != (file.name == "tensorboard") and file.exists():
+            fix = "Move it away, or name another folder."
+            raise UsageError("must not be in the way", where=str(file), got="another kind of file", fix=fix)
+        if file.exists() and not overwrite:
+            fix = "Name another folder with --output, or give --overwrite."
+            raise UsageError("must not be there yet", where=str(file), got="an earlier export", fix=fix)
+
+
+@contextmanager
+def written(path: Path) -> Iterator[IO[str]]:
+    """A text file that appears at `path` only when it is whole."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with partial.open("w", encoding="utf-8", newline="") as file:
+            yield file
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+# CSV: a cell is JSON where it reads as JSON, else the text itself; an empty one is missing
+
+
+def _csv(study: Study, folder: Path) -> list[Path]:
+    columns = trial_columns(study.trials())
+    _csv_file(folder / "trials.csv", list(columns), zip(*columns.values(), strict=True))
+    _csv_file(folder / "metrics.csv", POINT, points(study))
+    return [folder / "trials.csv", folder / "metrics.csv"]
+
+
+def _csv_file(path: Path, head: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
+    with written(path) as file:
+        writer = csv.writer(file)
+        writer.writerow(head)
+        writer.writerows([_csv_cell(cell) for cell in row] for row in rows)
+
+
+def _csv_cell(cell: Any) -> str:
+    if cell is None:
+        return ""
+    if not isinstance(cell, str):
+        return json.dumps(cell, ensure_ascii=False)
+    return json.dumps(cell, ensure_ascii=False) if cell == "" or _reads_as_json(cell) else cell
+
+
+def _reads_as_json(words: str) -> bool:
+    if not words[0].isspace() and words[0] not in '-0123456789"[{tfnNI':
+        return False  # most words: quicker than to try
+    try:
+        json.loads(words)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+# JSON: one object; NaN and infinities are null, named in `nonfinite` beside it, as the recorder does it
+
+
+def _json(study: Study, folder: Path) -> list[Path]:
+    path = folder / "study.json"
+    trials = study.trials()
+    head = {"format": 1, "job": study.facts(), "best_trial": study.best(trials), "failures": study.failures()}
+    with written(path) as file:
+        file.write(json.dumps(_finite(head))[:-1])
+        file.write(',\n"trials": [')
+        _listed(file, (_trial_object(trial) for trial in trials))
+        file.write('],\n"metrics": [')
+        _listed(file, (_point_object(point) for point in points(study)))
+        file.write("]}\n")
+    return [path]
+
+
+def _listed(file: IO[str], things: Iterable[Mapping[str, Any]]) -> None:
+    for index, thing in enumerate(things):
+        file.write((",\n" if index else "\n") + json.dumps(thing, allow_nan=False))
+
+
+def _trial_object(trial: Any) -> dict[str, Any]:
+    facts = {name: cells[0] for name, cells in trial_columns([trial]).items() if "/" not in name}
+    config, metrics = values_of(trial)
+    words = {"config": _words(config), "metrics": _words(metrics)}
+    made = {**facts, "config": _finite(config), "metrics": _finite(metrics)}
+    named = {part: flags for part, flags in words.items() if flags}
+    return {**made, "nonfinite": named} if named else made
+
+
+def _point_object(point: Point) -> dict[str, Any]:
+    made: dict[str, Any] = {name: cell for name, cell in point._asdict().items() if cell is not None}
+    if isinstance(point.value, float) and not math.isfinite(point.value):
+        return {**_finite(made), "nonfinite": _word(point.value)}
+    return made if point.extra is None else {**made, "extra": _finite(point.extra)}
+
+
+def _words(cells: Mapping[str, Any]) -> dict[str, str]:
+    return {name: word for name, cell in cells.items() if (word := _word(cell))}
+
+
+def _word(value: Any) -> str:
+    if not isinstance(value, float) or math.isfinite(value):
+        return ""
+    return "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(cell) for name, cell in value.items()}
+    if isinstance(value, list):
+        return [_finite(cell) for cell in value]
+    return None if _word(value) else value
+
+
+# Parquet: columns of one type; a mixed or nested one holds JSON text and says so in its field's metadata
+
+
+def _parquet(study: Study, folder: Path) -> list[Path]:
+    arrow, parquet = _pyarrow()
+    columns = {name: _column(arrow, cells) for name, cells in trial_columns(study.trials()).items()}
+    fields = [arrow.field(name, array.type, metadata=marks) for name, (array, marks) in columns.items()]
+    table = arrow.Table.from_arrays([array for array, _ in columns.values()], schema=arrow.schema(fields))
+    with _partial(folder / "trials.parquet") as partial:
+        parquet.write_table(table, partial, compression="zstd")
+    with _partial(folder / "metrics.parquet") as partial:
+        _point_file(arrow, parquet, partial, points(study))
+    return [folder / "trials.parquet", folder / "metrics.parquet"]
+
+
+def _point_file(arrow: Any, parquet: Any, path: Path, found: Iterator[Point]) -> None:
+    text, double = arrow.string(), arrow.float64()
+    types = (text, text, text, double, text, double, text)
+    fields = [arrow.field(name, kind) for name, kind in zip(POINT, types, strict=True)]
+    fields[-1] = fields[-1].with_metadata({"trialrun": "json"})
+    schema = arrow.schema(fields)
+    with parquet.ParquetWriter(path, schema, compression="zstd") as writer:
+        while batch := list(islice(found, BATCH)):
+            cells = [list(column) for column in zip(*batch, strict=True)]
+            for place in (3, 5):
+                cells[place] = [_double(number) for number in cells[place]]
+            cells[6] = [None if extra is None else json.dumps(extra) for extra in cells[6]]
+            arrays = [arrow.array(column, kind) for column, kind in zip(cells, types, strict=True)]
+            writer.write_table(arrow.Table.from_arrays(arrays, schema=schema))
+
+
+def _double(number: float | None) -> float | None:
+    try:
+        return None if number is None else float(number)
+    except OverflowError:
+        return math.inf if number and number > 0 else -math.inf
+
+
+def _column(arrow: Any, cells: list[Any]) -> tuple[Any, dict[str, str] | None]:
+    there = {type(cell) for cell in cells if cell is not None}
+    if there <= {bool}:
+        return arrow.array(cells, arrow.bool_() if there else arrow.string()), None
+    if there <= {int} and all(cell is None or -INT64 <= cell < INT64 for cell in cells):
+        return arrow.array(cells, arrow.int64()), None
+    if there <= {int, float} and all(type(cell) is not int or _is_exact(cell) for cell in cells):
+        return arrow.array([None if cell is None else float(cell) for cell in cells], arrow.float64()), None
+    if there <= {str}:
+        return arrow.array(cells, arrow.string()), None
+    made = [None if cell is None else json.dumps(cell) for cell in cells]
+    return arrow.array(made, arrow.string()), {"trialrun": "json"}
+
+
+def _is_exact(number: int) -> bool:
+    """Whether a double holds it."""
+    return abs(number) < INT64 and int(float(number)) == number
+
+
+@contextmanager
+def _partial(path: Path) -> Iterator[Path]:
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield partial
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _pyarrow() -> tuple[Any, Any]:
+    try:
+        import pyarrow as pa
+        from pyarrow import parquet
+    except ImportError as error:
+        fix = "Install it: pip install pyarrow (ray[tune], which trialrun needs for studies, brings it too)."
+        raise UsageError("parquet needs pyarrow", where="--format", got=str(error), fix=fix) from None
+    return pa, parquet
+
+
+def _tensorboard(study: Study, folder: Path) -> list[Path]:
+    from trialrun.recordings.tensorboard import write_runs
+
+    return write_runs(study, folder / "tensorboard")
+
+
+FORMATS: Mapping[str, Callable[[Study, Path], list[Path]]] = {
+    "csv": _csv,
+    "json": _json,
+    "parquet": _parquet,
+    "tensorboard": _tensorboard,
+}
+"""Name -> what writes it."""

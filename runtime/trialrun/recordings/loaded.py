@@ -1,0 +1,146 @@
+"""A recording in Python: its trials and metric points as pandas frames, its result, its best trial."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trialrun.recorder.page.board import Trial
+from trialrun.recordings.rows import POINT, points, trial_columns, values_of
+from trialrun.recordings.source import opened
+from trialrun_hookspecs.errors import UsageError
+
+if TYPE_CHECKING:
+    from trialrun_hookspecs.results import JobResult
+
+__all__ = ["Loaded", "load"]
+
+_SHOWN = 10  # trials in a notebook's view
+_LONG = 60
+
+
+def load(path: str | Path, *, job: int | None = None) -> Loaded:
+    """A run by its results folder, or any recording by its file; `job` None means its newest.
+
+    What the recording holds now is read: of a run under way, load it again for more. Raises UsageError: there is no
+    recording, it is empty, or it has no such job.
+    """
+    with opened(path, job) as study:
+        facts, trials = study.facts(), study.trials()
+        metric, mode = study.objective()
+        return Loaded(
+            path=study.path,
+            job_id=study.job,
+            name=study.name,
+            status=str(facts["status"]),
+            job=facts,
+            metric=metric,
+            mode=mode,
+            failures=study.failures(),
+            _trials=trials,
+            _best=study.best(trials),
+            _result=study.result(),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loaded:
+    """One job of a recording. The frames are made when they are first asked for.
+
+    `metric` is the objective, None when the job has none; `failures` has trial_id, error, cause, traceback, node and
+    stderr of each trial that failed.
+    """
+
+    path: Path
+    job_id: int
+    name: str
+    status: str
+    job: Mapping[str, Any] = field(repr=False)
+    metric: str | None
+    mode: str
+    failures: list[dict[str, Any]] = field(repr=False)
+    _trials: list[Trial] = field(repr=False)
+    _best: str | None = field(repr=False)
+    _result: dict[str, Any] | None = field(repr=False)
+
+    @cached_property
+    def trials(self) -> Any:
+        """A pandas frame with a row for each trial: facts, `config/NAME`, `metrics/NAME`; times are in UTC."""
+        pandas = _pandas()
+        frame = pandas.DataFrame(trial_columns(self._trials))
+        for name in ("started", "ended"):
+            frame[name] = pandas.to_datetime(frame[name], utc=True, format="ISO8601")
+        return frame
+
+    @cached_property
+    def metrics(self) -> Any:
+        """A pandas frame with a row for each metric point: trial_id, source, name, step, time, value, extra."""
+        pandas = _pandas()
+        with opened(self.path, self.job_id) as study:
+            frame = pandas.DataFrame.from_records(list(points(study)), columns=list(POINT))
+        frame["time"] = pandas.to_datetime(frame["time"], utc=True, format="ISO8601")
+        return frame
+
+    @property
+    def best(self) -> dict[str, Any] | None:
+        """The best trial, or the best so far: trial_id, status, config, metrics. None: no trial qualifies."""
+        found = next((trial for trial in self._trials if trial.trial == self._best), None)
+        if found is None:
+            return None
+        config, metrics = values_of(found)
+        return {"trial_id": found.trial, "status": found.status, "config": config, "metrics": metrics}
+
+    @cached_property
+    def result(self) -> JobResult | None:
+        """What `trialrun.run` returned; None while the job runs, and for a result of another shape (see `job`)."""
+        from pydantic import ValidationError
+
+        from trialrun_hookspecs.results import JobResult
+
+        try:
+            return None if self._result is None else JobResult.model_validate(self._result)
+        except ValidationError:
+            return None
+
+    def __repr__(self) -> str:
+        return f"<trialrun recording {self.name!r}: {self.status}, {len(self._trials)} trials, {self.path}>"
+
+    def _repr_html_(self) -> str:
+        """A summary for notebooks; every word of it is escaped."""
+        best = self.best
+        rows = [("status", self.status), ("trials", f"{len(self._trials)}, {len(self.failures)} failed")]
+        if best is not None:
+            found = f"{self.metric} {best['metrics'].get(self.metric)}" if self.metric else ""
+            rows.append(("best", f"{best['trial_id']}  {found}"))
+        facts = "".join(f"<tr><th>{_cell(name)}</th><td>{_cell(value)}</td></tr>" for name, value in rows)
+        return f"<div><strong>{_cell(self.name)}</strong><table>{facts}</table>{self._table()}</div>"
+
+    def _table(self) -> str:
+        columns = trial_columns(self._trials[:_SHOWN])
+        shown = {name: cells for name, cells in columns.items() if name not in ("number", "started", "ended")}
+        head = "".join(f"<th>{_cell(name)}</th>" for name in shown)
+        body = "".join(
+            f"<tr>{''.join(f'<td>{_cell(cell)}</td>' for cell in row)}</tr>"
+            for row in zip(*shown.values(), strict=True)
+        )
+        more = len(self._trials) - _SHOWN
+        rest = f"<p>{more} more: see <code>.trials</code></p>" if more > 0 else ""
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{rest}"
+
+
+def _cell(value: Any) -> str:
+    words = "" if value is None else str(value)
+    return escape(words if len(words) <= _LONG else f"{words[: _LONG - 1]}…")
+
+
+def _pandas() -> Any:
+    try:
+        import pandas as pd
+    except ImportError as error:
+        fix = "Install it: pip install pandas (ray[tune], which trialrun needs for studies, brings it too)."
+        raise UsageError("frames need pandas", where="trialrun.load", got=str(error), fix=fix) from None
+    return pd

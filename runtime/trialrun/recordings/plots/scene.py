@@ -1,0 +1,148 @@
+"""A plot as plain marks, with scales and axes: what is written as SVG or drawn as PNG."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+__all__ = ["Mark", "Scale", "Scene", "axes", "linear", "logarithmic", "looks_logarithmic", "short"]
+
+Align = Literal["left", "center", "right"]
+XY = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """`line` through its points, `dots` at them, a `bar` between two of them, or `words` at one.
+
+    `color` is a name of a palette; `size` is a width, a radius, or the height of letters.
+    """
+
+    kind: Literal["line", "dots", "bar", "words"]
+    points: tuple[XY, ...]
+    color: str
+    size: float = 1.0
+    alpha: float = 1.0
+    words: str = ""
+    align: Align = "left"
+    bold: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class Scene:
+    """`label` says in words what is to be seen."""
+
+    width: int
+    height: int
+    label: str
+    marks: list[Mark] = field(default_factory=list)
+
+    def line(self, points: Iterable[XY], color: str, size: float = 1.5, alpha: float = 1.0) -> None:
+        self.marks.append(Mark(kind="line", points=tuple(points), color=color, size=size, alpha=alpha))
+
+    def dots(self, points: Iterable[XY], color: str, size: float = 3.0, alpha: float = 1.0) -> None:
+        self.marks.append(Mark(kind="dots", points=tuple(points), color=color, size=size, alpha=alpha))
+
+    def bar(self, one: XY, other: XY, color: str, alpha: float = 1.0) -> None:
+        self.marks.append(Mark(kind="bar", points=(one, other), color=color, alpha=alpha))
+
+    def text(
+        self, at: XY, words: str, align: Align = "left", color: str = "muted", size: float = 11, bold: bool = False
+    ) -> None:
+        kept = " ".join(words.split())
+        kept = kept if len(kept) <= 60 else f"{kept[:59]}…"
+        self.marks.append(Mark(kind="words", points=(at,), color=color, size=size, words=kept, align=align, bold=bold))
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """From a value to a pixel, and the values to write beside the axis."""
+
+    at: Callable[[float], float]
+    ticks: Callable[[int], list[float]]
+
+
+def linear(low: float, high: float, start: float, end: float) -> Scale:
+    """A single value lies in the middle."""
+    if not high > low:
+        room = abs(low) * 0.05 or 0.5
+        low, high = low - room, high + room
+    middle, half = low / 2 + high / 2, high / 2 - low / 2  # halves: the difference of two large numbers may overflow
+
+    def at(value: float) -> float:
+        return start + ((value - middle) / half + 1) / 2 * (end - start)
+
+    return Scale(at, lambda wanted: _ticks(low, high, wanted))
+
+
+def logarithmic(low: float, high: float, start: float, end: float) -> Scale:
+    """For positive values."""
+    if not high > low:
+        low, high = low / 2, high * 2
+    inner = linear(math.log10(low), math.log10(high), start, end)
+
+    def ticks(wanted: int) -> list[float]:
+        first, last = math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9)
+        decades = [10.0**power for power in range(first, last + 1)]
+        return decades[:: math.ceil(len(decades) / max(wanted, 2))] if len(decades) > 1 else _ticks(low, high, wanted)
+
+    return Scale(lambda value: inner.at(math.log10(value)), ticks)
+
+
+def _ticks(low: float, high: float, wanted: int) -> list[float]:
+    rough = (high / 2 - low / 2) / max(wanted, 1) * 2
+    if not (math.isfinite(rough) and rough > 0):
+        return [low, high]
+    power = 10.0 ** math.floor(math.log10(rough)) if rough > 1e-300 else rough
+    step = next((factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * 0.999), 10 * power)
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return [float(f"{n * step:.12g}") for n in range(first, min(last, first + 100) + 1)] or [low]
+
+
+def looks_logarithmic(values: Sequence[float]) -> bool:
+    """Whether positive values span so many decades that a linear axis would squash most of them."""
+    low, high = min(values), max(values)
+    if low <= 0 or high / low < 12:
+        return False
+    return sorted(values)[len(values) // 2] < low + (high - low) * 0.25
+
+
+def short(number: float) -> str:
+    """At most about seven characters."""
+    if number == int(number) and abs(number) < 1e5:
+        return str(int(number))
+    size = abs(number)
+    if 1e-3 <= size < 1e5:
+        return f"{number:.4g}"
+    digits, _, power = f"{number:.1e}".partition("e")
+    return f"{digits.removesuffix('.0')}e{int(power)}"
+
+
+def axes(
+    to: Scene,
+    x: Scale,
+    y: Scale,
+    *,
+    box: tuple[float, float, float, float],
+    titles: tuple[str, str],
+    whole: bool = False,
+) -> None:
+    """Horizontal lines with values at the left, a line below with values. `box` is left, right, top, bottom."""
+    left, right, top, bottom = box
+    for tick in y.ticks(max(int((bottom - top) / 45), 2)):
+        to.line([(left, y.at(tick)), (right, y.at(tick))], "line", 1)
+        to.text((left - 8, y.at(tick) + 4), short(tick), "right")
+    to.line([(left, bottom), (right, bottom)], "strong", 1)
+    free = -math.inf
+    for tick in x.ticks(max(int((right - left) / 80), 2)):
+        words = short(tick)
+        at = min(x.at(tick), right - len(words) * 3.2 + 8)
+        if at - len(words) * 3.2 < free or (whole and tick != int(tick)):
+            continue
+        free = at + len(words) * 3.2 + 8
+        to.line([(x.at(tick), bottom), (x.at(tick), bottom + 4)], "strong", 1)
+        to.text((at, bottom + 17), words, "center")
+    to.text((left, top - 10), titles[1], color="text", size=12)
+    to.text((right, bottom + 32), titles[0], "right")

@@ -1,0 +1,214 @@
+"""Replaying a recording: the calls that it holds, sent to a backend again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from trialrun.backend.multipart import multipart
+from trialrun.backend.transport import Answer, Call, Transport
+from trialrun.recorder.store import Row
+from trialrun.recorder.uploads import upload_file
+from trialrun.recordings.source import Study
+from trialrun_hookspecs.errors import BackendRefused
+
+__all__ = ["Replay", "Told"]
+
+READS = ("GET", "HEAD")
+NO_ENTRY = (401, 403)
+_JOB = re.compile(r"(jobs|trains)/([0-9]+)(/.*)?")
+_UPLOAD = re.compile(r"chunked_upload/([0-9]+)")
+_RANGE = re.compile(r"bytes\s+([0-9]+)-([0-9]+)/")
+
+
+class Told(Protocol):
+    """Told of each call: the words are empty when it was accepted."""
+
+    def __call__(self, call: Call, refused: str) -> None: ...
+
+
+@dataclass(slots=True, kw_only=True)
+class Replay:
+    """Sends what a study's recording holds, in order and with its idempotency keys; a second time changes nothing.
+
+    Only calls that changed something are sent: no reads, none that was refused, and no second tries. `jobs` maps ids
+    of the recording to those of the backend. Ids of uploads and models are learnt from the backend's answers.
+    `speed` 1 keeps the pauses of the recording, 10 makes them a tenth; 0 leaves them out.
+    """
+
+    study: Study
+    transport: Transport
+    jobs: Mapping[int, int]
+    speed: float
+    sleep: Callable[[float], object]
+    told: Told
+    sent: int = 0
+    refused: int = 0
+    _uploads: dict[int, Any] = field(default_factory=dict)
+    _models: dict[int, Any] = field(default_factory=dict)
+
+    def run(self) -> None:
+        """Send everything. Raises BackendRefused for a token that is not accepted, BackendUnavailable."""
+        store = self.study.reading.store
+        uploads = iter(store.rows("SELECT * FROM uploads ORDER BY id"))
+        models = iter(store.rows("SELECT id FROM models ORDER BY id"))
+        before: datetime | None = None
+        for row in self._rows():
+            before = self._pause(before, row)
+            start = row["method"] == "PUT" and row["path"] == "chunked_upload"
+            begun = next(uploads, None) if start else None
+            call = self._call(row, begun)
+            if call is None:
+                continue
+            answer = self._send(call)
+            if begun is not None and answer.ok:
+                self._uploads[begun["id"]] = _id(answer)
+            if row["method"] == "POST" and row["path"] == "models":
+                made = next(models, None)
+                if made is not None and answer.ok:
+                    self._models[made["id"]] = _id(answer)
+
+    def count(self) -> int:
+        """How many calls there are to send."""
+        found = self.study.reading.store.rows(f"SELECT count(*) AS n FROM requests WHERE {_WANTED}")  # noqa: S608
+        return int(found[0]["n"])
+
+    def _rows(self) -> Iterator[Row]:
+        last = 0
+        query = f"SELECT * FROM requests WHERE {_WANTED} AND id > ? ORDER BY id LIMIT 50"  # noqa: S608  # bodies are big
+        while rows := self.study.reading.store.rows(query, (last,)):
+            last = rows[-1]["id"]
+            yield from rows
+
+    def _pause(self, before: datetime | None, row: Row) -> datetime:
+        at = datetime.fromisoformat(row["time"])
+        if before is not None and self.speed > 0 and at > before:
+            self.sleep((at - before).total_seconds() / self.speed)
+        return at
+
+    def _send(self, call: Call) -> Answer:
+        answer = self.transport.send(call)
+        if answer.status in NO_ENTRY:
+            fix = "Set TRIALRUN_ACCESS_TOKEN (or _AUTHORIZATION) to the backend's token."
+            raise BackendRefused(
+                "must accept the token", where=str(call), got=f"{answer.status} {answer.excerpt()}", fix=fix
+            )
+        self.sent += 1
+        self.refused += not answer.ok
+        self.told(call, "" if answer.ok else f"{answer.status} {answer.excerpt()}")
+        return answer
+
+    def _call(self, row: Row, begun: Row | None) -> Call | None:
+        """The call as it goes out; None for one whose content is not in the recording any more."""
+        headers = {name.lower(): value for name, value in json.loads(row["headers"]).items()}
+        params = tuple((str(name), str(value)) for name, value in json.loads(row["params"]))
+        path, key = self._path(row["path"]), headers.get("idempotency-key") or _key(row)
+        if headers.get("content-type", "").lower().startswith("multipart/"):
+            body, kind = self._part(row, begun, headers.get("content-range"))
+            if not body:
+                return None
+            sent = {"Content-Range": headers["content-range"]} if "content-range" in headers else {}
+            return Call(
+                method=row["method"], path=path, params=params, body=body, content_type=kind, headers=sent, key=key
+            )
+        return Call(
+            method=row["method"],
+            path=path,
+            params=params,
+            body=self._body(row),
+            content_type=headers.get("content-type", "application/json"),
+            key=key,
+        )
+
+    def _path(self, path: str) -> str:
+        if found := _JOB.fullmatch(path):
+            path = f"{found[1]}/{self.jobs.get(int(found[2]), int(found[2]))}{found[3] or ''}"
+        elif found := _UPLOAD.fullmatch(path):
+            path = f"chunked_upload/{self._uploads.get(int(found[1]), found[1])}"
+        return f"{path}/"
+
+    def _body(self, row: Row) -> bytes:
+        """The body, with the ids that are others on this backend; any other byte stays as it is."""
+        raw: bytes = row["body"]
+        try:
+            value = json.loads(raw)
+        except (ValueError, RecursionError):
+            return raw
+        changed = self._with_ids(row["path"], value)
+        return raw if changed == value else json.dumps(changed, ensure_ascii=False).encode("utf-8", "surrogatepass")
+
+    def _with_ids(self, path: str, value: Any) -> Any:
+        if path == "logs":
+            return [self._entry(each) for each in value] if isinstance(value, list) else self._entry(value)
+        if not isinstance(value, dict):
+            return value
+        if path == "models" and "chunked_upload" in value:
+            return {**value, "chunked_upload": self._known(self._uploads, value["chunked_upload"])}
+        if path.startswith("jobs/") and "result" in value:
+            return {**value, "result": self._result(value["result"])}
+        return value
+
+    def _entry(self, entry: Any) -> Any:
+        if not isinstance(entry, dict):
+            return entry
+        made = {**entry, "job": self._known(self.jobs, entry["job"])} if "job" in entry else entry
+        return {**made, "data": self._result(made["data"])} if made.get("event") in ("model", "result") else made
+
+    def _result(self, data: Any) -> Any:
+        """A result, or what a log entry says of one model."""
+        if not isinstance(data, dict):
+            return data
+        made = {**data, "model_id": self._known(self._models, data["model_id"])} if "model_id" in data else data
+        trials = made.get("trial_models")
+        return {**made, "trial_models": [self._result(each) for each in trials]} if isinstance(trials, list) else made
+
+    def _known(self, ids: Mapping[int, Any], value: Any) -> Any:
+        return ids.get(value, value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+    def _part(self, row: Row, begun: Row | None, said: str | None) -> tuple[bytes, str]:
+        """The form of a chunk, made anew from the file that it became a part of."""
+        found = _UPLOAD.fullmatch(row["path"])
+        if begun is None and found:
+            begun = self.study.reading.store.row("SELECT * FROM uploads WHERE id = ?", (int(found[1]),))
+        if begun is None:
+            return b"", ""
+        file = upload_file(self.study.path.with_name(f"{self.study.path.stem}-files"), begun["path"])
+        span = _RANGE.match(said or "")
+        if span is None and found:  # without a range the whole file went with the first
+            return b"", ""
+        first, last = (int(span[1]), int(span[2])) if span else (0, None)
+        chunk = _piece(file, first, last)
+        name = str(begun["name"])
+        return multipart({"filename": name}, name, chunk) if chunk else (b"", "")
+
+
+_WANTED = "method NOT IN ('GET', 'HEAD') AND status < 400 AND replayed = 0 AND path NOT LIKE 'trialrun/%'"
+
+
+def _piece(file: Path, first: int, last: int | None) -> bytes:
+    try:
+        with file.open("rb") as opened:
+            opened.seek(first)
+            return opened.read(-1 if last is None else last - first + 1)
+    except OSError:
+        return b""
+
+
+def _key(row: Row) -> str:
+    """For a client that sends no keys: the same call of the same recording has the same one."""
+    facts = json.dumps([row["id"], row["time"], row["method"], row["path"]])
+    return f"replay-{hashlib.sha256(facts.encode() + row['body']).hexdigest()[:40]}"
+
+
+def _id(answer: Answer) -> Any:
+    try:
+        said = answer.json()
+    except BackendRefused:
+        return None
+    return said.get("id") if isinstance(said, dict) else None

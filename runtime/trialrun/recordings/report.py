@@ -1,0 +1,189 @@
+"""A report: one HTML file with the table and the plots of a study, which needs no server and loads nothing."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from trialrun import __version__
+from trialrun.recorder.page.app import STATIC
+from trialrun.recorder.page.board import BASE, Trial, described
+from trialrun.recorder.page.curves import thinned
+from trialrun.recorder.page.importance import LEAST, METHOD, shares
+from trialrun.recorder.page.jobs import job_page
+from trialrun.recordings.bundle import bundle
+from trialrun.recordings.rows import values_of
+from trialrun.recordings.source import Study
+
+__all__ = ["ALL_POINTS", "curves_of", "html", "importance_of", "ranked"]
+
+ALL_POINTS = 60_000
+"""Of all curves together: what a browser opens at once, and about two megabytes."""
+
+LINE_POINTS = 200
+NEWEST = 10
+LONG = 6_000  # characters of a traceback
+OWN = Path(__file__).parent / "static"
+
+_FACTS = ("id", "name", "status", "metric", "mode", "created", "updated", "heard", "plugin", "error", "series")
+_POLICY = (
+    "default-src 'none'; script-src 'sha256-{script}'; style-src 'sha256-{style}'; img-src data:; base-uri 'none';"
+    " form-action 'none'; require-trusted-types-for 'script'"
+)
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta name="generator" content="trialrun {version}">
+<title>trialrun report</title>
+<style>{style}</style>
+</head>
+<body>
+<noscript>This report draws its plots with JavaScript. It loads nothing from elsewhere.</noscript>
+<script id="study" type="application/json">{data}</script>
+<script>{script}</script>
+</body>
+</html>
+"""
+
+
+def html(study: Study, now: datetime | None = None, points: int = ALL_POINTS) -> str:
+    """The whole file. At most about `points` points of curves are in it: the best trials and the newest come first."""
+    script, style = _assets()
+    policy = _POLICY.format(script=_digest(script), style=_digest(style))
+    data = _embedded(_data(study, now or datetime.now(UTC), points))
+    return _PAGE.format(policy=policy, version=__version__, style=style, script=script, data=data)
+
+
+@cache
+def _assets() -> tuple[str, str]:
+    sources = {file.relative_to(STATIC).as_posix(): file.read_text("utf-8") for file in STATIC.rglob("*.js")}
+    sources["api.js"] = (OWN / "offline.js").read_text("utf-8")
+    sources["report.js"] = (OWN / "report.js").read_text("utf-8")
+    style = (STATIC / "style.css").read_text("utf-8") + (OWN / "report.css").read_text("utf-8")
+    return _inline(bundle(sources, "report.js"), "</script"), _inline(style, "</style")
+
+
+def _inline(words: str, end: str) -> str:
+    if end in words.lower() or "<!--" in words:
+        raise ValueError(f"{end} would end the element that holds it")
+    return words
+
+
+def _digest(words: str) -> str:
+    return base64.b64encode(hashlib.sha256(words.encode()).digest()).decode()
+
+
+def _embedded(value: Any) -> str:
+    """JSON that cannot end the element it stands in, nor open a comment in it."""
+    made = json.dumps(value, separators=(",", ":"), allow_nan=False)  # ASCII: any half surrogate stays an escape
+    return made.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _data(study: Study, now: datetime, points: int) -> dict[str, Any]:
+    store, board = study.reading.store, study.reading.board(study.job)
+    trials = study.trials()
+    page = job_page(store, study.job) or {}
+    columns = board.columns
+    rows = described(trials, columns["hyperparameters"], columns["metrics"])
+    curves, kept = curves_of(study, ranked(study, trials), page.get("series", []), points)
+    failures = [
+        {name: str(failure.get(name) or "")[-LONG:] for name in ("trial_id", "cause", "error", "traceback")}
+        for failure in study.failures()
+    ]
+    made: dict[str, Any] = _plain(
+        {
+            "made": now.isoformat(timespec="seconds"),
+            "version": __version__,
+            "job": {**{name: page.get(name) for name in _FACTS}, "best_trial": page.get("best_trial")},
+            "trials": {"columns": {"base": list(BASE), **columns}, "rows": rows},
+            "curves": curves,
+            "kept": kept,
+            "importance": importance_of(study, trials),
+            "failures": failures,
+        }
+    )
+    return made
+
+
+def ranked(study: Study, trials: list[Trial]) -> list[str]:
+    """Trials in the order in which their curves matter: the ten newest and the best ones in turn, then the others."""
+    metric, mode = study.objective()
+    sign = 1.0 if mode == "min" else -1.0
+    judged = [
+        (sign * value, trial.number, trial.trial) for trial in trials if (value := _number(trial, metric)) is not None
+    ]
+    newest = [trial.trial for trial in sorted(trials, key=lambda trial: -trial.number)]
+    best = [name for _, _, name in sorted(judged)]
+    return list(dict.fromkeys([*best[:50], *newest[:NEWEST], *best[50:], *newest]))
+
+
+def _number(trial: Trial, metric: str | None) -> float | None:
+    value = trial.metrics.get(metric) if metric else None
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) and value == value else None
+
+
+def curves_of(
+    study: Study, trials: list[str], series: list[dict[str, str]], points: int
+) -> tuple[dict[str, list[Any]], int]:
+    """For each series the lines `[trial, {count, steps, times, values}]`, and of how many trials there are some."""
+    found: dict[str, list[Any]] = {f"{one['event']}:{one['name']}": [] for one in series}
+    left = points
+    kept = 0
+    for trial in [None, *trials]:
+        if left <= 0:
+            break
+        for one in series:
+            line = study.reading.curves.line(study.job, trial, one["event"], one["name"])
+            if not line.values:
+                continue
+            places = thinned(line.values, LINE_POINTS)
+            left -= len(places)
+            drawn = {
+                "count": len(line.values),
+                "steps": [_short(line.steps[place], 9) for place in places],
+                "times": [round(line.times[place] - line.times[0], 3) for place in places],
+                "values": [_short(line.values[place], 6) for place in places],
+            }
+            found[f"{one['event']}:{one['name']}"].append([trial, drawn])
+        kept += trial is not None
+    return found, kept
+
+
+def _short(number: float, digits: int) -> int | float:
+    return int(number) if number.is_integer() and abs(number) < 1e15 else float(f"{number:.{digits}g}")
+
+
+def importance_of(study: Study, trials: list[Trial]) -> dict[str, Any]:
+    """The estimate that the page shows, of the trials that have ended well."""
+    metric, _ = study.objective()
+    points = [
+        (values_of(trial)[0], value)
+        for trial in trials
+        if trial.status == "TERMINATED" and (value := _number(trial, metric)) is not None
+    ]
+    names = study.reading.board(study.job).columns["hyperparameters"]
+    return {
+        "method": METHOD,
+        "metric": metric,
+        "trials": len(points),
+        "least": LEAST,
+        "shares": [list(pair) for pair in shares(points, names).items()],
+    }
+
+
+def _plain(value: Any) -> Any:
+    """NaN and infinities, which a foreign client may have sent in any place, as null."""
+    if isinstance(value, dict):
+        return {name: _plain(cell) for name, cell in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(cell) for cell in value]
+    return None if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))) else value
