@@ -9,7 +9,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeGuard
 
-__all__ = ["functions_of", "is_stepping", "takes_checkpoints"]
+__all__ = ["UNSAVED", "functions_of", "is_stepping", "takes_checkpoints"]
+
+UNSAVED = "unsaved"
+"""There while what a trial will leave at its end, whatever ends it, is not there yet: its model waits for that."""
 
 _COUNT = "iteration.json"  # how many steps lie behind a checkpoint, in its folder
 _STATE = "returned.json"  # what `save_checkpoint` returned, where that is a dict
@@ -62,6 +65,9 @@ def _run(
         run.checkpoint_output = artifact
     made = _made(kind, hyperparameter, dataset, artifact.parent)
     done, count = False, _loaded(made, checkpoint)
+    unsaved = artifact.parent / UNSAVED
+    if at_end:
+        unsaved.touch()
     try:
         while not done:
             result = dict(made.step())
@@ -78,6 +84,7 @@ def _run(
             _saved(made, artifact, count)
         raise
     finally:
+        unsaved.unlink(missing_ok=True)
         getattr(made, "cleanup", lambda: None)()
     return str(artifact)
 

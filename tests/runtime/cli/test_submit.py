@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -94,14 +93,15 @@ def test_a_cluster_runs_a_job_that_was_sent(spawned: Callable[..., Any], tmp_pat
     (folder / "line.csv").write_text("x,y\n1,2\n")
     port = 18265 + os.getpid() % 1000
     environment = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
+    log = (tmp_path / "head.log").open("w")
     head = subprocess.Popen(
         [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", "--port=0", "--num-cpus=2",
          f"--dashboard-port={port}", "--include-dashboard=true", f"--temp-dir=/tmp/rs{os.getpid()}"],
-        env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+        env=environment, stdout=log, stderr=log, start_new_session=True,
     )  # fmt: skip
     try:
         address = f"http://127.0.0.1:{port}"
-        _wait_for_dashboard(address, head)
+        _wait_for_dashboard(address, head, tmp_path / "head.log")
         done = spawned(
             "submit", "--address", address, "--working-dir", folder, "job.json", "--plugin", "mine.py",
             "--dataset", "1=line.csv", "--results", tmp_path / "shared",
@@ -111,16 +111,17 @@ def test_a_cluster_runs_a_job_that_was_sent(spawned: Callable[..., Any], tmp_pat
         result = json.loads((tmp_path / "shared" / "sent-1" / "result.json").read_text())
         assert result["best_trial"]["config"] == {"n": 1}
     finally:
-        os.killpg(head.pid, signal.SIGTERM)
-        head.wait(60)
+        head.terminate()
+        head.wait(90)
+        log.close()
 
 
-def _wait_for_dashboard(address: str, head: subprocess.Popen[bytes]) -> None:
+def _wait_for_dashboard(address: str, head: subprocess.Popen[bytes], log: Path) -> None:
     import requests
 
     end = time.monotonic() + LIMIT_S
     while True:
-        assert head.poll() is None
+        assert head.poll() is None, log.read_text()
         assert time.monotonic() < end
         try:
             if requests.get(f"{address}/api/version", timeout=5).ok:

@@ -82,6 +82,8 @@ def _trialrun_trial(config: dict[str, Any], spec: Any, plugin: Any, dataset: Any
     elif spec.wait_for_gpu_s is not None:
         wait_for_gpu(gpus, spec.gpus, spec.wait_for_gpu_s, where=f"trial {seat.trial_id!r}")
     loaded = plugin if isinstance(plugin, Plugin) else load_recipe(plugin)
+    if loaded.steps:  # it saves when it is told to stop, for which Tune would wait two seconds
+        os.environ.setdefault("TUNE_FUNCTION_THREAD_TIMEOUT_S", "60")
     faulthandler.enable(2)  # a crash is told in the trial's stderr
     try:
         run_trial(spec, loaded, config, dataset, checkpoint, seat)
