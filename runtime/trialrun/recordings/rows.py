@@ -47,7 +47,8 @@ def values_of(trial: Trial) -> tuple[dict[str, Any], dict[str, Any]]:
 
     def filled(cells: Mapping[str, Any]) -> dict[str, Any]:
         made = {
-            name: _NONFINITE.get(trial.nonfinite.get(name, "")) if cell is None else cell for name, cell in cells.items()
+            name: _NONFINITE.get(trial.nonfinite.get(name, "")) if cell is None else cell
+            for name, cell in cells.items()
         }
         return {text(name): _safe(cell) for name, cell in made.items() if cell is not None}
 
