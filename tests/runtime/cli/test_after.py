@@ -198,7 +198,7 @@ def test_replay_sends_to_a_recorder(called: Called, tmp_path: Path, monkeypatch:
         assert "TRIALRUN_ACCESS_TOKEN" in refused.stderr
         monkeypatch.setenv("TRIALRUN_ACCESS_TOKEN", server.token)
         result = called("replay", folder, "--to", server.url, "--speed", 0, "--job", "1=5")
-        assert (result.exit_code, result.stdout) == (0, "12 accepted, 0 refused, 0 without content\n")
+        assert (result.exit_code, result.stdout) == (0, "13 accepted, 0 refused, 0 without content\n")
         assert server.token not in result.output
         assert {entry["job"] for entry in target.events()} == {5}
     assert called("diff", folder, tmp_path / "target.sqlite").exit_code == 0
