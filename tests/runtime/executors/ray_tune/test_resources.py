@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 import trialrun
 from trialrun_hookspecs import Infeasible
@@ -18,6 +19,7 @@ from trialrun_hookspecs import Infeasible
 Tuned = Callable[..., Any]  # the fixture of the folder above
 
 PLUGINS = Path(__file__).parents[3] / "broken_plugins"
+EXAMPLES = Path(__file__).parents[4] / "examples"
 ROWS = [{"category": "train", "data": {"x": 1}}]
 
 pytestmark = pytest.mark.ray
@@ -51,6 +53,18 @@ def test_the_workers_of_a_trial_run_in_the_room_that_was_kept_for_them(tuned: Tu
     study = tuned("takes_resources", does("start workers"), executor="ray", params=params)
     (found,) = study.results_of("start workers")
     assert (found["bundles"], found["cpus"], found["inside"]) == (3, 1.5, 2)
+
+
+def test_the_example_with_workers_runs_its_functions_in_them(tmp_path: Path) -> None:
+    result = trialrun.run(
+        yaml.safe_load((EXAMPLES / "cross_validation.yaml").read_text("utf-8")),
+        plugin=EXAMPLES / "cross_validation.py",
+        datasets={1: EXAMPLES / "line.csv"},
+        results=tmp_path,
+    )
+    assert [failure.error for failure in result.failures] == []
+    assert result.best_trial is not None
+    assert result.best_trial.config["ridge"] == 0.001
 
 
 @pytest.mark.parametrize(
