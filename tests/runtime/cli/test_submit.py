@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import subprocess
 import sys
 import time
@@ -91,8 +92,13 @@ def test_a_cluster_runs_a_job_that_was_sent(spawned: Callable[..., Any], tmp_pat
     )
     (folder / "beside.py").write_text("def loss(h): return {'loss': h['n']}\n")
     (folder / "line.csv").write_text("x,y\n1,2\n")
-    port = 18265 + os.getpid() % 1000
+    port = 28265 + os.getpid() % 1000
     environment = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
+    environment |= {
+        "RAY_USAGE_STATS_ENABLED": "0",  # nothing leaves the machine
+        "RAY_AUTH_MODE": "token",  # as `ray start` has it by default, with a token that is this test's own
+        "RAY_AUTH_TOKEN": secrets.token_hex(16),
+    }
     log = (tmp_path / "head.log").open("w")
     head = subprocess.Popen(
         [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", "--port=0", "--num-cpus=2",

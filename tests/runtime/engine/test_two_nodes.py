@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import secrets
 import signal
 import subprocess
 import sys
@@ -27,6 +28,11 @@ class Cluster:
         self.folder = folder
         self.nodes: list[subprocess.Popen[str]] = []
         self.environment = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
+        self.environment |= {
+            "RAY_USAGE_STATS_ENABLED": "0",  # nothing leaves the machine
+            "RAY_AUTH_MODE": "token",  # as `ray start` has it by default, with a token that is this test's own
+            "RAY_AUTH_TOKEN": secrets.token_hex(16),
+        }
         head = self._start("head", "--head", "--port=0", "--include-dashboard=false", f"--temp-dir={folder}")
         self.address = self._address(head)
         self._start("worker", f"--address={self.address}")
@@ -49,7 +55,7 @@ class Cluster:
             found[:] = re.findall(r"--address='([\d.]+:\d+)'", text)
             return bool(found)
 
-        wait_for(said, head)
+        wait_for(said, head, self.folder / "head.log")
         return found[0]
 
     def kill_worker(self) -> None:
@@ -80,10 +86,10 @@ def cluster() -> Iterator[Cluster]:
             made.stop()
 
 
-def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str], log: Path) -> None:
     end = time.monotonic() + LIMIT_S
     while not condition():
-        assert process.poll() is None, process.communicate()
+        assert process.poll() is None, log.read_text()
         assert time.monotonic() < end, "it did not come to that"
         time.sleep(0.1)
 
@@ -115,7 +121,7 @@ def test_a_node_that_dies_takes_no_trial_with_it(cluster: Cluster, tmp_path: Pat
             marked = {p.parent.name for p in shared.glob("spread-1/trials/*/checkpoints.jsonl")}
             return {node for trial, node in begun().items() if trial in marked} == {"head", "worker"}
 
-        wait_for(on_both, run)
+        wait_for(on_both, run, tmp_path / "said")
         lost = next(trial for trial, node in begun().items() if node == "worker")
         cluster.kill_worker()
         shown, _ = run.communicate(timeout=LIMIT_S * 2)

@@ -153,6 +153,8 @@ def check_reachable(address: str | None) -> None:
 
 def _no_ray(address: str | None, why: str) -> UsageError:
     fix = "Check the address and that the cluster runs, or leave it out to start a local Ray."
+    if os.environ.get("RAY_AUTH_MODE") != "token":  # what `ray start` turns on by itself
+        fix += " A cluster that wants a token: set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN."
     return UsageError("no Ray answers there", where="--address", got=f"{address!r} ({why})", fix=fix)
 
 
