@@ -10,12 +10,13 @@ HARNESS_APART := $(HARNESS:%=--ignore=%)
 
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: help venv demo test test-harness test-newest lint docs bench constraints clean
+.PHONY: help venv demo test test-harness test-browser test-newest lint docs bench constraints clean
 
 help:
 	@echo "make demo         run a real tuning job on real data, recorded"
 	@echo "make test         all tests but those of the conformance harness"
 	@echo "make test-harness the tests of the conformance harness"
+	@echo "make test-browser the tests of the page in a browser (a part of make test)"
 	@echo "make lint         ruff, mypy and import-linter"
 	@echo "make docs         build the documentation into site/"
 	@echo "make bench        run the benchmarks and print one table"
@@ -41,6 +42,10 @@ test: $(STAMP)
 # The harness tries its checks on some eighty plugins, each in processes of its own: minutes, and mostly waiting.
 test-harness: $(STAMP)
 	$(BIN)/python -m pytest $(HARNESS) $(PYTEST_ARGS)
+
+# Part of `test`, which skips them where there is no chromium with its chromedriver.
+test-browser: $(STAMP)
+	$(BIN)/python -m pytest tests/browser $(PYTEST_ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check

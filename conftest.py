@@ -59,3 +59,9 @@ def _ray_for_marked_tests(request: pytest.FixtureRequest) -> None:
     marker = request.node.get_closest_marker("ray")
     if marker is not None and marker.kwargs.get("session", True):
         request.getfixturevalue("ray_session")
+
+
+@pytest.fixture(autouse=True)
+def _gpu_for_marked_tests(request: pytest.FixtureRequest) -> None:
+    if request.node.get_closest_marker("gpu") is not None and not list(Path("/dev").glob("nvidia[0-9]*")):
+        pytest.skip("this machine has no NVIDIA GPU")

@@ -21,7 +21,7 @@ from trialrun.testing.registry import Check, all_checks
 from trialrun.testing.selftest import clean_plugins, killers
 from trialrun.testing.verdicts import CONTRACT_VERSION
 from trialrun_hookspecs import DISTRIBUTIONS, json_schema, spec
-from trialrun_hookspecs.distributions import DistributionBase
+from trialrun_hookspecs.distributions import DERIVED, DistributionBase
 from trialrun_hookspecs.request import GRID_ALGORITHM, SchedulerConfig, SearchConfig
 
 __all__ = ["PAGES", "hooks_page", "jobs_page", "main", "search_page", "used_by"]
@@ -47,6 +47,7 @@ def jobs_page() -> str:
             "are shown at once. [Writing a job](../jobs.md) explains how to choose among the keys.",
             "",
             *_section("params", models["Params"]),
+            *_section("params.workers", models["Workers"]),
             *_section("params.tune_config", models["TuneConfig"]),
             *_section("params.tune_config.search_alg", SearchConfig.model_json_schema()),
             'A string stands for `{"name": …}`. Names are case-insensitive.',
@@ -86,6 +87,17 @@ def _distributions(models: Schema) -> Iterator[str]:
             if key not in ("name", "type")
         )
         yield f"| `{name}` | {fields} | {_cell(schema['description'])} |"
+    yield ""
+    yield "Beside these stand hyperparameters that are not searched:"
+    yield from ("", "| type | fields | what it is |", "|---|---|---|")
+    for name, model in DERIVED.items():
+        schema = models[model.__name__]
+        fields = ", ".join(f"`{k}` ({_kind(f)})" for k, f in schema["properties"].items() if k not in ("name", "type"))
+        yield f"| `{name}` | {fields} | {_cell(schema['description'])} |"
+    yield ""
+    yield "An expression takes numbers and text, names of other hyperparameters (`optimizer.lr` for `optimizer/lr`),"
+    yield "`+ - * / // % **`, comparisons, `and`, `or`, `a if b else c`, and the functions abs, ceil, exp, float,"
+    yield "floor, int, log, max, min, round and sqrt."
     yield ""
 
 

@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from trialrun_hookspecs import spec
     from trialrun_hookspecs.distributions import (
+        DERIVED,
         DISTRIBUTIONS,
         Choice,
+        Constant,
         Distribution,
         DistributionBase,
+        Expression,
         GridSearch,
         LogRandint,
         LogUniform,
@@ -58,6 +61,7 @@ if TYPE_CHECKING:
     from trialrun_hookspecs.event import Event, Kind
     from trialrun_hookspecs.markers import PROJECT_NAME, hookimpl, hookspec
     from trialrun_hookspecs.request import (
+        Checkpoints,
         Params,
         Plateau,
         Plateaus,
@@ -71,6 +75,7 @@ if TYPE_CHECKING:
         migrate,
         parse_request,
     )
+    from trialrun_hookspecs.resources import Workers
     from trialrun_hookspecs.results import (
         BestTrial,
         FailureCause,
@@ -83,6 +88,7 @@ if TYPE_CHECKING:
     from trialrun_hookspecs.run import Context, Run
 
 __all__ = [
+    "DERIVED",
     "DISTRIBUTIONS",
     "PROJECT_NAME",
     "AllTrialsFailed",
@@ -94,11 +100,14 @@ __all__ = [
     "BadValue",
     "BestTrial",
     "CheckpointMissing",
+    "Checkpoints",
     "Choice",
+    "Constant",
     "Context",
     "Distribution",
     "DistributionBase",
     "Event",
+    "Expression",
     "FailureCause",
     "FixtureInvalid",
     "GridSearch",
@@ -143,6 +152,7 @@ __all__ = [
     "TuneConfig",
     "Uniform",
     "UsageError",
+    "Workers",
     "advice",
     "count_trials",
     "hookimpl",
@@ -154,7 +164,7 @@ __all__ = [
 ]
 
 # Asked in this order: those that need pydantic come last.
-_HOMES = ("markers", "errors", "event", "run", "results", "distributions", "request")
+_HOMES = ("markers", "errors", "event", "run", "results", "distributions", "resources", "request")
 
 
 def __getattr__(name: str) -> object:

@@ -22,11 +22,16 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from trialrun_hookspecs.expressions import BadExpression, names_in, parsed
+
 __all__ = [
+    "DERIVED",
     "DISTRIBUTIONS",
     "Choice",
+    "Constant",
     "Distribution",
     "DistributionBase",
+    "Expression",
     "GridSearch",
     "LogRandint",
     "LogUniform",
@@ -131,6 +136,20 @@ def _inert(options: Any) -> Any:
         elif isinstance(value, list | tuple):
             open_ += [(f"{path}[{index}]", item) for index, item in enumerate(value)]
     return options
+
+
+def _inert_value(value: Any) -> Any:
+    _inert([value])
+    return value
+
+
+def _arithmetic(text: str) -> str:
+    try:
+        parsed(text)
+    except BadExpression as error:
+        fix = 'Write arithmetic such as "2 * units" or "0.1 if optimizer == \'sgd\' else 0.001".'
+        raise rule_error(str(error), fix=fix) from None
+    return text
 
 
 def not_blank(value: str) -> str:
@@ -400,6 +419,25 @@ class GridSearch(DistributionBase):
     options: Options
 
 
+class Constant(DistributionBase):
+    """The same in every trial: any JSON value."""
+
+    type: Literal["constant"]
+    value: Annotated[Json, AfterValidator(_inert_value)]
+
+
+class Expression(DistributionBase):
+    """Calculated from the other hyperparameters of the trial, such as `2 * units` or `optimizer.lr / 10`."""
+
+    type: Literal["expression"]
+    expression: Annotated[str, Field(min_length=1), AfterValidator(_arithmetic)]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The hyperparameters that it goes by."""
+        return tuple(dict.fromkeys(names_in(parsed(self.expression))))
+
+
 Distribution = Annotated[
     Union[  # noqa: UP007  # a discriminated union of 12 reads better in a list
         Uniform,
@@ -414,6 +452,8 @@ Distribution = Annotated[
         QLogRandint,
         Choice,
         GridSearch,
+        Constant,
+        Expression,
     ],
     Field(discriminator="type"),
 ]
@@ -432,3 +472,6 @@ DISTRIBUTIONS: dict[str, type[DistributionBase]] = {
     "choice": Choice,
     "grid_search": GridSearch,
 }
+
+DERIVED: dict[str, type[DistributionBase]] = {"constant": Constant, "expression": Expression}
+"""What stands beside the distributions in a space, and is not searched."""

@@ -6,6 +6,7 @@ import difflib
 import json
 import math
 import re
+import string
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal, get_args
@@ -23,8 +24,10 @@ from pydantic import (
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from trialrun_hookspecs.distributions import (
+    DERIVED,
     DISTRIBUTIONS,
     Distribution,
+    DistributionBase,
     Finite,
     GridSearch,
     Integer,
@@ -35,8 +38,12 @@ from trialrun_hookspecs.distributions import (
     rule_error,
 )
 from trialrun_hookspecs.errors import Problem, RequestInvalid
+from trialrun_hookspecs.expressions import BadExpression, names_in, parsed
+from trialrun_hookspecs.resources import CustomResources, NonNegative, Workers, bundle, resource_rules
 
 __all__ = [
+    "LOGGERS",
+    "Checkpoints",
     "Params",
     "Plateau",
     "Plateaus",
@@ -53,6 +60,17 @@ __all__ = [
 ]
 
 GRID_ALGORITHM = "basicvariantgenerator"
+LOGGERS = ("csv", "json", "tensorboard")
+_TRIAL_FILES = (  # what trialrun itself writes there
+    "artifact",
+    "checkpoint_output",
+    "checkpoints.jsonl",
+    "config.json",
+    "finished",
+    "params.json",
+    "progress.csv",
+    "result.json",
+)
 
 # What people write for our words, each from another tool or an older form of the job.
 _RIGHT_WORDS = {
@@ -89,12 +107,49 @@ def _fail_fast(value: Any) -> Any:
     raise rule_error("must be true, false or 'raise'", fix="Write true to end the study at the first failed trial.")
 
 
+def _loggers(value: Any) -> Any:
+    names = [value] if isinstance(value, str) else value
+    if isinstance(names, list | tuple):
+        for index, name in enumerate(names):
+            if name not in LOGGERS:
+                near = did_you_mean(str(name).lower(), LOGGERS) or f"Known: {', '.join(LOGGERS)}."
+                raise rule_error("no such logger", f"[{index}]" if value is names else "", near)
+        return tuple(dict.fromkeys(names))
+    return value
+
+
+def _template(value: str) -> str:
+    """A trial's folder name: plain fields in braces, with a format after a colon."""
+    fix = 'Write a template such as "{trial_id}_lr={lr:.3g}".'
+    try:
+        fields = [field for _, field, _, _ in string.Formatter().parse(value) if field is not None]
+    except ValueError as error:
+        raise rule_error(f"must be a template ({error})", fix=fix) from None
+    if "trial_id" not in fields:
+        raise rule_error("must have {trial_id}, so that no two trials share a folder", fix=fix)
+    bad = next((field for field in fields if not field or any(mark in field for mark in ".[]")), None)
+    if bad is not None:
+        raise rule_error(f"{{{bad}}} must be trial_id or the name of a hyperparameter", fix=fix)
+    return value
+
+
+def _log_files(value: Any) -> Any:
+    names = [value] if isinstance(value, str) else value
+    if isinstance(names, bool):
+        return value
+    fix = 'Write true, false, "output.log", or ["stdout.log", "stderr.log"].'
+    if not isinstance(names, list | tuple) or not 1 <= len(names) <= 2 or not all(isinstance(n, str) for n in names):
+        raise rule_error("must be true, false, a file name, or a list of two", fix=fix)
+    if any(not name.strip() or "/" in name or "\\" in name or name in (".", "..", *_TRIAL_FILES) for name in names):
+        raise rule_error("must be names of files in the trial's folder that nothing else is called", fix=fix)
+    return names[0] if len(names) == 1 else tuple(names)
+
+
 class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 AlgorithmName = Annotated[str, Field(min_length=1, pattern=r"\S"), AfterValidator(_lower)]
-NonNegative = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0)]
 
 
 class SearchConfig(_Model):
@@ -134,6 +189,16 @@ class Plateaus(_Model):
     study: Plateau | None = Field(default=None, description="over the trials that ended: ends the study")
 
 
+class Checkpoints(_Model):
+    """Which checkpoints of a trial are kept; and, of a class that makes steps, when they are made."""
+
+    keep: PositiveInteger | None = Field(default=None, description="how many of a trial's; the newest is always kept")
+    by: str | None = Field(default=None, description="the metric that says which are best; absent: the objective")
+    mode: Literal["max", "min"] | None = Field(default=None, description="whether `by` is to be large or small")
+    every: Annotated[Integer, Field(ge=0)] = Field(default=0, description="classes with step(): after so many steps")
+    at_end: bool = Field(default=True, description="classes with step(): at the trial's end, whatever ended it")
+
+
 class TuneConfig(_Model):
     """How a tuning job searches, and when it stops."""
 
@@ -170,10 +235,52 @@ class TuneConfig(_Model):
     allow_restart: bool = Field(
         default=False, description="let a scheduler pause trials that report no checkpoints: they start over"
     )
+    checkpoints: Checkpoints = Field(default=Checkpoints(), description="which checkpoints are made and kept")
+    loggers: Annotated[
+        tuple[str, ...],
+        BeforeValidator(_loggers),
+        Field(strict=False),
+        WithJsonSchema(
+            {"anyOf": [{"enum": list(LOGGERS)}, {"type": "array", "items": {"enum": list(LOGGERS)}}], "default": []}
+        ),
+    ] = Field(default=(), description="files of each trial's results, in its folder: csv, json, tensorboard")
+    log_to_file: Annotated[
+        bool | str | tuple[str, str],
+        BeforeValidator(_log_files),
+        WithJsonSchema(
+            {
+                "anyOf": [
+                    {"type": "boolean"},
+                    {"type": "string", "minLength": 1},
+                    {"type": "array", "items": {"type": "string", "minLength": 1}, "minItems": 1, "maxItems": 2},
+                ]
+            }
+        ),
+    ] = Field(
+        default=True, description="where in a trial's folder its output goes; true: the files `stdout` and `stderr`"
+    )
+    trial_name: Annotated[str, AfterValidator(_template)] = Field(
+        default="{trial_id}", description="names a trial's folder: `{trial_id}` and hyperparameters in braces"
+    )
+    storage_path: Annotated[str, Field(min_length=1, pattern=r"\S"), AfterValidator(not_blank)] | None = Field(
+        default=None, description="where the results folder is copied to: a path, or a URL such as s3://bucket/folder"
+    )
+    sync_period_s: Positive = Field(default=300.0, description="seconds between copies to storage_path")
     reuse_actors: bool = Field(default=True, description="run trials one after another in the same worker processes")
     legacy_train_report: bool = Field(
         default=False, description="make `ray.train.report` work in trials (Ray Train v1)"
     )
+    wait_for_gpu_s: Positive | None = Field(
+        default=None,
+        description="a trial waits so long at most until its share of the GPU's memory is free, else it fails",
+    )
+
+    @property
+    def output_files(self) -> tuple[str, str] | None:
+        """The files of a trial's stdout and stderr (the same one for both, it may be); None: they are not kept."""
+        if isinstance(self.log_to_file, bool):
+            return ("stdout", "stderr") if self.log_to_file else None
+        return (self.log_to_file,) * 2 if isinstance(self.log_to_file, str) else self.log_to_file
 
 
 class Params(_Model):
@@ -188,6 +295,10 @@ class Params(_Model):
     is_tune: bool = Field(default=False, description="true: tuning, false: training")
     num_cpus: NonNegative | None = Field(default=None, description="CPUs per trial (tuning only; default 1)")
     num_gpus: NonNegative | None = Field(default=None, description="GPUs per trial (tuning only; default 0)")
+    resources: CustomResources | None = Field(
+        default=None, description="custom resources per trial, by the names that nodes were started with (tuning only)"
+    )
+    workers: Workers | None = Field(default=None, description="workers that each trial starts itself (tuning only)")
     hyperparameter: JsonObject | None = Field(default=None, description="training: the plugin's own structure")
     hyperparameters: Annotated[tuple[Distribution, ...], Field(strict=False, min_length=1)] | None = Field(
         default=None, description="tuning: the search space"
@@ -209,6 +320,11 @@ class Params(_Model):
         return self.tune_config
 
     @property
+    def searched(self) -> tuple[DistributionBase, ...]:
+        """The hyperparameters that are searched: all but constants and expressions."""
+        return tuple(d for d in self.hyperparameters or () if not isinstance(d, tuple(DERIVED.values())))
+
+    @property
     def cpus(self) -> float:
         """CPUs per trial."""
         return 1.0 if self.num_cpus is None else self.num_cpus
@@ -217,6 +333,17 @@ class Params(_Model):
     def gpus(self) -> float:
         """GPUs per trial."""
         return 0.0 if self.num_gpus is None else self.num_gpus
+
+    @property
+    def bundle(self) -> dict[str, float]:
+        """What a trial itself takes, as Ray counts it: `{"CPU": 1.0}`."""
+        return bundle(self.cpus, self.gpus, self.resources or {})
+
+    @property
+    def worker_bundles(self) -> list[dict[str, float]]:
+        """What each worker of a trial takes; empty when it starts none."""
+        workers = self.workers
+        return [bundle(workers.num_cpus, workers.num_gpus, workers.resources)] * workers.count if workers else []
 
 
 def _get(thing: Any, key: str) -> Any:
@@ -230,10 +357,13 @@ def _mode_rules(params: Mapping[str, Any]) -> Iterable[tuple[str, str, str]]:
         yield from _tuning_rules(params) if params.get("is_tune") else _training_rules(params)
 
 
+_TUNING_ONLY = ("hyperparameters", "tune_config", "num_cpus", "num_gpus", "resources", "workers")
+
+
 def _training_rules(params: Mapping[str, Any]) -> Iterable[tuple[str, str, str]]:
     if params.get("hyperparameter") is None:
         yield "hyperparameter", "hyperparameter is required when is_tune=False", "Add a dict, {} when there is none."
-    for key in ("hyperparameters", "tune_config", "num_cpus", "num_gpus"):
+    for key in _TUNING_ONLY:
         if params.get(key) is not None:
             yield key, f"{key} is for tuning only (is_tune=True)", f"Remove {key}, or set is_tune to true."
 
@@ -247,13 +377,87 @@ def _tuning_rules(params: Mapping[str, Any]) -> Iterable[tuple[str, str, str]]:
             yield key, f"{key} is required when is_tune=True", example
     if params.get("hyperparameter") is not None:
         yield "hyperparameter", "hyperparameter is for training only (is_tune=False)", "Put fixed values into a choice."
-    if params.get("num_cpus") == 0 and not params.get("num_gpus"):
+    if params.get("num_cpus") == 0 and not any(params.get(key) for key in ("num_gpus", "resources", "workers")):
         yield "num_cpus", "num_cpus and num_gpus must not both be 0", "Give a fraction such as 0.1."
+    yield from resource_rules(params)
     if _get(params.get("tune_config"), "fail_fast") in (True, "raise") and _get(
         params.get("tune_config"), "max_failures"
     ):
         yield "tune_config.fail_fast", "fail_fast and max_failures exclude each other", "Drop one of them."
     yield from _name_rules(params.get("hyperparameters"))
+    checkpoints = _get(params.get("tune_config"), "checkpoints")
+    if _get(checkpoints, "by") not in (None, _get(params.get("tune_config"), "metric")) and not _get(
+        checkpoints, "mode"
+    ):
+        yield "tune_config.checkpoints.mode", "is required with a metric that is not the objective", "Add max or min."
+    yield from _expression_rules(params.get("hyperparameters"))
+    yield from _searched_rules(params.get("hyperparameters"))
+    yield from _template_rules(params)
+    if _has_credentials(_get(params.get("tune_config"), "storage_path")):
+        rule = "credentials go into the environment, not the address"
+        yield "tune_config.storage_path", rule, "Set AWS_SECRET_ACCESS_KEY, or what else your storage reads."
+
+
+def _expression_rules(space: Any) -> Iterable[tuple[str, str, str]]:
+    """Expressions go by names that are there, and by no name that goes by theirs."""
+    items = list(space) if isinstance(space, list | tuple) else []
+    names = [name for item in items if isinstance(name := _get(item, "name"), str)]
+    goes_by: dict[str, tuple[int, list[str]]] = {}
+    for index, item in enumerate(items):
+        name, text = _get(item, "name"), _get(item, "expression")
+        if _get(item, "type") != "expression" or not isinstance(name, str) or not isinstance(text, str):
+            continue
+        try:
+            goes_by[name] = index, list(names_in(parsed(text)))
+        except BadExpression:
+            continue  # said by the field itself
+    for index, wanted in goes_by.values():
+        for name in dict.fromkeys(wanted):
+            if name not in names:
+                fix = did_you_mean(name, names) or f"Known: {', '.join(names)}."
+                yield f"hyperparameters[{index}].expression", f"there is no hyperparameter {name!r}", fix
+    for name, (index, _) in goes_by.items():
+        if name in _reached(name, goes_by):
+            rule = f"{name!r} must not depend on itself"
+            yield f"hyperparameters[{index}].expression", rule, "Break the circle."
+
+
+def _searched_rules(space: Any) -> Iterable[tuple[str, str, str]]:
+    if isinstance(space, list | tuple) and space and all(_get(item, "type") in [*DERIVED] for item in space):
+        yield "hyperparameters", "at least one hyperparameter must be searched", "Make a constant a choice."
+
+
+def _reached(start: str, goes_by: Mapping[str, tuple[int, list[str]]]) -> set[str]:
+    found: set[str] = set()
+    open_ = list(goes_by[start][1])
+    while open_:
+        name = open_.pop()
+        if name not in found:
+            found.add(name)
+            open_ += goes_by[name][1] if name in goes_by else []
+    return found
+
+
+def _has_credentials(url: Any) -> bool:
+    """Whether a URL has a user or a secret in it, which would end up in the job's record."""
+    return isinstance(url, str) and bool(
+        re.match(r"\w+://[^/]*@|.*[?&][^=]*(secret|token|password)", url, re.IGNORECASE)
+    )
+
+
+def _template_rules(params: Mapping[str, Any]) -> Iterable[tuple[str, str, str]]:
+    template, space = _get(params.get("tune_config"), "trial_name"), params.get("hyperparameters")
+    if not isinstance(template, str) or not isinstance(space, list | tuple):
+        return
+    known = ["trial_id", *(name for item in space if isinstance(name := _get(item, "name"), str))]
+    try:
+        fields = [field for _, field, _, _ in string.Formatter().parse(template) if field]
+    except ValueError:
+        return  # said by the field itself
+    for field in fields:
+        if field not in known:
+            fix = did_you_mean(field, known) or f"Known: {', '.join(known)}."
+            yield "tune_config.trial_name", f"{{{field}}} must be trial_id or the name of a hyperparameter", fix
 
 
 def _name_rules(space: Any) -> Iterable[tuple[str, str, str]]:
@@ -367,7 +571,7 @@ def _fold(data: Any) -> Any:
         isinstance(many, list)
         and len(many) == 1
         and isinstance(many[0], dict)
-        and str(many[0].get("type")) not in DISTRIBUTIONS
+        and str(many[0].get("type")) not in (*DISTRIBUTIONS, *DERIVED)
     ):
         rest = {key: value for key, value in params.items() if key != "hyperparameters"}
         return {**data, "params": {**rest, "hyperparameter": many[0]}}
@@ -404,7 +608,7 @@ _BY_MODE = {
         "required": ["hyperparameter"],
         "properties": {
             "hyperparameter": {"type": "object"},
-            **{key: {"type": "null"} for key in ("hyperparameters", "tune_config", "num_cpus", "num_gpus")},
+            **{key: {"type": "null"} for key in _TUNING_ONLY},
         },
     },
 }
@@ -415,9 +619,9 @@ def json_schema() -> dict[str, Any]:
 
     It accepts every valid job. What it leaves to `parse_request` are the rules that relate values to each other:
     min < max, and min > 0 for log types; multiples of q, no more than 2**53 of them; unique names, none nested in
-    another; fail_fast with max_failures; num_cpus and num_gpus both 0. Some rules on single values too: text that
-    Python calls blank, names and options that mean something to Ray, text that UTF-8 cannot hold, nesting without
-    end, integers that are no float.
+    another; fail_fast with max_failures; num_cpus and num_gpus both 0; a GPU and a half. Some rules on single values
+    too: text that Python calls blank, names and options that mean something to Ray, text that UTF-8 cannot hold,
+    nesting without end, integers that are no float.
     """
     schema = Request.model_json_schema()
     schema["$defs"]["Params"].update(_BY_MODE)
@@ -453,7 +657,7 @@ def _path(loc: Sequence[Any]) -> str:
             index >= 3
             and loc[index - 2] == "hyperparameters"
             and isinstance(loc[index - 1], int)
-            and part in DISTRIBUTIONS
+            and part in (*DISTRIBUTIONS, *DERIVED)
         ):
             continue
         else:
@@ -470,12 +674,12 @@ def _known_keys(loc: Sequence[Any]) -> list[str]:
     """The keys of the object that the last part of `loc` stands in."""
     model: type[BaseModel] = Request
     for part in loc[:-1]:
-        if model in DISTRIBUTIONS.values():
+        if model in (*DISTRIBUTIONS.values(), *DERIVED.values()):
             break
         if part in model.model_fields:
             model = _model_in(model.model_fields[part].annotation) or model
-        elif part in DISTRIBUTIONS:
-            model = DISTRIBUTIONS[part]
+        elif part in DISTRIBUTIONS or part in DERIVED:
+            model = {**DISTRIBUTIONS, **DERIVED}[part]
     return list(model.model_fields)
 
 
@@ -500,11 +704,17 @@ def _unknown_key(error: ErrorDetails, where: str) -> Problem:
 def _bad_type(error: ErrorDetails, where: str) -> Problem:
     value = error["input"].get("type") if isinstance(error["input"], dict) else error["input"]
     if error["type"] == "union_tag_not_found":
-        fix = f"Add a type: {', '.join(DISTRIBUTIONS)}."
+        fix = f"Add a type: {', '.join([*DISTRIBUTIONS, *DERIVED])}."
         return Problem(where=f"{where}.type", rule="required", got="nothing", fix=fix)
-    near = did_you_mean(value.lower(), DISTRIBUTIONS) if isinstance(value, str) else ""
-    hint = near or f"Known: {', '.join(DISTRIBUTIONS)}."
-    return Problem(where=f"{where}.type", rule="must be one of the 12 distributions", got=_shown(value), fix=hint)
+    known = [*DISTRIBUTIONS, *DERIVED]
+    near = did_you_mean(value.lower(), known) if isinstance(value, str) else ""
+    hint = near or f"Known: {', '.join(known)}."
+    return Problem(
+        where=f"{where}.type",
+        rule="must be one of the 12 distributions, or constant or expression",
+        got=_shown(value),
+        fix=hint,
+    )
 
 
 _RULES = {

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from trialrun_hookspecs.event import Event
     from trialrun_hookspecs.run import Run
 
-__all__ = ["datasets", "report", "schedulers", "search_algorithms", "train", "trial_callbacks", "tune"]
+__all__ = ["datasets", "report", "schedulers", "search_algorithms", "stoppers", "train", "trial_callbacks", "tune"]
 
 
 @hookspec(firstresult=True)
@@ -79,4 +79,15 @@ def trial_callbacks() -> Iterable[Any]:
     """Offer `ray.tune.Callback` objects for a study.
 
     One that raises is reported and switched off; the study goes on.
+    """
+
+
+@hookspec
+def stoppers() -> Iterable[Callable[[str, dict[str, Any]], bool]]:
+    """Offer rules of your own that end a trial, or the study.
+
+    Each is called on the driver as `stopper(trial_id, result)` with every result of every trial, what was reported
+    and `training_iteration` among it: true ends that trial. One with a method `stop_all()` is asked often whether the
+    study is to end; a `ray.tune.Stopper` is such a one. One that raises is reported and switched off, and the study
+    goes on. After an interrupt, stoppers first see the results of before; what they answer to those does nothing.
     """

@@ -14,20 +14,18 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from sklearn.neural_network import MLPClassifier
 
 from trialrun_hookspecs import BadValue, Problem, hookimpl
+from trialrun_reference.digit_images import LABELS, SIDE, load
 
 if TYPE_CHECKING:
     from trialrun_hookspecs import Run
@@ -50,9 +48,7 @@ conformance = {  # what `trialrun check` runs it with, some forty times
 
 Array = NDArray[Any]
 
-SIDE = 8
 FEW = 150
-LABELS = np.arange(10)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,8 +127,8 @@ class _Training:
         run.checkpoint_output = self.output  # before training starts, so that a stopped trial has its artifact too
         saved = _read(Path(checkpoint["path"])) if checkpoint else None
         self.settings = _settings(hyperparameter, saved)
-        self.x, self.y = _load(dataset, "train")
-        self.x_held_out, self.y_held_out = _load(dataset, "validation")
+        self.x, self.y = load(dataset, "train")
+        self.x_held_out, self.y_held_out = load(dataset, "validation")
         self.epoch = saved.epoch if saved else 0
         self.network = self._network(saved)
 
@@ -275,49 +271,6 @@ def _settings(hyperparameter: Mapping[str, Any], saved: _Saved | None) -> dict[s
     if problems:
         raise BadValue(problems=problems)
     return settings
-
-
-def _load(dataset: Any, category: str) -> tuple[Array, Array]:
-    """Give a category's images as rows of 64 numbers in 0..1, and their labels. Both are shared and read-only."""
-    rows = (dataset or {}).get(category) or ()
-    if not rows:
-        raise BadValue(
-            "must have rows",
-            where=f"dataset category {category!r}",
-            got=f"categories {sorted(dataset or {})}",
-            fix="For scikit-learn's digits: --dataset ID=digits",
-        )
-    try:
-        files = [os.fspath(row["files"]["image"]) for row in rows]
-        labels = np.array([row["data"]["label"] for row in rows])
-    except (KeyError, TypeError) as error:
-        raise BadValue(
-            "every row must have an image in `files.image` and a label in `data.label`",
-            where=f"dataset category {category!r}",
-            got=repr(error),
-        ) from error
-    if not np.isin(labels, LABELS).all():
-        raise BadValue(
-            "labels must be 0 to 9", where=f"dataset category {category!r}", got=str(np.setdiff1d(labels, LABELS)[:5])
-        )
-    stats = [Path(file).stat() for file in files]
-    return _images(
-        tuple((file, stat.st_mtime_ns, stat.st_size) for file, stat in zip(files, stats, strict=True))
-    ), labels
-
-
-@lru_cache(maxsize=4)  # a worker process runs many trials on the same files: decode them once
-def _images(files: tuple[tuple[str, int, int], ...]) -> Array:
-    images = np.stack([_image(name) for name, _, _ in files])
-    images.flags.writeable = False
-    return images
-
-
-def _image(file: str) -> Array:
-    with Image.open(file) as image:
-        if image.size != (SIDE, SIDE):
-            raise BadValue(f"must be {SIDE}x{SIDE} pixels", where=file, got=f"{image.width}x{image.height}")
-        return np.asarray(image.convert("L"), dtype=np.float64).ravel() / 255
 
 
 def _sheet(images: Array, columns: int = 12, scale: int = 6) -> Array:

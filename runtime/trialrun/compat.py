@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from trialrun.space import CODECS, Category, Integer
-from trialrun_hookspecs.distributions import Choice, DistributionBase, GridSearch
+from trialrun_hookspecs.distributions import Choice, Constant, DistributionBase, Expression, GridSearch
 from trialrun_hookspecs.errors import Problem
 from trialrun_hookspecs.request import GRID_ALGORITHM, Params, Request, SchedulerConfig, SearchConfig, count_trials
 
@@ -163,6 +163,8 @@ def seen_as(algorithm: str, distribution: DistributionBase) -> str:
     """
     if isinstance(distribution, GridSearch):
         return "walked, every option"
+    if isinstance(distribution, Constant | Expression):
+        return "not searched"
     if algorithm == GRID_ALGORITHM:
         return "drawn at random"
     primitive = CODECS[type(distribution)].primitive(distribution)
@@ -183,10 +185,12 @@ def needs_checkpoints(scheduler: SchedulerConfig) -> bool:
 
 def mutable_names(params: Params) -> list[str]:
     """The hyperparameters that the job's scheduler may change in a running trial."""
-    return [d.name for d in params.hyperparameters or () if _mutable(d, params.tuning.scheduler.name)]
+    return [d.name for d in params.searched if _mutable(d, params.tuning.scheduler.name)]
 
 
 def _mutable(distribution: DistributionBase, scheduler: str) -> bool:
+    if isinstance(distribution, Constant | Expression):
+        return False
     if isinstance(distribution, Choice):
         return scheduler == "pbt" and len(distribution.options) > 1
     if scheduler == "pb2":
@@ -225,7 +229,9 @@ def _trial_length(params: Params) -> tuple[int | None, str]:
         return math.ceil(bound), "tune_config.stop.training_iteration"
     for d in params.hyperparameters or ():
         if d.name == "epochs":
-            values = [*d.options] if isinstance(d, Choice | GridSearch) else [getattr(d, "max", None)]
+            values = (
+                [*d.options] if isinstance(d, Choice | GridSearch) else [getattr(d, "max", getattr(d, "value", None))]
+            )
             if values and all(isinstance(v, int) and not isinstance(v, bool) and v > 0 for v in values):
                 return max(int(str(v)) for v in values), "the hyperparameter epochs (its largest value)"
     return None, ""

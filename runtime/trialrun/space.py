@@ -22,7 +22,9 @@ from typing import Any, ClassVar
 
 from trialrun_hookspecs.distributions import (
     Choice,
+    Constant,
     DistributionBase,
+    Expression,
     GridSearch,
     LogRandint,
     LogUniform,
@@ -35,6 +37,8 @@ from trialrun_hookspecs.distributions import (
     Randn,
     Uniform,
 )
+from trialrun_hookspecs.errors import BadValue
+from trialrun_hookspecs.expressions import BadExpression, evaluated, names_in, parsed
 
 __all__ = [
     "CODECS",
@@ -312,14 +316,51 @@ def _there_and_back(codec: Codec, d: Any, x: float) -> float:
 
 
 class Space:
-    """A search space: its distributions by name, in the job's order."""
+    """A search space, by name and in the job's order: what is searched, `distributions`, and what follows from it."""
 
     def __init__(self, distributions: Sequence[DistributionBase]) -> None:
-        self.distributions: dict[str, Any] = {d.name: d for d in distributions}
+        self.distributions: dict[str, Any] = {d.name: d for d in distributions if type(d) in CODECS}
+        self._constants = {d.name: d.value for d in distributions if isinstance(d, Constant)}
+        self._expressions = {d.name: parsed(d.expression) for d in distributions if isinstance(d, Expression)}
+        self._order = [d.name for d in distributions]
 
     @property
     def names(self) -> list[str]:
-        return list(self.distributions)
+        """All hyperparameters that a trial has."""
+        return list(self._order)
+
+    def complete(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Flat searched values, with the constants and what the expressions come to, in the job's order.
+
+        Raises BadValue: an expression cannot be calculated with these values.
+        """
+        known = {name: value for name, value in values.items() if name not in self._expressions}
+        known |= {name: copy.deepcopy(value) for name, value in self._constants.items()}
+        for name in self._expressions:
+            self._calculate(name, known)
+        return {name: known[name] for name in self._order if name in known}
+
+    def completed(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """As `complete`; where an expression cannot be calculated, without the expressions."""
+        try:
+            return self.complete(values)
+        except BadValue:
+            kept = {name: value for name, value in values.items() if name not in self._expressions}
+            return {**kept, **self._constants}
+
+    def _calculate(self, name: str, known: dict[str, Any]) -> None:
+        if name in known:
+            return
+        tree = self._expressions[name]
+        for other in names_in(tree):
+            if other in self._expressions:
+                self._calculate(other, known)
+        try:
+            known[name] = evaluated(tree, known)
+        except BadExpression as error:
+            used = ", ".join(f"{other}={known[other]!r}" for other in dict.fromkeys(names_in(tree)))
+            where = f"hyperparameter {name!r}"
+            raise BadValue(f"its expression {error}", where=where, got=used, fix="Change it or the space.") from None
 
     @property
     def grids(self) -> list[str]:
@@ -346,7 +387,8 @@ class Space:
 
     def encode(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Flat hyperparameters (all or some) -> a point of primitives. The values must be in the space."""
-        return {name: self._codec(name).encode(self.distributions[name], v) for name, v in values.items()}
+        searched = {name: v for name, v in values.items() if name in self.distributions}
+        return {name: self._codec(name).encode(self.distributions[name], v) for name, v in searched.items()}
 
     def plain(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Flat hyperparameters (all or some) in the form that `decode` gives. The values must be in the space."""

@@ -164,6 +164,7 @@ def test_a_real_tuning_job_fills_the_page(page_of: Callable[[Any], Page], tmp_pa
             page.until(f"{sizes} > {seen}")
             page.until(f"{sizes} === 12")
             page.until("document.querySelector('.status').dataset.status === 'SUCCEEDED'")
+            page.until("document.querySelector('#live').innerText === 'finished'")
             job.join(60)
             page.until("document.querySelectorAll('.gridbox .row.best').length === 1")
             page.shot("finished")

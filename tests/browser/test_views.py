@@ -79,6 +79,26 @@ def test_a_failed_trial_says_why(recorder: Recorder, page: Page) -> None:
     page.until("document.querySelector('main .stack .notice.bad')?.innerText.includes('ValueError: no')")
 
 
+def test_a_trial_whose_process_was_killed_says_so(recorder: Recorder, page: Page) -> None:
+    a_full_study(recorder)
+    told = {
+        "error": "its worker process died",
+        "cause": "killed",
+        "node": "box-7",
+        "traceback": "",
+        "stderr": "the end",
+    }
+    send(recorder, "failure", {"trial_id": "c", **told})
+    page.open("trial/c")
+    page.until(
+        "document.querySelector('main .stack .notice.bad')?.innerText.includes('its process was killed on box-7')"
+    )
+    page.js("document.querySelector('main .stack .notice.bad details').open = true")
+    assert "the end" in page.text("main .stack .notice.bad")
+    assert "Traceback" not in page.text("main .stack .notice.bad")
+    page.shot("failed")
+
+
 def test_a_trial_that_is_not_there_is_told(page: Page) -> None:
     page.open("trial/zzz")
     page.until("document.querySelector('main .stack .notice.bad')?.innerText.includes('there is none')")

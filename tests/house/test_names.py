@@ -18,7 +18,14 @@ PACKAGES = (
 MODULES = sorted(file for package in PACKAGES for file in package.rglob("*.py"))
 EXECUTABLE = {"__main__.py"}
 LAZY_ROOTS = [PACKAGES[0] / "__init__.py", PACKAGES[1] / "__init__.py"]
-NOT_FOR_PLUGINS = {"did_you_mean", "divides", "not_blank", "rule_error"}  # shared within the contract and the runtime
+NOT_FOR_PLUGINS = {  # shared within the contract and the runtime
+    "bundle",
+    "did_you_mean",
+    "divides",
+    "not_blank",
+    "resource_rules",
+    "rule_error",
+}
 
 
 def _name(file: Path) -> str:
@@ -96,6 +103,6 @@ def test_a_lazy_root_hands_out_every_name_it_lists(file: Path) -> None:
 
 
 def test_the_contract_offers_all_that_its_modules_do() -> None:
-    modules = ("distributions", "errors", "event", "markers", "request", "results", "run")
+    modules = ("distributions", "errors", "event", "markers", "request", "resources", "results", "run")
     offered = {name for module in modules for name in _listed(PACKAGES[0] / f"{module}.py") or ()}
     assert set(_listed(LAZY_ROOTS[0]) or ()) == offered - NOT_FOR_PLUGINS | {"spec"}

@@ -14,11 +14,14 @@ import trialrun_reference
 FILES = sorted(Path(trialrun_reference.__path__[0]).glob("*.py"))
 
 OWN_LIBRARIES = {
+    "digit_images": {"PIL", "numpy"},
     "digits": {"sklearn"},
     "jsonl_writer": {"ray"},
     "patience_scheduler": {"ray"},
-    "sklearn_digits": {"PIL", "numpy", "sklearn"},
+    "sklearn_digits": {"numpy", "sklearn"},
     "tensorboard_report": {"PIL", "tensorboardX"},
+    "torch_digits": {"numpy", "safetensors", "torch"},
+    "torch_digits_ray": {"ray", "torch"},
 }
 
 

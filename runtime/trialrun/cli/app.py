@@ -17,6 +17,7 @@ __all__ = ["COMMANDS", "main"]
 COMMANDS: Mapping[str, str] = {
     "run": "Run a training or tuning job.",
     "resume": "Go on with a run that was interrupted or killed.",
+    "submit": "Have a cluster run a job, as a Ray Job.",
     "plan": "Say what a job would do; nothing is started.",
     "schema": "Print the JSON Schema of a job.",
     "migrate": "Write a job of the deprecated form in its new form.",
@@ -33,6 +34,7 @@ COMMANDS: Mapping[str, str] = {
     "check": "Check that a plugin keeps the contract.",
     "explain": "Say what a check demands, why, and how to fix what it finds.",
     "selftest": "Put the broken plugins through the checks: each must trip its own.",
+    "doctor": "Say whether this machine is fit to run jobs.",
     "plugins": "List the installed plugins and their hooks.",
     "new": "Write a plugin to begin with, its tests and a CI workflow.",
 }

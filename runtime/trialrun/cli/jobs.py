@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from trialrun.plugins import Plugin
     from trialrun_hookspecs.request import Request
 
-__all__ = ["Given", "Problems", "fixtures", "given", "read_request"]
+__all__ = ["Given", "Problems", "failing_fast", "fixtures", "given", "read_request"]
 
 
 class Problems:
@@ -77,6 +77,16 @@ def given(
             more.append(load_plugin(other))
     problems.refuse()
     return Given(request=requests[0], plugin=loaded, others=tuple(more))
+
+
+def failing_fast(request: Request) -> Request:
+    """The job as it ends at its first failed trial. Raises UsageError: it has no trials, or starts them again."""
+    config = request.params.tune_config
+    if config is None or config.max_failures:
+        rule = "there are no trials to fail" if config is None else "excludes tune_config.max_failures"
+        raise UsageError(rule, where="--fail-fast", fix="Drop one of them." if config else "Leave it out.")
+    tuning = config.model_copy(update={"fail_fast": "raise"})
+    return request.model_copy(update={"params": request.params.model_copy(update={"tune_config": tuning})})
 
 
 def fixtures(texts: Iterable[str], option: str, problems: Problems) -> dict[int, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from trialrun.cli import text
 from trialrun.compat import ALGORITHMS, hints, seen_as, verdicts, with_max_t
+from trialrun.executors.room import fits, need_of, times
 from trialrun_hookspecs.distributions import DistributionBase, GridSearch
 from trialrun_hookspecs.request import Params, Request, TuneConfig, advice, count_trials
 
@@ -18,6 +19,7 @@ __all__ = ["MEANINGS", "machine", "planned", "shown"]
 
 _WIDE = 12
 _OPTIONS = 200
+_KEYS = {"CPU": "num_cpus", "GPU": "num_gpus"}
 _TOLD = frozenset({"metric", "mode", "num_samples", "search_alg", "scheduler", "seed"})
 
 
@@ -56,8 +58,10 @@ MEANINGS: Mapping[str, Callable[[Any], str]] = {
     "qlograndint": lambda d: _multiples(d) + _LOG,
     "choice": lambda d: f"one of {_listed(d)}",
     "grid_search": lambda d: f"each of {_listed(d)}",
+    "constant": lambda d: f"always {text.value(d.value) or 'null'}",
+    "expression": lambda d: f"is {text.cut(d.expression, _OPTIONS)}",
 }
-"""What a distribution of each type gives, in words."""
+"""What each type of hyperparameter gives, in words."""
 
 
 def machine() -> dict[str, float]:
@@ -101,6 +105,7 @@ def planned(
         "warnings": [*warnings, *advice(request), *filter(None, [note]), *hints(request)],
     }
     if params.tune_config is not None and total is not None:
+        machine = {"memory": math.inf, **machine}  # not counted here: Ray knows what it may take
         plan |= _tuning(params, params.tune_config, total, executor, machine, timing)
         plan["warnings"] += _too_large(params, executor, machine)
     return plan
@@ -120,7 +125,13 @@ def _tuning(
         "trials": total,
         "grid": math.prod(len(d.options) for d in space if isinstance(d, GridSearch)),
         "num_samples": config.num_samples,
-        "resources": {"num_cpus": params.cpus, "num_gpus": params.gpus, "at_once": at_once},
+        "resources": {
+            "num_cpus": params.cpus,
+            "num_gpus": params.gpus,
+            "custom": dict(params.resources or {}),
+            "workers": params.workers.model_dump(mode="json") if params.workers else None,
+            "at_once": at_once,
+        },
         "objective": {"metric": config.metric, "mode": config.mode},
         "search_alg": config.search_alg.model_dump(mode="json"),
         "scheduler": config.scheduler.model_dump(mode="json"),
@@ -136,9 +147,8 @@ def _at_once(params: Params, config: TuneConfig, total: int, executor: str, mach
     """How many trials run at the same time on this machine; at least one."""
     if executor == "inline":
         return 1
-    needs = {"CPU": params.cpus, "GPU": params.gpus}
-    room = min(int(machine[key] / value) for key, value in needs.items() if value)
-    return max(min(room, config.max_concurrent_trials or total, total), 1)
+    room = times(need_of(params).total, machine)
+    return max(int(min(room, config.max_concurrent_trials or total, total)), 1)
 
 
 def _settings(config: TuneConfig) -> dict[str, Any]:
@@ -178,15 +188,18 @@ def _estimate(config: TuneConfig, total: int, at_once: int, timing: tuple[float,
 
 
 def _too_large(params: Params, executor: str, machine: Mapping[str, float]) -> list[str]:
-    needs = {"CPU": params.cpus, "GPU": params.gpus}
-    if executor == "inline":
+    need = need_of(params)
+    if executor == "inline" or fits(need, [machine]):
         return []
-    return [
-        f"params.num_{key.lower()}s: a trial needs {text.number(value)} {key}, this machine has "
-        f"{text.number(machine[key])}. Join a larger cluster with --address."
-        for key, value in needs.items()
-        if value > machine[key]
+    workers = " with its workers" if need.workers else ""
+    found = [
+        f"params.{_KEYS.get(key, 'resources')}: a trial{workers} needs {text.number(value)} {text.clean(key)}, this "
+        f"machine has {text.number(machine.get(key, 0))}. Join a larger cluster with --address."
+        for key, value in need.total.items()
+        if value > machine.get(key, 0)
     ]
+    apart = "params.workers.strategy: STRICT_SPREAD needs a node for each. Join a larger cluster with --address."
+    return found or [apart]
 
 
 def shown(plan: Mapping[str, Any]) -> list[str]:
@@ -212,21 +225,30 @@ def _training_facts(plan: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _tuning_facts(plan: Mapping[str, Any]) -> list[tuple[str, str]]:
     resources, objective = plan["resources"], plan["objective"]
     better = "larger" if objective["mode"] == "max" else "smaller"
-    gpus = f", {text.number(resources['num_gpus'])} GPU" if resources["num_gpus"] else ""
     at_once = "one at a time" if resources["at_once"] == 1 else f"{resources['at_once']} at a time on this machine"
     facts = [
         ("trials", _trials(plan)),
         ("objective", f"{text.clean(objective['metric'])}, the {better} the better"),
-        ("resources", f"{text.number(resources['num_cpus'])} CPU{gpus} per trial, {at_once}"),
+        ("resources", f"{_taken(resources, resources['custom'])} per trial, {at_once}"),
         ("algorithm", _configured(plan["search_alg"])),
         ("scheduler", _configured(plan["scheduler"])),
         ("executor", plan["executor"]),
     ]
+    if resources["workers"]:
+        workers = resources["workers"]
+        each = _taken(workers, workers["resources"])
+        facts.insert(3, ("workers", f"{workers['count']} per trial, each {each}, {workers['strategy']}"))
     if plan["settings"]:
         facts.append(("settings", _pairs(plan["settings"])))
     facts.append(("seed", "drawn when it starts" if plan["seed"] is None else str(plan["seed"])))
     facts.append(("time", _time(plan)))
     return facts
+
+
+def _taken(sizes: Mapping[str, Any], custom: Mapping[str, float]) -> str:
+    """`1 CPU, 0.5 GPU, 1 disk`."""
+    named = {"CPU": sizes["num_cpus"], "GPU": sizes["num_gpus"], **custom}
+    return ", ".join(f"{text.number(size)} {text.clean(key)}" for key, size in named.items() if size or key == "CPU")
 
 
 def _trials(plan: Mapping[str, Any]) -> str:

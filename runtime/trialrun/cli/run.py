@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from trialrun.cli.jobs import Problems, fixtures, given
+from trialrun.cli.jobs import Problems, failing_fast, fixtures, given
 from trialrun.cli.outcome import finish, outcome_options
 
 if TYPE_CHECKING:
@@ -31,6 +31,9 @@ __all__ = ["command"]
 @click.option("--address", metavar="A", help="A running Ray to join; else RAY_ADDRESS, else a local one is started.")
 @click.option("--executor", type=click.Choice(["ray", "inline"]), default="ray", help="inline: no Ray, one by one.")
 @click.option("--results", default="trialrun-results", metavar="DIR", help="Where results folders are made.")
+@click.option("--restore", metavar="DIR", help="A trial's folder or checkpoint to begin from.")
+@click.option("--fail-fast", is_flag=True, help="End the study, and fail, at the first trial that fails.")
+@click.option("--storage", metavar="URL", help="Copy the results folder there: a path, s3://…, gs://…, …")
 @click.option(
     "--spool-limit",
     type=click.FloatRange(min=0, min_open=True),
@@ -50,6 +53,7 @@ def command(
     quiet: bool,
     fail_on_trial_error: bool,
     spool_limit: float,
+    fail_fast: bool,
     **options: Any,
 ) -> None:
     """Run the JOB (a JSON or YAML file) with a plugin.
@@ -59,7 +63,9 @@ def command(
     """
     bound = int(spool_limit * 2**20)
     finish(
-        lambda view: _ran(view, job, plugin, others, datasets, checkpoints, spool_limit=bound, **options),
+        lambda view: _ran(
+            view, job, plugin, others, datasets, checkpoints, fail_fast=fail_fast, spool_limit=bound, **options
+        ),
         as_json=as_json,
         quiet=quiet,
         fail_on_trial_error=fail_on_trial_error,
@@ -73,6 +79,8 @@ def _ran(
     others: tuple[str, ...],
     datasets: tuple[str, ...],
     checkpoints: tuple[str, ...],
+    *,
+    fail_fast: bool,
     **options: Any,
 ) -> JobResult:
     from trialrun.cli.views import watching
@@ -83,7 +91,7 @@ def _ran(
         served = fixtures(datasets, "--dataset", problems), fixtures(checkpoints, "--checkpoint", problems)
         called = given(job, plugin, others, view.warn, problems)
         return run(
-            called.request,
+            failing_fast(called.request) if fail_fast else called.request,
             plugin=called.plugin,
             plugins=called.others,
             datasets=served[0],

@@ -10,8 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from trialrun.backend.mirror import checked, mirrored
 from trialrun.backend.spool import SPOOL_LIMIT
-from trialrun.engine.flush import flush
 from trialrun.engine.places import (
     Backend,
     at_url,
@@ -26,6 +26,7 @@ from trialrun.engine.prepared import ExecutorName, Prepared, prepare
 from trialrun.engine.record import RunRecord, held, read_record, recipe_of, recipes_of, sources_of
 from trialrun.engine.running import Nobody, Opened, Running, Watcher
 from trialrun.executors.journal import read_journal
+from trialrun.executors.marks import restored_from
 from trialrun.plugins import Recipe, load_recipe
 from trialrun.recorder import Fixtures
 from trialrun_hookspecs.errors import UsageError
@@ -51,6 +52,8 @@ def run(
     local_resources: Mapping[str, float] | None = None,
     watcher: Watcher | None = None,
     spool_limit: int | None = SPOOL_LIMIT,
+    storage: str | None = None,
+    restore: str | Path | None = None,
 ) -> JobResult:
     """Run a job and return its result, which also stands in `result.json` of its results folder.
 
@@ -61,12 +64,18 @@ def run(
         Credentials come from the environment.
     address: of a Ray cluster; None joins the one of this process or RAY_ADDRESS, or starts a local one.
     local_resources: what a local Ray is started with, such as {"CPU": 4, "GPU": 1}.
+    restore: a trial's folder, or one of its checkpoints: what begins here goes on from there, and counts reports on.
+    storage: where the results folder is copied to, in the place of the job's own `storage_path`.
     spool_limit: bytes that each trial's spool may hold; a log_* call beyond it raises SpoolFull. None: no bound.
 
     Raises UsageError before anything runs, and JobFailed (TrainingFailed, AllTrialsFailed, JobInterrupted) or
     BackendError afterwards; what was recorded until then stays readable.
     """
     muted: list[str] = []
+    if storage is not None:
+        checked(storage, "--storage")
+    if restore is not None:
+        restored_from(Path(restore))
     prepared = prepare(
         job,
         plugin=plugin,
@@ -92,11 +101,15 @@ def run(
         address=address,
         local_resources=dict(local_resources or {}),
         spool_limit=spool_limit,
+        storage=storage,
+        restore=str(Path(restore).absolute()) if restore is not None else None,
     )
     _write_job(folder, prepared)
     record.write(folder)
-    with held(folder), _place(backend, folder, fixtures) as there:
-        return Running(prepared, there, folder, record, watcher=watcher or Nobody(), muted=muted).result()
+    late: list[str] = []
+    with held(folder), _stored(record, prepared, folder, late), _place(backend, folder, fixtures) as there:
+        result = Running(prepared, there, folder, record, watcher=watcher or Nobody(), muted=muted).result()
+    return _with_warnings(result, late)
 
 
 def resume(
@@ -143,15 +156,18 @@ def resume(
         kept = {**_sources("checkpoint", record.checkpoints, checkpoints or {}), **(checkpoints or {})}
         fixtures = fixtures_of(served, kept, offers_of(prepared.manager, served))
         record = replace(record, address=address or record.address)
-        with _place(backend or record.backend, folder, fixtures) as there:
-            with contextlib.suppress(UsageError):  # there is nothing to send yet
-                flush(folder, backend=there)
+        late: list[str] = []
+        with (
+            _stored(record, prepared, folder, late, again=True),
+            _place(backend or record.backend, folder, fixtures) as there,
+        ):
             for name in ("result.json", "undelivered.txt"):
                 (folder / name).unlink(missing_ok=True)
             running = Running(
                 prepared, there, folder, record, watcher=watcher or Nobody(), muted=muted, past=past, go_on=go_on
             )
-            return running.result()
+            result = running.result()
+        return _with_warnings(result, late)
 
 
 def _given(what: str, recorded: Any) -> Any:
@@ -177,6 +193,21 @@ def _result_of(folder: Path) -> JobResult | None:
     except (OSError, ValueError):
         return None
     return result if result.status == "SUCCEEDED" else None
+
+
+def _stored(
+    record: RunRecord, prepared: Prepared, folder: Path, late: list[str], *, again: bool = False
+) -> contextlib.AbstractContextManager[None]:
+    """The results folder copied to where the call or the job wants it."""
+    config = prepared.request.params.tune_config
+    url = record.storage or (config.storage_path if config else None)
+    where = "--storage" if record.storage else "params.tune_config.storage_path"
+    period = config.sync_period_s if config else 300.0
+    return mirrored(url, folder, period_s=period, where=where, again=again, warn=late.append)
+
+
+def _with_warnings(result: JobResult, late: list[str]) -> JobResult:
+    return result.model_copy(update={"warnings": [*result.warnings, *late]}) if late else result
 
 
 def _place(

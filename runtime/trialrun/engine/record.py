@@ -40,6 +40,8 @@ class RunRecord:
     address: str | None = None
     local_resources: dict[str, float] = field(default_factory=dict)
     spool_limit: int | None = None
+    storage: str | None = None
+    restore: str | None = None
     run_key: str = field(default_factory=lambda: secrets.token_hex(5))
     version: str = __version__
 

@@ -21,6 +21,7 @@ from trialrun.engine.training import train
 from trialrun.engine.tuning import GO_ON, tune
 from trialrun.engine.uploads import Origin
 from trialrun.executors.base import Past
+from trialrun.executors.marks import restored_from
 from trialrun_hookspecs.errors import JobInterrupted, RequestInvalid, TrialrunError
 from trialrun_hookspecs.event import Event
 from trialrun_hookspecs.results import JobResult, Status
@@ -170,6 +171,7 @@ class Running:
         if self._params.checkpoint is not None:
             checkpoint = self._backend.client.checkpoint(self._params.checkpoint, self._folder / "checkpoint")
         hub.progress("dataset", 1, 1)
+        restore = restored_from(Path(self._record.restore)) if self._record.restore else None
         origin = Origin(self._prepared.plugin.name, __version__)
         if not self._params.is_tune:
             return train(
@@ -186,6 +188,7 @@ class Running:
                 origin=origin,
                 muted=self._muted,
                 spool_limit=self._record.spool_limit,
+                restore=restore,
             )
         study = study_of(
             self._prepared,
@@ -198,6 +201,7 @@ class Running:
             local_resources=self._record.local_resources,
             spool_limit=self._record.spool_limit,
             past=self._past,
+            restore=restore,
             go_on=self._go_on,
         )
         return tune(

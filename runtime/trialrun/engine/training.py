@@ -43,6 +43,7 @@ def train(
     origin: Origin,
     muted: Sequence[str],
     spool_limit: int | None = SPOOL_LIMIT,
+    restore: Mark | None = None,
 ) -> JobResult:
     """One model, trained, uploaded and registered.
 
@@ -54,7 +55,7 @@ def train(
     with writer:
         prefix = f"{run_key}-train-"
         emit = Stamper(writer.write, job_id=job_id, trial_id=None, prefix=f"{prefix}{attempt}")
-        last = _going_on(work, emit, attempt, prefix)
+        last = _going_on(work, emit, attempt, prefix) or restore
         run = JobRun(
             emit,
             name=params.name,

@@ -94,7 +94,7 @@ def _unheard(study: Study) -> Iterator[tuple[str, int, Mapping[str, Any]]]:
     for trial_id, iteration, _ in study.past.results:
         heard[trial_id] = max(iteration, heard.get(trial_id, 0))
     for trial_id in study.go_on:
-        for mark in marks(study.trials_dir / trial_id)[-1:]:
+        for mark in marks(study.folders.of(trial_id))[-1:]:
             if mark.iteration > heard.get(trial_id, 0):
                 yield trial_id, mark.iteration, mark.report
 

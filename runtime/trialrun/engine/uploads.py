@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -12,12 +13,15 @@ from trialrun import events
 from trialrun.backend.client import Client
 from trialrun.checkpoints import Artifact, resolve
 from trialrun.executors.base import TrialOutcome
+from trialrun.plugins.stepping import UNSAVED
 from trialrun_hookspecs.errors import ArtifactMissing, TrialrunError
 from trialrun_hookspecs.event import Event
 from trialrun_hookspecs.request import Params
 from trialrun_hookspecs.results import TrialModel
 
 __all__ = ["Origin", "Uploads", "artifact_of", "artifact_roots", "sendable"]
+
+SAVE_S = 60.0
 
 
 class Origin:
@@ -107,6 +111,8 @@ class Uploads:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _upload(self, outcome: TrialOutcome) -> TrialModel | None:
+        if outcome.ended_by:
+            _await_saved(outcome.logdir / UNSAVED)
         artifact = artifact_of(outcome, self._params, self._roots)
         if artifact is None:
             return None
@@ -132,6 +138,13 @@ class Uploads:
         )
         self._made(model)
         return model
+
+
+def _await_saved(unsaved: Path) -> None:
+    """A trial that is told to stop saves in its worker, while the study goes on here; one that died never does."""
+    end = time.monotonic() + SAVE_S
+    while unsaved.exists() and time.monotonic() < end:
+        time.sleep(0.05)
 
 
 def sendable(metrics: dict[str, Any]) -> dict[str, Any]:

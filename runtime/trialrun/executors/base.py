@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from trialrun.executors.folders import Folders
+from trialrun.executors.marks import Mark
 from trialrun.plugins import Manager, Plugin
 from trialrun.space import Space
 from trialrun_hookspecs.request import Params, TuneConfig
@@ -102,6 +104,7 @@ class Study:
     address: str | None = None
     spool_limit: int | None = None
     past: Past = field(default_factory=Past)
+    restore: Mark | None = None  # where trials begin that have no checkpoint of their own
     go_on: tuple[str, ...] = ()  # trials of the past that run again, from their newest checkpoint
 
     @property
@@ -112,6 +115,12 @@ class Study:
     @property
     def trials_dir(self) -> Path:
         return self.results / "trials"
+
+    @property
+    def folders(self) -> Folders:
+        """The folders of the trials."""
+        names = tuple(self.space.names)
+        return Folders(root=self.trials_dir, template=self.tune_config.trial_name, names=names)
 
     @property
     def spool_dir(self) -> Path:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from trialrun.executors.base import Study, StudyOutcome, TrialOutcome
 from trialrun.executors.rules import StopRules
+from trialrun.executors.workspace import OUTPUT_FILES
 
 __all__ = ["stderr_tail", "study_outcome"]
 
@@ -14,14 +15,17 @@ _TAIL = 2000  # bytes
 _REPORT = 200_000
 
 
-def stderr_tail(folder: Path, *, whole: bool = False) -> str:
+def stderr_tail(folder: Path, files: tuple[str, str] | None = OUTPUT_FILES, *, whole: bool = False) -> str:
     """The end of what the trial of this folder wrote to stderr, from the beginning of a line where that can be.
 
-    `whole`: so much that a crash's report of every thread is in it.
+    `files` are those of stdout and stderr, None: there are none. `whole`: so much that a crash's report of every
+    thread is in it.
     """
     most = _REPORT if whole else _TAIL
+    if files is None:
+        return ""
     try:
-        with (folder / "stderr").open("rb") as file:
+        with (folder / files[1]).open("rb") as file:
             size = file.seek(0, 2)
             file.seek(max(size - most, 0))
             content = file.read().decode(errors="replace")

@@ -14,17 +14,21 @@ from pathlib import Path
 from typing import Any
 
 from trialrun import events
+from trialrun.executors.autofilled import TrialClock
 from trialrun.executors.base import Listener, Study, StudyOutcome, TrialOutcome
 from trialrun.executors.ending import stderr_tail, study_outcome
-from trialrun.executors.marks import copied, marks
+from trialrun.executors.exports import Exports
+from trialrun.executors.marks import copied, marks, pruned
 from trialrun.executors.memory import remembering
 from trialrun.executors.rules import StopRules
+from trialrun.executors.stoppers import isolated
 from trialrun.executors.trial import TrialSpec, check_result, declared_output, note_checkpoint, run_trial, spec_of
 from trialrun.outcomes import objective
 from trialrun.search import made_algorithm
 from trialrun.search.base import Algorithm
 from trialrun.space import nest
 from trialrun_hookspecs.errors import RequestInvalid
+from trialrun_hookspecs.request import TuneConfig
 from trialrun_hookspecs.results import FailureCause
 
 __all__ = ["InlineExecutor"]
@@ -40,7 +44,16 @@ class InlineSeat:
     """A trial in this process."""
 
     def __init__(
-        self, trial_id: str, folder: Path, rules: StopRules, listener: Listener, spec: TrialSpec, *, again: bool
+        self,
+        trial_id: str,
+        folder: Path,
+        rules: StopRules,
+        listener: Listener,
+        spec: TrialSpec,
+        exports: Exports,
+        config: TuneConfig,
+        *,
+        again: bool,
     ) -> None:
         self.trial_id = trial_id
         self.reported: dict[str, Any] = {}
@@ -52,6 +65,9 @@ class InlineSeat:
         self._listener = listener
         self._spec = spec
         self._again = again
+        self._exports = exports
+        self._clock = TrialClock(trial_id)
+        self._keep, self._mode = config.checkpoints, config.mode
         self._iteration = 0
 
     def report(self, metrics: dict[str, Any], checkpoint: Path | None) -> None:
@@ -63,8 +79,12 @@ class InlineSeat:
             path = str(copied(checkpoint, self._folder / f"checkpoint_{self._iteration:06d}"))
             self.kept.append((path, dict(self.reported)))
             note_checkpoint(self._spec, self, path, self._iteration, plain)
-        auto = {"training_iteration": self._iteration, "trial_id": self.trial_id}
-        if self._rules.trial(self.trial_id, {**plain, **auto}) or self._rules.ended_by:
+            self.kept = pruned(
+                self.kept, self._keep.keep, self._keep.by or self._spec.metric, self._keep.mode or self._mode
+            )
+        result = {**plain, **self._clock.result(self._iteration, plain)}
+        self._exports.reported(self.trial_id, result)
+        if self._rules.trial(self.trial_id, result) or self._rules.ended_by:
             raise _Stopped
 
     def loaded(self) -> Path | None:
@@ -75,11 +95,17 @@ class InlineSeat:
         self.kept = [(mark.path, mark.metrics) for mark in found]
         return Path(found[-1].path)
 
+    def begin_at(self, iteration: int) -> None:
+        self._iteration = iteration
+
 
 class InlineExecutor:
     """Runs a study without Ray. `ray.tune.report` works in it where Ray is installed."""
 
     name = "inline"
+
+    def __init__(self) -> None:
+        self._exports = Exports(())
 
     def preflight(self, study: Study) -> None:
         scheduler = study.tune_config.scheduler
@@ -90,10 +116,13 @@ class InlineExecutor:
                 "the inline executor runs every trial to its end", where=where, got=scheduler.name, fix=fix
             )
         made_algorithm(study.params, seed=study.seed, extensions=study.manager.search_algorithms())
+        study.manager.stoppers()
 
     def execute(self, study: Study, listener: Listener) -> StudyOutcome:
         algorithm = remembering(study)
-        rules = StopRules(study.tune_config, time.monotonic, threading.Event(), past=study.past)
+        stoppers = isolated(study.manager.stoppers(), listener.warn)
+        rules = StopRules(study.tune_config, time.monotonic, threading.Event(), past=study.past, stoppers=stoppers)
+        self._exports = Exports(study.tune_config.loggers)
         outcomes: list[TrialOutcome] = []
         for trial_id, config in self._trials(study, rules, algorithm):
             outcome = self._attempts(study, listener, rules, trial_id, config)
@@ -103,6 +132,8 @@ class InlineExecutor:
             outcomes.append(outcome)
             if rules.interrupted.is_set() or (outcome.error and study.tune_config.fail_fast):
                 break
+        if self._exports.errors:
+            listener.warn(f"{len(self._exports.errors)} result(s) were not exported: {self._exports.errors[0]!r}")
         return study_outcome(study, outcomes, rules)
 
     def _trials(self, study: Study, rules: StopRules, algorithm: Algorithm) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -117,12 +148,13 @@ class InlineExecutor:
             point = None if rules.ended_by else algorithm.ask(trial_id)
             if point is None:
                 return
-            yield trial_id, study.space.decode(point)
+            yield trial_id, study.space.completed(study.space.decode(point))
 
     def _attempts(
         self, study: Study, listener: Listener, rules: StopRules, trial_id: str, config: dict[str, Any]
     ) -> TrialOutcome:
         listener.started(trial_id, config)
+        self._exports.started(trial_id, study.folders.of(trial_id, config), config)
         left, again = study.tune_config.max_failures, trial_id in study.go_on
         while True:
             outcome = self._one(study, listener, rules, trial_id, config, again=again)
@@ -132,14 +164,15 @@ class InlineExecutor:
             listener.warn(f"trial {trial_id} failed and is started again: {outcome.error}")
         listener.status(trial_id, outcome.status)
         listener.ended(outcome)
+        self._exports.ended(trial_id, outcome.metrics)
         return outcome
 
     def _one(
         self, study: Study, listener: Listener, rules: StopRules, trial_id: str, config: dict[str, Any], *, again: bool
     ) -> TrialOutcome:
         spec = spec_of(study, capture=False)
-        folder = study.trials_dir / trial_id
-        seat = InlineSeat(trial_id, folder, rules, listener, spec, again=again)
+        folder = study.folders.of(trial_id, config)
+        seat = InlineSeat(trial_id, folder, rules, listener, spec, self._exports, study.tune_config, again=again)
         listener.status(trial_id, "RUNNING")
         error = text = ended_by = ""
         cause: FailureCause = ""
@@ -168,7 +201,7 @@ class InlineExecutor:
             ended_by=ended_by,
             cause=cause,
             node=platform.node() if error else "",
-            stderr=stderr_tail(folder) if error else "",
+            stderr=stderr_tail(folder, spec.output_files) if error else "",
         )
 
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import math
 import shutil
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from trialrun.backend.spool import SpoolReader, SpoolWriter
+from trialrun.outcomes import objective
+from trialrun_hookspecs.errors import UsageError
 
-__all__ = ["Mark", "copied", "mark_checkpoint", "mark_of", "marks"]
+__all__ = ["Mark", "copied", "mark_checkpoint", "mark_of", "marks", "pruned", "restored_from"]
 
 _FILE = "checkpoints.jsonl"
 
@@ -59,6 +63,56 @@ def marks(folder: Path) -> list[Mark]:
         found.pop(mark.path, None)  # made again, so it is newer than those before
         found[mark.path] = mark
     return [mark for mark in found.values() if Path(mark.path).exists()]
+
+
+def pruned(
+    kept: Sequence[tuple[str, Mapping[str, Any]]], keep: int | None, by: str, mode: Any
+) -> list[tuple[str, dict[str, Any]]]:
+    """Of a trial's checkpoints, oldest first, those to keep: the best by a metric, and the newest. The rest is removed.
+
+    Those that came without the metric are worse than any other.
+    """
+    if keep is None or len(kept) <= keep:
+        return [(path, dict(metrics)) for path, metrics in kept]
+    sign = 1 if mode == "max" else -1
+
+    def worth(at: int) -> tuple[float, int]:
+        value = objective(kept[at][1], by)
+        return (-math.inf if value is None else sign * value, at)
+
+    best = {*sorted(range(len(kept)), key=worth)[-keep:], len(kept) - 1}
+    for at, (path, _) in enumerate(kept):
+        if at not in best:
+            shutil.rmtree(path, ignore_errors=True)
+    return [(path, dict(metrics)) for at, (path, metrics) in enumerate(kept) if at in best]
+
+
+def restored_from(path: Path) -> Mark:
+    """Where a trial goes on that another one begins: its folder (the newest complete checkpoint), or a checkpoint.
+
+    Raises UsageError: there is none.
+    """
+    fix = "Name a trial's folder, such as DIR/trials/ID, or one of its checkpoints."
+    if not path.exists():
+        raise UsageError("there must be a trial's folder or a checkpoint", where="--restore", got=str(path), fix=fix)
+    path = path.absolute()
+    if path.is_dir() and (path / _FILE).exists():
+        found = marks(path)
+        if not found:
+            raise UsageError("the trial has no complete checkpoint", where="--restore", got=str(path), fix=fix)
+        return found[-1]
+    if path.is_dir() and ((path / "config.json").exists() or not any(path.iterdir())):
+        raise UsageError("the trial has no checkpoint", where="--restore", got=str(path), fix=fix)
+    known = [mark for folder in _trials_near(path) if (mark := mark_of(folder, path)) is not None]
+    if known:
+        return replace(known[0], path=str(path))
+    return Mark(path=str(path), iteration=0, attempt=0, number=0, metrics={}, report={})
+
+
+def _trials_near(checkpoint: Path) -> list[Path]:
+    """The trial folders that this checkpoint may belong to: its parent, or its trial's beside Ray's own folder."""
+    trial_id = checkpoint.parent.name
+    return [checkpoint.parent, *checkpoint.parent.parent.parent.glob(f"trials/*{trial_id}*")]
 
 
 def mark_of(folder: Path, path: Path) -> Mark | None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from trialrun.events import flatten
 from trialrun.executors.base import Past
+from trialrun.executors.stoppers import IsolatedStopper
 from trialrun.outcomes import is_better, objective
 from trialrun_hookspecs.request import Plateau, TuneConfig
 
@@ -44,8 +45,10 @@ class StopRules:
         clock: Callable[[], float],
         interrupted: threading.Event,
         past: Past | None = None,
+        stoppers: Sequence[IsolatedStopper] = (),
     ) -> None:
         self._config = config
+        self._stoppers = tuple(stoppers)
         self._clock = clock
         self._start = clock() - (past.used_s if past else 0.0)
         self._reached: str = ""
@@ -57,15 +60,22 @@ class StopRules:
         for outcome in past.outcomes.values() if past else ():
             self.trial_ended(None if outcome.error else objective(outcome.metrics, config.metric))
             self._unseen -= flatten(outcome.metrics).keys()
+        for trial_id, number, metrics in past.results if past else ():
+            self._stopper_rule(trial_id, {**metrics, "training_iteration": number, "trial_id": trial_id})
 
     def trial(self, trial_id: str, result: Mapping[str, Any]) -> str:
         """The rule that ends this trial, or an empty string; kept in `reasons`."""
         value = objective(result, self._config.metric)
         self._note_target(value)
-        reason = self._stop_rule(result) or self._trial_plateau(trial_id, value)
+        theirs = self._stopper_rule(trial_id, result)  # always asked: it may count
+        reason = self._stop_rule(result) or self._trial_plateau(trial_id, value) or theirs
         if reason:
             self.reasons.setdefault(trial_id, reason)
         return reason
+
+    def end_study(self, reason: str) -> None:
+        """Something else ends it, unless a rule has."""
+        self._reached = self._reached or reason
 
     def trial_ended(self, value: float | None) -> None:
         """A trial came to its end with this objective (None: it failed)."""
@@ -84,6 +94,10 @@ class StopRules:
             if isinstance(value, int | float) and value >= bound:
                 return f"stop: {name} reached {bound:g}"
         return ""
+
+    def _stopper_rule(self, trial_id: str, result: Mapping[str, Any]) -> str:
+        stopped = [stopper.name for stopper in self._stoppers if stopper.stops(trial_id, result)]
+        return f"stopper: {stopped[0]} ended it" if stopped else ""
 
     def _trial_plateau(self, trial_id: str, value: float | None) -> str:
         rule = self._config.plateau.trial
@@ -117,4 +131,7 @@ class StopRules:
         budget = self._config.time_budget_s
         if not self._reached and budget is not None and self._clock() - self._start >= budget:
             self._reached = f"time_budget_s: {budget:g} s are over"
+        for stopper in self._stoppers:
+            if not self._reached and stopper.stops_all():
+                self._reached = f"stopper: {stopper.name} ended the study"
         return self._reached

@@ -15,11 +15,12 @@ from trialrun import events, outcomes
 from trialrun.backend.spool import SpoolWriter
 from trialrun.compat import needs_checkpoints
 from trialrun.executors.base import Study, trial_seed
+from trialrun.executors.folders import Folders
 from trialrun.executors.marks import Mark, mark_checkpoint, mark_of, marks
 from trialrun.executors.workspace import captured, restored, seeded, teed, unshown_stderr, working_in
 from trialrun.plugins import Plugin
 from trialrun.reporting import JobRun, Stamper
-from trialrun.space import flatten
+from trialrun.space import Space, flatten, nest
 from trialrun.trials import RESULT_KEYS
 from trialrun_hookspecs.errors import CheckpointMissing, ObjectiveMissing, TrialFailed, TrialrunError
 
@@ -54,15 +55,21 @@ class TrialSpec:
     run_key: str
     seed: int
     metric: str
-    names: tuple[str, ...]
-    trials_dir: Path
+    space: Space
+    folders: Folders
     spool_dir: Path
     capture: bool
+    output_files: tuple[str, str] | None = ("stdout", "stderr")
     scheduler: str = "fifo"
     time_attr: str = ""
     needs_checkpoints: bool = False
     go_on: Mapping[str, Mark] = field(default_factory=dict)  # where trials of an earlier run go on
     spool_limit: int | None = None
+    gpus: float = 0.0
+    wait_for_gpu_s: float | None = None
+    restore: Mark | None = None
+    every: int = 0
+    at_end: bool = True
 
 
 def spec_of(study: Study, *, capture: bool) -> TrialSpec:
@@ -74,15 +81,21 @@ def spec_of(study: Study, *, capture: bool) -> TrialSpec:
         run_key=study.run_key,
         seed=study.seed,
         metric=study.tune_config.metric,
-        names=tuple(study.space.names),
-        trials_dir=study.trials_dir,
+        space=study.space,
+        folders=study.folders,
         spool_dir=study.spool_dir,
         capture=capture,
+        output_files=study.tune_config.output_files,
         spool_limit=study.spool_limit,
+        gpus=study.params.gpus,
+        wait_for_gpu_s=study.tune_config.wait_for_gpu_s,
+        restore=study.restore,
+        every=study.tune_config.checkpoints.every or int(needs_checkpoints(scheduler)),
+        at_end=study.tune_config.checkpoints.at_end,
         scheduler=scheduler.name,
         time_attr=str(scheduler.options.get("time_attr", "")),
         needs_checkpoints=needs_checkpoints(scheduler) and not study.tune_config.allow_restart,
-        go_on={trial_id: found[-1] for trial_id in study.go_on if (found := marks(study.trials_dir / trial_id))},
+        go_on={trial_id: found[-1] for trial_id in study.go_on if (found := marks(study.folders.of(trial_id)))},
     )
 
 
@@ -100,6 +113,9 @@ class Seat(Protocol):
     def loaded(self) -> Path | None:
         """The checkpoint that this trial is to go on from, after a pause, a failure or an exploit."""
 
+    def begin_at(self, iteration: int) -> None:
+        """Count reports on from here: another trial made so many before."""
+
 
 def run_trial(
     spec: TrialSpec,
@@ -110,11 +126,13 @@ def run_trial(
     seat: Seat,
 ) -> None:
     """Run one trial to its end. Raises what the plugin raises; its traceback is left in the trial's folder."""
-    folder = spec.trials_dir / seat.trial_id
+    searched: dict[str, Any] = events.plain(config, "hyperparameter")
+    flat = spec.space.completed(flatten(searched, spec.space.distributions))
+    folder = spec.folders.of(seat.trial_id, flat)
     folder.mkdir(parents=True, exist_ok=True)
-    hyperparameter: dict[str, Any] = events.plain(config, "hyperparameter")
+    hyperparameter = nest(flat)
     (folder / "config.json").write_text(json.dumps(hyperparameter, indent=1), encoding="utf-8")
-    seed = trial_seed(spec.seed, seat.trial_id, flatten(hyperparameter, spec.names))
+    seed = trial_seed(spec.seed, seat.trial_id, flat)
     with contextlib.ExitStack() as stack:
         writer, attempt = open_spool(spec.spool_dir, seat.trial_id, spec.spool_limit)
         stack.callback(writer.close)
@@ -124,6 +142,9 @@ def run_trial(
         loaded = seat.loaded()
         if attempt:
             _tell_resumed(spec, seat, emit, folder, loaded)
+        if loaded is None and spec.restore is not None:
+            loaded = Path(spec.restore.path)
+            seat.begin_at(spec.restore.iteration)
         run = JobRun(
             emit,
             name=spec.name,
@@ -136,9 +157,11 @@ def run_trial(
         )
         stack.enter_context(restored())
         stack.enter_context(working_in(folder))
-        stack.enter_context((captured if spec.capture else teed)(folder))
+        if spec.output_files is not None:
+            stack.enter_context((captured if spec.capture else teed)(folder, spec.output_files))
         seeded(seed)
         try:
+            spec.space.complete(flat)  # says which expression cannot be calculated
             _call(spec, plugin, hyperparameter, dataset, resumed(checkpoint, loaded), run, seat)
         except Exception as error:
             _explain_legacy_report(error)
@@ -177,7 +200,7 @@ def note_checkpoint(spec: TrialSpec, seat: Seat, path: str, iteration: int, repo
         metrics=events.plain(seat.reported, "report", "null"),
         report=events.plain(report, "report", "null"),
     )
-    mark_checkpoint(spec.trials_dir / seat.trial_id, mark)
+    mark_checkpoint(spec.folders.of(seat.trial_id), mark)
 
 
 def resumed(checkpoint: dict[str, Any] | None, loaded: Path | None) -> dict[str, Any] | None:
@@ -195,7 +218,8 @@ def _call(
     seat: Seat,
 ) -> None:
     if plugin.has("tune"):
-        returned = plugin.tune(hyperparameter, run, dataset, checkpoint)
+        saving = {"every": spec.every, "at_end": spec.at_end} if plugin.steps else {}
+        returned = plugin.tune(hyperparameter, run, dataset, checkpoint, **saving)
         if inspect.isgenerator(returned):
             for value in returned:
                 step = outcomes.normalise(value, spec.metric)

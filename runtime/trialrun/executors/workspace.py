@@ -13,6 +13,8 @@ from typing import TextIO
 
 __all__ = ["InFront", "captured", "restored", "seeded", "teed", "unshown_stderr", "working_in"]
 
+OUTPUT_FILES = ("stdout", "stderr")
+
 
 @contextlib.contextmanager
 def working_in(folder: Path) -> Iterator[None]:
@@ -52,13 +54,13 @@ def seeded(seed: int) -> None:
 
 
 @contextlib.contextmanager
-def captured(folder: Path) -> Iterator[None]:
-    """Send everything that this process prints, its children included, to `stdout` and `stderr` in `folder`."""
+def captured(folder: Path, names: tuple[str, str] = OUTPUT_FILES) -> Iterator[None]:
+    """Send everything that this process prints, its children included, to files in `folder`."""
     sys.stdout.flush()
     sys.stderr.flush()
     saved = [os.dup(fd) for fd in (1, 2)]
     streams = sys.stdout, sys.stderr
-    files = [os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644) for name in ("stdout", "stderr")]
+    files = [os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644) for name in names]
     for fd, target in zip((1, 2), files, strict=True):
         os.dup2(target, fd)
         os.close(target)
@@ -130,12 +132,12 @@ def unshown_stderr() -> TextIO:
 
 
 @contextlib.contextmanager
-def teed(folder: Path) -> Iterator[None]:
-    """Copy what Python code prints to `stdout` and `stderr` in `folder`, and still show it: debuggers go on working."""
+def teed(folder: Path, names: tuple[str, str] = OUTPUT_FILES) -> Iterator[None]:
+    """Copy what Python code prints to files in `folder`, and still show it: debuggers go on working."""
     streams = sys.stdout, sys.stderr
     with (
-        (folder / "stdout").open("a", encoding="utf-8", errors="backslashreplace") as out,
-        (folder / "stderr").open("a", encoding="utf-8", errors="backslashreplace") as err,
+        (folder / names[0]).open("a", buffering=1, encoding="utf-8", errors="backslashreplace") as out,
+        (folder / names[1]).open("a", buffering=1, encoding="utf-8", errors="backslashreplace") as err,
     ):
         sys.stdout, sys.stderr = _Tee(out, streams[0]), _Tee(err, streams[1])
         try:

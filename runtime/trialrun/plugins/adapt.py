@@ -107,7 +107,7 @@ def _wrong_kind(name: str, function: Callable[..., Any], options: Mapping[str, A
     if options.get("wrapper") or options.get("hookwrapper"):
         fix = "Mark it with plain @hookimpl."
         problems.append(Problem(where=where, rule="a hook must not be a wrapper", got="@hookimpl(wrapper)", fix=fix))
-    elif inspect.isgeneratorfunction(target) and name not in ("tune", "trial_callbacks"):
+    elif inspect.isgeneratorfunction(target) and name not in ("tune", "trial_callbacks", "stoppers"):
         fix = "Only tune() may yield." if name == "train" else "Return the value."
         problems.append(Problem(where=where, rule="this hook must return", got="a generator", fix=fix))
     return problems

@@ -11,6 +11,7 @@ from trialrun.plugins.faults import guard
 from trialrun.plugins.homes import Home
 from trialrun.plugins.hooks import Implemented, find_hooks, no_hooks, no_train
 from trialrun.plugins.plugin import Plugin, Recipe
+from trialrun.plugins.stepping import functions_of, is_stepping
 from trialrun_hookspecs.errors import PluginRefused
 
 __all__ = ["build", "from_object", "instance"]
@@ -42,9 +43,10 @@ def build(
 def from_object(code: object, *, need_train: bool) -> Plugin:
     """Take a live module, object, or class, which is called without arguments."""
     name = str(getattr(code, "__name__", None) or type(code).__name__)
-    if inspect.isclass(code):
+    named = functions_of(code) if inspect.isclass(code) and is_stepping(code) else None
+    if inspect.isclass(code) and named is None:
         code = instance(code, where=f"plugin {name!r}", inside=None)
-    return build(code, name=name, source=name, need_train=need_train)
+    return build(code, name=name, source=name, need_train=need_train, named=named)
 
 
 def instance(kind: type[Any], *, where: str, inside: Path | None) -> Any:

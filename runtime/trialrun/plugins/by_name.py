@@ -17,6 +17,7 @@ from trialrun.plugins.faults import guard, import_module
 from trialrun.plugins.homes import module_path
 from trialrun.plugins.near import nearby, nearest_name
 from trialrun.plugins.plugin import Plugin, Recipe
+from trialrun.plugins.stepping import functions_of, is_stepping
 from trialrun_hookspecs.errors import PluginAbsent, PluginBroken
 
 __all__ = ["attribute", "from_name", "import_dotted"]
@@ -38,10 +39,11 @@ def from_name(spec: str, *, name: str, root: str, need_train: bool) -> Plugin:
         got = f"the folder {inside}, which has no __init__.py"
         raise PluginAbsent(_RULE, where=where, got=got, fix=nearby(inside))
     code = attribute(module, inner, where=where, inside=inside) if colon else module
-    if inspect.isclass(code):
+    named = functions_of(code) if is_stepping(code) else None
+    if inspect.isclass(code) and named is None:
         code = instance(code, where=where, inside=inside)
     recipe = Recipe(kind="module", spec=spec, name=name, root=_root_of(parts[0]))
-    return build(code, name=name, source=spec, recipe=recipe, home=None, need_train=need_train)
+    return build(code, name=name, source=spec, recipe=recipe, home=None, need_train=need_train, named=named)
 
 
 def import_dotted(dotted: str, *, where: str, inside: Path | None) -> ModuleType:

@@ -13,6 +13,7 @@ from typing import Any
 import pluggy
 
 from trialrun.plugins.adapt import EXTENSIONS, HOOKS, Hook, adapt, place
+from trialrun.plugins.stepping import functions_of, is_stepping
 from trialrun_hookspecs.errors import Problem
 from trialrun_hookspecs.markers import PROJECT_NAME
 
@@ -89,6 +90,9 @@ def _unmarked(code: object, owns: Callable[[str], bool]) -> Iterator[tuple[str, 
     """
     if not isinstance(code, ModuleType):
         return
+    for hook, made in _stepping(code).items():
+        if inspect.isclass(vars(code).get(hook, type)):
+            yield hook, made
     for hook in HOOKS:
         found = vars(code).get(hook)
         if hook in EXTENSIONS:
@@ -96,6 +100,12 @@ def _unmarked(code: object, owns: Callable[[str], bool]) -> Iterator[tuple[str, 
                 yield hook, found
         elif callable(found) and not inspect.isclass(found):
             yield hook, found
+
+
+def _stepping(code: ModuleType) -> Mapping[str, Callable[..., Any]]:
+    """A class in the style of Ray's Trainable, named like a hook, is both hooks."""
+    classes = [found for hook in ("tune", "train") if is_stepping(found := vars(code).get(hook))]
+    return functions_of(classes[0]) if classes else {}
 
 
 def _is_own(function: object, code: ModuleType, owns: Callable[[str], bool]) -> bool:

@@ -83,14 +83,26 @@ class Manager:
 
     def trial_callbacks(self) -> list[tuple[str, Any]]:
         """Give the trial callbacks that plugins offer, each with its plugin's name."""
-        callbacks: list[tuple[str, Any]] = []
-        for name, offered in self._ask("trial_callbacks"):
+        return self._listed("trial_callbacks", "an iterable of callbacks")
+
+    def stoppers(self) -> list[tuple[str, Any]]:
+        """Give the stoppers that plugins offer, each with its plugin's name."""
+        needed = "an iterable of callables"
+        offered = self._listed("stoppers", needed)
+        for name, stopper in offered:
+            if not callable(stopper):
+                raise _wrong_answer(name, "stoppers", needed, stopper)
+        return offered
+
+    def _listed(self, hook: str, needed: str) -> list[tuple[str, Any]]:
+        listed: list[tuple[str, Any]] = []
+        for name, offered in self._ask(hook):
             if offered is None:
                 continue
             if isinstance(offered, (str, bytes, Mapping)) or not isinstance(offered, Iterable):
-                raise _wrong_answer(name, "trial_callbacks", "an iterable of callbacks", offered)
-            callbacks += [(name, callback) for callback in offered]
-        return callbacks
+                raise _wrong_answer(name, hook, needed, offered)
+            listed += [(name, one) for one in offered]
+        return listed
 
     def _free_name(self, plugin: Plugin) -> str:
         names = [plugin.name, f"{plugin.name} ({plugin.source})"]

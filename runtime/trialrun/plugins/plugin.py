@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from trialrun.plugins.hooks import no_train
+from trialrun.plugins.stepping import takes_checkpoints
 from trialrun_hookspecs.errors import PluginRefused
 
 if TYPE_CHECKING:
@@ -46,6 +47,11 @@ class Plugin:
     def has(self, hook: str) -> bool:
         """Whether the plugin implements the hook of this name."""
         return hook in self.hooks
+
+    @property
+    def steps(self) -> bool:
+        """Whether it is a class that makes steps, and is told how often to save."""
+        return "tune" in self.hooks and takes_checkpoints(self.hooks["tune"].function)
 
     def recipe(self) -> Recipe | None:
         """Give what `load_recipe` takes in another process; None for live objects."""

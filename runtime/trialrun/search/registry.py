@@ -72,8 +72,10 @@ def _point_problems(params: Params) -> list[Problem]:
         for name, value in _flat(point, space.names).items():
             where = f"{_WHERE}.points_to_evaluate[{index}].{name}"
             if name not in space.distributions:
-                fix = did_you_mean(name, space.names) or f"Known: {', '.join(space.names)}."
-                problems.append(Problem(where=where, rule="no such hyperparameter", got=repr(value), fix=fix))
+                searched = list(space.distributions)
+                fix = did_you_mean(name, searched) or f"Known: {', '.join(searched)}."
+                rule = "is not searched" if name in space.names else "no such hyperparameter"
+                problems.append(Problem(where=where, rule=rule, got=repr(value), fix=fix))
             elif not space.contains(name, value):
                 rule = f"must lie in {_written(space.distributions[name])}"
                 problems.append(Problem(where=where, rule=rule, got=repr(value), fix="Move it inside."))

@@ -169,8 +169,21 @@ _tune_config = st.fixed_dictionaries(
         "allow_restart": st.booleans(),
         "reuse_actors": st.booleans(),
         "legacy_train_report": st.booleans(),
+        "wait_for_gpu_s": st.none() | st.floats(0.001, 1e9),
     },
 ).map(lambda made: {**made, "max_failures": 0} if made.get("fail_fast") else made)
+
+_gpus = st.floats(0, 1) | st.integers(1, 8)  # a part of one, or whole ones
+_custom = st.dictionaries(st.sampled_from(["disk", "memory", "라이선스"]), st.floats(0.001, 1e9), max_size=2)
+_workers = st.fixed_dictionaries(
+    {"count": st.integers(1, 8)},
+    optional={
+        "num_cpus": st.floats(0.1, 8),
+        "num_gpus": _gpus,
+        "resources": _custom,
+        "strategy": st.sampled_from(["PACK", "SPREAD", "STRICT_PACK", "STRICT_SPREAD"]),
+    },
+)
 
 
 def _job(params: Json) -> Json:
@@ -185,7 +198,13 @@ def job_dicts() -> st.SearchStrategy[Json]:
     )
     tuning = st.fixed_dictionaries(
         {**head, "is_tune": st.just(value=True), "hyperparameters": _space_dicts(), "tune_config": _tune_config},
-        optional={**_common, "num_cpus": st.floats(0.1, 64), "num_gpus": st.none() | st.floats(0, 8)},
+        optional={
+            **_common,
+            "num_cpus": st.floats(0.1, 64),
+            "num_gpus": st.none() | _gpus,
+            "resources": st.none() | _custom,
+            "workers": st.none() | _workers,
+        },
     )
     return st.one_of(training, tuning).map(_job)
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trialrun.cli.planned import MEANINGS, planned, shown
-from trialrun_hookspecs import DISTRIBUTIONS, Request, parse_request
+from trialrun_hookspecs import DERIVED, DISTRIBUTIONS, Request, parse_request
 
 SPACE: dict[str, dict[str, Any]] = {
     "uniform": {"min": 0.1, "max": 1},
@@ -55,7 +55,7 @@ def _planned(request: Request, executor: str = "ray", timing: Any = None, cpus: 
 
 
 def test_every_distribution_has_a_meaning_in_words() -> None:
-    assert set(MEANINGS) == set(DISTRIBUTIONS) == set(SPACE)
+    assert set(MEANINGS) - set(DERIVED) == set(DISTRIBUTIONS) == set(SPACE)
     plan = _planned(_request(*DISTRIBUTIONS))
     assert {parameter["type"]: parameter["meaning"] for parameter in plan["space"]} == SAID
 
@@ -98,12 +98,28 @@ def test_a_time_budget_bounds_the_estimate() -> None:
 
 def test_fractions_of_a_cpu_let_more_run_at_once() -> None:
     plan = _planned(_request("uniform", num_samples=100, params={"num_cpus": 0.5}), cpus=2)
-    assert plan["resources"] == {"num_cpus": 0.5, "num_gpus": 0.0, "at_once": 4}
+    assert plan["resources"] == {"num_cpus": 0.5, "num_gpus": 0.0, "custom": {}, "workers": None, "at_once": 4}
 
 
 def test_a_trial_too_large_for_this_machine_draws_a_warning() -> None:
     plan = _planned(_request("uniform", params={"num_cpus": 64, "num_gpus": 1}))
     assert [warning.partition(":")[0] for warning in plan["warnings"]] == ["params.num_cpus", "params.num_gpus"]
+
+
+def test_workers_count_into_what_fits_at_once() -> None:
+    params = {"num_cpus": 0.5, "workers": {"count": 3, "num_cpus": 0.5, "strategy": "STRICT_PACK"}}
+    plan = _planned(_request("uniform", num_samples=9, params=params), cpus=5)
+    assert plan["resources"]["at_once"] == 2
+    assert "  workers     3 per trial, each 0.5 CPU, STRICT_PACK" in shown(plan)
+
+
+def test_what_this_machine_cannot_hold_names_the_key_to_change() -> None:
+    params = {"resources": {"disk": 2, "memory": 1e9}, "workers": {"count": 4}}
+    plan = _planned(_request("uniform", params=params), cpus=4)
+    assert "  resources   1 CPU, 2 disk, 1e+09 memory per trial, one at a time" in shown(plan)
+    assert [warning.partition(":")[0] for warning in plan["warnings"]] == ["params.num_cpus", "params.resources"]
+    apart = _planned(_request("uniform", params={"workers": {"count": 1, "strategy": "STRICT_SPREAD"}}), cpus=4)
+    assert [warning.partition(":")[0] for warning in apart["warnings"]] == ["params.workers.strategy"]
 
 
 def test_a_plan_is_json_whatever_the_job_says() -> None:

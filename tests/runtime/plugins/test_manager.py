@@ -165,6 +165,13 @@ def test_callbacks_that_are_no_list_are_refused(answer: object) -> None:
         Manager([offering(trial_callbacks=answer)]).trial_callbacks()
 
 
+@pytest.mark.parametrize("answer", [print, [3], {"a": print}])
+def test_stoppers_that_are_no_callables_in_a_list_are_refused(answer: object) -> None:
+    with pytest.raises(PluginRefused, match="an iterable of callables"):
+        Manager([offering(stoppers=answer)]).stoppers()
+    assert Manager([offering(stoppers=[print])]).stoppers() == [("Offering", print)]
+
+
 def test_an_offer_that_raises_is_a_broken_plugin() -> None:
     class Raising:
         @hookimpl
@@ -179,4 +186,4 @@ def test_an_offer_that_raises_is_a_broken_plugin() -> None:
 def test_no_plugin_offers_nothing() -> None:
     manager = Manager()
     manager.report(EVENTS[0])
-    assert (manager.datasets(), manager.schedulers(), manager.trial_callbacks()) == ({}, {}, [])
+    assert (manager.datasets(), manager.schedulers(), manager.trial_callbacks(), manager.stoppers()) == ({}, {}, [], [])

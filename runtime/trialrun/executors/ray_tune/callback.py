@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from ray.tune import Callback
 
 from trialrun import events
 from trialrun.executors.base import Listener, Study, TrialOutcome
+from trialrun.executors.exports import Exports
 from trialrun.executors.marks import marks
 from trialrun.executors.ray_tune.failures import Failure, OutOfMemoryKills, failure_of
 from trialrun.executors.ray_tune.trainable import own_metrics
@@ -18,8 +20,11 @@ from trialrun.executors.rules import StopRules
 from trialrun.executors.trial import FINISHED_FILE, declared_output
 from trialrun.outcomes import objective
 from trialrun.space import flatten
+from trialrun.trials import RESULT_KEYS
 
 __all__ = ["IsolatedCallback", "ListeningCallback"]
+
+STUCK_S = 60.0  # how long all trials may be paused: a suggestion, or a node, may be on its way
 
 
 def _guarded(method: Callable[..., None]) -> Callable[..., None]:
@@ -35,21 +40,34 @@ def _guarded(method: Callable[..., None]) -> Callable[..., None]:
     return call
 
 
+def _filled_in(trial: Any, result: Mapping[str, Any], metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """A report together with what Tune filled in by itself, but for the hyperparameters."""
+    added = {key: value for key, value in result.items() if key in RESULT_KEYS and key != "config"}
+    tag = str(trial.experiment_tag)  # Tune adds it after the callbacks
+    return {**metrics, **events.plain({"experiment_tag": tag, **added}, "result", "keep")}
+
+
 class ListeningCallback(Callback):
     """Keeps the outcome of each trial and tells the listener."""
 
-    def __init__(self, study: Study, listener: Listener, rules: StopRules) -> None:
+    def __init__(
+        self, study: Study, listener: Listener, rules: StopRules, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._clock = clock
+        self._stuck_since: float | None = None
         self._study = study
         self._listener = listener
         self._rules = rules
         self._seen = 0
         self._killed = OutOfMemoryKills()
+        self._exports = Exports(study.tune_config.loggers)
+        self._folders: dict[str, Path] = {}
         self._status: dict[str, str] = {}
         self._touched: dict[str, Any] = {}
         self._metrics: dict[str, dict[str, Any]] = {}
         self._kept: dict[str, list[tuple[str, dict[str, Any]]]] = {}
         for trial_id in study.go_on:
-            found = marks(study.trials_dir / trial_id)
+            found = marks(study.folders.of(trial_id))
             self._kept[trial_id] = [(mark.path, mark.metrics) for mark in found]
             self._metrics[trial_id] = dict(found[-1].metrics) if found else {}
         self.trials: dict[str, Any] = {}
@@ -66,7 +84,10 @@ class ListeningCallback(Callback):
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
         for trial in trials[self._seen :]:
             self.trials[trial.trial_id] = trial
-            self._listener.started(trial.trial_id, flatten(trial.config, self._study.space.names))
+            config = self._config(trial)
+            self._folders[trial.trial_id] = self._study.folders.of(trial.trial_id, config)
+            self._listener.started(trial.trial_id, config)
+            self._exports.started(trial.trial_id, self._folders[trial.trial_id], config)
         self._seen = len(trials)
 
     @_guarded
@@ -75,7 +96,19 @@ class ListeningCallback(Callback):
         touched, self._touched = self._touched, {}
         for trial in touched.values():  # a scheduler's pause comes after the callbacks of its result
             self._set_status(trial, trial.status)
+        self._end_if_stuck(trials)
         self._listener.tick()
+
+    def _end_if_stuck(self, trials: list[Any]) -> None:
+        """HyperBand forgets paused trials when one that it has resumed fails, and Tune would wait for ever."""
+        live = [trial for trial in trials if not trial.is_finished()]
+        if not live or any(trial.status != "PAUSED" for trial in live):
+            self._stuck_since = None
+        elif self._stuck_since is None:
+            self._stuck_since = self._clock()
+        elif self._clock() - self._stuck_since > STUCK_S:
+            name = self._study.tune_config.scheduler.name
+            self._rules.end_study(f"scheduler: {name} left {len(live)} trials paused and runs none")
 
     @_guarded
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
@@ -90,6 +123,7 @@ class ListeningCallback(Callback):
         self._metrics.setdefault(trial.trial_id, {}).update(metrics)
         self._touched[trial.trial_id] = trial
         self._listener.reported(trial.trial_id, int(result["training_iteration"]), metrics)
+        self._exports.reported(trial.trial_id, _filled_in(trial, result, metrics))
 
     @_guarded
     def on_checkpoint(self, iteration: int, trials: list[Any], trial: Any, checkpoint: Any, **info: Any) -> None:
@@ -98,7 +132,7 @@ class ListeningCallback(Callback):
 
     @_guarded
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        failure = failure_of(trial, self._study.trials_dir / trial.trial_id, self._killed)
+        failure = self._failure(trial)
         self._listener.warn(f"trial {trial.trial_id} failed and is started again: {failure.error}")
         self._touched[trial.trial_id] = trial
 
@@ -115,6 +149,7 @@ class ListeningCallback(Callback):
         for trial in self.trials.values():
             if trial.trial_id not in self.outcomes:
                 self._end(trial, "ERROR" if trial.status == "ERROR" else trial.status)
+        self.errors += self._exports.errors
 
     def _set_status(self, trial: Any, status: str) -> None:
         if self._status.get(trial.trial_id) != status and trial.trial_id not in self.outcomes:
@@ -125,12 +160,12 @@ class ListeningCallback(Callback):
         if trial.trial_id in self.outcomes:
             return
         self._set_status(trial, status)
-        logdir = self._study.trials_dir / trial.trial_id
-        failure = failure_of(trial, logdir, self._killed) if status == "ERROR" else Failure()
+        logdir = self._folders[trial.trial_id]
+        failure = self._failure(trial) if status == "ERROR" else Failure()
         outcome = TrialOutcome(
             trial_id=trial.trial_id,
             status=status,
-            config=flatten(trial.config, self._study.space.names),
+            config=self._config(trial),
             metrics=self._metrics.get(trial.trial_id, {}),
             logdir=logdir,
             error=failure.error,
@@ -145,6 +180,15 @@ class ListeningCallback(Callback):
         self.outcomes[trial.trial_id] = outcome
         self._rules.trial_ended(None if failure.error else objective(outcome.metrics, self._study.tune_config.metric))
         self._listener.ended(outcome)
+        self._exports.ended(trial.trial_id, outcome.metrics)
+
+    def _config(self, trial: Any) -> dict[str, Any]:
+        """The trial's flat hyperparameters; Ray knows those that are searched."""
+        space = self._study.space
+        return space.completed(flatten(trial.config, space.distributions))
+
+    def _failure(self, trial: Any) -> Failure:
+        return failure_of(trial, self._folders[trial.trial_id], self._killed, self._study.tune_config.output_files)
 
     def _ended_by(self, trial_id: str, status: Any, logdir: Path) -> str:
         """What ended the trial before its function did: a rule of the job, the end of the study, or the scheduler."""

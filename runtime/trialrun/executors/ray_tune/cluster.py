@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import os
 import re
 import socket
@@ -16,14 +17,15 @@ from typing import Any, TextIO
 
 import ray
 
+from trialrun.executors.room import Need, check_room
 from trialrun.executors.workspace import InFront
-from trialrun_hookspecs.errors import Infeasible, UsageError
+from trialrun_hookspecs.errors import UsageError
 
 __all__ = [
     "address_here",
     "address_of",
-    "check_fits",
-    "check_one_node_fits",
+    "check_local",
+    "check_nodes",
     "check_reachable",
     "joined",
     "local_size",
@@ -168,19 +170,12 @@ def _local_gpus() -> dict[str, float]:
     return {"GPU": float(found)} if found else {}
 
 
-def check_fits(needed: Mapping[str, float], there: Mapping[str, float], what: str) -> None:
-    """Raises Infeasible with what one trial needs and what there is (at most)."""
-    if any(value > there.get(key, 0) for key, value in needed.items()):
-        wants = ", ".join(f"{value:g} {key}" for key, value in needed.items() if value)
-        has = ", ".join(f"{there.get(key, 0):g} {key}" for key in needed)
-        fix = "Lower params.num_cpus / params.num_gpus, or give --address of a larger cluster."
-        got = f"a trial needs {wants}; there is {has}"
-        raise Infeasible(f"{what} cannot hold one trial", where="params", got=got, fix=fix)
-
-
-def check_one_node_fits(needed: Mapping[str, float]) -> None:
-    """A trial runs on one node. Raises Infeasible when no node of the cluster is large enough."""
+def check_nodes(need: Need) -> None:
+    """Raises Infeasible when the nodes that are there, all of them empty, could not hold one trial."""
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    if not any(all(node.get(key, 0) >= value for key, value in needed.items()) for node in nodes):
-        largest = {key: max((node.get(key, 0) for node in nodes), default=0.0) for key in needed}
-        check_fits(needed, largest, f"a cluster of {len(nodes)} node(s)")
+    check_room(need, nodes, "this machine" if len(nodes) == 1 else f"a cluster of {len(nodes)} node(s)")
+
+
+def check_local(need: Need, resources: Mapping[str, float]) -> None:
+    """Raises Infeasible when a Ray of our own could not hold one trial. How much memory it takes, it says itself."""
+    check_room(need, [{"memory": math.inf, **local_size(resources)}], "this machine")

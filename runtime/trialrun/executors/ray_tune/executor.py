@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import ray
@@ -25,12 +25,14 @@ from trialrun.executors.ray_tune.schedulers import SCHEDULERS, made_scheduler
 from trialrun.executors.ray_tune.searcher import AskTellSearcher
 from trialrun.executors.ray_tune.space import param_space
 from trialrun.executors.ray_tune.trainable import trainable
+from trialrun.executors.room import need_of
 from trialrun.executors.rules import StopRules
+from trialrun.executors.stoppers import isolated
 from trialrun.executors.trial import spec_of
 from trialrun.search import GRID_ALGORITHM, checked_points, made_algorithm
 from trialrun.space import nest
 from trialrun_hookspecs.errors import Problem, RequestInvalid, UsageError
-from trialrun_hookspecs.request import did_you_mean
+from trialrun_hookspecs.request import TuneConfig, did_you_mean
 
 __all__ = ["RayExecutor"]
 
@@ -71,17 +73,17 @@ class RayExecutor:
             problems += _refused(lambda: _scheduler(study))  # else Ray would refuse, in its own words, what is known
         if problems:
             raise RequestInvalid(problems=problems)
+        study.manager.stoppers()  # a wrong answer is refused now
         if not ray.is_initialized():
             address = cluster.address_of(study.address)
             cluster.check_reachable(address)
             if address is None:
-                cluster.check_fits(_needed(study), cluster.local_size(study.local_resources), "this machine")
+                cluster.check_local(need_of(study.params), study.local_resources)
         if study.tune_config.legacy_train_report and ray.is_initialized():
             fix = "Let trialrun start or join Ray, or set RAY_TRAIN_V2_ENABLED=0 before Ray is started."
             raise UsageError("legacy_train_report comes too late for a Ray that runs in this process", fix=fix)
 
     def execute(self, study: Study, listener: Listener) -> StudyOutcome:
-        needed = _needed(study)
         study.results.mkdir(parents=True, exist_ok=True)
         interrupted = threading.Event()
         environment = {"RAY_TRAIN_V2_ENABLED": "0"} if study.tune_config.legacy_train_report else {}
@@ -91,8 +93,8 @@ class RayExecutor:
             cluster.tune_environment(),
             _interruptible(interrupted, listener),
         ):
-            cluster.check_one_node_fits(needed)
-            return _fit(study, listener, needed, interrupted)
+            cluster.check_nodes(need_of(study.params))
+            return _fit(study, listener, interrupted)
 
 
 def _refused(make: Callable[[], object]) -> list[Problem]:
@@ -103,13 +105,15 @@ def _refused(make: Callable[[], object]) -> list[Problem]:
     return []
 
 
-def _needed(study: Study) -> dict[str, float]:
-    wanted = {"CPU": study.params.cpus, "GPU": study.params.gpus}
-    return {key: value for key, value in wanted.items() if value}
+def _placement(study: Study) -> tune.PlacementGroupFactory:
+    """Room for a trial and for its workers, taken together: what a trial starts lands in its own placement group."""
+    need = need_of(study.params)
+    return tune.PlacementGroupFactory([dict(need.trial), *map(dict, need.workers)], strategy=need.strategy)
 
 
-def _fit(study: Study, listener: Listener, needed: Mapping[str, float], interrupted: threading.Event) -> StudyOutcome:
-    rules = StopRules(study.tune_config, time.monotonic, interrupted, past=study.past)
+def _fit(study: Study, listener: Listener, interrupted: threading.Event) -> StudyOutcome:
+    stoppers = isolated(study.manager.stoppers(), listener.warn)
+    rules = StopRules(study.tune_config, time.monotonic, interrupted, past=study.past, stoppers=stoppers)
     ears = ListeningCallback(study, listener, rules)
     theirs = [IsolatedCallback(callback, listener.warn) for _, callback in study.manager.trial_callbacks()]
     config, search = study.tune_config, _search(study)
@@ -117,7 +121,7 @@ def _fit(study: Study, listener: Listener, needed: Mapping[str, float], interrup
     again = bool(study.past.configs)
     scheduler = replayed(_scheduler(study), study)
     tuner = tune.Tuner(
-        tune.with_resources(_trainable(study), {key.lower(): value for key, value in needed.items()}),
+        tune.with_resources(_trainable(study), _placement(study)),
         param_space=param_space(study.space) if _by_ray(study) else {},
         tune_config=tune.TuneConfig(
             metric=config.metric,
@@ -135,6 +139,7 @@ def _fit(study: Study, listener: Listener, needed: Mapping[str, float], interrup
             verbose=0,
             stop=_Stopper(rules),
             callbacks=[ears, *theirs],
+            checkpoint_config=_kept_checkpoints(config),
             failure_config=tune.FailureConfig(max_failures=config.max_failures, fail_fast=bool(config.fail_fast)),
         ),
     )
@@ -147,6 +152,17 @@ def _fit(study: Study, listener: Listener, needed: Mapping[str, float], interrup
     if ears.errors:
         listener.warn(f"{len(ears.errors)} error(s) while recording the study, the first: {ears.errors[0]!r}")
     return study_outcome(study, [ears.outcomes[trial_id] for trial_id in ears.trials], rules)
+
+
+def _kept_checkpoints(config: TuneConfig) -> Any:
+    keep = config.checkpoints
+    if keep.keep is None:
+        return tune.CheckpointConfig()
+    return tune.CheckpointConfig(
+        num_to_keep=keep.keep,
+        checkpoint_score_attribute=keep.by or config.metric,
+        checkpoint_score_order=keep.mode or config.mode,
+    )
 
 
 def _trial_folder(trial: Any) -> str:

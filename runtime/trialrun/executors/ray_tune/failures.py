@@ -12,6 +12,7 @@ from ray.exceptions import ActorUnavailableError, NodeDiedError, OutOfMemoryErro
 
 from trialrun.executors.ending import stderr_tail
 from trialrun.executors.trial import PluginExited
+from trialrun.executors.workspace import OUTPUT_FILES
 from trialrun_hookspecs.results import FailureCause
 
 __all__ = ["Failure", "OutOfMemoryKills", "failure_of"]
@@ -54,9 +55,12 @@ class OutOfMemoryKills:
         return self._known > before
 
 
-def failure_of(trial: Any, folder: Path, killed: OutOfMemoryKills) -> Failure:
-    """What Tune kept of the trial's last failure, told apart; `folder` has what the trial wrote."""
-    stderr = stderr_tail(folder, whole=True)
+def failure_of(
+    trial: Any, folder: Path, killed: OutOfMemoryKills, files: tuple[str, str] | None = OUTPUT_FILES
+) -> Failure:
+    """What Tune kept of the trial's last failure, told apart; `folder` has what the trial wrote, in `files`."""
+    stderr = stderr_tail(folder, files, whole=True)
+    short = stderr_tail(folder, files)
     node = str((trial.last_result or {}).get("hostname", ""))
     pickled, text = trial.pickled_error_file, trial.error_file
     if pickled and Path(pickled).exists():
@@ -64,9 +68,11 @@ def failure_of(trial: Any, folder: Path, killed: OutOfMemoryKills) -> Failure:
         inner = error.cause if isinstance(error, RayTaskError) else error
         cause, line = _told_apart(inner, stderr, killed)
         line = "\n".join([line, *getattr(inner, "__notes__", ())])
-        return Failure(error=line, traceback=str(error), cause=cause, node=node, stderr=stderr_tail(folder))
+        return Failure(error=line, traceback=str(error), cause=cause, node=node, stderr=short)
     said = Path(text).read_text(encoding="utf-8").strip() if text and Path(text).exists() else "unknown error"
-    return Failure(error=said.splitlines()[-1], traceback=said, cause="raised", node=node, stderr=stderr_tail(folder))
+    return Failure(
+        error=said.splitlines()[-1], traceback=said, cause="raised", node=node, stderr=stderr_tail(folder, files)
+    )
 
 
 def _told_apart(error: BaseException, stderr: str, killed: OutOfMemoryKills) -> tuple[FailureCause, str]:

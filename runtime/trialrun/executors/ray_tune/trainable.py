@@ -15,6 +15,7 @@ from ray import tune
 from ray.tune.result import RESULT_DUPLICATE, SHOULD_CHECKPOINT
 from ray.tune.trainable.function_trainable import wrap_function
 
+from trialrun.executors.gpus import wait_for_gpu
 from trialrun.executors.trial import PluginExited, TrialSpec, check_result, note_checkpoint, run_trial
 from trialrun.plugins import Plugin, load_recipe
 from trialrun.trials import RESULT_KEYS
@@ -58,6 +59,9 @@ class RaySeat:
         local = Path(checkpoint.path)
         return local if local.exists() else Path(checkpoint.to_directory())
 
+    def begin_at(self, iteration: int) -> None:
+        self.ahead = iteration
+
 
 def _folder_of(file: Path) -> Path:
     """Ray's checkpoints are folders: a file gets one of its own."""
@@ -72,9 +76,14 @@ def _folder_of(file: Path) -> Path:
 def _trialrun_trial(config: dict[str, Any], spec: Any, plugin: Any, dataset: Any, checkpoint: Any) -> None:
     seat = RaySeat.current = RaySeat(spec)
     logging.getLogger("ray").setLevel(logging.WARNING)  # else a line per checkpoint in the trial's stderr
-    if not ray.get_gpu_ids():
+    gpus = ray.get_gpu_ids()
+    if not gpus:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""  # Ray leaves the parent's value when no GPU was asked for
+    elif spec.wait_for_gpu_s is not None:
+        wait_for_gpu(gpus, spec.gpus, spec.wait_for_gpu_s, where=f"trial {seat.trial_id!r}")
     loaded = plugin if isinstance(plugin, Plugin) else load_recipe(plugin)
+    if loaded.steps:  # it saves when it is told to stop, for which Tune would wait two seconds
+        os.environ.setdefault("TUNE_FUNCTION_THREAD_TIMEOUT_S", "60")
     faulthandler.enable(2)  # a crash is told in the trial's stderr
     try:
         run_trial(spec, loaded, config, dataset, checkpoint, seat)

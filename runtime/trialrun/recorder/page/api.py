@@ -80,29 +80,28 @@ def show_job(question: Question, key: str, job: int) -> Any:
 def list_trials(question: Question, key: str, job: int) -> Any:
     """A page of rows; `sort` is a column, `where` a JSON list of conditions such as `["m:loss", "<", 0.5]`."""
     reading = question.reading(key)
-    board = reading.board(job)
-    board.refresh()
-    sort = question.one("sort", "number")
-    total, rows = board.page(
-        sort=sort,
-        descending=question.one("order") == "desc",
-        statuses=question.all("status"),
-        where=_conditions(question.one("where")),
-        offset=question.number("offset", 0),
-        limit=question.number("limit", 200, LARGEST_PAGE),
-    )
-    return {**table(board, rows), "total": total, "epoch": _epoch(reading), "version": board.version}
+    offset, limit = question.number("offset", 0), question.number("limit", 200, LARGEST_PAGE)
+    if not any(question.one(name) for name in ("sort", "order", "status", "where")):
+        total, board = Board.excerpt(reading.store, job, offset, limit)
+        rows = board.trials()
+    else:
+        board = reading.board(job)
+        board.refresh()
+        total, rows = board.page(
+            sort=question.one("sort", "number"),
+            descending=question.one("order") == "desc",
+            statuses=question.all("status"),
+            where=_conditions(question.one("where")),
+            offset=offset,
+            limit=limit,
+        )
+    return {**table(board, rows), "total": total}
 
 
 def table(board: Board, rows: Sequence[Trial]) -> dict[str, Any]:
     columns = board.columns
     made = described(rows, columns["hyperparameters"], columns["metrics"])
     return {"columns": {"base": list(BASE), **columns}, "rows": made}
-
-
-def _epoch(reading: Reading) -> str:
-    """Versions of rows compare within one epoch only."""
-    return str(reading.store.rows("SELECT epoch FROM index_state")[0]["epoch"])
 
 
 def _conditions(sent: str) -> list[Condition]:
@@ -167,6 +166,7 @@ def show_trial(question: Question, key: str, job: int) -> Any:
         "images": trials.images(reading.store, job, trial),
         "messages": [] if trial is None else trials.owned_messages(reading.store, job, trial),
         "model": trials.model_of(reading.store, job, trial),
+        "failure": trials.failure_of(reading.store, job, trial),
         "folder": str(reading.path.parent / "trials" / trial) if trial and sizes["stdout"] else None,
         "output": {stream: tail["size"] if tail else None for stream, tail in sizes.items()},
     }

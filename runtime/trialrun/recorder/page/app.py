@@ -15,6 +15,7 @@ from trialrun.recorder.page.gate import HEADERS, PREFIX, check_read, check_same_
 from trialrun.recorder.page.library import Library
 from trialrun.recorder.page.stream import Follower, stream
 from trialrun.recorder.replies import Refused, Reply, json_reply, no
+from trialrun_hookspecs.errors import UsageError
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -82,7 +83,7 @@ class Page:
             return _file(path.removeprefix("/"), headers)
         except Refused as refused:
             return refused.reply
-        except sqlite3.OperationalError as error:
+        except (sqlite3.Error, UsageError) as error:  # while it is made, moved or damaged
             return json_reply(503, {"detail": f"recording: cannot be read now ({error})."})
 
     def _check(self, door: Door, headers: Mapping[str, str]) -> None:
@@ -126,7 +127,10 @@ class Page:
         self._check(door, headers)
         if self._streams >= MOST_STREAMS:
             raise no(503, f"streams: {MOST_STREAMS} are open. Close other windows of this page.")
-        reading = self._library.reading(key)
+        try:
+            reading = self._library.reading(key)
+        except (sqlite3.Error, UsageError) as error:
+            raise no(503, f"recording: cannot be read now ({error}).") from None
         if reading is None:
             raise no(404, f"recording {key}: there is none.")
         return Follower(reading, job, headers.get("last-event-id") or request.query_params.get("after", ""))

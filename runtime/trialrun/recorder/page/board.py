@@ -92,13 +92,24 @@ class Board:
 
     def refresh(self) -> None:
         with self._lock:
-            for row in self._store.rows(
-                "SELECT * FROM trials WHERE job = ? AND version > ? ORDER BY version", (self._job, self.version)
-            ):
-                cells = json.loads(row["cells"])
-                self._learn(cells)
-                self._trials[row["trial"]] = trial_of(row, cells)
-                self.version = row["version"]
+            query = "SELECT * FROM trials WHERE job = ? AND version > ? ORDER BY version"
+            self._take(self._store.rows(query, (self._job, self.version)))
+
+    @classmethod
+    def excerpt(cls, store: Store, job: int, offset: int, limit: int) -> tuple[int, Board]:
+        """How many trials there are, and a board of some of them, in the order of first sight: cheap at any size."""
+        board = cls(store, job)
+        query = "SELECT * FROM trials WHERE job = ? ORDER BY number LIMIT ? OFFSET ?"
+        board._take(store.rows(query, (job, limit, offset)))
+        total = store.rows("SELECT count(*) AS n FROM trials WHERE job = ?", (job,))[0]["n"]
+        return total, board
+
+    def _take(self, rows: Iterable[Row]) -> None:
+        for row in rows:
+            cells = json.loads(row["cells"])
+            self._learn(cells)
+            self._trials[row["trial"]] = trial_of(row, cells)
+            self.version = max(self.version, row["version"])
 
     def _learn(self, cells: Mapping[str, Any]) -> None:
         for names, seen in (

@@ -35,6 +35,7 @@ class Line:
 class _Track:
     seen: int = 0
     points: int = 0
+    again: int = 0
     lines: dict[str, Line] = field(default_factory=dict)
 
 
@@ -64,7 +65,10 @@ class Curves:
         """The whole line; `event` is `trial_result` or `metric`. `trial` None is the job itself."""
         with self._lock:
             key = (job, trial, event)
-            track = self._tracks.setdefault(key, _Track())
+            again = self._resumed(job, trial)
+            if key in self._tracks and self._tracks[key].again != again:
+                del self._tracks[key]  # some of its points were made again
+            track = self._tracks.setdefault(key, _Track(again=again))
             self._tracks.move_to_end(key)
             self._read_on(track, key)
             self._forget()
@@ -87,6 +91,15 @@ class Curves:
                     track.points += 1
             if len(rows) < AT_ONCE:
                 return
+
+    def _resumed(self, job: int, trial: str | None) -> int:
+        """How often the trial has gone on from a checkpoint."""
+        (row,) = self._store.rows(
+            "SELECT count(*) AS times FROM entries WHERE job = ? AND trial_id IS ?"
+            " AND event IN ('resumed', 'superseded:resumed')",
+            (job, trial),
+        )
+        return int(row["times"])
 
     def _forget(self) -> None:
         while len(self._tracks) > 1 and sum(track.points for track in self._tracks.values()) > MOST_KEPT:

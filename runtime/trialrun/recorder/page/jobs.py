@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from typing import Any
 
 from trialrun.recorder.jobs import described_job
@@ -57,7 +58,12 @@ def best_trial(store: Store, job: int) -> str | None:
     table = store.row(
         "SELECT data FROM entries WHERE id = (SELECT max(id) FROM entries WHERE event = 'trials' AND job = ?)", (job,)
     )
-    named = json.loads(table["data"]) if table else None
+    return _best_in(table["data"]) if table else None
+
+
+@lru_cache(maxsize=4)  # the last table of a large study is asked for again and again, and does not change
+def _best_in(table: str) -> str | None:
+    named = json.loads(table)
     best = named.get("best_trial") if isinstance(named, dict) else None
     return best if isinstance(best, str) and best else None
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Any
 
 from trialrun.recorder.page.board import BASE, described, trial_of
@@ -46,8 +47,8 @@ class Follower:
         """Whether there is more to send at once."""
         return self._behind
 
-    def news(self) -> list[bytes]:
-        """The events to send now."""
+    def news(self, *, last: bool = False) -> list[bytes]:
+        """The events to send now; `last`: none are held back for later."""
         data_version = self._reading.beat.rows("PRAGMA data_version")[0][0]
         if data_version != self._seen:
             self._seen, self._behind, self._job_due = data_version, True, True
@@ -57,7 +58,7 @@ class Follower:
             events.append(_event("reset", {}, f"{self._epoch}.0"))
         if self._behind:
             events += self._rows()
-        if self._job_due and self._clock() - self._job_at >= JOB_EVERY_S:
+        if self._job_due and (last or self._clock() - self._job_at >= JOB_EVERY_S):
             self._job_due, self._job_at = False, self._clock()
             page = job_page(self._reading.beat, self._job)
             events += [_event("job", page, None)] if page else []
@@ -97,6 +98,8 @@ async def stream(follower: Follower, closing: Callable[[], bool]) -> AsyncIterat
             yield b": still here\n\n"
         if not follower.behind:
             await asyncio.sleep(TICK_S)
+    for event in await run_in_threadpool(partial(follower.news, last=True)):  # how the job ended
+        yield event
 
 
 def _event(name: str, data: Any, last_id: str | None) -> bytes:

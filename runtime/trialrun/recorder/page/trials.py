@@ -104,6 +104,18 @@ def model_of(store: Store, job: int, trial: str | None) -> dict[str, Any] | None
     return {"id": data["model_id"], "name": str(data.get("name", ""))}
 
 
+def failure_of(store: Store, job: int, trial: str | None) -> dict[str, str] | None:
+    """Why a trial failed, the last time that it did: error, cause, node, traceback, stderr."""
+    row = store.row(
+        "SELECT data FROM entries WHERE job = ? AND trial_id IS ? AND event = 'failure' ORDER BY id DESC LIMIT 1",
+        (job, trial),
+    )
+    data = json.loads(row["data"]) if row else None
+    if not isinstance(data, dict):
+        return None
+    return {name: str(data.get(name, "")) for name in ("error", "cause", "node", "traceback", "stderr")}
+
+
 def output(reading: Reading, trial: str | None, stream: str) -> dict[str, Any] | None:
     """The end of what a trial (or, with None, a training job) printed, where its results folder still stands."""
     root = reading.path.parent.resolve()

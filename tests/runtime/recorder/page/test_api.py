@@ -47,6 +47,13 @@ def test_rows_come_sorted(asked: Asked) -> None:
     assert page["columns"]["shown"] == ["loss"]
 
 
+def test_a_plain_page_is_that_of_the_whole_board(asked: Asked) -> None:
+    for offset in range(5):
+        plain = asked("jobs/1/trials", offset=offset, limit=2)
+        sorted_ = asked("jobs/1/trials", offset=offset, limit=2, sort="number")
+        assert (plain["total"], plain["rows"]) == (4, sorted_["rows"])
+
+
 @pytest.mark.parametrize("where", ["x", "[1]", '[["m:loss", "~", 1]]', '[["m:loss"]]', '{"a": 1}'])
 def test_a_wrong_condition_is_refused(asked: Asked, where: str) -> None:
     assert "where" in asked("jobs/1/trials", 400, where=where)["detail"]

@@ -87,3 +87,14 @@ def test_memory_is_bounded(study: Recorder, monkeypatch: pytest.MonkeyPatch) -> 
         assert len(lines.line(1, trial, "trial_result", "loss").values) == 3
         assert len(lines._tracks) <= 2
     store.close()
+
+
+def test_a_trial_that_goes_on_is_drawn_without_what_it_does_again(study: Recorder) -> None:
+    store = Store(study.path, readonly=True)
+    lines = Curves(store)
+    assert list(lines.line(1, "a", "trial_result", "loss").steps) == [1, 2, 3]
+    send(study, "resumed", {"trial_id": "a", "attempt": 1, "iteration": 1, "prefix": "run-a-", "after": None})
+    send(study, "trial_result", {"trial_id": "a", "iteration": 2, "metrics": {"loss": 0.25}})
+    line = lines.line(1, "a", "trial_result", "loss")
+    assert (list(line.steps), list(line.values)) == ([1, 2], [1, 0.25])
+    store.close()

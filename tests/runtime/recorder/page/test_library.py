@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import requests
+
 from trialrun.recorder import Recorder
 from trialrun.recorder.page.jobs import job_list
 from trialrun.recorder.page.library import Library
+from trialrun.recorder.server import LoopbackServer
 
 
 def recorded(folder: Path, name: str) -> Path:
@@ -59,3 +62,14 @@ def test_a_changed_recording_is_listed_anew(tmp_path: Path) -> None:
 
 def test_a_key_that_is_none_opens_nothing(tmp_path: Path) -> None:
     assert Library(tmp_path).reading("00000000") is None
+
+
+def test_a_recording_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    path = recorded(tmp_path / "one", "one")
+    with LoopbackServer(Library(tmp_path), token=None) as server:
+        known = {"Authorization": f"Token {server.token}"}
+        (key,) = Library(tmp_path).found()
+        path.write_bytes(b"damaged")
+        for address in (f"api/{key}/jobs/1", f"api/{key}/jobs/1/stream"):
+            answer = requests.get(f"{server.url}ui/{address}", headers=known)
+            assert (answer.status_code, "cannot be read" in answer.text) == (503, True)

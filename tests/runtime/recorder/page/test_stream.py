@@ -106,13 +106,20 @@ def test_one_event_holds_few_rows(study: Recorder, reading: Reading, monkeypatch
     assert sizes == [3, 1]
 
 
-def test_a_stopping_server_ends_its_streams(server: RecorderServer, session: requests.Session) -> None:
+def known(server: RecorderServer) -> dict[str, str]:
+    return {"Authorization": f"Token {server.token}"}
+
+
+def test_a_stopping_server_ends_its_streams_with_the_last_news(
+    server: RecorderServer, session: requests.Session
+) -> None:
     key = session.get(f"{server.url}ui/api/jobs").json()["recordings"][0]["recording"]
     with session.get(f"{server.url}ui/api/{key}/jobs/1/stream", stream=True, timeout=30) as answer:
         lines = answer.iter_lines()
         assert next(lines) == b"retry: 1000"
+        server.recorder.handle("PATCH", "jobs/1", body=b'{"status": "SUCCEEDED"}', headers=known(server))
         server.stop()
-        assert all(isinstance(line, bytes) for line in lines)  # it comes to an end
+        assert b'"status": "SUCCEEDED"' in b"".join(lines), "the last thing that a page hears is how the job ended"
 
 
 def test_streams_are_counted(

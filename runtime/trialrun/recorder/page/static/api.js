@@ -1,6 +1,7 @@
 // Asking the recorder: JSON calls and the stream of changes.
 
 const BASE = "/ui/api/";
+const AGAIN_MS = 3000;
 
 export class Refusal extends Error {
   constructor(status, detail) {
@@ -34,16 +35,20 @@ export function address(path, params = {}) {
  */
 export function follow(path, { rows, job, reset, state }) {
   let source = null;
+  let timer = 0;
   let last = "";
   const open = () => {
     source = new EventSource(address(path, { after: last || null }));
     source.addEventListener("open", () => state("live"));
-    source.addEventListener("error", () => state("lost"));
+    source.addEventListener("error", () => {
+      state("lost");
+      if (source?.readyState === EventSource.CLOSED) { close(); timer = setTimeout(seen, AGAIN_MS); } // refused: try anew
+    });
     source.addEventListener("reset", (event) => { last = event.lastEventId; reset(); });
     source.addEventListener("rows", (event) => { last = event.lastEventId; rows(JSON.parse(event.data)); });
     source.addEventListener("job", (event) => job(JSON.parse(event.data)));
   };
-  const close = () => { source?.close(); source = null; };
+  const close = () => { clearTimeout(timer); source?.close(); source = null; };
   const seen = () => {
     if (document.hidden) { close(); state("asleep"); } else if (!source) open();
   };

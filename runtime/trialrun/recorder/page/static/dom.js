@@ -27,7 +27,7 @@ export function say(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
-const MARKS = { PENDING: "○", RUNNING: "▶", PAUSED: "❚❚", TERMINATED: "✓", SUCCEEDED: "✓", ERROR: "✕", FAILED: "✕", STOPPED: "■" };
+const MARKS = { PENDING: "○", RUNNING: "▶", PAUSED: "‖", TERMINATED: "✓", SUCCEEDED: "✓", ERROR: "✕", FAILED: "✕", STOPPED: "■" };
 
 /** A status as a shape and a word. */
 export function badge(status) {

@@ -16,6 +16,7 @@ export function grid({ label, handlers }) {
   const element = h("div", { class: "gridbox", role: "grid", tabindex: 0, "aria-label": label, "aria-multiselectable": true },
     h("div", { role: "rowgroup", class: "headgroup" }, head), body, nothing);
   let columns = [];
+  let moving = false;
   let rows = [];
   let state = { sort: "number", descending: false, best: null, picked: new Set() };
   let lines = [];
@@ -26,13 +27,14 @@ export function grid({ label, handlers }) {
   function setColumns(next) {
     const same = next.length === columns.length && next.every((column, index) => column.id === columns[index].id && column.width === columns[index].width);
     columns = next;
+    moving = columns.some((column) => column.moving); // their text changes without news
     if (same) return;
     const widths = columns.map((column) => column.width);
     element.style.setProperty("--cols", widths.map((width) => `${width}px`).join(" "));
     element.style.setProperty("--width", `${widths.reduce((sum, width) => sum + width, 0)}px`);
     element.setAttribute("aria-colcount", columns.length);
     fill(head, columns.map((column, index) => h("div", { class: `cell${index ? "" : " pin"}${column.number ? " number" : ""}`, role: "columnheader" },
-      h("button", { type: "button", tabindex: -1, title: `${column.kind ? `${column.kind} ` : ""}${column.label}`, onclick: () => handlers.sort(column.id) },
+      h("button", { type: "button", title: `${column.kind ? `${column.kind} ` : ""}${column.label}`, onclick: () => handlers.sort(column.id) },
         h("span", { class: "label" }, column.label), h("span", { class: "arrow", "aria-hidden": "true" })))));
     fill(body);
     lines = [];
@@ -72,7 +74,7 @@ export function grid({ label, handlers }) {
     say(star, best ? "★" : "");
     if (best) { star.title = "best trial"; star.setAttribute("aria-label", "best trial"); star.setAttribute("role", "img"); } else { star.removeAttribute("title"); star.removeAttribute("aria-label"); star.removeAttribute("role"); }
     made.trial = row.trial;
-    if (again && !columns.some((column) => column.moving)) return;
+    if (again && !moving) return;
     made.version = row.version;
     if (link.textContent !== row.trial) {
       link.textContent = row.trial.slice(0, 200);
@@ -81,6 +83,7 @@ export function grid({ label, handlers }) {
       box.setAttribute("aria-label", `compare ${row.trial.slice(0, 100)}`);
     }
     for (let place = 1; place < columns.length; place += 1) {
+      if (again && !columns[place].moving) continue;
       const cell = made.cells[place];
       if (columns[place].id === "status") { setBadge(cell.firstChild, row.status); continue; }
       const { text, odd, title } = columns[place].render(row);

@@ -29,7 +29,8 @@ export function curvesPlot(lines, { width, height, metric, against = "step", smo
   const room = (high - low) * 0.04;
   const x = linear(left, right, box.left + 2, box.right - 6);
   const y = log && low > 0 ? logarithmic(low, high, box.bottom, box.top) : linear(low - room, high + room, box.bottom, box.top);
-  const xFormat = against === "time" ? seconds : short;
+  const whole = xs.every((line) => line.every(Number.isInteger));
+  const xFormat = against === "time" ? seconds : (n) => (whole && !Number.isInteger(n) ? "" : short(n));
   axes(to, { x, y, ...box, xFormat, xTitle: compact ? "" : against === "time" ? "time since the first point" : "step", yTitle: metric });
   if (log && low <= 0) text(to, box.right, box.top - 8, "no log axis: not all values are positive", { align: "right" });
   drawn.forEach((line, index) => {

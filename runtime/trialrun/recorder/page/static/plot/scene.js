@@ -50,7 +50,7 @@ export function axes(to, { x, y, left, right, top, bottom, xFormat = short, yFor
     const words = xFormat(tick);
     const half = words.length * 3.2;
     const at = Math.min(x(tick), right - half + 8);
-    if (at - half < free) continue;
+    if (!words || at - half < free) continue;
     free = at + half + 8;
     path(to, [x(tick), bottom, x(tick), bottom + 4], "strong", { width: 1 });
     text(to, at, bottom + 17, words, { align: "center" });

@@ -116,12 +116,13 @@ export function jobView(context, recording, id, rest) {
           const tune = store.job.is_tune || store.table.size > 0;
           store.job = next;
           store.received = Date.now();
+          if (OVER.has(next.status)) context.state("over");
           changed([]);
           if (!tune && next.is_tune) show(rest);
           part?.news?.();
         },
         reset: () => { store.table.clear(); changed([]); },
-        state: (state) => context.state(state === "live" && OVER.has(store.job.status) ? "over" : state),
+        state: (state) => context.state(state !== "asleep" && OVER.has(store.job.status) ? "over" : state),
       });
       ticking = setInterval(() => { if (!document.hidden) parts.show(store); }, 1000);
     } catch (error) {

@@ -46,8 +46,7 @@ export function trialView(store, trial) {
       card("Hyperparameters", cells(row, "h:", row.hyperparameters)),
       card("Metrics, newest values", cells(row, "m:", row.metrics)),
     ] : null);
-    const failed = row?.status === "ERROR" ? page.messages.find((message) => message.context === "danger") : null;
-    if (failed) head.append(h("p", { class: "notice bad any" }, failed.content));
+    if (row?.status === "ERROR") head.append(failureBox(page));
     fill(pictures, page.images.length ? card("Visualizations", imageBrowser(store, page.images)) : null);
     fill(words, card(row ? "Model and checkpoint" : "Model", page.model
       ? h("p", {}, h("a", { href: address(`${store.recording}/models/${page.model.id}/file`), download: "" }, `Download model ${page.model.id}`), " ", h("span", { class: "any muted" }, page.model.name))
@@ -80,6 +79,17 @@ export function trialView(store, trial) {
     news: () => { if (trial === null || store.table.rows.get(trial)?.status === "RUNNING") later(); },
     close: () => { closed = true; later.stop(); for (const box of boxes.values()) box.close(); output.close(); },
   };
+}
+
+function failureBox(page) {
+  const told = page.failure;
+  const said = told?.error || page.messages.find((message) => message.context === "danger")?.content || "It failed.";
+  const words = { raised: "the plugin raised", exited: "its process ended itself", crashed: "its process crashed", killed: "its process was killed", out_of_memory: "out of memory", node_lost: "its node was lost" };
+  const more = told ? [["Traceback", told.traceback], ["End of stderr", told.stderr]].filter(([, text]) => text) : [];
+  return h("div", { class: "notice bad any" },
+    h("p", {}, said),
+    told ? h("p", { class: "small" }, [words[told.cause] ?? told.cause, told.node ? `on ${told.node}` : ""].filter(Boolean).join(" ")) : null,
+    more.map(([label, text]) => h("details", {}, h("summary", {}, label), h("pre", { class: "small" }, text))));
 }
 
 function trialHead(store, row) {

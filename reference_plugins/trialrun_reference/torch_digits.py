@@ -1,0 +1,311 @@
+"""A plugin with PyTorch: a small convolutional network that reads handwritten digits, on a GPU where it is given one.
+
+Made for the dataset of `trialrun_reference.digits`, like `sklearn_digits`. It shows what a plugin owes a machine with
+GPUs:
+
+- It uses the GPU that its trial was given, and none where it was given none: CUDA sees no others.
+- Mixed precision on CUDA only, so that on a CPU one seed gives the same numbers every time.
+- The artifact is a folder: `model.safetensors`, weights and momentum, read without pickle, and `model.json`. A trial
+  that was paused, or a model that is trained further, goes on as if it had never stopped: `epochs` counts from the
+  very start.
+- Worker processes are reused: when a trial ends, however it ends, the GPU's memory is given back.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from trialrun_hookspecs import BadValue, Problem, hookimpl
+from trialrun_reference.digit_images import SIDE, load
+
+if TYPE_CHECKING:
+    from trialrun_hookspecs import Run
+
+__all__ = [
+    "HYPERPARAMETERS",
+    "Saved",
+    "Training",
+    "conformance",
+    "datasets",
+    "few_digits",
+    "network",
+    "read",
+    "released",
+    "settings",
+    "train",
+    "tune",
+    "write",
+]
+
+conformance = {  # what `trialrun check` runs it with, some forty times
+    "dataset": "few_digits",
+    "hyperparameter": {"epochs": 2, "learning_rate": 0.1, "channels": 4, "batch_size": 32},
+    "hyperparameters": [
+        {"name": "learning_rate", "type": "uniform", "min": 0.05, "max": 0.2},
+        {"name": "epochs", "type": "choice", "options": [2]},
+        {"name": "channels", "type": "choice", "options": [2, 4]},
+    ],
+    "metric": "accuracy",
+    "mode": "max",
+    "capabilities": ["tunes", "resumes", "deterministic"],
+}
+
+FEW = 150
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_count(value: Any) -> bool:
+    return _is_number(value) and value >= 1 and value == int(value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Hyperparameter:
+    accepts: Callable[[Any], bool]
+    rule: str
+    default: Any = None  # None: must be given
+
+
+HYPERPARAMETERS: Mapping[str, _Hyperparameter] = {
+    "epochs": _Hyperparameter(accepts=_is_count, rule="a whole number of at least 1"),
+    "learning_rate": _Hyperparameter(accepts=lambda v: _is_number(v) and v > 0, rule="a finite number above 0"),
+    "momentum": _Hyperparameter(
+        accepts=lambda v: _is_number(v) and 0 <= v < 1, rule="a number of at least 0 and below 1", default=0.9
+    ),
+    "channels": _Hyperparameter(accepts=_is_count, rule="a whole number of at least 1", default=8),
+    "batch_size": _Hyperparameter(accepts=_is_count, rule="a whole number of at least 1", default=32),
+}
+"""What can be set, with the rule for each. Good ranges to search: learning_rate 0.005 to 0.2 on a log scale, channels 4
+to 64, batch_size 16 to 256."""
+
+
+@hookimpl
+def datasets() -> Mapping[str, Callable[[], Iterator[Mapping[str, Any]]]]:
+    return {"few_digits": few_digits}
+
+
+def few_digits() -> Iterator[Mapping[str, Any]]:
+    """The first rows of the dataset `digits`."""
+    from trialrun_reference.digits import digits
+
+    return islice(digits(), FEW)
+
+
+def train(run: Run, dataset: Any, hyperparameter: dict[str, Any], checkpoint: dict[str, Any] | None) -> str:
+    """Train one network and return the folder of its artifact."""
+    with released(Training(run, dataset, hyperparameter, checkpoint)) as training:
+        for result in training.epochs():
+            run.set_progress(result["epoch"], training.settings["epochs"], "train")
+        return str(training.output)
+
+
+def tune(hyperparameter: dict[str, Any], run: Run, dataset: Any, checkpoint: dict[str, Any] | None) -> dict[str, Any]:
+    """Run one trial: a result and a checkpoint after every epoch; the objectives are `accuracy` and `loss`."""
+    result: dict[str, Any] = {}
+    with released(Training(run, dataset, hyperparameter, checkpoint)) as training:
+        for result in training.epochs():
+            run.report(result, checkpoint=training.output)
+    return result
+
+
+def network(channels: int) -> nn.Module:
+    """An untrained network for images of 8x8: two convolutions and a linear layer."""
+    half = SIDE // 2
+    return nn.Sequential(
+        nn.Conv2d(1, channels, 3, padding=1),
+        nn.ReLU(),
+        nn.Conv2d(channels, 2 * channels, 3, padding=1),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(2 * channels * half * half, 10),
+    )
+
+
+class Training:
+    """One network on its way: what it learns from, where it runs, how far it is, where it is kept."""
+
+    def __init__(
+        self, run: Run, dataset: Any, hyperparameter: Mapping[str, Any], checkpoint: Mapping[str, Any] | None
+    ) -> None:
+        self.run = run
+        self.output = Path(run.checkpoint_output)
+        run.checkpoint_output = self.output  # before training starts, so that a stopped trial has its artifact too
+        saved = read(Path(checkpoint["path"])) if checkpoint else None
+        self.settings = settings(hyperparameter, saved.settings if saved else None)
+        self.epoch = saved.epoch if saved else 0
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")  # the first that this process sees
+        self.x, self.y = _tensors(dataset, "train", self.device)
+        self.x_held_out, self.y_held_out = _tensors(dataset, "validation", self.device)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(run.seed)
+            self.network = network(self.settings["channels"]).to(self.device)
+        self.optimizer = torch.optim.SGD(
+            self.network.parameters(), lr=self.settings["learning_rate"], momentum=self.settings["momentum"]
+        )
+        if saved:
+            self._fill(saved)
+
+    def epochs(self) -> Iterator[dict[str, Any]]:
+        """Give the result of each epoch; a network that has had them all already is only evaluated."""
+        if self.epoch >= self.settings["epochs"]:
+            self.run.log_message(
+                f"The checkpoint has had {self.epoch} epochs and `epochs` is {self.settings['epochs']} in all: "
+                f"nothing to train. Give more than {self.epoch} to train it further.",
+                "warning",
+            )
+            yield self._record(None)
+        while self.epoch < self.settings["epochs"]:
+            yield self._record(self._learn())
+
+    def _precision(self) -> torch.autocast:
+        on = self.device.type == "cuda" and torch.cuda.is_bf16_supported()
+        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=on)
+
+    def _learn(self) -> float:
+        """Go through the training rows once; give the mean loss over them."""
+        order = torch.from_numpy(np.random.default_rng([self.run.seed % 2**32, self.epoch]).permutation(len(self.x)))
+        total = torch.zeros((), device=self.device)  # read once at the end: each read waits for the GPU
+        for chosen in order.to(self.device).split(self.settings["batch_size"]):
+            with self._precision():
+                loss = nn.functional.cross_entropy(self.network(self.x[chosen]), self.y[chosen])
+            self.optimizer.zero_grad()
+            loss.backward()
+            self.optimizer.step()
+            total += loss.detach() * len(chosen)
+        self.epoch += 1
+        mean = float(total) / len(self.x)
+        if not math.isfinite(mean):
+            rate = self.settings["learning_rate"]
+            raise ArithmeticError(f"epoch {self.epoch}: the loss is {mean} at learning_rate={rate}. Try a lower one")
+        return mean
+
+    def _record(self, train_loss: float | None) -> dict[str, Any]:
+        with torch.no_grad():
+            scores = self.network(self.x_held_out)
+        result = {
+            "loss": float(nn.functional.cross_entropy(scores, self.y_held_out)),
+            "accuracy": float((scores.argmax(dim=1) == self.y_held_out).double().mean()),
+            "epoch": self.epoch,
+        }
+        if train_loss is not None:
+            result["train_loss"] = train_loss
+            self.run.log_metric("train", "loss", train_loss, epoch=self.epoch)
+        for key in ("loss", "accuracy"):
+            self.run.log_metric("validation", key, result[key], epoch=self.epoch)
+        self._write()
+        return result
+
+    def _write(self) -> None:
+        buffers = {name: self.optimizer.state[w].get("momentum_buffer") for name, w in self.network.named_parameters()}
+        momentum = {name: buffer for name, buffer in buffers.items() if buffer is not None}
+        write(self.output, self.network.state_dict(), momentum, self.epoch, self.settings)
+
+    def _fill(self, saved: Saved) -> None:
+        """Put an artifact's weights and momentum where they were."""
+        self.network.load_state_dict(saved.weights)
+        for name, weight in self.network.named_parameters():
+            if name in saved.momentum:
+                self.optimizer.state[weight]["momentum_buffer"] = saved.momentum[name].to(self.device)
+
+
+@contextmanager
+def released(training: Training) -> Iterator[Training]:
+    """Use the training on one thread of the CPU, and give back what it holds of a GPU, however it ends.
+
+    An exception keeps the frames that it came through, and with them everything that they name: so the training is
+    emptied, and not only forgotten.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # as fast for so small a network, and sums come out the same on every machine
+    try:
+        yield training
+    finally:
+        torch.set_num_threads(threads)
+        on_gpu = training.device.type == "cuda"
+        for name in ("network", "optimizer", "x", "y", "x_held_out", "y_held_out"):
+            delattr(training, name)
+        gc.collect()
+        if on_gpu:
+            torch.cuda.empty_cache()  # else this process keeps it from the other trials
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Saved:
+    """An artifact as read back, in the memory of the CPU. `momentum` is empty before the first step."""
+
+    epoch: int
+    settings: dict[str, Any]
+    weights: dict[str, Any]
+    momentum: dict[str, Any]
+
+
+def write(
+    folder: Path, weights: Mapping[str, Any], momentum: Mapping[str, Any], epoch: int, given: Mapping[str, Any]
+) -> None:
+    """Write the artifact: tensors as safetensors, which no code can hide in, and the rest as JSON."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {f"weights.{name}": tensor for name, tensor in weights.items()}
+    tensors |= {f"momentum.{name}": tensor for name, tensor in momentum.items()}
+    save_file(tensors, folder / "model.safetensors")
+    about = {"epoch": epoch, "hyperparameter": dict(given)}
+    (folder / "model.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
+
+
+def read(folder: Path) -> Saved:
+    """Read what `write` wrote."""
+    about = json.loads((folder / "model.json").read_text(encoding="utf-8"))
+    parts: dict[str, dict[str, Any]] = {"weights": {}, "momentum": {}}
+    for name, tensor in load_file(folder / "model.safetensors").items():
+        kind, _, rest = name.partition(".")
+        parts[kind][rest] = tensor
+    return Saved(epoch=about["epoch"], settings=about["hyperparameter"], **parts)
+
+
+def _tensors(dataset: Any, category: str, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    images, labels = load(dataset, category)
+    x = torch.tensor(images, dtype=torch.float32).reshape(-1, 1, SIDE, SIDE)  # a copy: the images are read-only
+    return x.to(device), torch.tensor(labels, dtype=torch.long).to(device)
+
+
+def settings(hyperparameter: Mapping[str, Any], saved: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Check what was given and fill in the rest: from the artifact if there is one, else the defaults.
+
+    Raises BadValue with every problem at once.
+    """
+    problems = [
+        Problem(where=f"hyperparameter {name!r}", rule="is not known", fix=f"Known are {', '.join(HYPERPARAMETERS)}")
+        for name in hyperparameter
+        if name not in HYPERPARAMETERS
+    ]
+    made: dict[str, Any] = {}
+    for name, spec in HYPERPARAMETERS.items():
+        inherited = saved.get(name) if saved and name != "epochs" else None
+        value = hyperparameter.get(name, spec.default if inherited is None else inherited)
+        where = f"hyperparameter {name!r}"
+        if not spec.accepts(value):
+            got = repr(value) if name in hyperparameter else "nothing"
+            problems.append(Problem(where=where, rule=f"must be {spec.rule}", got=got))
+        elif saved and name == "channels" and value != inherited:
+            fix = "Leave it out when training goes on from a checkpoint"
+            problems.append(Problem(where=where, rule=f"is {inherited!r} in the checkpoint", got=repr(value), fix=fix))
+        else:
+            made[name] = int(value) if spec.accepts is _is_count else value
+    if problems:
+        raise BadValue(problems=problems)
+    return made

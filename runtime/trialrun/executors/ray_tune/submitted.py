@@ -1,0 +1,91 @@
+"""A run sent to a cluster as a Ray Job: what travels, and what must not."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from trialrun_hookspecs.errors import UsageError
+
+__all__ = ["dashboard_of", "followed", "runtime_env", "submit"]
+
+_OVER = ("SUCCEEDED", "FAILED", "STOPPED")
+_NOT_SENT = (
+    ".git",
+    ".venv",
+    "venv",
+    "__pycache__",
+    "trialrun-results",
+    ".env",
+    "*.pem",
+    "*.key",
+    ".netrc",
+    ".aws",
+    ".ssh",
+)
+_SECRET = ("TOKEN", "SECRET", "PASSWORD", "CREDENTIAL", "AUTHORIZATION", "API_KEY", "ACCESS_KEY", "PRIVATE")
+
+
+def runtime_env(folder: Path, requirements: Sequence[str], variables: Mapping[str, str]) -> dict[str, Any]:
+    """What the job's processes are given: the folder, libraries, and the variables that were named.
+
+    Raises UsageError: a variable is a secret by its name. A runtime_env is kept by the cluster, for all to read.
+    """
+    for name in variables:
+        if any(word in name.upper() for word in _SECRET):
+            fix = "Set it on the cluster's nodes, or give its processes a role."
+            raise UsageError("a secret must not travel in a job", where="--env", got=name, fix=fix)
+    env: dict[str, Any] = {"working_dir": str(folder), "excludes": list(_NOT_SENT)}
+    if requirements:
+        env["pip"] = list(requirements)
+    if variables:
+        env["env_vars"] = dict(variables)
+    return env
+
+
+def submit(address: str, command: str, env: Mapping[str, Any]) -> tuple[Any, str]:
+    """Send the job to the dashboard at `address` (http://host:8265); the client and the job's id.
+
+    Raises UsageError: Ray's job client is not installed, or nothing answers.
+    """
+    try:
+        from ray.job_submission import JobSubmissionClient
+
+        client = JobSubmissionClient(address)
+        sent: str = client.submit_job(entrypoint=command, runtime_env=dict(env))
+    except ImportError as error:
+        fix = "Install it: pip install 'ray[default]'."
+        raise UsageError("Ray's job client is not there", where="submit", got=str(error), fix=fix) from None
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        fix = "Name the dashboard of a cluster that was started with ray[default], such as http://head:8265."
+        raise UsageError(
+            "no cluster takes jobs there", where="--address", got=f"{address!r} ({error})", fix=fix
+        ) from None
+    return client, sent
+
+
+def followed(client: Any, job: str, *, sleep: Callable[[float], None] = time.sleep) -> Iterator[str]:
+    """What the job prints, as it comes; at last its status, on a line of its own."""
+    shown = 0
+    while True:
+        status = str(client.get_job_status(job).value)
+        text = client.get_job_logs(job)
+        if len(text) > shown:
+            yield text[shown:]
+            shown = len(text)
+        if status in _OVER:
+            yield status
+            return
+        sleep(1.0)
+
+
+def dashboard_of(address: str | None) -> str:
+    """Where jobs are sent: as given, else RAY_API_SERVER_ADDRESS. Raises UsageError: neither."""
+    found = address or os.environ.get("RAY_API_SERVER_ADDRESS")
+    if not found:
+        fix = "Give --address http://HEAD:8265, or set RAY_API_SERVER_ADDRESS."
+        raise UsageError("must say where the cluster takes jobs", where="--address", got="nothing", fix=fix)
+    return found

@@ -1,0 +1,41 @@
+"""Stoppers of plugins: asked about every result, and none of them can harm the study."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+__all__ = ["IsolatedStopper", "isolated"]
+
+
+class IsolatedStopper:
+    """A plugin's own stopper: when it raises it is reported and switched off, and the study goes on."""
+
+    def __init__(self, plugin: str, inner: Callable[..., Any], warn: Callable[[str], None]) -> None:
+        self.name: str = getattr(inner, "__name__", None) or type(inner).__name__
+        self._plugin = plugin
+        self._inner: Callable[..., Any] | None = inner
+        self._warn = warn
+
+    def stops(self, trial_id: str, result: Mapping[str, Any]) -> bool:
+        """Whether it ends this trial. It gets a result of its own, which it may change."""
+        inner = self._inner
+        return inner is not None and self._asked(lambda: inner(trial_id, dict(result)))
+
+    def stops_all(self) -> bool:
+        """Whether it ends the study; one without `stop_all` never does."""
+        ask = getattr(self._inner, "stop_all", None)
+        return ask is not None and self._asked(ask)
+
+    def _asked(self, ask: Callable[[], Any]) -> bool:
+        try:
+            return bool(ask())
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # theirs, whatever it is
+            self._warn(f"stopper {self.name} of plugin {self._plugin!r} raised and is switched off: {error!r}")
+            self._inner = None
+            return False
+
+
+def isolated(offered: Iterable[tuple[str, Any]], warn: Callable[[str], None]) -> list[IsolatedStopper]:
+    """The stoppers that plugins offer, each with its plugin's name."""
+    return [IsolatedStopper(plugin, inner, warn) for plugin, inner in offered]

@@ -1,0 +1,62 @@
+"""The page on Ray Tune's guide says what is true: its tests are there, its jobs run, its commands exist."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+import trialrun
+from trialrun.cli import main
+from trialrun.executors.ray_tune.variables import VARIABLES
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / "docs" / "ray-guide.md").read_text("utf-8")
+TESTS = "\n".join(file.read_text("utf-8") for file in (ROOT / "tests").rglob("test_*.py"))
+JOBS = [json.loads(text) for text in re.findall(r"^```json\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)]
+CALLS = re.findall(r"^(?:\w+=\S+ )?trialrun (.*)$", PAGE, re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", sorted(set(re.findall(r"`(test_\w+)`", PAGE))))
+def test_a_test_that_the_page_names_is_there(name: str) -> None:
+    assert f"def {name}(" in TESTS
+
+
+def test_each_row_names_a_test_or_says_that_there_is_none() -> None:
+    rows = [line for line in PAGE.splitlines() if line.startswith("| ") and line.count("|") == 5]
+    told = [line for line in rows if "`test_" in line or "not run here" in line or "| gone |" in line]
+    heads = [line for line in rows if line.startswith("| feature")]
+    assert len(rows) == len(told) + len(heads)
+    assert len(told) > 40
+
+
+@pytest.mark.parametrize("job", JOBS, ids=lambda job: job["params"]["name"])
+def test_a_job_of_the_page_runs(job: dict, tmp_path: Path) -> None:
+    line = ROOT / "examples" / "line.csv"
+    result = trialrun.run(job, plugin="pure", datasets={1: line}, executor="inline", results=tmp_path)
+    assert result.status == "SUCCEEDED"
+    assert result.failures == []
+    assert len(result.trial_models) == 2
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_a_call_of_the_page_names_options_that_exist(call: str) -> None:
+    name, *arguments = shlex.split(call)
+    if name == "ray":  # an image's name in a docker call
+        return
+    options = [word for word in arguments if word.startswith("--")]
+    known: set[str] = set()
+    for command in (name, "run") if name == "submit" else (name,):
+        found = main.get_command(None, command)  # type: ignore[arg-type]
+        assert found is not None, name
+        known |= {option for parameter in found.params for option in parameter.opts}
+    assert set(options) <= known
+
+
+def test_every_variable_is_told_as_the_doctor_does() -> None:
+    for name, variable in VARIABLES.items():
+        assert f"| `{name}` |" in PAGE
+        assert f"| {variable.note} |" in PAGE

@@ -1,0 +1,130 @@
+"""`trialrun submit` sends a run to a cluster, and no secret with it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from trialrun.executors.ray_tune.submitted import followed
+
+LIMIT_S = 120
+
+
+def test_what_is_sent_is_the_folder_and_what_was_named(
+    called: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SEED_OF_MINE", "3")
+    monkeypatch.setenv("TRIALRUN_ACCESS_TOKEN", "hunter2")
+    (tmp_path / "requirements.txt").write_text("# libraries\nscikit-learn>=1.5  # here\n\n")
+    shown = called(
+        "submit", "--dry-run", "--requirements", "requirements.txt", "--env", "SEED_OF_MINE", "--env", "MODE=fast day",
+        "job.json", "--plugin", "my plugin.py", "--results", "/shared/results",
+    )  # fmt: skip
+    assert shown.exit_code == 0, shown.stderr
+    said = json.loads(shown.stdout)
+    assert said["entrypoint"] == (
+        "python -m trialrun run job.json --plugin 'my plugin.py' --results /shared/results --address auto"
+    )
+    env = said["runtime_env"]
+    assert env["working_dir"] == str(tmp_path)
+    assert env["pip"] == ["scikit-learn>=1.5"]
+    assert env["env_vars"] == {"SEED_OF_MINE": "3", "MODE": "fast day"}
+    assert {".git", ".env", "trialrun-results"} <= set(env["excludes"])
+    assert "hunter2" not in shown.stdout
+
+
+@pytest.mark.parametrize("name", ["TRIALRUN_ACCESS_TOKEN", "AWS_SECRET_ACCESS_KEY", "WANDB_API_KEY", "db_password=x"])
+def test_a_secret_does_not_travel(called: Callable[..., Any], name: str) -> None:
+    shown = called("submit", "--dry-run", "--env", name, "job.json")
+    assert shown.exit_code == 2
+    assert "a secret must not travel" in shown.stderr
+
+
+def test_a_call_without_a_cluster_is_told(called: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_API_SERVER_ADDRESS", raising=False)
+    for options, said in (
+        (["job.json"], "must say where the cluster takes jobs"),
+        (["--address", "http://127.0.0.1:9", "job.json"], "error: "),
+        (["--working-dir", "nowhere", "job.json"], "must be a folder"),
+        (["--address", "http://127.0.0.1:9"], "must be named"),
+        (["--requirements", "nowhere", "job.json"], "must be readable"),
+    ):
+        shown = called("submit", *options)
+        assert shown.exit_code == 2, shown.stderr
+        assert said in shown.stderr
+
+
+def test_what_the_job_prints_is_shown_once() -> None:
+    class Client:
+        turns = iter([("RUNNING", "one\n"), ("RUNNING", "one\n"), ("SUCCEEDED", "one\ntwo\n")])
+
+        def get_job_status(self, job: str) -> Any:
+            status, self.text = next(self.turns)
+            return type("Status", (), {"value": status})
+
+        def get_job_logs(self, job: str) -> str:
+            return self.text
+
+    assert list(followed(Client(), "j", sleep=lambda s: None)) == ["one\n", "two\n", "SUCCEEDED"]
+
+
+@pytest.mark.ray(session=False)
+@pytest.mark.timeout(400)
+def test_a_cluster_runs_a_job_that_was_sent(spawned: Callable[..., Any], tmp_path: Path) -> None:
+    pytest.importorskip("aiohttp_cors", reason="needs ray[default]")
+    folder = tmp_path / "work"
+    folder.mkdir()
+    space = [{"name": "n", "type": "grid_search", "options": [1, 2]}]
+    params = {"name": "sent", "dataset": 1, "is_tune": True, "num_cpus": 0.5, "hyperparameters": space}
+    config = {"metric": "loss", "mode": "min"}
+    (folder / "job.json").write_text(json.dumps({"action": "train", "params": {**params, "tune_config": config}}))
+    (folder / "mine.py").write_text(
+        "import beside\ndef train(*a): ...\ndef tune(h, run, d, c): return beside.loss(h)\n"
+    )
+    (folder / "beside.py").write_text("def loss(h): return {'loss': h['n']}\n")
+    (folder / "line.csv").write_text("x,y\n1,2\n")
+    port = 18265 + os.getpid() % 1000
+    environment = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
+    log = (tmp_path / "head.log").open("w")
+    head = subprocess.Popen(
+        [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", "--port=0", "--num-cpus=2",
+         f"--dashboard-port={port}", "--include-dashboard=true", f"--temp-dir=/tmp/rs{os.getpid()}"],
+        env=environment, stdout=log, stderr=log, start_new_session=True,
+    )  # fmt: skip
+    try:
+        address = f"http://127.0.0.1:{port}"
+        _wait_for_dashboard(address, head, tmp_path / "head.log")
+        done = spawned(
+            "submit", "--address", address, "--working-dir", folder, "job.json", "--plugin", "mine.py",
+            "--dataset", "1=line.csv", "--results", tmp_path / "shared",
+            env=environment, timeout=300,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        result = json.loads((tmp_path / "shared" / "sent-1" / "result.json").read_text())
+        assert result["best_trial"]["config"] == {"n": 1}
+    finally:
+        head.terminate()
+        head.wait(90)
+        log.close()
+
+
+def _wait_for_dashboard(address: str, head: subprocess.Popen[bytes], log: Path) -> None:
+    import requests
+
+    end = time.monotonic() + LIMIT_S
+    while True:
+        assert head.poll() is None, log.read_text()
+        assert time.monotonic() < end
+        try:
+            if requests.get(f"{address}/api/version", timeout=5).ok:
+                return
+        except requests.ConnectionError:
+            time.sleep(0.2)

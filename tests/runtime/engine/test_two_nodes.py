@@ -1,0 +1,133 @@
+"""A cluster of two nodes: trials are spread, one node is killed, and the study goes on."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PLUGIN = Path(__file__).parents[2] / "broken_plugins" / "writes_where_it_was.py"
+LIMIT_S = 150
+
+
+class Cluster:
+    """A head and a worker node, each a process group of its own, with Ray's files in a short folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.nodes: list[subprocess.Popen[str]] = []
+        self.environment = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
+        head = self._start("head", "--head", "--port=0", "--include-dashboard=false", f"--temp-dir={folder}")
+        self.address = self._address(head)
+        self._start("worker", f"--address={self.address}")
+
+    def _start(self, name: str, *options: str) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--num-cpus=1", *options]
+        environment = {**self.environment, "RAY_NODE_OF_TEST": name, "RAY_health_check_period_ms": "500"}
+        with (self.folder / f"{name}.log").open("w") as log:
+            node = subprocess.Popen(
+                command, env=environment, stdout=log, stderr=log, text=True, start_new_session=True, cwd=self.folder
+            )
+        self.nodes.append(node)
+        return node
+
+    def _address(self, head: subprocess.Popen[str]) -> str:
+        found: list[str] = []
+
+        def said() -> bool:
+            text = (self.folder / "head.log").read_text()
+            found[:] = re.findall(r"--address='([\d.]+:\d+)'", text)
+            return bool(found)
+
+        wait_for(said, head)
+        return found[0]
+
+    def kill_worker(self) -> None:
+        os.killpg(self.nodes[1].pid, signal.SIGKILL)
+
+    def stop(self) -> None:
+        for node in reversed(self.nodes):
+            node.terminate()
+            try:
+                node.wait(60)
+            except subprocess.TimeoutExpired:
+                os.killpg(node.pid, signal.SIGKILL)
+                node.wait(30)
+
+    def left(self) -> list[str]:
+        """Processes that still name this cluster's folder or address."""
+        shown = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+        return [line for line in shown.splitlines() if str(self.folder) in line or self.address in line]
+
+
+@pytest.fixture
+def cluster() -> Iterator[Cluster]:
+    with tempfile.TemporaryDirectory(prefix="two", dir="/tmp", ignore_cleanup_errors=True) as folder:
+        made = Cluster(Path(folder))
+        try:
+            yield made
+        finally:
+            made.stop()
+
+
+def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
+    end = time.monotonic() + LIMIT_S
+    while not condition():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < end, "it did not come to that"
+        time.sleep(0.1)
+
+
+@pytest.mark.ray(session=False)
+@pytest.mark.timeout(500)
+def test_a_node_that_dies_takes_no_trial_with_it(cluster: Cluster, tmp_path: Path) -> None:
+    space = [
+        {"name": "n", "type": "grid_search", "options": [1, 2, 3]},
+        {"name": "steps", "type": "constant", "value": 12},
+    ]
+    config = {"metric": "loss", "mode": "min", "max_failures": 3, "reuse_actors": False}
+    params = {"name": "spread", "dataset": 1, "is_tune": True, "hyperparameters": space, "tune_config": config}
+    (tmp_path / "job.json").write_text(json.dumps({"action": "train", "params": params}))
+    (tmp_path / "line.csv").write_text("x,y\n1,2\n")
+    shared = tmp_path / "shared"  # what both nodes see: on real ones, a network file system
+    command = [sys.executable, "-m", "trialrun", "run", str(tmp_path / "job.json"), "--plugin", str(PLUGIN)]
+    options = ["--dataset", f"1={tmp_path / 'line.csv'}", "--results", str(shared), "--address", cluster.address]
+    with (tmp_path / "said").open("w") as said:
+        run = subprocess.Popen(
+            [*command, *options, "--json"], stdout=subprocess.PIPE, stderr=said, text=True, env=cluster.environment
+        )
+
+        def begun() -> dict[str, str]:
+            texts = {p.parent.name: p.read_text() for p in shared.glob("spread-1/trials/*/stdout")}
+            return {trial: found[-1] for trial, text in texts.items() if (found := re.findall(r"on (\w+)", text))}
+
+        def on_both() -> bool:
+            marked = {p.parent.name for p in shared.glob("spread-1/trials/*/checkpoints.jsonl")}
+            return {node for trial, node in begun().items() if trial in marked} == {"head", "worker"}
+
+        wait_for(on_both, run)
+        lost = next(trial for trial, node in begun().items() if node == "worker")
+        cluster.kill_worker()
+        shown, _ = run.communicate(timeout=LIMIT_S * 2)
+    assert run.returncode == 0, (tmp_path / "said").read_text()
+    result: dict[str, Any] = json.loads(shown)
+    assert len(result["trial_models"]) == 3
+    assert result["failures"] == []
+    (begins,) = [p.read_text() for p in shared.glob(f"spread-1/trials/{lost}/stdout")]
+    assert re.findall(r"on (\w+)", begins) == ["worker", "head"]
+    assert not begins.rstrip().endswith("begins at 0 on head"), "it went on from its checkpoint"
+    cluster.stop()
+    end = time.monotonic() + 30
+    while cluster.left() and time.monotonic() < end:
+        time.sleep(0.2)
+    assert cluster.left() == []
