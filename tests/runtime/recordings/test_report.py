@@ -53,10 +53,12 @@ def parts_of(folder: Path, points: int = 60_000) -> Parts:
 
 
 def test_hostile_words_do_not_leave_the_data(tmp_path: Path) -> None:
-    parts = parts_of(small(tmp_path, names=(HOSTILE, "<!--<script>", "c")))
-    assert [tag for tag, _ in parts.tags].count("script") == 2
-    data = json.loads(parts.content["script"][0])
-    assert [row[0] for row in data["trials"]["rows"]] == [HOSTILE, "<!--<script>", "c"]
+    names = (HOSTILE, "<!--<script>", "</script x")
+    with opened(small(tmp_path, names=names)) as study:
+        made = html(study, NOW)
+    embedded = made.partition('type="application/json">')[2].partition("<")[0]
+    assert [row[0] for row in json.loads(embedded)["trials"]["rows"]] == list(names)
+    assert [tag for tag, _ in Parts(made).tags].count("script") == 2
 
 
 def test_the_policy_names_the_file_s_own_script_and_style(tmp_path: Path) -> None:
