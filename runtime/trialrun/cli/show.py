@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import shutil
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -20,6 +22,7 @@ __all__ = ["command", "sorted_rows"]
 
 _FACTS = ("trial_id", "status")
 _LONG = 300
+_HEAD = 20
 _TRACEBACK = 12  # lines
 
 
@@ -27,7 +30,13 @@ _TRACEBACK = 12  # lines
 @click.argument("path", metavar="DIR|SQLITE")
 @click.option("--sort", metavar="COLUMN", help="A metric, a hyperparameter or a fact; else the objective.")
 @click.option("--descending/--ascending", default=None, help="Which end comes first; else the better one does.")
-@click.option("--limit", type=click.IntRange(min=0), default=20, show_default=True, help="Rows of the table; 0: all.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=0),
+    default=20,
+    show_default=True,
+    help="Rows of the table, and failures; 0: all.",
+)
 @click.option("--traceback", is_flag=True, help="Print the end of each failure's traceback too.")
 @click.option("--job", type=int, metavar="ID", help="The job, where the recording has several; else its newest.")
 def command(path: str, sort: str | None, descending: bool | None, limit: int, traceback: bool, job: int | None) -> None:
@@ -39,7 +48,12 @@ def command(path: str, sort: str | None, descending: bool | None, limit: int, tr
     now = datetime.now(UTC)
     with opened(path, job) as study:
         made = status.lines(replace(state_of(study, now), best=None), path, now)  # told at length below
-        made += [*_best(study), *_result(study), *_table(study, sort, descending, limit), *_failures(study, traceback)]
+        made += [
+            *_best(study),
+            *_result(study),
+            *_table(study, sort, descending, limit),
+            *_failures(study, traceback, limit),
+        ]
     click.echo("\n".join(made))
 
 
@@ -87,10 +101,6 @@ def _result(study: Study) -> list[str]:
 
 
 def _table(study: Study, sort: str | None, descending: bool | None, limit: int) -> list[str]:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
     from trialrun.recordings.rows import trial_columns
 
     trials = study.trials()
@@ -105,24 +115,37 @@ def _table(study: Study, sort: str | None, descending: bool | None, limit: int) 
         return []
     order = sorted_rows(columns[column], descending=bool(descending))
     kept = order[:limit] if limit else order
-    shown = [*_FACTS, *(name for name in columns if "/" in name)]
-    if column not in shown:
-        shown.insert(2, column)
-    if column.startswith("metrics/"):
-        shown = [*_FACTS, column, *(name for name in shown[2:] if name != column)]
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_edge=False, header_style="bold")
-    for name in shown:
-        label = text.cut(text.clean(name.partition("/")[2] or name), 20)
-        numbers = any(isinstance(columns[name][row], int | float) for row in kept)
-        table.add_column(Text(label), justify="right" if numbers else "left", no_wrap=True)
-    for row in kept:
-        table.add_row(*(Text(text.value(columns[name][row])) for name in shown))
-    console = Console(highlight=False, width=100_000, color_system=None)
-    with console.capture() as captured:
-        console.print(table)
-    lines = [line.rstrip() for line in captured.get().splitlines()]
-    more = [f"… and {len(order) - len(kept)} more: --limit 0 prints all"] if len(order) > len(kept) else []
-    return ["", *lines, *more]
+    names = dict.fromkeys([*_FACTS, column, *(name for name in columns if "/" in name)])
+    made = [_column_of(name, [columns[name][row] for row in kept]) for name in names]
+    return [
+        "",
+        *_fitted(made),
+        *([f"… and {len(order) - len(kept)} more: --limit 0 prints all"] * (len(order) > len(kept))),
+    ]
+
+
+def _column_of(name: str, cells: Sequence[Any]) -> list[str]:
+    """A head and cells, all of one width; numbers stand at the right."""
+    from rich.cells import cell_len
+
+    words = [text.cut(text.clean(name.partition("/")[2] or name), _HEAD), *map(text.value, cells)]
+    width = max(map(cell_len, words))
+    right = any(isinstance(cell, int | float) for cell in cells)
+    return [" " * (width - cell_len(word)) + word if right else word + " " * (width - cell_len(word)) for word in words]
+
+
+def _fitted(columns: Sequence[list[str]]) -> list[str]:
+    """The lines of a table; on a terminal only the columns that fit, and a word on the others."""
+    from rich.cells import cell_len
+
+    from trialrun.cli.tables import fitting
+
+    widths = [cell_len(column[0]) for column in columns]
+    room = shutil.get_terminal_size().columns if sys.stdout.isatty() else sum(widths) + 2 * len(widths)
+    count = fitting(widths, len(_FACTS) + 1, room)
+    lines = ["  ".join(row).rstrip() for row in zip(*columns[:count], strict=True)]
+    left = len(columns) - count
+    return [*lines, f"… and {left} more columns: they do not fit this terminal"] if left else lines
 
 
 def sorted_rows(cells: Sequence[Any], *, descending: bool) -> list[int]:
@@ -147,12 +170,12 @@ def _column(columns: Mapping[str, Any], asked: str) -> str:
     raise UsageError("must be a column of the trials", where="--sort", got=repr(asked), fix=text.clean(fix))
 
 
-def _failures(study: Study, traceback: bool) -> list[str]:
+def _failures(study: Study, traceback: bool, limit: int) -> list[str]:
     told = study.failures()
     if not told:
         return []
     made = ["", f"failed     {len(told)}"]
-    for failure in told:
+    for failure in told[: limit or None]:
         cause = f" ({text.clean(failure['cause'])})" if failure.get("cause") else ""
         error = text.cut(text.clean(failure.get("error", "")), _LONG)
         made.append(f"  {text.clean(failure.get('trial_id'))}{cause}: {error}")
@@ -161,4 +184,6 @@ def _failures(study: Study, traceback: bool) -> list[str]:
             made += [
                 f"    {text.clean(line)}" if not line.startswith(" ") else f"      {text.clean(line)}" for line in lines
             ]
+    if limit and len(told) > limit:
+        made.append(f"  … and {len(told) - limit} more: --limit 0 prints all")
     return made

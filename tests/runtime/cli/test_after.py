@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from trialrun.recorder import Recorder
 
 from ..recordings.some_study import HOSTILE, small  # noqa: TID252  # the studies of both folders are the same
 from .conftest import Called
+from .test_live import Terminal
 
 COMMANDS: dict[str, Callable[[Path], tuple[object, ...]]] = {
     "status": lambda path: ("status", path),
@@ -113,6 +115,18 @@ def test_show_sorts_and_limits(
     result = called("show", small(tmp_path / "r"), *options)
     assert ids_of(result.stdout) == expected
     assert ("1 more" in result.stdout) == (len(expected) == 2)
+
+
+def test_on_a_terminal_only_columns_that_fit_are_shown(tmp_path: Path, environment: dict[str, str]) -> None:
+    command = [sys.executable, "-m", "trialrun", "show", str(small(tmp_path / "r"))]
+    terminal = Terminal(command, tmp_path, environment, 24, 32)
+    try:
+        table = [line for line in terminal.until(None).splitlines() if "TERMINATED" in line]
+        assert len(table) == 2
+        assert max(map(len, table)) <= 32
+        assert "more columns" in terminal.text
+    finally:
+        terminal.close()
 
 
 def test_an_unknown_column_has_a_neighbour(called: Called, tmp_path: Path) -> None:
