@@ -130,7 +130,8 @@ def _wait_for_dashboard(address: str, head: subprocess.Popen[bytes], log: Path) 
         assert head.poll() is None, log.read_text()
         assert time.monotonic() < end
         try:
-            if requests.get(f"{address}/api/version", timeout=5).ok:
+            if requests.get(f"{address}/api/version", timeout=5).status_code in (200, 401):  # 401: it wants a token
                 return
         except requests.ConnectionError:
-            time.sleep(0.2)
+            pass
+        time.sleep(0.2)
