@@ -42,6 +42,7 @@ from trialrun_hookspecs.expressions import BadExpression, names_in, parsed
 from trialrun_hookspecs.resources import CustomResources, NonNegative, Workers, bundle, resource_rules
 
 __all__ = [
+    "LOGGERS",
     "Checkpoints",
     "Params",
     "Plateau",
