@@ -16,7 +16,7 @@ help:
 	@echo "make demo         run a real tuning job on real data, recorded"
 	@echo "make test         all tests but those of the conformance harness"
 	@echo "make test-harness the tests of the conformance harness"
-	@echo "make test-browser the tests of the page in a browser (a part of make test)"
+	@echo "make test-browser the tests of the page and the report in a browser (a part of make test)"
 	@echo "make lint         ruff, mypy and import-linter"
 	@echo "make docs         build the documentation into site/"
 	@echo "make bench        run the benchmarks and print one table"
@@ -45,7 +45,7 @@ test-harness: $(STAMP)
 
 # Part of `test`, which skips them where there is no chromium with its chromedriver.
 test-browser: $(STAMP)
-	$(BIN)/python -m pytest tests/browser $(PYTEST_ARGS)
+	$(BIN)/python -m pytest tests/browser tests/runtime/recordings/test_report.py $(PYTEST_ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check

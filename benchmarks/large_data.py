@@ -1,8 +1,8 @@
 """Whether a large array reaches four trials at once with one copy of it on the node, and not four.
 
-The array is an attribute of a plugin that is handed over as an object: trialrun puts it into Ray's object store once, and
-the workers map it. Each trial waits for the others, reads every number, and looks at its own memory before and after:
-shared memory counts in RSS for each who maps it, in PSS in parts, and in USS for nobody.
+The array is an attribute of a plugin that is handed over as an object: trialrun puts it into Ray's object store once,
+and the workers map it. Each trial waits for the others, reads every number, and looks at its own memory before and
+after: shared memory counts in RSS for each who maps it, in PSS in parts, and in USS for nobody.
 """
 
 from __future__ import annotations

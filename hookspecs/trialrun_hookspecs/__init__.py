@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from trialrun_hookspecs.event import Event, Kind
     from trialrun_hookspecs.markers import PROJECT_NAME, hookimpl, hookspec
     from trialrun_hookspecs.request import (
+        LOGGERS,
         Checkpoints,
         Params,
         Plateau,
@@ -90,6 +91,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DERIVED",
     "DISTRIBUTIONS",
+    "LOGGERS",
     "PROJECT_NAME",
     "AllTrialsFailed",
     "ArchiveUnsafe",

@@ -1,6 +1,7 @@
 """A plugin with PyTorch: a small convolutional network that reads handwritten digits, on a GPU where it is given one.
 
-Made for the dataset of `trialrun_reference.digits`, like `sklearn_digits`. It shows what a plugin owes a machine with GPUs:
+Made for the dataset of `trialrun_reference.digits`, like `sklearn_digits`. It shows what a plugin owes a machine with
+GPUs:
 
 - It uses the GPU that its trial was given, and none where it was given none: CUDA sees no others.
 - Mixed precision on CUDA only, so that on a CPU one seed gives the same numbers every time.
@@ -89,8 +90,8 @@ HYPERPARAMETERS: Mapping[str, _Hyperparameter] = {
     "channels": _Hyperparameter(accepts=_is_count, rule="a whole number of at least 1", default=8),
     "batch_size": _Hyperparameter(accepts=_is_count, rule="a whole number of at least 1", default=32),
 }
-"""What can be set, with the rule for each. Good ranges to search: learning_rate 0.005 to 0.2 on a log scale, channels 4 to
-64, batch_size 16 to 256."""
+"""What can be set, with the rule for each. Good ranges to search: learning_rate 0.005 to 0.2 on a log scale, channels 4
+to 64, batch_size 16 to 256."""
 
 
 @hookimpl

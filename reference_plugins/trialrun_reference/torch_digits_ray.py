@@ -3,8 +3,8 @@
     trialrun run examples/distributed_digits.json --plugin torch_digits_ray --dataset 1=digits
 
 A trial starts Ray's `TorchTrainer`, whose workers share the batches and average their gradients. The first of them
-reports, through Ray's `TuneReportCallback`, as if the trial did. Ray Train makes room for its workers itself, so the job
-gives a trial little (`num_cpus: 0.1`) and says with `max_concurrent_trials` how many may have their workers at a time.
+reports, through Ray's `TuneReportCallback`, as if the trial did. Ray Train makes room for its workers itself, so the
+job gives a trial little (`num_cpus: 0.1`) and says with `max_concurrent_trials` how many have their workers at a time.
 
 Hyperparameters are those of `torch_digits`, and `workers` (2). A worker uses a GPU when the trial was given one.
 """
@@ -70,7 +70,7 @@ def tune(hyperparameter: dict[str, Any], run: Run, dataset: Any, checkpoint: dic
         run_config=RunConfig(
             name="workers",
             storage_path=str(Path.cwd()),  # the trial's own folder
-            callbacks=[TuneReportCallback()],
+            callbacks=[TuneReportCallback()],  # type: ignore[list-item]  # annotated for the Ray Train of before
             checkpoint_config=CheckpointConfig(num_to_keep=1),
         ),
     )
@@ -93,7 +93,7 @@ def _loop(config: dict[str, Any]) -> None:
         plain.load_state_dict(saved.weights)
     network = ray.train.torch.prepare_model(plain)
     optimizer = torch.optim.SGD(network.parameters(), lr=given["learning_rate"], momentum=given["momentum"])
-    (x, y), held_out = (_tensors(*config["rows"][category], device) for category in ("train", "validation"))
+    (x, y), held_out = (_tensors(config["rows"][category], device) for category in ("train", "validation"))
     for epoch in range(saved.epoch + 1 if saved else 1, given["epochs"] + 1):
         order = torch.randperm(len(x), generator=torch.Generator().manual_seed(config["seed"] + epoch))
         for batch in order.split(given["batch_size"] * context.get_world_size()):
@@ -131,6 +131,7 @@ def _report(
         ray.train.report(result, checkpoint=ray.train.Checkpoint.from_directory(folder))
 
 
-def _tensors(images: Any, labels: Any, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+def _tensors(rows: tuple[Any, Any], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    images, labels = rows
     x = torch.tensor(images, dtype=torch.float32).reshape(-1, 1, SIDE, SIDE)
     return x.to(device), torch.tensor(labels, dtype=torch.long).to(device)

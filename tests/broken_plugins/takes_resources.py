@@ -22,6 +22,8 @@ def tune(hyperparameter, run, dataset, checkpoint):
         "disks": sum(bundle.get("disk", 0.0) for bundle in group.bundle_specs),
         "share": ray.get_runtime_context().get_assigned_resources().get("GPU", 0.0),
     }
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    found["device"] = int(visible) if visible.isdigit() else -1
     run.log_message(f"visible {os.environ.get('CUDA_VISIBLE_DEVICES', 'unset')!r}")
     if hyperparameter["do"] == "start workers":
         found["inside"] = _inside(ray, group)

@@ -142,7 +142,14 @@ def test_the_recorder_s_page_names_every_question_and_call() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "trials"), [("digits_tuning.json", 8), ("pure_training.json", None), ("pure_tuning.yaml", 6)]
+    ("name", "trials"),
+    [
+        ("cross_validation.yaml", 2),
+        ("digits_tuning.json", 8),
+        ("distributed_digits.json", 2),
+        ("pure_training.json", None),
+        ("pure_tuning.yaml", 6),
+    ],
 )
 def test_an_example_is_a_valid_job(name: str, trials: int | None) -> None:
     request = parse_request(yaml.safe_load((ROOT / "examples" / name).read_text("utf-8")))
@@ -151,7 +158,13 @@ def test_an_example_is_a_valid_job(name: str, trials: int | None) -> None:
 
 def test_every_example_job_is_tested() -> None:
     jobs = {file.name for file in (ROOT / "examples").iterdir() if file.suffix in (".json", ".yaml")}
-    assert jobs == {"digits_tuning.json", "pure_training.json", "pure_tuning.yaml"}
+    assert jobs == {
+        "cross_validation.yaml",
+        "digits_tuning.json",
+        "distributed_digits.json",
+        "pure_training.json",
+        "pure_tuning.yaml",
+    }
 
 
 def test_make_help_names_every_target() -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from trialrun.recorder.page.jobs import best_trial
 from trialrun.recordings.rows import points, values_of
 from trialrun.recordings.source import Study
 
@@ -36,6 +37,8 @@ def differences(one: Study, other: Study, tolerance: float = 0.0) -> list[Differ
     a, b = _normal(one), _normal(other)
     if not (a["params"] and b["params"]):  # a recorder that was only told of a job does not know what was asked for
         a["params"] = b["params"] = {}
+        for made, study in ((a, one), (b, other)):  # nor which metric to judge by
+            made["best trial"] = _names(study).get(best_trial(study.reading.store, study.job) or "")
     return list(_compared("", a, b, tolerance))
 
 

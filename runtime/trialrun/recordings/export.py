@@ -8,6 +8,7 @@ import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
 from typing import IO, Any
@@ -20,6 +21,9 @@ __all__ = ["FORMATS", "export", "files_of"]
 
 BATCH = 100_000
 INT64 = 2**63
+
+_CELL = json.JSONEncoder(ensure_ascii=False).encode  # one for all: a call of json.dumps makes its own
+_LINE = json.JSONEncoder(allow_nan=False).encode
 
 
 def export(study: Study, kind: str, folder: Path, *, overwrite: bool = False) -> list[Path]:
@@ -87,11 +91,14 @@ def _csv_file(path: Path, head: Iterable[str], rows: Iterable[Iterable[Any]]) ->
 def _csv_cell(cell: Any) -> str:
     if cell is None:
         return ""
-    if not isinstance(cell, str):
-        return json.dumps(cell, ensure_ascii=False)
-    return json.dumps(cell, ensure_ascii=False) if cell == "" or _reads_as_json(cell) else cell
+    if type(cell) is float and math.isfinite(cell):
+        return repr(cell)  # what JSON writes, sooner
+    if not isinstance(cell, str) or cell == "" or _reads_as_json(cell):
+        return _CELL(cell)
+    return cell
 
 
+@lru_cache(maxsize=4096)  # ids and names come again and again
 def _reads_as_json(words: str) -> bool:
     if not words[0].isspace() and words[0] not in '-0123456789"[{tfnNI':
         return False  # most words: quicker than to try
@@ -121,7 +128,7 @@ def _json(study: Study, folder: Path) -> list[Path]:
 
 def _listed(file: IO[str], things: Iterable[Mapping[str, Any]]) -> None:
     for index, thing in enumerate(things):
-        file.write((",\n" if index else "\n") + json.dumps(thing, allow_nan=False))
+        file.write((",\n" if index else "\n") + _LINE(thing))
 
 
 def _trial_object(trial: Any) -> dict[str, Any]:

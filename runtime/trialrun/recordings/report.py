@@ -111,6 +111,7 @@ def _data(study: Study, now: datetime, points: int) -> dict[str, Any]:
             "failures": failures,
         }
     )
+    made["job"]["heard"] = max(str(page.get(name) or "") for name in ("heard", "updated"))
     return made
 
 

@@ -99,7 +99,9 @@ def _points(row: Row) -> Iterable[Point]:
 
 def _reported(row: Row, data: Mapping[str, Any]) -> Iterator[Point]:
     metrics = data.get("metrics")
-    flat = flatten(metrics) if isinstance(metrics, dict) else {}
+    flat = metrics if isinstance(metrics, dict) else {}
+    if any(isinstance(cell, dict) for cell in flat.values()):
+        flat = flatten(flat)
     words = data.get("nonfinite")
     words = words if isinstance(words, dict) else {}
     step = data.get("iteration")

@@ -40,7 +40,7 @@ def test_another_form_is_refused(line: str) -> None:
 
 
 def test_an_absent_module_is_named() -> None:
-    with pytest.raises(BadValue, match="lost.js"):
+    with pytest.raises(BadValue, match=r"lost\.js"):
         bundle({"main.js": 'import { a } from "./lost.js";'}, "main.js")
 
 

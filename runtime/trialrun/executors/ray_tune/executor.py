@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -24,7 +23,7 @@ from trialrun.executors.ray_tune.mutations import mutation_options
 from trialrun.executors.ray_tune.schedulers import SCHEDULERS, made_scheduler
 from trialrun.executors.ray_tune.searcher import AskTellSearcher
 from trialrun.executors.ray_tune.space import param_space
-from trialrun.executors.ray_tune.trainable import trainable
+from trialrun.executors.ray_tune.trainable import ship_by_value, trainable
 from trialrun.executors.room import need_of
 from trialrun.executors.rules import StopRules
 from trialrun.executors.stoppers import isolated
@@ -172,17 +171,9 @@ def _trial_folder(trial: Any) -> str:
 def _trainable(study: Study) -> Any:
     recipe = study.plugin.recipe()
     if recipe is None:
-        _ship_by_value(study.plugin.code)
+        ship_by_value(study.plugin.code)
     handed = study.plugin if recipe is None else recipe
     return trainable(spec_of(study, capture=True), handed, study.dataset, study.checkpoint)
-
-
-def _ship_by_value(code: Any) -> None:
-    """A live plugin's module may not be importable in a worker (a test module, a script): send its code along."""
-    module = sys.modules.get(getattr(code, "__module__", None) or type(code).__module__)
-    if module is not None and "site-packages" not in (getattr(module, "__file__", None) or "site-packages"):
-        with contextlib.suppress(ValueError):  # __main__ travels by value anyway
-            ray.cloudpickle.register_pickle_by_value(module)
 
 
 def _by_ray(study: Study) -> bool:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import logging
 import os
+import sys
 import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import ray
@@ -20,7 +23,7 @@ from trialrun.executors.trial import PluginExited, TrialSpec, check_result, note
 from trialrun.plugins import Plugin, load_recipe
 from trialrun.trials import RESULT_KEYS
 
-__all__ = ["RaySeat", "own_metrics", "trainable"]
+__all__ = ["RaySeat", "own_metrics", "ship_by_value", "trainable"]
 
 
 def own_metrics(result: Mapping[str, Any]) -> dict[str, Any]:
@@ -84,6 +87,8 @@ def _trialrun_trial(config: dict[str, Any], spec: Any, plugin: Any, dataset: Any
     loaded = plugin if isinstance(plugin, Plugin) else load_recipe(plugin)
     if loaded.steps:  # it saves when it is told to stop, for which Tune would wait two seconds
         os.environ.setdefault("TUNE_FUNCTION_THREAD_TIMEOUT_S", "60")
+    if isinstance(plugin, Plugin) or plugin.kind == "path" or plugin.root:
+        ship_by_value(loaded.code)  # workers that the trial starts could not import it
     faulthandler.enable(2)  # a crash is told in the trial's stderr
     try:
         run_trial(spec, loaded, config, dataset, checkpoint, seat)
@@ -100,6 +105,15 @@ def _is_told_to_stop(error: SystemExit) -> bool:
     """Ray ends a trial's function, when it stops the trial, by a SystemExit out of `report`."""
     innermost = list(traceback.walk_tb(error.__traceback__))[-1][0]
     return innermost.f_globals.get("__name__") == "ray.train._internal.session"
+
+
+def ship_by_value(code: Any) -> None:
+    """A plugin's module may not be importable in a worker (a test module, a script, a file): send its code along."""
+    name = code.__name__ if isinstance(code, ModuleType) else getattr(code, "__module__", None) or type(code).__module__
+    module = sys.modules.get(name)
+    if module is not None and "site-packages" not in (getattr(module, "__file__", None) or "site-packages"):
+        with contextlib.suppress(ValueError):  # __main__ travels by value anyway
+            ray.cloudpickle.register_pickle_by_value(module)
 
 
 def trainable(spec: TrialSpec, plugin: Any, dataset: Any, checkpoint: Any) -> Any:

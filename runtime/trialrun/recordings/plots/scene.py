@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -11,6 +12,8 @@ __all__ = ["Mark", "Scale", "Scene", "axes", "linear", "logarithmic", "looks_log
 
 Align = Literal["left", "center", "right"]
 XY = tuple[float, float]
+
+_LARGEST = sys.float_info.max
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +72,7 @@ def linear(low: float, high: float, start: float, end: float) -> Scale:
     if not high > low:
         room = abs(low) * 0.05 or 0.5
         low, high = low - room, high + room
+    low, high = max(low, -_LARGEST), min(high, _LARGEST)
     middle, half = low / 2 + high / 2, high / 2 - low / 2  # halves: the difference of two large numbers may overflow
 
     def at(value: float) -> float:
@@ -98,7 +102,8 @@ def _ticks(low: float, high: float, wanted: int) -> list[float]:
     power = 10.0 ** math.floor(math.log10(rough)) if rough > 1e-300 else rough
     step = next((factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * 0.999), 10 * power)
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-    return [float(f"{n * step:.12g}") for n in range(first, min(last, first + 100) + 1)] or [low]
+    made = [float(f"{n * step:.12g}") for n in range(first, min(last, first + 100) + 1)]
+    return [tick for tick in made if math.isfinite(tick)] or [low]
 
 
 def looks_logarithmic(values: Sequence[float]) -> bool:

@@ -30,7 +30,7 @@ function head() {
     ["Best trial", row ? h("a", { href: link(best), class: "mono any" }, best.slice(0, 200)) : null],
     [job.metric ?? "", row && job.metric ? value(row.metrics[job.metric]) : null],
     ["Plugin", job.plugin], ["Begun", absolute(job.created)], ["Last heard of", absolute(job.heard)],
-    ["Took", duration((Date.parse(job.heard) - Date.parse(job.created)) / 1000)],
+    ["Took", duration(Math.max(Date.parse(job.heard) - Date.parse(job.created), 0) / 1000)],
     ["Report made", `${absolute(study.made)}, trialrun ${study.version}`],
   ].filter(([name, words]) => name && words);
   return h("div", { class: "stack" },

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 import trialrun
 from trialrun_hookspecs import Infeasible
@@ -18,6 +19,7 @@ from trialrun_hookspecs import Infeasible
 Tuned = Callable[..., Any]  # the fixture of the folder above
 
 PLUGINS = Path(__file__).parents[3] / "broken_plugins"
+EXAMPLES = Path(__file__).parents[4] / "examples"
 ROWS = [{"category": "train", "data": {"x": 1}}]
 
 pytestmark = pytest.mark.ray
@@ -53,6 +55,18 @@ def test_the_workers_of_a_trial_run_in_the_room_that_was_kept_for_them(tuned: Tu
     assert (found["bundles"], found["cpus"], found["inside"]) == (3, 1.5, 2)
 
 
+def test_the_example_with_workers_runs_its_functions_in_them(tmp_path: Path) -> None:
+    result = trialrun.run(
+        yaml.safe_load((EXAMPLES / "cross_validation.yaml").read_text("utf-8")),
+        plugin=EXAMPLES / "cross_validation.py",
+        datasets={1: EXAMPLES / "line.csv"},
+        results=tmp_path,
+    )
+    assert [failure.error for failure in result.failures] == []
+    assert result.best_trial is not None
+    assert result.best_trial.config["ridge"] == 0.001
+
+
 @pytest.mark.parametrize(
     ("params", "needs"),
     [
@@ -69,23 +83,25 @@ def test_what_no_node_can_hold_is_refused_with_what_there_is(tuned: Tuned, param
 
 
 SCRIPT = """
-import json, sys, trialrun
+import json, sys, trialrun, trialrun.recorder
 from trialrun_hookspecs import AllTrialsFailed
 rows = [{"category": "train", "data": {"x": 1}}]
 job, plugin, results = json.loads(sys.argv[1]), sys.argv[2], sys.argv[3]
-size = {"CPU": 2, "GPU": 1, "disk": 2}
+size = {"CPU": 2, "GPU": 2, "disk": 2}
 try:
     result = trialrun.run(job, plugin=plugin, datasets={1: rows}, results=results, local_resources=size)
 except AllTrialsFailed as failed:
     print(failed)
 else:
-    print(json.dumps(result.best_trial.metrics))
+    recorder = trialrun.recorder.Recorder.open(result.results_dir + "/recorder.sqlite")
+    print(json.dumps([event["data"]["metrics"] for event in recorder.events("trial_result")]))
+    recorder.close()
 """
 
 
-def alone(tmp_path: Path, params: dict[str, Any], path: str = "", **config: Any) -> str:
-    """What a study in a Ray of its own prints: with two disks, and an nvidia-smi where `path` has one."""
-    tuning = {"hyperparameters": does("nothing"), "tune_config": {"metric": "loss", "mode": "min", **config}}
+def alone(tmp_path: Path, params: dict[str, Any], path: str = "", do: str = "nothing", **config: Any) -> str:
+    """What a study in a Ray of its own prints: with two disks and GPUs, and an nvidia-smi where `path` has one."""
+    tuning = {"hyperparameters": does(do), "tune_config": {"metric": "loss", "mode": "min", **config}}
     job = {"action": "train", "params": {"name": "x", "dataset": 1, "is_tune": True, **tuning, **params}}
     arguments = [json.dumps(job), str(PLUGINS / "takes_resources.py"), str(tmp_path / "results")]
     environment = {**os.environ, "PATH": f"{path}:{os.environ['PATH']}"}
@@ -97,8 +113,17 @@ def alone(tmp_path: Path, params: dict[str, Any], path: str = "", **config: Any)
 
 @pytest.mark.ray(session=False)
 def test_a_trial_takes_custom_resources_of_its_node(tmp_path: Path) -> None:
-    found = json.loads(alone(tmp_path, {"resources": {"disk": 1}, "workers": {"count": 1, "resources": {"disk": 0.5}}}))
+    (found,) = json.loads(
+        alone(tmp_path, {"resources": {"disk": 1}, "workers": {"count": 1, "resources": {"disk": 0.5}}})
+    )
     assert (found["bundles"], found["cpus"], found["disks"]) == (2, 2.0, 1.5)
+
+
+@pytest.mark.ray(session=False)
+def test_two_trials_at_a_time_see_a_gpu_each(tmp_path: Path) -> None:
+    found = json.loads(alone(tmp_path, {"num_gpus": 1}, do="meet", num_samples=2))
+    assert [trial["met"] for trial in found] == [2, 2]
+    assert sorted(trial["device"] for trial in found) == [0, 1]
 
 
 @pytest.mark.ray(session=False)

@@ -1,0 +1,210 @@
+"""The commands for what a run has left: status, show, export, report, diff."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from trialrun.cli.show import sorted_rows
+from trialrun.recorder import Recorder
+
+from ..recordings.some_study import HOSTILE, small  # noqa: TID252  # the studies of both folders are the same
+from .conftest import Called
+
+COMMANDS: dict[str, Callable[[Path], tuple[object, ...]]] = {
+    "status": lambda path: ("status", path),
+    "show": lambda path: ("show", path),
+    "top": lambda path: ("top", path),
+    "export": lambda path: ("export", path),
+    "report": lambda path: ("report", path),
+    "replay": lambda path: ("replay", path, "--to", "http://127.0.0.1:9/"),
+    "diff": lambda path: ("diff", path, path),
+}
+
+
+def ids_of(shown: str) -> list[str]:
+    """The trials of the table, from top to bottom."""
+    return [line.split()[0] for line in shown.splitlines() if "TERMINATED" in line or "ERROR" in line]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_no_recording_is_a_wrong_call(name: str, called: Called, tmp_path: Path) -> None:
+    for path in (tmp_path / "nowhere", tmp_path):
+        result = called(*COMMANDS[name](path))
+        assert result.exit_code == 2
+        assert "recording" in result.stderr
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_another_kind_of_file_is_a_wrong_call(name: str, called: Called, tmp_path: Path) -> None:
+    (tmp_path / "other.sqlite").write_text("not a recording")
+    result = called(*COMMANDS[name](tmp_path / "other.sqlite"))
+    assert result.exit_code == 2
+    assert "another kind of file" in result.stderr
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_an_empty_recording_is_a_wrong_call(name: str, called: Called, tmp_path: Path) -> None:
+    Recorder(tmp_path / "recorder.sqlite").close()
+    result = called(*COMMANDS[name](tmp_path))
+    assert result.exit_code == 2
+    assert "empty" in result.stderr
+
+
+def test_status_says_how_far_a_run_is(called: Called, tmp_path: Path) -> None:
+    result = called("status", small(tmp_path / "r", status="RUNNING"))
+    assert result.exit_code == 0
+    for words in ("a study: running", "50 %", "trials 2 of 3", "1 error, 2 terminated", "best       a  loss 0.3333"):
+        assert words in result.stdout
+    assert "left       about" in result.stdout
+
+
+def test_status_is_json_for_scripts(called: Called, tmp_path: Path) -> None:
+    said = json.loads(called("status", small(tmp_path / "r"), "--json").stdout)
+    assert (said["status"], said["over"], said["progress"], said["trials"]) == (
+        "SUCCEEDED",
+        True,
+        0.5,
+        {"TERMINATED": 2, "ERROR": 1},
+    )
+    assert said["best"] == {"trial_id": "a", "metrics": {"loss": 1 / 3}}
+
+
+def test_a_run_that_nobody_works_on_is_told_of(called: Called, tmp_path: Path) -> None:
+    folder = small(tmp_path / "r", status="RUNNING")
+    (folder / "lock").touch()
+    assert "trialrun resume" in called("status", folder).stdout
+    held = os.open(folder / "lock", os.O_RDWR)
+    fcntl.flock(held, fcntl.LOCK_EX)
+    try:
+        assert "running" in called("status", folder).stdout.splitlines()[0]
+    finally:
+        os.close(held)
+
+
+def test_show_prints_result_table_and_failures(called: Called, tmp_path: Path) -> None:
+    folder = small(tmp_path / "r")
+    (folder / "result.json").write_text(json.dumps({"model_id": 7, "job_id": 1, "warnings": ["mind this"]}))
+    result = called("show", folder)
+    assert result.exit_code == 0
+    for words in ("best trial a", "with       rate=0.1  kind=x", "model      7", "mind this", "c (raised): ValueError"):
+        assert words in result.stdout
+    assert ids_of(result.stdout) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (("--sort", "loss", "--descending"), ["c", "b", "a"]),
+        (("--sort", "rate"), ["a", "b", "c"]),
+        (("--sort", "config/kind", "--descending"), ["c", "b", "a"]),
+        (("--limit", 2), ["a", "b"]),
+        (("--limit", 0), ["a", "b", "c"]),
+    ],
+)
+def test_show_sorts_and_limits(
+    options: tuple[object, ...], expected: list[str], called: Called, tmp_path: Path
+) -> None:
+    result = called("show", small(tmp_path / "r"), *options)
+    assert ids_of(result.stdout) == expected
+    assert ("1 more" in result.stdout) == (len(expected) == 2)
+
+
+def test_an_unknown_column_has_a_neighbour(called: Called, tmp_path: Path) -> None:
+    result = called("show", small(tmp_path / "r"), "--sort", "los")
+    assert result.exit_code == 2
+    assert "Did you mean 'loss'?" in result.stderr
+
+
+def test_hostile_words_do_not_control_the_terminal(called: Called, tmp_path: Path) -> None:
+    folder = small(tmp_path / "r", names=(f"\x1b[2J{HOSTILE}", "b", "c"))
+    for command in (("show", folder, "--traceback"), ("status", folder), ("top", folder)):
+        said = called(*command)
+        assert said.exit_code == 0
+        assert "\x1b" not in said.stdout
+        assert "\u202e" not in said.stdout
+
+
+def test_missing_cells_come_last_either_way() -> None:
+    cells = [None, 2, float("nan"), "x", 1]
+    assert sorted_rows(cells, descending=False) == [4, 1, 3, 0, 2]
+    assert sorted_rows(cells, descending=True) == [1, 4, 3, 0, 2]
+
+
+def test_export_names_its_files(called: Called, tmp_path: Path) -> None:
+    folder = small(tmp_path / "r")
+    result = called("export", folder)
+    assert result.stdout.split() == [str(folder / "export" / name) for name in ("trials.csv", "metrics.csv")]
+    assert called("export", folder).exit_code == 2
+    assert called("export", folder, "--overwrite").exit_code == 0
+    assert called("export", folder, "--format", "xls").exit_code == 2
+
+
+def test_report_writes_one_file(called: Called, tmp_path: Path) -> None:
+    folder = small(tmp_path / "r")
+    assert called("report", folder).stdout.strip() == str(folder / "report.html")
+    assert "<title>trialrun report</title>" in (folder / "report.html").read_text("utf-8")
+    refused = called("report", folder)
+    assert refused.exit_code == 2
+    assert "--overwrite" in refused.stderr
+
+
+def test_a_plot_goes_by_the_name_of_its_file(called: Called, tmp_path: Path) -> None:
+    folder = small(tmp_path / "r")
+    assert called("report", folder, "--plot", "history", "--output", tmp_path / "h.png").exit_code == 0
+    assert (tmp_path / "h.png").read_bytes().startswith(b"\x89PNG")
+    assert called("report", folder, "--plot", "timeline").stdout.strip() == str(folder / "timeline.svg")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--plot", "pie"),
+        ("--plot", "history", "--format", "gif"),
+        ("--plot", "history", "--size", "big"),
+        ("--plot", "curves", "--metric", "lost"),
+        ("--format", "svg"),
+        ("--output", "no/such/folder.html"),
+        ("--output", "."),
+        ("--job", "9"),
+    ],
+)
+def test_a_wrong_report_is_refused(options: tuple[str, ...], called: Called, tmp_path: Path) -> None:
+    result = called("report", small(tmp_path / "r"), *options)
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error: ")
+
+
+def test_diff_exits_with_what_it_found(called: Called, tmp_path: Path) -> None:
+    one, same, other = small(tmp_path / "a"), small(tmp_path / "b"), small(tmp_path / "c", status="FAILED")
+    assert (called("diff", one, same).exit_code, called("diff", one, same).stdout) == (0, "the same\n")
+    told = called("diff", one, other)
+    assert (told.exit_code, told.stdout) == (1, "status\n  A  SUCCEEDED\n  B  FAILED\n1 difference\n")
+    assert json.loads(called("diff", one, other, "--json").stdout) == [
+        {"where": "status", "a": "SUCCEEDED", "b": "FAILED"}
+    ]
+
+
+def test_replay_sends_to_a_recorder(called: Called, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = small(tmp_path / "a")
+    with Recorder(tmp_path / "target.sqlite") as target, target.server() as server:
+        refused = called("replay", folder, "--to", server.url, "--speed", 0)
+        assert refused.exit_code == 1
+        assert "TRIALRUN_ACCESS_TOKEN" in refused.stderr
+        monkeypatch.setenv("TRIALRUN_ACCESS_TOKEN", server.token)
+        result = called("replay", folder, "--to", server.url, "--speed", 0, "--job", "1=5")
+        assert (result.exit_code, result.stdout) == (0, "13 accepted, 0 refused, 0 without content\n")
+        assert server.token not in result.output
+        assert {entry["job"] for entry in target.events()} == {5}
+    assert called("diff", folder, tmp_path / "target.sqlite").exit_code == 0
+
+
+@pytest.mark.parametrize("options", [("--to", "nonsense"), ("--to", "http://127.0.0.1:9/", "--job", "one=two")])
+def test_a_wrong_replay_is_refused(options: tuple[str, ...], called: Called, tmp_path: Path) -> None:
+    result = called("replay", small(tmp_path / "a"), *options)
+    assert result.exit_code == 2
