@@ -95,6 +95,7 @@ def test_a_cluster_runs_a_job_that_was_sent(spawned: Callable[..., Any], tmp_pat
     port = 28265 + os.getpid() % 1000
     environment = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
     environment |= {
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
         "RAY_USAGE_STATS_ENABLED": "0",  # nothing leaves the machine
         "RAY_AUTH_MODE": "token",  # as `ray start` has it by default, with a token that is this test's own
         "RAY_AUTH_TOKEN": secrets.token_hex(16),
@@ -130,7 +131,8 @@ def _wait_for_dashboard(address: str, head: subprocess.Popen[bytes], log: Path) 
         assert head.poll() is None, log.read_text()
         assert time.monotonic() < end
         try:
-            if requests.get(f"{address}/api/version", timeout=5).ok:
+            if requests.get(f"{address}/api/version", timeout=5).status_code in (200, 401):  # 401: it wants a token
                 return
         except requests.ConnectionError:
-            time.sleep(0.2)
+            pass
+        time.sleep(0.2)
