@@ -173,7 +173,7 @@ _tune_config = st.fixed_dictionaries(
     },
 ).map(lambda made: {**made, "max_failures": 0} if made.get("fail_fast") else made)
 
-_gpus = st.just(0.0) | st.floats(0.0001, 1) | st.integers(1, 8)  # a part of one, or whole ones
+_gpus = st.just(0) | st.floats(0.0001, 1) | st.integers(1, 8)  # none, a part of one, or whole ones
 _custom = st.dictionaries(st.sampled_from(["disk", "memory", "라이선스"]), st.floats(0.001, 1e9), max_size=2)
 _workers = st.fixed_dictionaries(
     {"count": st.integers(1, 8)},
