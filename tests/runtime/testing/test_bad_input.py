@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -24,6 +26,15 @@ END = """
 """
 
 
+ELSEWHERE = Path("/var/tmp") / f"trialrun-{uuid4().hex}"  # in no folder that a run may write to
+
+
+@pytest.fixture(autouse=True)
+def _cleared() -> Iterator[None]:
+    yield
+    ELSEWHERE.unlink(missing_ok=True)
+
+
 def doing(line: str) -> str:
     return f"{HEAD}    {line}{END}"
 
@@ -34,7 +45,9 @@ def doing(line: str) -> str:
         pytest.param(doing("os.fork()"), "TR217", id="forks"),
         pytest.param(doing("os._exit(0)"), "TR201", id="exits"),
         pytest.param(doing("print('x' * 5_000_000)"), "TR405", id="prints megabytes"),
-        pytest.param(doing("Path('/var/tmp/trialrun-bad').touch()"), "TR218", id="writes everywhere"),
+        pytest.param(
+            doing(f"Path({str(ELSEWHERE)!r}).write_text(str(os.urandom(8)))"), "TR218", id="writes everywhere"
+        ),
         pytest.param("import ray\nray.init = print\n" + doing("pass"), "TR111", id="patches Ray"),
         pytest.param(doing("import ray; ray.init(num_cpus=1, include_dashboard=False)"), "TR201", id="starts Ray"),
         pytest.param("raise RuntimeError('no')", "TR101", id="raises on import"),
