@@ -18,8 +18,8 @@ from .conftest import BOTH, ROWS, Study
 
 Tuned = Callable[..., Study]
 
-CLEAN = Path(__file__).parents[2] / "clean_plugins"
-STEPS = str(CLEAN / "steps_class.py")
+PLUGINS = Path(__file__).parents[2] / "broken_plugins"
+STEPS = str(PLUGINS / "steps_class.py")
 SPACE = [{"name": "lr", "type": "choice", "options": [0.5]}]
 
 
@@ -125,7 +125,7 @@ def test_another_metric_needs_a_direction() -> None:
 
 
 def test_a_class_is_known_by_its_name_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(CLEAN))
+    monkeypatch.syspath_prepend(str(PLUGINS))
     plugin = load_plugin("steps_class:Steps", need_train=True)
     assert plugin.steps
     assert plugin.hooks.keys() == {"train", "tune"}

@@ -20,7 +20,7 @@ from trialrun.executors.ray_tune import cluster
 from trialrun.executors.ray_tune.callback import IsolatedCallback, ListeningCallback
 from trialrun.executors.ray_tune.going_on import GoingOn, replayed
 from trialrun.executors.ray_tune.mutations import mutation_options
-from trialrun.executors.ray_tune.schedulers import SCHEDULERS, made_scheduler
+from trialrun.executors.ray_tune.schedulers import RAY_REFUSES, SCHEDULERS, made_scheduler
 from trialrun.executors.ray_tune.searcher import AskTellSearcher
 from trialrun.executors.ray_tune.space import param_space
 from trialrun.executors.ray_tune.trainable import ship_by_value, trainable
@@ -68,8 +68,10 @@ class RayExecutor:
             where = "params.tune_config.scheduler.name"
             raise RequestInvalid("no such scheduler", where=where, got=repr(scheduler.name), fix=fix)
         problems = _refused(lambda: _algorithm(study))
-        if not any(problem.where.startswith("params.tune_config.scheduler") for problem in problems):
-            problems += _refused(lambda: _scheduler(study))  # else Ray would refuse, in its own words, what is known
+        told = any(problem.where.startswith("params.tune_config.scheduler") for problem in problems)
+        for problem in _refused(lambda: _scheduler(study)):
+            if not (told and RAY_REFUSES in problem.rule):  # it would say in its own words what is said already
+                problems.append(problem)
         if problems:
             raise RequestInvalid(problems=problems)
         study.manager.stoppers()  # a wrong answer is refused now

@@ -7,13 +7,17 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from ray.tune import TuneError
 from ray.tune import schedulers as ray_schedulers
 from ray.tune.schedulers.pb2 import PB2
 
 from trialrun_hookspecs.errors import Problem, RequestInvalid
 from trialrun_hookspecs.request import did_you_mean
 
-__all__ = ["SCHEDULERS", "made_scheduler", "scheduler_options"]
+__all__ = ["RAY_REFUSES", "SCHEDULERS", "made_scheduler", "scheduler_options"]
+
+
+RAY_REFUSES = "refuses these options"
 
 
 def _median(*, min_time_slice: float = math.inf, **options: Any) -> Any:
@@ -122,7 +126,7 @@ def _like(default: Any, value: Any) -> bool:
 def _constructed(name: str, make: Callable[[], Any], options: Mapping[str, Any]) -> Any:
     try:
         return make()
-    except (ArithmeticError, AssertionError, TypeError, ValueError) as error:
+    except (ArithmeticError, AssertionError, TuneError, TypeError, ValueError) as error:
         fix = "See the options in the job reference."
-        rule = f"{name} refuses these options: {error}"
+        rule = f"{name} {RAY_REFUSES}: {error}"
         raise RequestInvalid(rule, where=f"{_WHERE}.options", got=repr(dict(options)), fix=fix) from error

@@ -1,10 +1,9 @@
-"""A class in the style of Ray's Trainable, without Ray: it is both hooks."""
+"""Sound: a class in the style of Ray's Trainable, without Ray; it is both hooks."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-
 
 class Steps:
     def setup(self, config, dataset=None):
