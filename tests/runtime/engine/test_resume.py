@@ -167,7 +167,7 @@ class Failing:
 
 def test_failed_trials_are_tried_again_only_when_asked(tmp_path: Path) -> None:
     plugin = Failing()
-    first = trialrun.run(tuning(), plugin=plugin, datasets={1: ROWS}, executor="inline", results=tmp_path)
+    first = trialrun.run(tuning(mode="max"), plugin=plugin, datasets={1: ROWS}, executor="inline", results=tmp_path)
     failed = {failure.trial_id for failure in first.failures if failure.status == "ERROR"}
     assert len(failed) == 2
     plugin.mended = True
@@ -175,6 +175,10 @@ def test_failed_trials_are_tried_again_only_when_asked(tmp_path: Path) -> None:
     again = trialrun.resume(first.results_dir, plugin=plugin, datasets={1: ROWS}, failed=True)
     assert plugin.called == 3 + 2
     assert [failure for failure in again.failures if failure.status == "ERROR"] == []
+    assert again.best_trial != first.best_trial, "another of them is better"
+    with recorded(Path(first.results_dir)) as recorder:
+        best = [registered["trial_id"] for registered in recorder.best_trials()]
+    assert best == [run.best_trial.trial_id for run in (first, again) if run.best_trial]
 
 
 def test_what_was_handed_over_as_an_object_must_be_given_again(tmp_path: Path) -> None:
