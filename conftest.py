@@ -1,17 +1,21 @@
-"""What all tests share: hypothesis profiles, pytester, one Ray session."""
+"""What all tests share: hypothesis profiles, pytester, one Ray session, one browser."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["pytester"]
 
+BROWSER_FLAGS = ("headless=new", "no-sandbox", "disable-dev-shm-usage", "disable-background-networking")
+BROWSER_WAIT_S = 40
 ROOT = Path(__file__).resolve().parent
 
 EXAMPLES = 40  # per property: the whole suite is to take minutes; HYPOTHESIS_PROFILE=thorough looks longer
@@ -51,6 +55,24 @@ def ray_session() -> Iterator[None]:
         )
         yield
         ray.shutdown()
+
+
+@pytest.fixture(scope="session")
+def chrome() -> Iterator[Any]:
+    """One headless chromium for all tests that need one; in Debian, `chromium` and `chromium-driver`."""
+    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
+    driver, binary = shutil.which("chromedriver"), shutil.which("chromium")
+    if driver is None or binary is None:
+        pytest.skip(f"{'chromium' if binary is None else 'chromedriver'} is not on the path")
+    options = webdriver.ChromeOptions()
+    options.binary_location = binary
+    for flag in BROWSER_FLAGS:
+        options.add_argument(f"--{flag}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    made = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    made.set_script_timeout(BROWSER_WAIT_S)
+    yield made
+    made.quit()
 
 
 @pytest.fixture(autouse=True)

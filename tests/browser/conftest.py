@@ -1,13 +1,12 @@
-"""One headless chromium for all tests of the page, and what every one of them must leave behind: a silent console.
+"""The page in the browser, and what every test of it must leave behind: a silent console.
 
-Debian's packages are `chromium` and `chromium-driver`. TRIALRUN_SCREENSHOTS names a folder to keep screenshots in.
+TRIALRUN_SCREENSHOTS names a folder to keep screenshots in.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,25 +21,6 @@ from .live import PARAMS
 WIDE = (1360, 960)
 HEADING = "[...document.querySelectorAll('main h1')].find((h) => h.checkVisibility())?.textContent"
 WAIT_S = 40
-
-FLAGS = ("headless=new", "no-sandbox", "disable-dev-shm-usage", "disable-background-networking")
-
-
-@pytest.fixture(scope="session")
-def chrome() -> Iterator[Any]:
-    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-    driver, binary = shutil.which("chromedriver"), shutil.which("chromium")
-    if driver is None or binary is None:
-        pytest.skip(f"{'chromium' if binary is None else 'chromedriver'} is not on the path")
-    options = webdriver.ChromeOptions()
-    options.binary_location = binary
-    for flag in FLAGS:
-        options.add_argument(f"--{flag}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    made = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    made.set_script_timeout(WAIT_S)
-    yield made
-    made.quit()
 
 
 class Page:

@@ -54,7 +54,9 @@ def tune(
     _refuse_failure(study, outcome)
     chosen = _chosen(study, outcome)
     if chosen is not None:
-        client.override_best(study.job_id, chosen.trial_id, chosen.config, key=f"{study.run_key}-best-{chosen.trial_id}")
+        client.override_best(
+            study.job_id, chosen.trial_id, chosen.config, key=f"{study.run_key}-best-{chosen.trial_id}"
+        )
         ears.flush(chosen.trial_id)
     hub.progress("trials", len(outcome.trials), len(outcome.trials))
     hub.progress("train", 1, 1)

@@ -97,30 +97,32 @@ def test_what_json_cannot_say_becomes_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.browser
 @pytest.mark.parametrize(("look", "width"), [("light", 1360), ("dark", 1360), ("light", 420)])
-def test_it_opens_from_disk(look: str, width: int, tmp_path: Path, browser: Any) -> None:
+def test_it_opens_from_disk(look: str, width: int, tmp_path: Path, chrome: Any) -> None:
     folder = small(tmp_path, names=(HOSTILE, "b", "c"))
     with opened(folder) as study:
         (tmp_path / "report.html").write_text(html(study), "utf-8")
     metrics = {"width": width, "height": 1000, "deviceScaleFactor": 1, "mobile": False}
-    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    chrome.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
     features = [{"name": "prefers-color-scheme", "value": look}]
-    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
-    browser.get((tmp_path / "report.html").as_uri())
+    chrome.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+    chrome.get((tmp_path / "report.html").as_uri())
     from selenium.webdriver.support.ui import WebDriverWait
 
     painted = """return [...document.querySelectorAll("canvas")].filter((canvas) => {
         const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
         return pixels.some((value) => value > 0);
     }).length"""
-    browser.execute_script("document.querySelectorAll('canvas').forEach((each) => each.scrollIntoView())")
-    WebDriverWait(browser, 40).until(lambda _: browser.execute_script(painted) >= 2)
+    chrome.execute_script("document.querySelectorAll('canvas').forEach((each) => each.scrollIntoView())")
+    WebDriverWait(chrome, 40).until(lambda _: chrome.execute_script(painted) >= 2)
     rows = "return [...document.querySelectorAll('.gridbox .row:not([hidden]) a')].map((each) => each.textContent)"
-    assert browser.execute_script(rows) == [HOSTILE, "b", "c"]
-    browser.execute_script("document.querySelector('.gridbox .row:not([hidden]) a').click()")
-    WebDriverWait(browser, 40).until(lambda _: browser.execute_script("return document.querySelector('dialog').open"))
-    assert HOSTILE[:20] in browser.execute_script("return document.querySelector('dialog h1').textContent")
-    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    assert chrome.execute_script(rows) == [HOSTILE, "b", "c"]
+    chrome.execute_script("document.querySelector('.gridbox .row:not([hidden]) a').click()")
+    WebDriverWait(chrome, 40).until(lambda _: chrome.execute_script("return document.querySelector('dialog').open"))
+    assert HOSTILE[:20] in chrome.execute_script("return document.querySelector('dialog h1').textContent")
+    assert chrome.execute_script("return document.documentElement.scrollWidth") <= width
     if keep := os.environ.get("TRIALRUN_SCREENSHOTS"):
-        browser.execute_script("document.querySelector('dialog').close()")
-        browser.save_screenshot(str(Path(keep) / f"report-{look}-{width}.png"))
-    assert not [entry for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
+        chrome.execute_script("document.querySelector('dialog').close()")
+        chrome.save_screenshot(str(Path(keep) / f"report-{look}-{width}.png"))
+    assert not [entry for entry in chrome.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")]
+    chrome.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    chrome.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
