@@ -39,3 +39,8 @@ class Event:
     key: str = ""
     seq: int = 0
     file: str | None = None
+
+    @property
+    def run_key(self) -> str:
+        """What the keys of one run begin with, up to the first dash; a run that is resumed keeps it."""
+        return self.key.partition("-")[0]

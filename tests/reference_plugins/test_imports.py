@@ -17,6 +17,7 @@ OWN_LIBRARIES = {
     "digit_images": {"PIL", "numpy"},
     "digits": {"sklearn"},
     "jsonl_writer": {"ray"},
+    "mlflow_report": {"mlflow"},
     "patience_scheduler": {"ray"},
     "sklearn_digits": {"numpy", "sklearn"},
     "tensorboard_report": {"PIL", "tensorboardX"},

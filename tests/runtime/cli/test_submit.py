@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from trialrun.executors.ray_tune.submitted import followed
+from trialrun.executors.ray_tune.submitted import accepted, followed
 
 LIMIT_S = 120
 
@@ -75,6 +75,31 @@ def test_what_the_job_prints_is_shown_once() -> None:
             return self.text
 
     assert list(followed(Client(), "j", sleep=lambda s: None)) == ["one\n", "two\n", "SUCCEEDED"]
+
+
+class Starting:
+    """A cluster that refuses some jobs before it takes one."""
+
+    def __init__(self, *refusals: str) -> None:
+        self.refusals = list(refusals)
+
+    def submit_job(self, *, entrypoint: str, runtime_env: dict[str, Any]) -> str:
+        if self.refusals:
+            raise RuntimeError(self.refusals.pop())
+        return f"{entrypoint} in {runtime_env['working_dir']}"
+
+
+def test_a_cluster_that_has_just_started_is_asked_again() -> None:
+    slept: list[float] = []
+    late = "Request failed with status code 500: No available agent to submit job, please try again later."
+    assert accepted(Starting(late, late), "run", {"working_dir": "here"}, sleep=slept.append) == "run in here"
+    assert slept == [1.0, 1.0]
+    with pytest.raises(RuntimeError, match="No available agent"):
+        accepted(Starting(*[late] * 100), "run", {"working_dir": "here"}, sleep=slept.append)
+    assert len(slept) == 61
+    with pytest.raises(RuntimeError, match="denied"):
+        accepted(Starting("denied"), "run", {"working_dir": "here"}, sleep=slept.append)
+    assert len(slept) == 61
 
 
 @pytest.mark.ray(session=False)

@@ -10,7 +10,7 @@ from typing import Any
 
 from trialrun_hookspecs.errors import UsageError
 
-__all__ = ["dashboard_of", "followed", "runtime_env", "submit"]
+__all__ = ["accepted", "dashboard_of", "followed", "runtime_env", "submit"]
 
 _OVER = ("SUCCEEDED", "FAILED", "STOPPED")
 _NOT_SENT = (
@@ -26,6 +26,8 @@ _NOT_SENT = (
     ".aws",
     ".ssh",
 )
+_NOT_YET = "No available agent"  # what a dashboard says that is there before its nodes are
+_TRIES = 60
 _SECRET = ("TOKEN", "SECRET", "PASSWORD", "CREDENTIAL", "AUTHORIZATION", "API_KEY", "ACCESS_KEY", "PRIVATE")
 
 
@@ -55,7 +57,7 @@ def submit(address: str, command: str, env: Mapping[str, Any]) -> tuple[Any, str
         from ray.job_submission import JobSubmissionClient
 
         client = JobSubmissionClient(address)
-        sent: str = client.submit_job(entrypoint=command, runtime_env=dict(env))
+        sent = accepted(client, command, env)
     except ImportError as error:
         fix = "Install it: pip install 'ray[default]'."
         raise UsageError("Ray's job client is not there", where="submit", got=str(error), fix=fix) from None
@@ -65,6 +67,21 @@ def submit(address: str, command: str, env: Mapping[str, Any]) -> tuple[Any, str
             "no cluster takes jobs there", where="--address", got=f"{address!r} ({error})", fix=fix
         ) from None
     return client, sent
+
+
+def accepted(client: Any, command: str, env: Mapping[str, Any], *, sleep: Callable[[float], None] = time.sleep) -> str:
+    """Send the job; its id. A cluster that has no node yet that takes jobs is asked again, for a minute.
+
+    Raises RuntimeError: the cluster refused it.
+    """
+    for left in reversed(range(_TRIES)):
+        try:
+            return str(client.submit_job(entrypoint=command, runtime_env=dict(env)))
+        except RuntimeError as error:
+            if not left or _NOT_YET not in str(error):
+                raise
+        sleep(1.0)
+    raise AssertionError
 
 
 def followed(client: Any, job: str, *, sleep: Callable[[float], None] = time.sleep) -> Iterator[str]:

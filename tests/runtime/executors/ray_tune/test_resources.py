@@ -41,6 +41,15 @@ def test_two_trials_share_a_gpu_and_both_see_it(tuned: Tuned) -> None:
     assert visible(study) == ["visible '0'", "visible '0'"]
 
 
+def test_no_more_trials_than_allowed_run_at_a_time(tuned: Tuned) -> None:
+    space = [{"name": "do", "type": "choice", "options": ["count"]}]
+    params = {"num_cpus": 0.5}
+    study = tuned("takes_resources", space, executor="ray", params=params, num_samples=4, max_concurrent_trials=2)
+    met = [event["data"]["metrics"]["met"] for event in study.recorder.events("trial_result")]
+    assert len(met) == 4
+    assert max(met) == 2
+
+
 def test_whole_gpus_go_to_one_trial_at_a_time(tuned: Tuned) -> None:
     space = [{"name": "do", "type": "choice", "options": ["nothing"]}]
     study = tuned("takes_resources", space, executor="ray", params={"num_gpus": 1}, num_samples=2)

@@ -1,0 +1,214 @@
+"""A report hook: runs in MLflow's own store of everything a job records, with the extra `mlflow`.
+
+    trialrun run job.json --plugin … --with mlflow
+    mlflow ui --backend-store-uri sqlite:///mlflow.db
+
+A study is a run, its trials are runs below it; a training job is one run. Metrics are `<category>/<key>`, reported
+results `result/<name>`; hyperparameters are parameters. A study that goes on continues its runs.
+
+MLflow's own variables say where to: `MLFLOW_TRACKING_URI` (else `sqlite:///mlflow.db`, in the current directory) and
+`MLFLOW_EXPERIMENT_NAME` (else `trialrun`). Nothing is sent elsewhere: MLflow's telemetry is switched off, unless
+`MLFLOW_DISABLE_TELEMETRY` says otherwise.
+"""
+
+from __future__ import annotations
+
+import atexit
+import importlib.util
+import os
+import re
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trialrun_hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Metric
+
+    from trialrun_hookspecs import Event
+
+__all__ = ["EXPERIMENT", "LOCAL_STORE", "MlflowReport", "report"]
+
+LOCAL_STORE = "sqlite:///mlflow.db"
+EXPERIMENT = "trialrun"
+
+_ENDS = {"TERMINATED": "FINISHED", "ERROR": "FAILED", "STOPPED": "KILLED", "SUCCEEDED": "FINISHED", "FAILED": "FAILED"}
+_STEP_KEYS = ("epoch", "step", "iteration")
+_FLUSH_EVERY_S = 2.0
+_BATCH = 1000  # the most metrics that MLflow takes in one call
+_LONGEST = 500  # characters of a parameter or tag that every store takes
+_STUDY, _TRIAL, _PARENT = "trialrun.study", "trialrun.trial", "mlflow.parentRunId"
+
+if importlib.util.find_spec("mlflow") is None:
+    raise ImportError("mlflow is not installed: pip install 'trialrun[mlflow]'")
+
+
+@hookimpl
+def report(event: Event) -> None:
+    """Write one event, to where MLflow's environment variables say."""
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or LOCAL_STORE
+    _report_into(uri, os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT).report(event)
+
+
+@lru_cache
+def _report_into(uri: str, experiment: str) -> MlflowReport:
+    made = MlflowReport(uri, experiment)
+    atexit.register(made.flush)  # a job that was cut short sends no last status
+    return made
+
+
+class MlflowReport:
+    """Writes the events it is given to the store at `uri`, metrics at most two seconds later.
+
+    Artifacts of an experiment that it makes in a local store lie beside the current directory's `mlartifacts`.
+    """
+
+    def __init__(self, uri: str, experiment: str = EXPERIMENT, clock: Callable[[], float] = time.monotonic) -> None:
+        self._client = _client(uri)
+        self._experiment = _experiment(self._client, experiment, uri)
+        self._clock = clock
+        self._flushed_at = clock()
+        self._waiting: defaultdict[str, list[Metric]] = defaultdict(list)
+        self._runs: dict[tuple[str, str], str] = {}  # by study, and trial; "" is the study's own
+        self._ended: dict[str, str] = {}
+        self._described: set[str] = set()
+        self._steps: Counter[tuple[str, str]] = Counter()
+
+    @hookimpl
+    def report(self, event: Event) -> None:
+        if event.kind == "metric":
+            name = f"{event.data['category']}/{event.data['key']}"
+            step = self._step(event, name, event.data.get("metrics") or {})
+            self._wait(event, [(name, event.data["value"])], step)
+        elif event.kind == "trial_result":
+            found = _numbers(event.data["metrics"], "result/")
+            self._wait(event, found, event.data["iteration"])
+        elif event.kind in ("trials", "trials_delta"):
+            self._table(event)
+        elif event.kind == "failure":
+            self._client.set_tag(self._run(event), "trialrun.error", str(event.data["error"])[:_LONGEST])
+        elif event.kind == "result":
+            self._result(event)
+        elif event.kind == "status":
+            self._end(self._run(event), event.data["status"])
+        if self._clock() - self._flushed_at >= _FLUSH_EVERY_S:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write the metrics that wait."""
+        for run, metrics in self._waiting.items():
+            for first in range(0, len(metrics), _BATCH):
+                self._client.log_batch(run, metrics=metrics[first : first + _BATCH])
+        self._waiting.clear()
+        self._flushed_at = self._clock()
+
+    def _wait(self, event: Event, values: Iterable[tuple[str, float]], step: int) -> None:
+        from mlflow.entities import Metric
+
+        at = int((datetime.fromisoformat(event.time).timestamp() if event.time else time.time()) * 1000)
+        self._waiting[self._run(event)] += [Metric(_name(name), value, at, step) for name, value in values]
+
+    def _table(self, event: Event) -> None:
+        """Parameters of trials that are new in the table, and the ends of those that ended."""
+        for trial, row in event.data["trials"].items():
+            run = self._run(event, trial)
+            if run not in self._described:
+                self._described.add(run)
+                self._parameters(run, zip(event.data["hyperparameters"], row["hyperparameters"], strict=True))
+            self._end(run, dict(zip(event.data["base"], row["base"], strict=True)).get("status", ""))
+
+    def _result(self, event: Event) -> None:
+        best = event.data.get("best_trial") or {}
+        run = self._run(event)
+        if best:
+            self._client.set_tag(run, "trialrun.best_trial", best["trial_id"])
+            self._wait(event, _numbers(best.get("metrics") or {}, "best/"), 0)
+
+    def _parameters(self, run: str, values: Iterable[tuple[str, Any]]) -> None:
+        from mlflow.entities import Param
+
+        kept = [Param(_name(key), str(value)[:_LONGEST]) for key, value in values if value is not None]
+        self._client.log_batch(run, params=kept)
+
+    def _end(self, run: str, status: str) -> None:
+        status = _ENDS.get(status, "RUNNING")
+        if status == self._ended.get(run, "RUNNING"):
+            return
+        self._ended[run] = status
+        if status == "RUNNING":
+            self._client.update_run(run, status)
+            return
+        self.flush()
+        self._client.set_terminated(run, status)
+
+    def _run(self, event: Event, trial: str | None = None) -> str:
+        """The run of the event's trial, or of its study or training; made when there is none."""
+        return self._run_of(event.run_key, trial or event.trial_id or "", event.job_id)
+
+    def _run_of(self, study: str, trial: str, job: int) -> str:
+        if (study, trial) not in self._runs:
+            self._runs[study, trial] = self._found(study, trial) or self._made(study, trial, job)
+        return self._runs[study, trial]
+
+    def _found(self, study: str, trial: str) -> str | None:
+        """The run that an earlier process made."""
+        same = f"tags.`{_STUDY}` = '{study}' and tags.`{_TRIAL}` = '{trial}'"
+        for run in self._client.search_runs([self._experiment], same, max_results=1):
+            self._described.add(run.info.run_id)
+            self._ended[run.info.run_id] = run.info.status
+            return str(run.info.run_id)
+        return None
+
+    def _made(self, study: str, trial: str, job: int) -> str:
+        tags = {_STUDY: study, _TRIAL: trial}
+        if trial:
+            tags[_PARENT] = self._run_of(study, "", job)
+        made = self._client.create_run(self._experiment, run_name=trial or f"job-{job}", tags=tags)
+        return str(made.info.run_id)
+
+    def _step(self, event: Event, name: str, facts: Mapping[str, Any]) -> int:
+        """The step that the plugin gave, else a count of its own."""
+        given = next((facts[key] for key in _STEP_KEYS if _is_number(facts.get(key))), None)
+        if given is not None:
+            return int(given)
+        run = self._run(event)
+        self._steps[run, name] += 1
+        return self._steps[run, name]
+
+
+def _client(uri: str) -> MlflowClient:
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    from mlflow import MlflowClient
+
+    return MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+
+def _experiment(client: MlflowClient, name: str, uri: str) -> str:
+    found = client.get_experiment_by_name(name)
+    if found is not None:
+        return str(found.experiment_id)
+    beside = None if uri.startswith("http") else Path("mlartifacts").absolute().as_uri()
+    return str(client.create_experiment(name, artifact_location=beside))
+
+
+def _name(text: str) -> str:
+    """As MLflow takes names: letters, digits, and `_ - . / :` and blanks."""
+    return re.sub(r"[^\w\-./: ]", "_", text, flags=re.ASCII)
+
+
+def _numbers(metrics: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, float]]:
+    for key, value in metrics.items():
+        if isinstance(value, Mapping):
+            yield from _numbers(value, f"{prefix}{key}/")
+        elif _is_number(value):
+            yield f"{prefix}{key}", value
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
