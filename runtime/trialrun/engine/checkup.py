@@ -128,7 +128,7 @@ def _unfit(wanted: Requirements, extras: Mapping[str, Requirements]) -> Iterator
 def _resources() -> dict[str, float]:
     size = cluster.local_size({})
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return {**size, "memory_gb": round(pages / 2**30, 1), "object_store_gb": _free_gb(_SHARED)}
+    return {**size, "memory_gb": round(pages / 2**30, 1), "shared_memory_gb": _free_gb(_SHARED)}
 
 
 def _free_gb(folder: Path) -> float:
