@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 HOOKS = spec.__all__
 
 
+@cache
 def _functions(folder: Path, files: str = "*.py") -> set[str]:
     trees = [ast.parse(file.read_text("utf-8")) for file in folder.rglob(files)]
     return {node.name for tree in trees for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
