@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -40,6 +42,18 @@ def test_a_job_of_the_page_runs(job: dict, tmp_path: Path) -> None:
     assert result.status == "SUCCEEDED"
     assert result.failures == []
     assert len(result.trial_models) == 2
+
+
+@pytest.mark.ray(session=False)
+def test_the_job_with_resources_runs_where_a_local_ray_has_them(tmp_path: Path) -> None:
+    (job,) = (job for job in JOBS if job["params"]["name"] == "guide-resources")
+    (tmp_path / "job.json").write_text(json.dumps(job))
+    command = [sys.executable, "-m", "trialrun", "run", "job.json", "--plugin", "pure", "--json"]
+    command += ["--dataset", f"1={ROOT / 'examples' / 'line.csv'}", "--resource", "license=1", "--resource", "CPU=2"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=170, check=False)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert [model["config"]["learning_rate"] for model in result["trial_models"]] == [0.1, 0.2]
 
 
 @pytest.mark.parametrize("call", CALLS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -14,7 +15,9 @@ if TYPE_CHECKING:
     from trialrun.plugins import Plugin
     from trialrun_hookspecs.request import Request
 
-__all__ = ["Given", "Problems", "failing_fast", "fixtures", "given", "read_request"]
+__all__ = ["Given", "Problems", "amounts", "failing_fast", "fixtures", "given", "read_request"]
+
+_AMOUNT = re.compile(r"([^=\s]+)=(\d+(?:\.\d+)?)", re.ASCII)
 
 
 class Problems:
@@ -87,6 +90,19 @@ def failing_fast(request: Request) -> Request:
         raise UsageError(rule, where="--fail-fast", fix="Drop one of them." if config else "Leave it out.")
     tuning = config.model_copy(update={"fail_fast": "raise"})
     return request.model_copy(update={"params": request.params.model_copy(update={"tune_config": tuning})})
+
+
+def amounts(texts: Iterable[str], option: str, problems: Problems) -> dict[str, float]:
+    """`NAME=AMOUNT` options as a dict; what is wrong with them goes to `problems`."""
+    found: dict[str, float] = {}
+    for text in texts:
+        matched = _AMOUNT.fullmatch(text)
+        with problems.noting():
+            if matched is None:
+                fix = "Write GPU=2, or license=1.5: a name, and how many there are."
+                raise UsageError("must be NAME=AMOUNT", where=option, got=repr(text), fix=fix)
+            found[matched[1]] = float(matched[2])
+    return found
 
 
 def fixtures(texts: Iterable[str], option: str, problems: Problems) -> dict[int, Any]:

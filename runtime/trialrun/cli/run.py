@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from trialrun.cli.jobs import Problems, failing_fast, fixtures, given
+from trialrun.cli.jobs import Problems, amounts, failing_fast, fixtures, given
 from trialrun.cli.outcome import finish, outcome_options
 
 if TYPE_CHECKING:
@@ -29,6 +29,9 @@ __all__ = ["command"]
 @click.option("--backend", metavar="URL", help="A running backend, instead of a recorder of our own.")
 @click.option("--job", "job_id", type=click.IntRange(min=1), metavar="ID", help="The job's id, where it has one.")
 @click.option("--address", metavar="A", help="A running Ray to join; else RAY_ADDRESS, else a local one is started.")
+@click.option(
+    "--resource", "resources", multiple=True, metavar="NAME=AMOUNT", help="What a local Ray has, such as license=2."
+)
 @click.option("--executor", type=click.Choice(["ray", "inline"]), default="ray", help="inline: no Ray, one by one.")
 @click.option("--results", default="trialrun-results", metavar="DIR", help="Where results folders are made.")
 @click.option("--restore", metavar="DIR", help="A trial's folder or checkpoint to begin from.")
@@ -49,6 +52,7 @@ def command(
     others: tuple[str, ...],
     datasets: tuple[str, ...],
     checkpoints: tuple[str, ...],
+    resources: tuple[str, ...],
     as_json: bool,
     quiet: bool,
     fail_on_trial_error: bool,
@@ -64,7 +68,16 @@ def command(
     bound = int(spool_limit * 2**20)
     finish(
         lambda view: _ran(
-            view, job, plugin, others, datasets, checkpoints, fail_fast=fail_fast, spool_limit=bound, **options
+            view,
+            job,
+            plugin,
+            others,
+            datasets,
+            checkpoints,
+            resources,
+            fail_fast=fail_fast,
+            spool_limit=bound,
+            **options,
         ),
         as_json=as_json,
         quiet=quiet,
@@ -79,6 +92,7 @@ def _ran(
     others: tuple[str, ...],
     datasets: tuple[str, ...],
     checkpoints: tuple[str, ...],
+    resources: tuple[str, ...],
     *,
     fail_fast: bool,
     **options: Any,
@@ -89,6 +103,7 @@ def _ran(
     with watching(view):
         problems = Problems()
         served = fixtures(datasets, "--dataset", problems), fixtures(checkpoints, "--checkpoint", problems)
+        local = amounts(resources, "--resource", problems)
         called = given(job, plugin, others, view.warn, problems)
         return run(
             failing_fast(called.request) if fail_fast else called.request,
@@ -96,6 +111,7 @@ def _ran(
             plugins=called.others,
             datasets=served[0],
             checkpoints=served[1],
+            local_resources=local,
             watcher=view,
             **options,
         )

@@ -13,6 +13,7 @@ from trialrun.executors.folders import Folders
 from trialrun.executors.marks import Mark
 from trialrun.plugins import Manager, Plugin
 from trialrun.space import Space
+from trialrun_hookspecs.errors import UsageError
 from trialrun_hookspecs.request import Params, TuneConfig
 from trialrun_hookspecs.results import FailureCause, TrialModel, TrialStatus
 
@@ -25,6 +26,7 @@ __all__ = [
     "Study",
     "StudyOutcome",
     "TrialOutcome",
+    "no_local_ray",
     "trial_seed",
 ]
 
@@ -32,6 +34,13 @@ INTERRUPTED = "interrupted"
 """What `ended_by` says of a trial that was cut off; it goes on when the study does."""
 LOST = frozenset({"killed", "out_of_memory", "node_lost"})
 """Causes of failures that are not the plugin's: such a trial goes on when the study does."""
+
+
+def no_local_ray(resources: Mapping[str, float], why: str) -> UsageError:
+    """Resources were given for a Ray that is not started here."""
+    fix = "Leave it out, or leave out --address (and RAY_ADDRESS) and --executor inline."
+    got = f"{', '.join(f'{name}={amount:g}' for name, amount in resources.items())}; {why}"
+    return UsageError("is for a Ray that is started here", where="--resource", got=got, fix=fix)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,7 @@ from typing import Any
 
 from trialrun import events
 from trialrun.executors.autofilled import TrialClock
-from trialrun.executors.base import Listener, Study, StudyOutcome, TrialOutcome
+from trialrun.executors.base import Listener, Study, StudyOutcome, TrialOutcome, no_local_ray
 from trialrun.executors.ending import stderr_tail, study_outcome
 from trialrun.executors.exports import Exports
 from trialrun.executors.marks import copied, marks, pruned
@@ -115,6 +115,8 @@ class InlineExecutor:
             raise RequestInvalid(
                 "the inline executor runs every trial to its end", where=where, got=scheduler.name, fix=fix
             )
+        if study.local_resources:
+            raise no_local_ray(study.local_resources, "the inline executor uses no Ray")
         made_algorithm(study.params, seed=study.seed, extensions=study.manager.search_algorithms())
         study.manager.stoppers()
 

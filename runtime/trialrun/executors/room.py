@@ -96,7 +96,8 @@ def check_room(need: Need, nodes: Sequence[Resources], what: str) -> None:
     missing = [key for key in custom if not any(node.get(key) for node in nodes)]
     if missing:
         given = ", ".join(f'"{key}": {total[key]:g}' for key in missing)
-        fix = f"Start the nodes that have it with `ray start --resources='{{{given}}}'` and give their --address."
+        here = " ".join(f"--resource {key}={total[key]:g}" for key in missing)
+        fix = f"Give a local Ray some with {here}, or start nodes with `ray start --resources='{{{given}}}'`."
     raise Infeasible(
         f"{what} cannot hold one trial", where="params", got=f"a trial needs {need.text}; there is {has}", fix=fix
     )

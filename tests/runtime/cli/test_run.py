@@ -266,3 +266,19 @@ def test_a_reader_that_leaves_does_not_end_the_job(spawned, training, tmp_path: 
         running.stderr.close()
         running.wait(timeout=60)
     assert json.loads((_folder(tmp_path) / "result.json").read_text("utf-8"))["model_id"] == 1
+
+
+@pytest.mark.parametrize("text", ["license", "license=", "=2", "license=-1", "license=many", "a b=1", "license=1e400"])
+def test_a_resource_that_is_no_amount_is_told(called, training, text: str) -> None:
+    shown = called("run", training(TRAINED), *PURE, "--resource", text, "--resource", "fine=1.5")
+    assert shown.exit_code == 2
+    assert f"--resource: must be NAME=AMOUNT, got {text!r}" in shown.stderr
+
+
+def test_resources_without_a_ray_of_our_own_are_refused(called, tuning, tmp_path: Path) -> None:
+    shown = called("run", tuning(_space("fine")), *UNRULY, "--resource", "license=2")
+    assert shown.exit_code == 2
+    assert (
+        "--resource: is for a Ray that is started here, got license=2; the inline executor uses no Ray" in shown.stderr
+    )
+    assert not (tmp_path / "trialrun-results").exists()

@@ -13,7 +13,7 @@ import ray
 from ray import tune
 from ray.tune import Stopper
 
-from trialrun.executors.base import Listener, Study, StudyOutcome
+from trialrun.executors.base import Listener, Study, StudyOutcome, no_local_ray
 from trialrun.executors.ending import study_outcome
 from trialrun.executors.memory import remembering
 from trialrun.executors.ray_tune import cluster
@@ -80,6 +80,8 @@ class RayExecutor:
             cluster.check_reachable(address)
             if address is None:
                 cluster.check_local(need_of(study.params), study.local_resources)
+            elif study.local_resources:
+                raise no_local_ray(study.local_resources, f"this study joins {address!r}")
         if study.tune_config.legacy_train_report and ray.is_initialized():
             fix = "Let trialrun start or join Ray, or set RAY_TRAIN_V2_ENABLED=0 before Ray is started."
             raise UsageError("legacy_train_report comes too late for a Ray that runs in this process", fix=fix)
