@@ -1,4 +1,4 @@
-"""A cluster of two nodes: trials are spread, one node is killed, and the study goes on."""
+"""A cluster of two nodes: trials are spread, one is killed and the study goes on; one that shares no folder is told."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import json
 import os
 import re
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,16 @@ import pytest
 
 PLUGIN = Path(__file__).parents[2] / "broken_plugins" / "writes_where_it_was.py"
 LIMIT_S = 150
+APART = ["unshare", "--map-root-user", "--mount", "sh", "-c"]
 
 
 class Cluster:
-    """A head and a worker node, each a process group of its own, with Ray's files in a short folder."""
+    """A head and a worker node, each a process group of its own, with Ray's files in a short folder.
 
-    def __init__(self, folder: Path) -> None:
+    Below `private`, which must be there, the worker has files of its own.
+    """
+
+    def __init__(self, folder: Path, private: Path | None = None) -> None:
         self.folder = folder
         self.nodes: list[subprocess.Popen[str]] = []
         self.environment = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
@@ -35,10 +40,11 @@ class Cluster:
         }
         head = self._start("head", "--head", "--port=0", "--include-dashboard=false", f"--temp-dir={folder}")
         self.address = self._address(head)
-        self._start("worker", f"--address={self.address}")
+        apart = [*APART, f'mount -t tmpfs none "{private}" && exec "$@"', "sh"] if private else []
+        self._start("worker", f"--address={self.address}", apart=apart)
 
-    def _start(self, name: str, *options: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--num-cpus=1", *options]
+    def _start(self, name: str, *options: str, apart: Sequence[str] = ()) -> subprocess.Popen[str]:
+        command = [*apart, sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--num-cpus=1", *options]
         environment = {**self.environment, "RAY_NODE_OF_TEST": name, "RAY_health_check_period_ms": "500"}
         with (self.folder / f"{name}.log").open("w") as log:
             node = subprocess.Popen(
@@ -94,24 +100,27 @@ def wait_for(condition: Callable[[], bool], process: subprocess.Popen[str], log:
         time.sleep(0.1)
 
 
-@pytest.mark.ray(session=False)
-@pytest.mark.timeout(500)
-def test_a_node_that_dies_takes_no_trial_with_it(cluster: Cluster, tmp_path: Path) -> None:
+def call(folder: Path, results: Path, address: str) -> list[str]:
+    """The command that runs three trials of twelve steps on the cluster."""
     space = [
         {"name": "n", "type": "grid_search", "options": [1, 2, 3]},
         {"name": "steps", "type": "constant", "value": 12},
     ]
     config = {"metric": "loss", "mode": "min", "max_failures": 3, "reuse_actors": False}
     params = {"name": "spread", "dataset": 1, "is_tune": True, "hyperparameters": space, "tune_config": config}
-    (tmp_path / "job.json").write_text(json.dumps({"action": "train", "params": params}))
-    (tmp_path / "line.csv").write_text("x,y\n1,2\n")
+    (folder / "job.json").write_text(json.dumps({"action": "train", "params": params}))
+    (folder / "line.csv").write_text("x,y\n1,2\n")
+    command = [sys.executable, "-m", "trialrun", "run", str(folder / "job.json"), "--plugin", str(PLUGIN), "--json"]
+    return [*command, "--dataset", f"1={folder / 'line.csv'}", "--results", str(results), "--address", address]
+
+
+@pytest.mark.ray(session=False)
+@pytest.mark.timeout(500)
+def test_a_node_that_dies_takes_no_trial_with_it(cluster: Cluster, tmp_path: Path) -> None:
     shared = tmp_path / "shared"  # what both nodes see: on real ones, a network file system
-    command = [sys.executable, "-m", "trialrun", "run", str(tmp_path / "job.json"), "--plugin", str(PLUGIN)]
-    options = ["--dataset", f"1={tmp_path / 'line.csv'}", "--results", str(shared), "--address", cluster.address]
+    command = call(tmp_path, shared, cluster.address)
     with (tmp_path / "said").open("w") as said:
-        run = subprocess.Popen(
-            [*command, *options, "--json"], stdout=subprocess.PIPE, stderr=said, text=True, env=cluster.environment
-        )
+        run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=said, text=True, env=cluster.environment)
 
         def begun() -> dict[str, str]:
             texts = {p.parent.name: p.read_text() for p in shared.glob("spread-1/trials/*/stdout")}
@@ -137,3 +146,40 @@ def test_a_node_that_dies_takes_no_trial_with_it(cluster: Cluster, tmp_path: Pat
     while cluster.left() and time.monotonic() < end:
         time.sleep(0.2)
     assert cluster.left() == []
+
+
+def can_be_apart() -> bool:
+    return shutil.which("unshare") is not None and subprocess.run([*APART, "true"], check=False).returncode == 0
+
+
+@pytest.mark.ray(session=False)
+@pytest.mark.timeout(500)
+@pytest.mark.skipif(
+    not can_be_apart(), reason="unshare is not there, or not allowed: no node can have files of its own"
+)
+def test_a_node_that_does_not_share_the_results_folder_is_told(tmp_path: Path) -> None:
+    (tmp_path / "private").mkdir()
+    with tempfile.TemporaryDirectory(prefix="two", dir="/tmp", ignore_cleanup_errors=True) as folder:
+        cluster = Cluster(Path(folder), private=tmp_path / "private")
+        try:
+            count = "import ray; ray.init('auto', log_to_driver=False); print(sum(n['Alive'] for n in ray.nodes()))"
+            joined = [sys.executable, "-c", count]
+            environment = {**cluster.environment, "RAY_ADDRESS": cluster.address}
+
+            def both() -> bool:
+                done = subprocess.run(joined, capture_output=True, text=True, env=environment, check=False)
+                return done.stdout.strip() == "2"
+
+            wait_for(both, cluster.nodes[1], Path(folder, "worker.log"))
+            run = subprocess.run(
+                call(tmp_path, tmp_path / "private", cluster.address),
+                capture_output=True, text=True, env=cluster.environment, timeout=LIMIT_S, check=False,
+            )  # fmt: skip
+        finally:
+            cluster.stop()
+    assert run.returncode == 2, run.stderr
+    assert "--results: must be a folder that all nodes share" in run.stderr
+    assert "No such file or directory" in run.stderr
+    assert "Traceback" not in run.stderr
+    assert not list(tmp_path.glob("private/spread-1/trials/*"))
+    assert not list(tmp_path.glob("private/spread-1/.node-*"))

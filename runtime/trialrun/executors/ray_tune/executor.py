@@ -22,6 +22,7 @@ from trialrun.executors.ray_tune.going_on import GoingOn, replayed
 from trialrun.executors.ray_tune.mutations import mutation_options
 from trialrun.executors.ray_tune.schedulers import RAY_REFUSES, SCHEDULERS, made_scheduler
 from trialrun.executors.ray_tune.searcher import AskTellSearcher
+from trialrun.executors.ray_tune.sharing import check_shared
 from trialrun.executors.ray_tune.space import param_space
 from trialrun.executors.ray_tune.trainable import ship_by_value, trainable
 from trialrun.executors.room import need_of
@@ -97,6 +98,7 @@ class RayExecutor:
             _interruptible(interrupted, listener),
         ):
             cluster.check_nodes(need_of(study.params))
+            check_shared(study.results)
             return _fit(study, listener, interrupted)
 
 
