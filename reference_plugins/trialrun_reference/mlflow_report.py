@@ -19,13 +19,14 @@ import os
 import re
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trialrun_hookspecs import hookimpl
+from trialrun_reference.scalars import numbers, said_step
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -39,7 +40,6 @@ LOCAL_STORE = "sqlite:///mlflow.db"
 EXPERIMENT = "trialrun"
 
 _ENDS = {"TERMINATED": "FINISHED", "ERROR": "FAILED", "STOPPED": "KILLED", "SUCCEEDED": "FINISHED", "FAILED": "FAILED"}
-_STEP_KEYS = ("epoch", "step", "iteration")
 _FLUSH_EVERY_S = 2.0
 _BATCH = 1000  # the most metrics that MLflow takes in one call
 _LONGEST = 500  # characters of a parameter or tag that every store takes
@@ -87,7 +87,7 @@ class MlflowReport:
             step = self._step(event, name, event.data.get("metrics") or {})
             self._wait(event, [(name, event.data["value"])], step)
         elif event.kind == "trial_result":
-            found = _numbers(event.data["metrics"], "result/")
+            found = numbers(event.data["metrics"], "result/")
             self._wait(event, found, event.data["iteration"])
         elif event.kind in ("trials", "trials_delta"):
             self._table(event)
@@ -128,7 +128,7 @@ class MlflowReport:
         run = self._run(event)
         if best:
             self._client.set_tag(run, "trialrun.best_trial", best["trial_id"])
-            self._wait(event, _numbers(best.get("metrics") or {}, "best/"), 0)
+            self._wait(event, numbers(best.get("metrics") or {}, "best/"), 0)
 
     def _parameters(self, run: str, values: Iterable[tuple[str, Any]]) -> None:
         from mlflow.entities import Param
@@ -174,9 +174,9 @@ class MlflowReport:
 
     def _step(self, event: Event, name: str, facts: Mapping[str, Any]) -> int:
         """The step that the plugin gave, else a count of its own."""
-        given = next((facts[key] for key in _STEP_KEYS if _is_number(facts.get(key))), None)
+        given = said_step(facts)
         if given is not None:
-            return int(given)
+            return given
         run = self._run(event)
         self._steps[run, name] += 1
         return self._steps[run, name]
@@ -200,15 +200,3 @@ def _experiment(client: MlflowClient, name: str, uri: str) -> str:
 def _name(text: str) -> str:
     """As MLflow takes names: letters, digits, and `_ - . / :` and blanks."""
     return re.sub(r"[^\w\-./: ]", "_", text, flags=re.ASCII)
-
-
-def _numbers(metrics: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, float]]:
-    for key, value in metrics.items():
-        if isinstance(value, Mapping):
-            yield from _numbers(value, f"{prefix}{key}/")
-        elif _is_number(value):
-            yield f"{prefix}{key}", value
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -24,8 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.neural_network import MLPClassifier
 
-from trialrun_hookspecs import BadValue, Problem, hookimpl
+from trialrun_hookspecs import hookimpl
 from trialrun_reference.digit_images import LABELS, SIDE, load
+from trialrun_reference.hyperparameters import Rule, count, number, settled
 
 if TYPE_CHECKING:
     from trialrun_hookspecs import Run
@@ -51,31 +52,17 @@ Array = NDArray[Any]
 FEW = 150
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Hyperparameter:
-    accepts: Callable[[Any], bool]
-    rule: str
-    default: Any = None  # None: must be given
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _is_count(value: Any) -> bool:
-    return _is_number(value) and value >= 1 and value == int(value)
-
-
-HYPERPARAMETERS: Mapping[str, _Hyperparameter] = {
-    "epochs": _Hyperparameter(accepts=_is_count, rule="a whole number of at least 1"),
-    "learning_rate": _Hyperparameter(accepts=lambda v: _is_number(v) and v > 0, rule="a finite number above 0"),
-    "hidden": _Hyperparameter(accepts=_is_count, rule="a whole number of at least 1", default=32),
-    "batch_size": _Hyperparameter(accepts=_is_count, rule="a whole number of at least 1", default=32),
-    "alpha": _Hyperparameter(
-        accepts=lambda v: _is_number(v) and v >= 0, rule="a finite number of at least 0", default=1e-4
-    ),
-    "activation": _Hyperparameter(
-        accepts=lambda v: v in ("relu", "tanh", "logistic"), rule="'relu', 'tanh' or 'logistic'", default="relu"
+HYPERPARAMETERS: Mapping[str, Rule] = {
+    "epochs": count(),
+    "learning_rate": number("a finite number above 0", lambda value: value > 0),
+    "hidden": count(32, fixed=True),
+    "batch_size": count(32),
+    "alpha": number("a finite number of at least 0", lambda value: value >= 0, 1e-4),
+    "activation": Rule(
+        accepts=lambda value: value in ("relu", "tanh", "logistic"),
+        says="'relu', 'tanh' or 'logistic'",
+        default="relu",
+        fixed=True,
     ),
 }
 """What can be set, with the rule for each. Good ranges to search: learning_rate 0.005 to 1 on a log scale, hidden 4 to
@@ -126,7 +113,7 @@ class _Training:
         self.output = Path(run.checkpoint_output)
         run.checkpoint_output = self.output  # before training starts, so that a stopped trial has its artifact too
         saved = _read(Path(checkpoint["path"])) if checkpoint else None
-        self.settings = _settings(hyperparameter, saved)
+        self.settings = settled(HYPERPARAMETERS, hyperparameter, saved.settings if saved else None)
         self.x, self.y = load(dataset, "train")
         self.x_held_out, self.y_held_out = load(dataset, "validation")
         self.epoch = saved.epoch if saved else 0
@@ -237,40 +224,6 @@ def _read(folder: Path) -> _Saved:
     with np.load(folder / "weights.npz", allow_pickle=False) as layers:
         kinds = [[layers[f"{kind}_{i}"] for i in range(2)] for kind in ("coefs", "intercepts")]
     return _Saved(epoch=about["epoch"], settings=about["hyperparameter"], coefs=kinds[0], intercepts=kinds[1])
-
-
-def _settings(hyperparameter: Mapping[str, Any], saved: _Saved | None) -> dict[str, Any]:
-    """Check what was given and fill in the rest: from the artifact if there is one, else the defaults.
-
-    Raises BadValue with every problem at once.
-    """
-    problems = [
-        Problem(where=f"hyperparameter {name!r}", rule="is not known", fix=f"Known are {', '.join(HYPERPARAMETERS)}")
-        for name in hyperparameter
-        if name not in HYPERPARAMETERS
-    ]
-    settings: dict[str, Any] = {}
-    for name, spec in HYPERPARAMETERS.items():
-        inherited = saved.settings.get(name) if saved and name != "epochs" else None
-        value = hyperparameter.get(name, spec.default if inherited is None else inherited)
-        if not spec.accepts(value):
-            got = repr(value) if name in hyperparameter else "nothing"
-            problems.append(Problem(where=f"hyperparameter {name!r}", rule=f"must be {spec.rule}", got=got))
-        elif saved and name in ("hidden", "activation") and value != inherited:
-            fix = "Leave it out when training goes on from a checkpoint"
-            problems.append(
-                Problem(
-                    where=f"hyperparameter {name!r}",
-                    rule=f"is {inherited!r} in the checkpoint",
-                    got=repr(value),
-                    fix=fix,
-                )
-            )
-        else:
-            settings[name] = int(value) if spec.accepts is _is_count else value
-    if problems:
-        raise BadValue(problems=problems)
-    return settings
 
 
 def _sheet(images: Array, columns: int = 12, scale: int = 6) -> Array:

@@ -16,13 +16,14 @@ import os
 import re
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trialrun_hookspecs import hookimpl
+from trialrun_reference.scalars import numbers, said_step
 
 if TYPE_CHECKING:
     from tensorboardX import RecordWriter
@@ -34,7 +35,6 @@ __all__ = ["FOLDER_VARIABLE", "TensorboardReport", "report"]
 FOLDER_VARIABLE = "TRIALRUN_TENSORBOARD_DIR"
 
 _LAST_STATUSES = frozenset({"SUCCEEDED", "FAILED", "STOPPED"})
-_STEP_KEYS = ("epoch", "step", "iteration")
 _OPEN_FILES = 64
 _FLUSH_EVERY_S = 2.0
 
@@ -98,7 +98,7 @@ class TensorboardReport:
         )
 
     def _write_result(self, event: Event) -> None:
-        values = [{"tag": f"result/{name}", "simple_value": value} for name, value in _numbers(event.data["metrics"])]
+        values = [{"tag": f"result/{name}", "simple_value": value} for name, value in numbers(event.data["metrics"])]
         self._write(event, event.data["iteration"], *values)
 
     def _write_image(self, event: Event, data_uri: str) -> None:
@@ -128,9 +128,9 @@ class TensorboardReport:
 
     def _step(self, event: Event, tag: str, facts: Mapping[str, Any]) -> int:
         """The step that the plugin gave, else a count of its own."""
-        given = next((facts[key] for key in _STEP_KEYS if _is_number(facts.get(key))), None)
+        given = said_step(facts)
         if given is not None:
-            return int(given)
+            return given
         self._steps[_run_name(event), tag] += 1
         return self._steps[_run_name(event), tag]
 
@@ -154,15 +154,3 @@ def _run_name(event: Event) -> str:
 
 def _wall_time(event: Event) -> float:
     return datetime.fromisoformat(event.time).timestamp() if event.time else time.time()
-
-
-def _numbers(metrics: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:
-    for key, value in metrics.items():
-        if isinstance(value, Mapping):
-            yield from _numbers(value, f"{prefix}{key}/")
-        elif _is_number(value):
-            yield f"{prefix}{key}", value
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

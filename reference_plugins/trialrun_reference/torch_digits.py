@@ -28,8 +28,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from trialrun_hookspecs import BadValue, Problem, hookimpl
+from trialrun_hookspecs import hookimpl
 from trialrun_reference.digit_images import SIDE, load
+from trialrun_reference.hyperparameters import Rule, count, number, settled
 
 if TYPE_CHECKING:
     from trialrun_hookspecs import Run
@@ -44,7 +45,6 @@ __all__ = [
     "network",
     "read",
     "released",
-    "settings",
     "train",
     "tune",
     "write",
@@ -66,29 +66,12 @@ conformance = {  # what `trialrun check` runs it with, some forty times
 FEW = 150
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _is_count(value: Any) -> bool:
-    return _is_number(value) and value >= 1 and value == int(value)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Hyperparameter:
-    accepts: Callable[[Any], bool]
-    rule: str
-    default: Any = None  # None: must be given
-
-
-HYPERPARAMETERS: Mapping[str, _Hyperparameter] = {
-    "epochs": _Hyperparameter(accepts=_is_count, rule="a whole number of at least 1"),
-    "learning_rate": _Hyperparameter(accepts=lambda v: _is_number(v) and v > 0, rule="a finite number above 0"),
-    "momentum": _Hyperparameter(
-        accepts=lambda v: _is_number(v) and 0 <= v < 1, rule="a number of at least 0 and below 1", default=0.9
-    ),
-    "channels": _Hyperparameter(accepts=_is_count, rule="a whole number of at least 1", default=8),
-    "batch_size": _Hyperparameter(accepts=_is_count, rule="a whole number of at least 1", default=32),
+HYPERPARAMETERS: Mapping[str, Rule] = {
+    "epochs": count(),
+    "learning_rate": number("a finite number above 0", lambda value: value > 0),
+    "momentum": number("a number of at least 0 and below 1", lambda value: 0 <= value < 1, 0.9),
+    "channels": count(8, fixed=True),
+    "batch_size": count(32),
 }
 """What can be set, with the rule for each. Good ranges to search: learning_rate 0.005 to 0.2 on a log scale, channels 4
 to 64, batch_size 16 to 256."""
@@ -147,7 +130,7 @@ class Training:
         self.output = Path(run.checkpoint_output)
         run.checkpoint_output = self.output  # before training starts, so that a stopped trial has its artifact too
         saved = read(Path(checkpoint["path"])) if checkpoint else None
-        self.settings = settings(hyperparameter, saved.settings if saved else None)
+        self.settings = settled(HYPERPARAMETERS, hyperparameter, saved.settings if saved else None)
         self.epoch = saved.epoch if saved else 0
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")  # the first that this process sees
         self.x, self.y = _tensors(dataset, "train", self.device)
@@ -281,31 +264,3 @@ def _tensors(dataset: Any, category: str, device: torch.device) -> tuple[torch.T
     images, labels = load(dataset, category)
     x = torch.tensor(images, dtype=torch.float32).reshape(-1, 1, SIDE, SIDE)  # a copy: the images are read-only
     return x.to(device), torch.tensor(labels, dtype=torch.long).to(device)
-
-
-def settings(hyperparameter: Mapping[str, Any], saved: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Check what was given and fill in the rest: from the artifact if there is one, else the defaults.
-
-    Raises BadValue with every problem at once.
-    """
-    problems = [
-        Problem(where=f"hyperparameter {name!r}", rule="is not known", fix=f"Known are {', '.join(HYPERPARAMETERS)}")
-        for name in hyperparameter
-        if name not in HYPERPARAMETERS
-    ]
-    made: dict[str, Any] = {}
-    for name, spec in HYPERPARAMETERS.items():
-        inherited = saved.get(name) if saved and name != "epochs" else None
-        value = hyperparameter.get(name, spec.default if inherited is None else inherited)
-        where = f"hyperparameter {name!r}"
-        if not spec.accepts(value):
-            got = repr(value) if name in hyperparameter else "nothing"
-            problems.append(Problem(where=where, rule=f"must be {spec.rule}", got=got))
-        elif saved and name == "channels" and value != inherited:
-            fix = "Leave it out when training goes on from a checkpoint"
-            problems.append(Problem(where=where, rule=f"is {inherited!r} in the checkpoint", got=repr(value), fix=fix))
-        else:
-            made[name] = int(value) if spec.accepts is _is_count else value
-    if problems:
-        raise BadValue(problems=problems)
-    return made

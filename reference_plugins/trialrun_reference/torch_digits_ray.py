@@ -23,6 +23,7 @@ from torch import nn
 from trialrun_hookspecs import BadValue, hookimpl
 from trialrun_reference import torch_digits
 from trialrun_reference.digit_images import SIDE, load
+from trialrun_reference.hyperparameters import settled
 
 if TYPE_CHECKING:
     from trialrun_hookspecs import Run
@@ -59,7 +60,7 @@ def tune(hyperparameter: dict[str, Any], run: Run, dataset: Any, checkpoint: dic
     saved = torch_digits.read(Path(checkpoint["path"])) if checkpoint else None
     loop = {
         "saved": saved,
-        "settings": torch_digits.settings(given, saved.settings if saved else None),
+        "settings": settled(torch_digits.HYPERPARAMETERS, given, saved.settings if saved else None),
         "seed": run.seed,
         "rows": {category: load(dataset, category) for category in ("train", "validation")},
     }

@@ -1,0 +1,28 @@
+"""What `report` hooks write of an event: its numbers, and the step that they belong to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+__all__ = ["numbers", "said_step"]
+
+_STEP_KEYS = ("epoch", "step", "iteration")
+
+
+def numbers(metrics: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:
+    """The numbers of nested metrics, NaN among them, each with its name: `prefix`, then the keys with `/` between."""
+    for key, value in metrics.items():
+        if isinstance(value, Mapping):
+            yield from numbers(value, f"{prefix}{key}/")
+        elif _is_number(value):
+            yield f"{prefix}{key}", value
+
+
+def said_step(facts: Mapping[str, Any]) -> int | None:
+    """The step that the plugin gave, if it gave one."""
+    return next((int(facts[key]) for key in _STEP_KEYS if _is_number(facts.get(key))), None)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
