@@ -1,6 +1,7 @@
 """Sound, but its process is killed once: `die` names the process, the trial's number (0: the first) and the step.
 
-`driver` is the process of the run, which holds the results folder; `self` is the one that the plugin runs in.
+`driver` is the process of the run, which holds the results folder; `self` is the one that the plugin runs in. A copy of
+the folder may not know that this happened: CUT_OFF_NO_MORE in the environment says so.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def die(run, hyperparameter, step):
     process, trial, when = hyperparameter.get("die", "no 0 0").split()
     results = next(path for path in Path.cwd().parents if (path / "job.json").exists())
     number = run.trial_id.rpartition("_")[2] if run.trial_id and "_" in run.trial_id else "0"
-    if process == "no" or int(when) != step or int(trial) != int(number):
+    if process == "no" or "CUT_OFF_NO_MORE" in os.environ or int(when) != step or int(trial) != int(number):
         return
     try:
         (results / "died").touch(exist_ok=False)

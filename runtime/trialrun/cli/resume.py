@@ -17,12 +17,16 @@ __all__ = ["command"]
 
 
 @click.command("resume", context_settings={"show_default": True})
-@click.argument("folder", metavar="DIR")
+@click.argument("folder", metavar="DIR|URL")
+@click.option(
+    "--results", "into", metavar="DIR", help="Where a copy is fetched to; a URL to trialrun-results without it."
+)
 @click.option("--failed", is_flag=True, help="Try the trials again that failed by themselves.")
 @click.option("--plugin", metavar="P", help="The plugin, where it is not where it was.")
 @click.option("--with", "others", multiple=True, metavar="P", help="The other plugins, likewise.")
 @click.option("--dataset", "datasets", multiple=True, metavar="ID=PATH|NAME", help="A dataset, likewise.")
 @click.option("--checkpoint", "checkpoints", multiple=True, metavar="ID=PATH", help="A model, likewise.")
+@click.option("--restore", metavar="DIR", help="Where its trials begin, likewise.")
 @click.option("--backend", metavar="URL", help="The backend, likewise.")
 @click.option("--address", metavar="A", help="The Ray to join, likewise.")
 @outcome_options
@@ -37,6 +41,9 @@ def command(
     **options: Any,
 ) -> None:
     """Go on with the run whose results folder is DIR, after Ctrl-C, a kill or a crash.
+
+    With a URL, such as s3://bucket/studies/my_job-1, or with --results and a path: with the run whose folder was
+    copied there by --storage. It is fetched first, and copied there again.
 
     Trials that are over stay; those that were cut off, or lost with their worker or node, go on from their newest
     complete checkpoint; those that were not made yet are made. What was not delivered is sent first. A run that is

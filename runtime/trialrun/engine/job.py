@@ -7,11 +7,14 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from trialrun.backend.mirror import checked, mirrored
+from trialrun.backend.mirror import mirrored
 from trialrun.backend.spool import SPOOL_LIMIT
+from trialrun.backend.storage import absolute, checked
+from trialrun.engine.found_again import again, check_there, found_again, sources, unsaid
 from trialrun.engine.places import (
     Backend,
     at_url,
@@ -23,13 +26,12 @@ from trialrun.engine.places import (
     without_tokens,
 )
 from trialrun.engine.prepared import ExecutorName, Prepared, prepare
-from trialrun.engine.record import RunRecord, held, read_record, recipe_of, recipes_of, sources_of
+from trialrun.engine.record import RunRecord, held, recipe_of, recipes_of, sources_of
 from trialrun.engine.running import Nobody, Opened, Running, Watcher
 from trialrun.executors.journal import read_journal
-from trialrun.executors.marks import restored_from
-from trialrun.plugins import Recipe, load_recipe
+from trialrun.executors.marks import restored_from, whole_in
+from trialrun.executors.moved import moved
 from trialrun.recorder import Fixtures
-from trialrun_hookspecs.errors import UsageError
 from trialrun_hookspecs.request import Request
 from trialrun_hookspecs.results import JobResult
 
@@ -101,7 +103,7 @@ def run(
         address=address,
         local_resources=dict(local_resources or {}),
         spool_limit=spool_limit,
-        storage=storage,
+        storage=_storage(storage, prepared),
         restore=str(Path(restore).absolute()) if restore is not None else None,
     )
     _write_job(folder, prepared)
@@ -123,37 +125,42 @@ def resume(
     backend: str | Backend | None = None,
     address: str | None = None,
     watcher: Watcher | None = None,
+    into: str | Path | None = None,
+    restore: str | Path | None = None,
 ) -> JobResult:
     """Go on with a run that was interrupted or killed; for one that is complete, return its result.
 
-    results: the run's folder. What it was called with stands there, and may be given anew: what was a live object or
-        rows must be, as must `backend` where it was one that is not ours and moved.
+    results: the run's folder, or the URL of a copy in storage. What it was called with stands there, and may be given
+        anew: what was a live object or rows must be, as must what lies elsewhere now, such as `backend`.
     failed: also try the trials again that failed by themselves.
+    into: where the copy is fetched to, as a folder of its own, and a path in `results` is that of a copy; it is then
+        copied to that storage again. None: a URL is fetched to trialrun-results.
 
     Trials that had ended stay as they are; those that were cut off, or lost with their worker or node, go on from
     their newest complete checkpoint, and trials that had not been made are made. Raises what `run` raises.
     """
-    folder = Path(results).absolute()
-    record = read_record(folder)
+    folder, record = found_again(results, into)
     with held(folder):
+        past, done = read_journal(folder), _result_of(folder)
+        if done is not None and not past.to_go_on(failed=failed):
+            return done
+        if restore is not None:
+            record = replace(record, restore=str(Path(restore).absolute()))
+        check_there(folder, record, plugin, plugins, datasets or {}, checkpoints or {})
         muted: list[str] = []
         prepared = prepare(
             folder / "job.json",
-            plugin=load_recipe(Recipe(**_given("plugin", record.plugin))) if plugin is None else plugin,
-            plugins=_others(record) if plugins is None else plugins,
+            plugin=again(record.plugin) if plugin is None else plugin,
+            plugins=[again(recipe) for recipe in record.plugins] if plugins is None else plugins,
             executor=record.executor,  # type: ignore[arg-type]  # it was checked then
             seed=record.seed,
             address=address or record.address,
             local_resources=record.local_resources,
             muted=lambda name, error: muted.append(f"plugin {name} raised in report() and hears no more: {error!r}"),
         )
-        past = read_journal(folder)
-        go_on = tuple(past.to_go_on(failed=failed))
-        done = _result_of(folder)
-        if done is not None and not go_on:
-            return done
-        served = {**_sources("dataset", record.datasets, datasets or {}), **(datasets or {})}
-        kept = {**_sources("checkpoint", record.checkpoints, checkpoints or {}), **(checkpoints or {})}
+        past = replace(past, configs={**past.configs, **unsaid(folder, past, prepared)})
+        served = sources(record.datasets, datasets or {})
+        kept = sources(record.checkpoints, checkpoints or {})
         fixtures = fixtures_of(served, kept, offers_of(prepared.manager, served))
         record = replace(record, address=address or record.address)
         late: list[str] = []
@@ -164,33 +171,25 @@ def resume(
             for name in ("result.json", "undelivered.txt"):
                 (folder / name).unlink(missing_ok=True)
             running = Running(
-                prepared, there, folder, record, watcher=watcher or Nobody(), muted=muted, past=past, go_on=go_on
+                prepared,
+                there,
+                folder,
+                record,
+                watcher=watcher or Nobody(),
+                muted=muted,
+                past=past,
+                go_on=tuple(past.to_go_on(failed=failed)),
             )
             result = running.result()
         return _with_warnings(result, late)
 
 
-def _given(what: str, recorded: Any) -> Any:
-    if recorded is None:
-        fix = f"Give it again: --{what}."
-        raise UsageError(f"the {what} was handed over as a live object", where="resume", fix=fix)
-    return recorded
-
-
-def _others(record: RunRecord) -> list[Any]:
-    return [load_recipe(Recipe(**_given("with", recipe))) for recipe in record.plugins]
-
-
-def _sources(what: str, recorded: Mapping[str, str | None], given: Mapping[int, Any]) -> dict[int, Any]:
-    """The fixtures of the run but for those that are given anew."""
-    return {int(n): _given(f"{what} {n}=…", source) for n, source in recorded.items() if int(n) not in given}
-
-
 def _result_of(folder: Path) -> JobResult | None:
     """The result of a run that came to its end."""
     try:
-        result = JobResult.model_validate_json((folder / "result.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        said = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+        result = JobResult.model_validate(moved(said, said["results_dir"] or str(folder), str(folder)))
+    except (OSError, ValueError, KeyError, TypeError):
         return None
     return result if result.status == "SUCCEEDED" else None
 
@@ -200,10 +199,17 @@ def _stored(
 ) -> contextlib.AbstractContextManager[None]:
     """The results folder copied to where the call or the job wants it."""
     config = prepared.request.params.tune_config
-    url = record.storage or (config.storage_path if config else None)
-    where = "--storage" if record.storage else "params.tune_config.storage_path"
     period = config.sync_period_s if config else 300.0
-    return mirrored(url, folder, period_s=period, where=where, again=again, warn=late.append)
+    needed = partial(whole_in, folder)
+    return mirrored(
+        record.storage, folder, period_s=period, where="storage", again=again, needed=needed, warn=late.append
+    )
+
+
+def _storage(given: str | None, prepared: Prepared) -> str | None:
+    config = prepared.request.params.tune_config
+    url = given or (config.storage_path if config else None)
+    return absolute(url) if url else None
 
 
 def _with_warnings(result: JobResult, late: list[str]) -> JobResult:

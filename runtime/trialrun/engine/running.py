@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -169,6 +170,7 @@ class Running:
         dataset = self._backend.client.dataset(self._params.dataset, self._folder / "dataset")
         checkpoint = None
         if self._params.checkpoint is not None:
+            shutil.rmtree(self._folder / "checkpoint", ignore_errors=True)  # of a run that goes on, perhaps in part
             checkpoint = self._backend.client.checkpoint(self._params.checkpoint, self._folder / "checkpoint")
         hub.progress("dataset", 1, 1)
         restore = restored_from(Path(self._record.restore)) if self._record.restore else None

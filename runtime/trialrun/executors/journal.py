@@ -12,6 +12,7 @@ from typing import Any
 from trialrun import events
 from trialrun.backend.spool import SpoolReader, SpoolWriter
 from trialrun.executors.base import Past, TrialOutcome
+from trialrun.executors.moved import moved
 from trialrun_hookspecs.errors import BadValue
 from trialrun_hookspecs.results import TrialModel
 
@@ -26,7 +27,7 @@ class Journal:
     def __init__(self, folder: Path, clock: Callable[[], float] = time.time) -> None:
         self._writer = SpoolWriter(folder / FILE)
         self._clock = clock
-        self._write("began")
+        self._write("began", folder=str(folder.absolute()))
 
     def made(self, trial_id: str, config: Mapping[str, Any]) -> None:
         self._write("made", trial_id=trial_id, config=dict(config))
@@ -50,8 +51,12 @@ class Journal:
 
 
 def read_journal(folder: Path) -> Past:
-    """What the journal in this folder says; nothing where there is none. Torn lines are left out."""
+    """What the journal in this folder says; nothing where there is none. Torn lines are left out.
+
+    Its paths are those of the folder where it lies now, wherever it lay when they were written.
+    """
     past = Past()
+    here = home = str(folder.absolute())
     ended, ended_by, used, began, last = False, "", 0.0, 0.0, 0.0
     for line in SpoolReader(folder / FILE).read():
         try:
@@ -61,10 +66,11 @@ def read_journal(folder: Path) -> Past:
             continue
         if what == "began":
             used, began, ended = used + last - began, now, False
+            home = said.get("folder", here)
         elif what == "over":
             ended, ended_by = True, said["ended_by"]
         else:
-            _apply(past, said)
+            _apply(past, moved(said, home, here))
         last = now
     return Past(
         results=tuple(_results(folder / "spool")),

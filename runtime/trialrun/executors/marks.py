@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from trialrun.backend.spool import SpoolReader, SpoolWriter
+from trialrun.executors.moved import moved, tops
 from trialrun.outcomes import objective
 from trialrun_hookspecs.errors import UsageError
 
-__all__ = ["Mark", "copied", "mark_checkpoint", "mark_of", "marks", "pruned", "restored_from"]
+__all__ = ["Mark", "copied", "mark_checkpoint", "mark_of", "marks", "pruned", "restored_from", "whole_in"]
 
 _FILE = "checkpoints.jsonl"
 
@@ -25,6 +27,7 @@ class Mark:
 
     The trial's attempt and the number of the last event before it tell what an attempt that goes on from here repeats.
     `metrics` are all that the trial had reported, the newest value of each, and `report` is what came with this report.
+    `files` are the sizes of its files: where a copy of it has less, it is not complete there.
     """
 
     path: str
@@ -33,6 +36,7 @@ class Mark:
     number: int
     metrics: dict[str, Any]
     report: dict[str, Any]
+    files: dict[str, int] = field(default_factory=dict)
 
 
 def copied(checkpoint: Path, target: Path) -> Path:
@@ -48,21 +52,51 @@ def copied(checkpoint: Path, target: Path) -> Path:
 
 def mark_checkpoint(folder: Path, mark: Mark) -> None:
     """Write down, in the trial's folder, that the checkpoint is complete. The newest stands last."""
+    said = {**asdict(mark), "files": _sizes(Path(mark.path)), "folder": str(folder.absolute())}
     with SpoolWriter(folder / _FILE) as writer:
-        writer.write(json.dumps(asdict(mark)))
+        writer.write(json.dumps(said))
+
+
+def _sizes(checkpoint: Path) -> dict[str, int]:
+    paths = (Path(at, name) for at, _, names in os.walk(checkpoint) for name in names)
+    return {path.relative_to(checkpoint).as_posix(): path.stat().st_size for path in paths if path.is_file()}
 
 
 def marks(folder: Path) -> list[Mark]:
-    """The complete checkpoints of a trial that are still there, oldest first."""
+    """The complete checkpoints of a trial that are still there, oldest first, where the folder lies now."""
+    return [mark for mark in _marks(folder) if Path(mark.path).exists() and _is_whole(mark)]
+
+
+def _is_whole(mark: Mark) -> bool:
+    there = _sizes(Path(mark.path))
+    return all(there.get(name, -1) >= size for name, size in mark.files.items())
+
+
+def _marks(folder: Path) -> list[Mark]:
     found: dict[str, Mark] = {}
+    here = str(folder.absolute())
     for line in SpoolReader(folder / _FILE).read():
         try:
-            mark = Mark(**json.loads(line))
-        except (ValueError, TypeError):  # torn by a death
+            said = json.loads(line)
+            mark = Mark(**moved(said, *tops(said.pop("folder", here), here)))
+        except (ValueError, TypeError, AttributeError):  # torn by a death
             continue
         found.pop(mark.path, None)  # made again, so it is newer than those before
         found[mark.path] = mark
-    return [mark for mark in found.values() if Path(mark.path).exists()]
+    return list(found.values())
+
+
+def whole_in(results: Path, sizes: Mapping[str, int]) -> set[str]:
+    """Of a copy of the results that has these files: those of the newest checkpoint of each trial that it has whole."""
+    needed: set[str] = set()
+    for file in (*results.glob(f"trials/*/{_FILE}"), *results.glob(f"train/{_FILE}")):
+        for mark in reversed(_marks(file.parent)):
+            place = os.path.relpath(mark.path, results.absolute())
+            files = {f"{place}/{name}": size for name, size in mark.files.items()}
+            if files and all(sizes.get(name, -1) >= size for name, size in files.items()):
+                needed.update(files)
+                break
+    return needed
 
 
 def pruned(

@@ -153,7 +153,7 @@ def run_trial(
             seed=seed,
             folder=folder,
             reporter=seat.report,
-            on_output=lambda path: (folder / OUTPUT_FILE).write_text(path, encoding="utf-8"),
+            on_output=lambda path: (folder / OUTPUT_FILE).write_text(_below(folder, path), encoding="utf-8"),
         )
         stack.enter_context(restored())
         stack.enter_context(working_in(folder))
@@ -276,10 +276,17 @@ def _check_first(flat: Mapping[str, Any], spec: TrialSpec, trial_id: str, checkp
         raise CheckpointMissing(rule, where=where, got="none with the first report", fix=fix)
 
 
+def _below(folder: Path, path: str) -> str:
+    """A path in the results as it is from them, so that they can be moved; another as it is."""
+    results = folder.absolute().parent.parent
+    return str(Path(path).relative_to(results)) if Path(path).is_relative_to(results) else path
+
+
 def declared_output(folder: Path) -> str | None:
     """Where the trial of this folder said that its artifact is; else the suggested place, if something is there."""
     try:
-        return (folder / OUTPUT_FILE).read_text(encoding="utf-8")
+        text = (folder / OUTPUT_FILE).read_text(encoding="utf-8")
+        return str(folder.absolute().parent.parent / text)
     except FileNotFoundError:
         suggested = folder / "artifact"
         return str(suggested) if suggested.exists() else None

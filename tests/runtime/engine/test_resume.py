@@ -216,6 +216,16 @@ def test_an_interrupted_study_says_how_to_go_on_and_does(tmp_path: Path) -> None
     assert content(folder)["statuses"] == ["TERMINATED"] * 3
 
 
+def test_a_study_that_begins_from_a_model_goes_on(tmp_path: Path) -> None:
+    job = tuning()
+    job["params"]["checkpoint"] = 5
+    (tmp_path / "model").write_text("weights")
+    plugin, served = Interrupted(), {"datasets": {1: ROWS}, "checkpoints": {5: tmp_path / "model"}}
+    with pytest.raises(JobInterrupted):
+        trialrun.run(job, plugin=plugin, executor="inline", results=tmp_path, **served)
+    assert trialrun.resume(tmp_path / "cut-1", plugin=plugin, **served).status == "SUCCEEDED"
+
+
 def test_training_goes_on_from_its_newest_complete_checkpoint(tmp_path: Path) -> None:
     done = in_a_process(tmp_path, training("driver 0 3"))
     assert done.returncode == -signal.SIGKILL, done.stderr

@@ -82,7 +82,9 @@ class ListeningCallback(Callback):
 
     @_guarded
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        for trial in trials[self._seen :]:
+        if len(trials) == self._seen:
+            return
+        for trial in [trial for trial in trials if trial.trial_id not in self.trials]:  # one that failed is put last
             self.trials[trial.trial_id] = trial
             config = self._config(trial)
             self._folders[trial.trial_id] = self._study.folders.of(trial.trial_id, config)

@@ -50,6 +50,13 @@ def trials(tmp_path: Path) -> Trials:
     return Trials(tmp_path)
 
 
+def test_a_new_trial_is_seen_when_tune_puts_one_that_failed_behind_it(trials: Trials) -> None:
+    one, two, new = (SimpleNamespace(trial_id=name, config={"x": 1}) for name in ("one", "two", "new"))
+    trials.ears.on_step_begin(0, [one, two])
+    trials.ears.on_step_begin(0, [two, new, one])
+    assert list(trials.ears.trials) == ["one", "two", "new"]
+
+
 def test_trials_that_are_all_paused_for_long_end_the_study(trials: Trials) -> None:
     assert trials.step("PAUSED", "TERMINATED", "PAUSED") == ""
     assert trials.step("PAUSED", "TERMINATED", "PAUSED", after=STUCK_S) == ""

@@ -1,0 +1,94 @@
+"""Storage, found by its URL."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit, urlunsplit
+
+from trialrun_hookspecs.errors import UsageError
+
+__all__ = ["OWNER", "PART", "REACH_S", "above", "absolute", "below", "checked", "found", "reached", "refused"]
+
+REACH_S = 30.0
+OWNER = ".trialrun-owner"
+"""The file in a copy that says which process keeps it."""
+PART = ".trialrun-part"
+"""How the name of a file ends that is being written."""
+T = TypeVar("T")
+
+
+def found(url: str) -> tuple[Any, str]:
+    """The file system of a URL, and the path in it. A plain path is one of this machine."""
+    from pyarrow import ArrowInvalid, fs
+
+    if "://" not in url:
+        return fs.LocalFileSystem(), absolute(url)
+    if url.startswith("s3://"):  # one call for a small file instead of the three of an upload in parts
+        url += f"{'&' if '?' in url else '?'}allow_delayed_open=true"
+    try:
+        system, path = fs.FileSystem.from_uri(url)
+    except ArrowInvalid:  # a scheme that it does not know
+        import fsspec
+
+        system, path = fsspec.core.url_to_fs(url)
+        system = fs.PyFileSystem(fs.FSSpecHandler(system))
+    return system, path.rstrip("/")
+
+
+def absolute(url: str) -> str:
+    """The same storage from any folder."""
+    return url if "://" in url else str(Path(url).absolute())
+
+
+def above(url: str) -> str:
+    """The URL of the folder that holds this one."""
+    if "://" not in url:
+        return str(Path(url).absolute().parent)
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(path=parts.path.rstrip("/").rpartition("/")[0]))
+
+
+def below(root: str, path: str) -> str:
+    """The name of a file in `root`, of which the storage says that it is `path`."""
+    return path.strip("/").removeprefix(f"{root.strip('/')}/")
+
+
+def checked(url: str, where: str) -> None:
+    """Refuse credentials in the address, which goes into the run's record. Raises UsageError."""
+    parts = urlsplit(url)
+    if "@" in parts.netloc or "secret" in parts.query.lower():
+        fix = "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or what else your storage reads."
+        raise UsageError("credentials go into the environment, not the address", where=where, fix=fix)
+
+
+def reached(url: str, where: str, act: Callable[[], T], *, limit_s: float = REACH_S) -> T:
+    """What `act`, the first call to this storage, gives. Raises UsageError: it failed, or took too long."""
+    outcome: list[T] = []
+    errors: list[Exception] = []
+
+    def reach() -> None:
+        try:
+            outcome.append(act())
+        except Exception as error:  # noqa: BLE001  # each library has its own
+            errors.append(error)
+
+    thread = threading.Thread(target=reach, daemon=True, name="trialrun-storage")
+    thread.start()
+    thread.join(limit_s)
+    if errors and isinstance(errors[0], UsageError):
+        raise errors[0]
+    if errors:
+        raise refused(url, where, errors[0]) from errors[0]
+    if not outcome:
+        raise refused(url, where, f"no answer within {limit_s:g} s")
+    return outcome[0]
+
+
+def refused(url: str, where: str, why: Exception | str) -> UsageError:
+    """The error of storage that cannot be reached."""
+    why = why if isinstance(why, str) else f"{type(why).__name__}: {why}"
+    fix = "Check the address, the credentials in the environment, and that it may be written to."
+    return UsageError("storage cannot be reached", where=where, got=f"{url!r} ({why})", fix=fix)
