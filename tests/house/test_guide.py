@@ -36,9 +36,10 @@ def test_each_row_names_a_test_or_says_that_there_is_none() -> None:
 
 
 @pytest.mark.parametrize("job", JOBS, ids=lambda job: job["params"]["name"])
-def test_a_job_of_the_page_runs(job: dict, tmp_path: Path) -> None:
+def test_a_job_of_the_page_runs(job: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     line = ROOT / "examples" / "line.csv"
-    result = trialrun.run(job, plugin="pure", datasets={1: line}, executor="inline", results=tmp_path)
+    result = trialrun.run(job, plugin="pure", datasets={1: line}, executor="inline", results="results")
     assert result.status == "SUCCEEDED"
     assert result.failures == []
     assert len(result.trial_models) == 2
