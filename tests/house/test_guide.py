@@ -19,6 +19,12 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "ray-guide.md").read_text("utf-8")
 TESTS = "\n".join(file.read_text("utf-8") for file in (ROOT / "tests").rglob("test_*.py"))
 JOBS = [json.loads(text) for text in re.findall(r"^```json\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)]
+ROWS = [
+    [cell.strip() for cell in line.strip("|").split(" |")]
+    for line in PAGE.splitlines()
+    if line.startswith("| ") and line.count("|") == 6 and not line.startswith("| feature")
+]
+GONE = [row for row in ROWS if row[1] == "gone"]
 CALLS = re.findall(r"^(?:\w+=\S+ )?trialrun (.*)$", PAGE, re.MULTILINE)
 
 
@@ -28,11 +34,33 @@ def test_a_test_that_the_page_names_is_there(name: str) -> None:
 
 
 def test_each_row_names_a_test_or_says_that_there_is_none() -> None:
-    rows = [line for line in PAGE.splitlines() if line.startswith("| ") and line.count("|") == 5]
-    told = [line for line in rows if "`test_" in line or "not run here" in line or "| gone |" in line]
-    heads = [line for line in rows if line.startswith("| feature")]
-    assert len(rows) == len(told) + len(heads)
-    assert len(told) > 40
+    assert len(ROWS) > 40
+    assert [test for *_, test in ROWS if "`test_" not in test and "not run here" not in test] == [""] * len(GONE)
+
+
+@pytest.mark.parametrize("example", sorted({row[2] for row in ROWS if row not in GONE}))
+def test_an_example_that_a_row_names_is_there(example: str) -> None:
+    named = re.findall(r"`([^`]+)`", example)
+    calls = [name for name in named if name.startswith(("--", "trialrun ")) and "without" not in example]
+    jobs = [name for name in named if name.startswith("guide-")]
+    files = [name for name in named if "/" in name and not name.startswith(("--", "trialrun "))]
+    assert all(any(call in f"trialrun {told}" for told in CALLS) for call in calls)
+    assert set(jobs) <= {job["params"]["name"] for job in JOBS}
+    assert all(list(ROOT.glob(file)) or list(ROOT.glob(f"reference_plugins/{file}")) for file in files)
+    assert calls or jobs or files or example in ("any", "`Counter` below", "Docker below")
+
+
+def test_the_class_of_the_page_is_a_plugin(tmp_path: Path) -> None:
+    (code,) = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    (tmp_path / "counter.py").write_text(code)
+    (job,) = (job for job in JOBS if job["params"]["name"] == "guide-classes")
+    line = ROOT / "examples" / "line.csv"
+    result = trialrun.run(
+        job, plugin=tmp_path / "counter.py", datasets={1: line}, executor="inline", results=tmp_path / "results"
+    )
+    assert [model.metrics["loss"] for model in result.trial_models] == [0.01, 0.02]
+    kept = Path(result.trial_models[0].trial_logdir).rglob("steps.json")
+    assert sorted({json.loads(path.read_text()) for path in kept}) == [3, 6, 9, 10]
 
 
 @pytest.mark.parametrize("job", JOBS, ids=lambda job: job["params"]["name"])
