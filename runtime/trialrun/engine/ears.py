@@ -101,7 +101,7 @@ class StudyEars:
             elif outcome.status == "TERMINATED" and outcome.metrics and outcome.ended_by != INTERRUPTED:
                 self._uploads.add(outcome)
             if outcome.ended_by:
-                self._hub.message(f"trial {outcome.trial_id} ended early by {outcome.ended_by}")
+                self._hub.message(f"trial {outcome.trial_id} was ended by {outcome.ended_by}")
             self.tick()
 
     def warn(self, text: str) -> None:
