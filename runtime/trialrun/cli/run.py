@@ -97,6 +97,7 @@ def _ran(
     fail_fast: bool,
     **options: Any,
 ) -> JobResult:
+    from trialrun.backend.storage import checked
     from trialrun.cli.views import watching
     from trialrun.engine import run
 
@@ -104,6 +105,8 @@ def _ran(
         problems = Problems()
         served = fixtures(datasets, "--dataset", problems), fixtures(checkpoints, "--checkpoint", problems)
         local = amounts(resources, "--resource", problems)
+        with problems.noting():
+            checked(options["storage"] or "", "--storage")
         called = given(job, plugin, others, view.warn, problems)
         return run(
             failing_fast(called.request) if fail_fast else called.request,

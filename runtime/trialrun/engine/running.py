@@ -116,8 +116,9 @@ class Running:
         self._watcher.opened(opened)
         with self._hub() as hub:
             result = self._guarded(hub)
-        if self._undelivered:
-            result = result.model_copy(update={"warnings": [*result.warnings, *self._undelivered]})
+        late = [*self._muted, *self._undelivered]  # a slow report hook may hear of the end after it
+        if late:
+            result = result.model_copy(update={"warnings": [*result.warnings, *late]})
             self._write_result(result)
         return result
 
@@ -188,7 +189,6 @@ class Running:
                 run_key=self._record.run_key,
                 seed=self._prepared.seed,
                 origin=origin,
-                muted=self._muted,
                 spool_limit=self._record.spool_limit,
                 restore=restore,
             )
@@ -212,7 +212,6 @@ class Running:
             hub=hub,
             client=self._backend.client,
             origin=origin,
-            muted=self._muted,
         )
 
     def _ended(self, hub: Hub, status: Status, error: str | None = None) -> None:

@@ -41,7 +41,6 @@ def train(
     run_key: str,
     seed: int,
     origin: Origin,
-    muted: Sequence[str],
     spool_limit: int | None = SPOOL_LIMIT,
     restore: Mark | None = None,
 ) -> JobResult:
@@ -86,7 +85,7 @@ def train(
     )
     hub.emit(events.model(model_id, None, params.name))
     hub.progress("model_upload", 2, 2)
-    return JobResult(model_id=model_id, job_id=job_id, seed=seed, results_dir=str(folder), warnings=list(muted))
+    return JobResult(model_id=model_id, job_id=job_id, seed=seed, results_dir=str(folder))
 
 
 def _going_on(work: Path, emit: Stamper, attempt: int, prefix: str) -> Mark | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -23,9 +23,7 @@ __all__ = ["GO_ON", "tune"]
 GO_ON = "Go on with: trialrun resume "
 
 
-def tune(
-    study: Study, executor: Executor, *, hub: Hub, client: Client, origin: Origin, muted: Sequence[str]
-) -> JobResult:
+def tune(study: Study, executor: Executor, *, hub: Hub, client: Client, origin: Origin) -> JobResult:
     """Run the study. Raises AllTrialsFailed, or JobInterrupted after everything was recorded."""
     journal = Journal(study.results)
     uploads = Uploads(
@@ -61,7 +59,7 @@ def tune(
     hub.progress("trials", len(outcome.trials), len(outcome.trials))
     hub.progress("train", 1, 1)
     hub.progress("model_upload", 1, 1)
-    return _result(study, outcome, chosen, models, reasons, [*ears.warnings, *outcome.warnings, *muted])
+    return _result(study, outcome, chosen, models, reasons, [*ears.warnings, *outcome.warnings])
 
 
 def _opening(study: Study, executor: Executor) -> str:

@@ -282,3 +282,22 @@ def test_resources_without_a_ray_of_our_own_are_refused(called, tuning, tmp_path
         "--resource: is for a Ray that is started here, got license=2; the inline executor uses no Ray" in shown.stderr
     )
     assert not (tmp_path / "trialrun-results").exists()
+
+
+def test_all_that_is_wrong_with_a_call_is_told_at_once(called, training, tmp_path: Path) -> None:
+    wrong = [
+        "--plugin",
+        "nowhere.py",
+        "--dataset",
+        "one",
+        "--resource",
+        "half",
+        "--storage",
+        "s3://key:hunter2@bucket/x",
+    ]
+    shown = called("run", training(TRAINED), *wrong)
+    assert shown.exit_code == 2
+    for said in ("nowhere.py", "--dataset", "--resource", "--storage: credentials go into the environment"):
+        assert said in shown.stderr
+    assert "hunter2" not in shown.stderr
+    assert not (tmp_path / "trialrun-results").exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 import trialrun
 from trialrun.recorder import Recorder
+from trialrun_hookspecs import hookimpl
 from trialrun_hookspecs.errors import (
     AllTrialsFailed,
     BackendUnavailable,
@@ -159,8 +161,6 @@ def test_a_dataset_name_that_nobody_offers_is_a_usage_error(tmp_path: Path) -> N
 
 
 def test_the_datasets_of_a_plugin_are_served_by_name(tmp_path: Path) -> None:
-    from trialrun_hookspecs import hookimpl
-
     class Offers:
         @hookimpl
         def datasets(self) -> dict[str, Any]:
@@ -197,8 +197,6 @@ def test_a_job_id_is_used_once_per_results_folder(tmp_path: Path) -> None:
 
 
 def test_a_report_hook_hears_every_event_in_order_and_one_that_raises_is_muted(tmp_path: Path) -> None:
-    from trialrun_hookspecs import hookimpl
-
     class Hears:
         def __init__(self) -> None:
             self.heard: list[Event] = []
@@ -222,6 +220,21 @@ def test_a_report_hook_hears_every_event_in_order_and_one_that_raises_is_muted(t
     with recording(Path(result.results_dir)) as recorder:
         recorded = [entry["key"] for entry in recorder.events()]
     assert sorted(recorded) == sorted(event.key for event in hears.heard), "recorded exactly once, each"
+
+
+@pytest.mark.parametrize("status", ["RUNNING", "SUCCEEDED"])
+def test_a_report_hook_that_raises_late_is_told_too(tmp_path: Path, status: str) -> None:
+    class Late:
+        @hookimpl
+        def report(self, event: Event) -> None:
+            if event.data.get("status") == status:
+                time.sleep(0.3)  # the training is over long before
+                raise ValueError("no such store")
+
+    result = trained(tmp_path, plugins=[Late()])
+    (said,) = result.warnings
+    assert "raised in report() and hears no more: ValueError('no such store')" in said
+    assert json.loads(Path(result.results_dir, "result.json").read_text())["warnings"] == [said]
 
 
 def test_a_wrong_seed_and_a_wrong_executor_are_usage_errors(tmp_path: Path) -> None:
