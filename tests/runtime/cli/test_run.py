@@ -230,11 +230,14 @@ def test_a_checkpoint_that_the_backend_does_not_know_fails_the_job(called, train
 
 def test_all_that_is_wrong_with_a_call_is_told_at_once(called, training) -> None:
     job = training(dataset="x", nmae="y")
-    shown = called("run", job, "--plugin", BROKEN / "three_faults.py", "--dataset", "y", "--checkpoint", "z")
+    wrong = ["--dataset", "y", "--checkpoint", "z", "--resource", "half", "--storage", "s3://key:hunter2@bucket/x"]
+    shown = called("run", job, "--plugin", BROKEN / "three_faults.py", *wrong)
     assert shown.exit_code == 2
     said = shown.stderr.splitlines()
-    assert len(said) == 7
+    assert len(said) == 9
     assert all(line.startswith("error: ") for line in said)
+    assert "--storage: credentials go into the environment" in shown.stderr
+    assert "hunter2" not in shown.stderr
 
 
 def test_the_deprecated_form_runs_with_one_warning(called, tuning, tmp_path: Path) -> None:
@@ -281,23 +284,4 @@ def test_resources_without_a_ray_of_our_own_are_refused(called, tuning, tmp_path
     assert (
         "--resource: is for a Ray that is started here, got license=2; the inline executor uses no Ray" in shown.stderr
     )
-    assert not (tmp_path / "trialrun-results").exists()
-
-
-def test_all_that_is_wrong_with_a_call_is_told_at_once(called, training, tmp_path: Path) -> None:
-    wrong = [
-        "--plugin",
-        "nowhere.py",
-        "--dataset",
-        "one",
-        "--resource",
-        "half",
-        "--storage",
-        "s3://key:hunter2@bucket/x",
-    ]
-    shown = called("run", training(TRAINED), *wrong)
-    assert shown.exit_code == 2
-    for said in ("nowhere.py", "--dataset", "--resource", "--storage: credentials go into the environment"):
-        assert said in shown.stderr
-    assert "hunter2" not in shown.stderr
     assert not (tmp_path / "trialrun-results").exists()
