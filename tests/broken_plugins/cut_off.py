@@ -1,7 +1,8 @@
 """Sound, but its process is killed once: `die` names the process, the trial's number (0: the first) and the step.
 
 `driver` is the process of the run, which holds the results folder; `self` is the one that the plugin runs in. A copy of
-the folder may not know that this happened: CUT_OFF_NO_MORE in the environment says so.
+the folder may not know that this happened: CUT_OFF_NO_MORE in the environment says so. CUT_OFF_WAITS_FOR names a file
+without which nothing is killed, for a minute.
 """
 
 from __future__ import annotations
@@ -50,5 +51,8 @@ def die(run, hyperparameter, step):
         (results / "died").touch(exist_ok=False)
     except FileExistsError:
         return
+    end = time.monotonic() + 60
+    while not Path(os.environ.get("CUT_OFF_WAITS_FOR", "/")).exists() and time.monotonic() < end:
+        time.sleep(0.02)
     os.kill(int((results / "lock").read_text()) if process == "driver" else os.getpid(), signal.SIGKILL)
     time.sleep(60)  # until the driver's death brings this one down

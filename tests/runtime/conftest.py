@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-Contents = Callable[[], dict[str, bytes]]
+Contents = Callable[..., dict[str, bytes]]
 
 
 @pytest.fixture
 def s3(tmp_path: Path) -> Iterator[tuple[str, Contents]]:
-    """A server that speaks S3, with a bucket `studies`: the URL that leads to it, and what is in there by name.
+    """A server that speaks S3, with a bucket `studies`: its URL, and what is in there under names that begin so.
 
     moto's: `pip install 'moto[server]'` into an environment of its own, as its libraries and Ray's exclude each other.
     """
@@ -44,12 +44,12 @@ def s3(tmp_path: Path) -> Iterator[tuple[str, Contents]]:
             )
             bucket.create_dir("studies")
 
-            def contents() -> dict[str, bytes]:
+            def contents(begins: str = "") -> dict[str, bytes]:
                 files = bucket.get_file_info(fs.FileSelector("studies", recursive=True))
                 return {
                     file.path.removeprefix("studies/"): bucket.open_input_stream(file.path).read()
                     for file in files
-                    if file.is_file
+                    if file.is_file and file.path.startswith(f"studies/{begins}")
                 }
 
             yield f"s3://studies/mine?endpoint_override={host}&scheme=http&region=us-east-1", contents

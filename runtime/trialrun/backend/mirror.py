@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Set
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from trialrun.backend.storage import OWNER, PART, REACH_S, below, found, reached
+from trialrun.backend.storage import OWNER, PART, REACH_S, below, beneath, found, reached
 from trialrun_hookspecs.errors import UsageError
 
 __all__ = ["Mirror", "mirrored"]
@@ -21,7 +21,7 @@ _FIRST_S = 5.0  # a run that dies soon is there, too
 _OWN = "run.json"
 _RECORDING = "recorder.sqlite"
 # Not copied: locks of this machine, and what SQLite keeps beside a database that is open.
-_NEVER = frozenset({"lock", "sent/lock", f"{_RECORDING}-wal", f"{_RECORDING}-shm", f"{_RECORDING}-journal"})
+_NEVER = frozenset({"lock", "sent/lock", OWNER, f"{_RECORDING}-wal", f"{_RECORDING}-shm", f"{_RECORDING}-journal"})
 _AT_THE_END = frozenset({"result.json"})  # it says that all is there
 _RACY_NS = 10**9  # a file may change again within one tick of its clock
 
@@ -54,7 +54,8 @@ class Mirror:
     def open(self, *, again: bool, limit_s: float = REACH_S) -> None:
         """Find the storage, and write to it once. `again`: what lies there is this run's.
 
-        Raises UsageError: it cannot be reached or written to, holds another run, or is the results folder itself.
+        Raises UsageError: it cannot be reached or written to, holds another run, is the results folder itself, or
+        another machine has gone on from it since this folder was copied there.
         """
         reached(self._url, self._where, lambda: self._reach(again), limit_s=limit_s)
 
@@ -67,10 +68,25 @@ class Mirror:
         if not again and self._there(_OWN):
             fix = "Name another storage_path, or another --results."
             raise UsageError("holds another run already", where=self._where, got=self._root, fix=fix)
+        self._check_not_passed()
         self._files.create_dir(self._root, recursive=True)
+        with (self._folder / OWNER).open(
+            "ab"
+        ) as mine:  # all that it ever was, so that no moment to die at is a wrong one
+            mine.write(self._token)
         with self._files.open_output_stream(f"{self._root}/{OWNER}") as owner:
             owner.write(self._token)
         self._remember()
+
+    def _check_not_passed(self) -> None:
+        """A copy that another machine has gone on from is newer than this folder."""
+        mine, there = self._folder / OWNER, b""
+        with contextlib.suppress(FileNotFoundError), self._files.open_input_stream(f"{self._root}/{OWNER}") as owner:
+            there = owner.read()
+        if mine.exists() and there not in mine.read_bytes():
+            copy = beneath(self._url, self._folder.name)
+            fix = f"Go on from the copy: trialrun resume '{copy}' --results DIR, with another DIR."
+            raise UsageError("another run has gone on from there", where=self._where, got=self._root, fix=fix)
 
     def _remember(self) -> None:
         """What lies there already; it is as it is here where it has the size and is not older."""
@@ -115,8 +131,6 @@ class Mirror:
             del self._sent[name]
             with contextlib.suppress(FileNotFoundError):
                 self._files.delete_file(f"{self._root}/{name}")
-        if whole:
-            self._files.delete_file(f"{self._root}/{OWNER}")
         return copied
 
     def _check_owner(self) -> None:

@@ -10,11 +10,23 @@ from urllib.parse import urlsplit, urlunsplit
 
 from trialrun_hookspecs.errors import UsageError
 
-__all__ = ["OWNER", "PART", "REACH_S", "above", "absolute", "below", "checked", "found", "reached", "refused"]
+__all__ = [
+    "OWNER",
+    "PART",
+    "REACH_S",
+    "above",
+    "absolute",
+    "below",
+    "beneath",
+    "checked",
+    "found",
+    "reached",
+    "refused",
+]
 
 REACH_S = 30.0
 OWNER = ".trialrun-owner"
-"""The file in a copy that says which process keeps it."""
+"""The file in a copy that says which process kept it last; in a results folder, which ones were its own."""
 PART = ".trialrun-part"
 """How the name of a file ends that is being written."""
 T = TypeVar("T")
@@ -49,6 +61,14 @@ def above(url: str) -> str:
         return str(Path(url).absolute().parent)
     parts = urlsplit(url)
     return urlunsplit(parts._replace(path=parts.path.rstrip("/").rpartition("/")[0]))
+
+
+def beneath(url: str, name: str) -> str:
+    """The URL of what has this name in the folder; `above` takes it away again."""
+    if "://" not in url:
+        return str(Path(url).absolute() / name)
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/{name}"))
 
 
 def below(root: str, path: str) -> str:

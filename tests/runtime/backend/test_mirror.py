@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import trialrun
+from trialrun.backend.fetched import fetched
 from trialrun.backend.mirror import Mirror, mirrored
 from trialrun.backend.storage import OWNER
 from trialrun.executors.marks import Mark, mark_checkpoint, marks, whole_in
@@ -279,6 +280,29 @@ def test_a_run_that_another_has_gone_on_from_copies_no_more(folder: Path, tmp_pa
     assert other.sync() == 1
 
 
+def test_a_folder_that_another_machine_has_gone_on_from_is_not_copied_over_it(folder: Path, tmp_path: Path) -> None:
+    there = str(tmp_path / "there")
+    for again in (False, True):
+        with mirrored(there, folder, period_s=60, where="--storage", again=again):
+            pass
+    brought = fetched(f"{there}/study-1", tmp_path / "elsewhere")
+    with mirrored(there, brought, period_s=60, where="--storage", again=True):
+        (brought / "run.json").write_text("newer")
+    with (
+        pytest.raises(
+            UsageError, match=r"another run has gone on from there.*trialrun resume '\S*/there/study-1' --results"
+        ),
+        mirrored(there, folder, period_s=60, where="--storage", again=True),
+    ):
+        pass
+    assert (tmp_path / "there" / "study-1" / "run.json").read_text() == "newer"
+    with mirrored(there, brought, period_s=60, where="--storage", again=True):
+        pass
+    shutil.rmtree(tmp_path / "there")
+    with mirrored(there, folder, period_s=60, where="--storage", again=True):  # nothing there to be lost
+        pass
+
+
 @pytest.mark.parametrize("url", ["nowhere://x/y", "/proc/nothing/there"])
 def test_storage_that_cannot_be_reached_is_told_at_the_start(tmp_path: Path, url: str) -> None:
     with pytest.raises(UsageError, match="storage cannot be reached"):
@@ -302,7 +326,7 @@ def test_a_study_arrives_in_s3(s3: Any, tmp_path: Path) -> None:
     here = Path(result.results_dir)
     there = {key: body for key, body in contents().items() if not key.endswith("/")}
     assert result.warnings == []
-    assert there.keys() == {f"mine/stored-1/{name}" for name in names(here)}
+    assert there.keys() == {f"mine/stored-1/{name}" for name in names(here) | {OWNER}}
     for name in names(here) - {"recorder.sqlite"}:
         assert there[f"mine/stored-1/{name}"] == (here / name).read_bytes()
     assert [key for key in there if key.endswith("/artifact/model.json")]

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 import signal
+import threading
 from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +28,28 @@ def paused(*args: Any, **config: Any) -> dict[str, Any]:
     job = tuning(*args, sync_period_s=0.05, x=GRID, num_samples=1, **config)
     job["params"]["hyperparameters"].append(choice("pause", 0.2))
     return job
+
+
+@contextmanager
+def dies_when_copied(flag: Path, journal: Callable[[], str]) -> Iterator[None]:
+    """Let the run go on until the copy of its journal has the first trial's model; only then does it die."""
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.05):
+            if '"model"' in journal():
+                flag.touch()
+                return
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("CUT_OFF_WAITS_FOR", str(flag))
+            yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def begun(folder: Path) -> list[str]:
@@ -70,10 +95,12 @@ def goes_on(copy: Path, url: str, into: Path, *, reference: Path) -> Path:
 
 def test_a_study_whose_machine_is_gone_goes_on_from_its_copy(tmp_path: Path) -> None:
     storage = f"file://{tmp_path / 'storage'}"
-    done = in_a_process(tmp_path, paused("driver 1 5"), "--executor", "inline", "--storage", storage)
+    copy = tmp_path / "storage" / "cut-1"
+    journal = copy / "study.jsonl"
+    with dies_when_copied(tmp_path / "copied", lambda: journal.read_text() if journal.exists() else ""):
+        done = in_a_process(tmp_path, paused("driver 1 5"), "--executor", "inline", "--storage", storage)
     assert done.returncode == -signal.SIGKILL, done.stderr
     shutil.rmtree(tmp_path / "results")
-    copy = tmp_path / "storage" / "cut-1"
     folder = goes_on(copy, f"{storage}/cut-1", tmp_path / "other", reference=tmp_path / "reference")
     assert content(copy) == content(folder), "it is copied there again"
     assert (copy / "result.json").exists()
@@ -82,7 +109,9 @@ def test_a_study_whose_machine_is_gone_goes_on_from_its_copy(tmp_path: Path) -> 
 
 def test_a_study_goes_on_from_its_copy_in_s3(s3: Any, tmp_path: Path) -> None:
     url, contents = s3
-    done = in_a_process(tmp_path, paused("driver 1 5"), "--executor", "inline", "--storage", url)
+    journal = "mine/cut-1/study.jsonl"
+    with dies_when_copied(tmp_path / "copied", lambda: contents(journal).get(journal, b"").decode()):
+        done = in_a_process(tmp_path, paused("driver 1 5"), "--executor", "inline", "--storage", url)
     assert done.returncode == -signal.SIGKILL, done.stderr
     shutil.rmtree(tmp_path / "results")
     copy = tmp_path / "copy"
