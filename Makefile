@@ -66,7 +66,7 @@ test-newest:
 	$(NEWEST)/bin/python -m pip install --quiet --disable-pip-version-check --upgrade -e '.[dev]'
 	$(NEWEST)/bin/python -m pip list --disable-pip-version-check | grep -iE '^(ray|bayesian-optimization|hyperopt|optuna) '
 	$(NEWEST)/bin/python -m pytest -q -W default -m 'not ray' tests/runtime/search
-	$(NEWEST)/bin/python -m pytest -q -W default -m ray -k smoke tests/runtime/executors
+	$(NEWEST)/bin/python -m pytest -q -W default -m ray -k 'smoke or loopback' tests/runtime/executors
 
 constraints:
 	$(PYTHON) -m venv --clear $(NEWEST)

@@ -41,18 +41,21 @@ def ray_session() -> Iterator[None]:
     """
     import ray
 
+    from trialrun.executors.ray_tune.cluster import on_loopback
+
     paths = [str(ROOT / "tests" / "broken_plugins"), os.environ.get("PYTHONPATH", "")]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
         patch.delenv("RAY_ADDRESS", raising=False)
-        ray.init(
-            address="local",
-            num_cpus=4,
-            num_gpus=1,
-            include_dashboard=False,
-            log_to_driver=False,
-            configure_logging=False,
-        )
+        with on_loopback():
+            ray.init(
+                address="local",
+                num_cpus=4,
+                num_gpus=1,
+                include_dashboard=False,
+                log_to_driver=False,
+                configure_logging=False,
+            )
         yield
         ray.shutdown()
 

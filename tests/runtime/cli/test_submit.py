@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -90,16 +91,22 @@ class Starting:
 
 
 def test_a_cluster_that_has_just_started_is_asked_again() -> None:
-    slept: list[float] = []
+    now = 0.0
+
+    def sleep(seconds: float) -> None:
+        nonlocal now
+        now += seconds
+
     late = "Request failed with status code 500: No available agent to submit job, please try again later."
-    assert accepted(Starting(late, late), "run", {"working_dir": "here"}, sleep=slept.append) == "run in here"
-    assert slept == [1.0, 1.0]
+    sent = partial(accepted, command="run", env={"working_dir": "here"}, sleep=sleep, clock=lambda: now)
+    assert sent(Starting(late, late)) == "run in here"
+    assert now == 2.0
     with pytest.raises(RuntimeError, match="No available agent"):
-        accepted(Starting(*[late] * 100), "run", {"working_dir": "here"}, sleep=slept.append)
-    assert len(slept) == 61
+        sent(Starting(*[late] * 100))
+    assert now == 62.0
     with pytest.raises(RuntimeError, match="denied"):
-        accepted(Starting("denied"), "run", {"working_dir": "here"}, sleep=slept.append)
-    assert len(slept) == 61
+        sent(Starting("denied"))
+    assert now == 62.0
 
 
 @pytest.mark.ray(session=False)
@@ -128,7 +135,8 @@ def test_a_cluster_runs_a_job_that_was_sent(spawned: Callable[..., Any], tmp_pat
     log = (tmp_path / "head.log").open("w")
     head = subprocess.Popen(
         [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", "--port=0", "--num-cpus=2",
-         f"--dashboard-port={port}", "--include-dashboard=true", f"--temp-dir=/tmp/rs{os.getpid()}"],
+         f"--dashboard-port={port}", f"--dashboard-agent-listen-port={port + 1000}",  # as other Rays may run
+         "--include-dashboard=true", f"--temp-dir=/tmp/rs{os.getpid()}"],
         env=environment, stdout=log, stderr=log, start_new_session=True,
     )  # fmt: skip
     try:

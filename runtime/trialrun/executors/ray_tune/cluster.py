@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import ray
+from ray._private import ray_constants
 
 from trialrun.executors.room import Need, check_room
 from trialrun.executors.workspace import InFront
@@ -29,6 +30,7 @@ __all__ = [
     "check_reachable",
     "joined",
     "local_size",
+    "on_loopback",
     "quiet",
     "tune_environment",
 ]
@@ -48,7 +50,12 @@ _REACH_S = 5.0
 @contextlib.contextmanager
 def tune_environment(extra: Mapping[str, str] | None = None) -> Iterator[None]:
     """Set what Tune reads from the environment, and put it back."""
-    wanted = {**_TUNE_ENVIRONMENT, **(extra or {})}
+    with _environment({**_TUNE_ENVIRONMENT, **(extra or {})}):
+        yield
+
+
+@contextlib.contextmanager
+def _environment(wanted: Mapping[str, str]) -> Iterator[None]:
     before = {key: os.environ.get(key) for key in wanted}
     os.environ.update(wanted)
     try:
@@ -119,7 +126,7 @@ def joined(address: str | None, resources: Mapping[str, float], environment: Map
         custom = {key: value for key, value in size.items() if key not in ("CPU", "GPU")}
         quietly |= {"num_cpus": size["CPU"], "num_gpus": size.get("GPU", 0), "resources": custom or None}
     try:
-        with tune_environment(environment):
+        with tune_environment(environment), contextlib.nullcontext() if address else on_loopback():
             ray.init(address=address or "local", log_to_driver=False, **quietly)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise _no_ray(address, str(error)) from error
@@ -127,6 +134,22 @@ def joined(address: str | None, resources: Mapping[str, float], environment: Map
         yield
     finally:
         ray.shutdown()
+
+
+@contextlib.contextmanager
+def on_loopback() -> Iterator[None]:
+    """Have a Ray that is started in the block listen on 127.0.0.1 alone, as it does where it makes no clusters.
+
+    Else its ports are open to the network, with a token before them. Ray reads the variable when it is imported, so
+    what it made of it is set too; its processes inherit the variable.
+    """
+    with _environment({"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}):
+        before = ray_constants.ENABLE_RAY_CLUSTER
+        ray_constants.ENABLE_RAY_CLUSTER = False
+        try:
+            yield
+        finally:
+            ray_constants.ENABLE_RAY_CLUSTER = before
 
 
 def address_of(address: str | None) -> str | None:

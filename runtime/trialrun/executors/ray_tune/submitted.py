@@ -27,7 +27,7 @@ _NOT_SENT = (
     ".ssh",
 )
 _NOT_YET = "No available agent"  # what a dashboard says that is there before its nodes are
-_TRIES = 60
+_PATIENCE_S = 60.0
 _SECRET = ("TOKEN", "SECRET", "PASSWORD", "CREDENTIAL", "AUTHORIZATION", "API_KEY", "ACCESS_KEY", "PRIVATE")
 
 
@@ -69,19 +69,26 @@ def submit(address: str, command: str, env: Mapping[str, Any]) -> tuple[Any, str
     return client, sent
 
 
-def accepted(client: Any, command: str, env: Mapping[str, Any], *, sleep: Callable[[float], None] = time.sleep) -> str:
+def accepted(
+    client: Any,
+    command: str,
+    env: Mapping[str, Any],
+    *,
+    sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> str:
     """Send the job; its id. A cluster that has no node yet that takes jobs is asked again, for a minute.
 
     Raises RuntimeError: the cluster refused it.
     """
-    for left in reversed(range(_TRIES)):
+    end = clock() + _PATIENCE_S
+    while True:
         try:
             return str(client.submit_job(entrypoint=command, runtime_env=dict(env)))
         except RuntimeError as error:
-            if not left or _NOT_YET not in str(error):
+            if _NOT_YET not in str(error) or clock() >= end:
                 raise
         sleep(1.0)
-    raise AssertionError
 
 
 def followed(client: Any, job: str, *, sleep: Callable[[float], None] = time.sleep) -> Iterator[str]:

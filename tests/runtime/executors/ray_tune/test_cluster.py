@@ -1,0 +1,60 @@
+"""A Ray of our own, and what it opens."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+
+import pytest
+
+SCRIPT = """
+import json, ray
+from trialrun.executors.ray_tune.cluster import joined
+with joined(None, {"CPU": 1}, {}):
+    (node,) = ray.nodes()
+    gcs = ray.get_runtime_context().gcs_address
+    ports = [node["NodeManagerPort"], node["ObjectManagerPort"], int(gcs.rpartition(":")[2])]
+    print(json.dumps([node["NodeManagerAddress"], ports]), flush=True)
+    input()
+"""
+
+
+def address_outside() -> str | None:
+    """This machine's address in its network, if it is in one; nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
+        try:
+            asked.connect(("192.0.2.1", 9))
+        except OSError:
+            return None
+        found = str(asked.getsockname()[0])
+    return None if found.startswith("127.") else found
+
+
+def answers(host: str, port: int) -> bool:
+    try:
+        socket.create_connection((host, port), timeout=5).close()
+    except ConnectionRefusedError:
+        return False
+    return True
+
+
+@pytest.mark.ray(session=False)
+def test_a_ray_of_our_own_listens_on_loopback_alone() -> None:
+    outside = address_outside()
+    if outside is None:
+        pytest.skip("this machine has no address but loopback")
+    command = [sys.executable, "-c", SCRIPT]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as run:
+        assert run.stdin is not None
+        assert run.stdout is not None
+        try:
+            address, ports = json.loads(run.stdout.readline())
+            assert address == "127.0.0.1"
+            assert [answers("127.0.0.1", port) for port in ports] == [True, True, True]
+            assert [answers(outside, port) for port in ports] == [False, False, False]
+        finally:
+            run.stdin.write("\n")
+            run.stdin.close()
+            assert run.wait(60) == 0
