@@ -112,6 +112,10 @@ def _refuse_failure(study: Study, outcome: StudyOutcome) -> None:
         done = sum(trial.status in ("TERMINATED", "ERROR") and not trial.ended_by for trial in outcome.trials)
         got = f"{done} of {study.total} trials had ended"
         raise JobInterrupted("interrupted", where="the study", got=got, fix=f"{GO_ON}{study.results}")
+    if not outcome.trials:
+        why = f"0 of {study.total}" + (f"; it was ended by {outcome.ended_by}" if outcome.ended_by else "")
+        fix = f"{study.results / 'ray.log'} has what Ray said."
+        raise AllTrialsFailed("no trial has run", where="the study", got=why, fix=fix)
     failed = [trial for trial in outcome.trials if trial.status == "ERROR"]
     if failed and study.tune_config.fail_fast == "raise":
         where = f"trial {failed[0].trial_id} {failed[0].config}"

@@ -8,7 +8,8 @@ import secrets
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -109,10 +110,45 @@ def test_a_cluster_that_has_just_started_is_asked_again() -> None:
     assert now == 62.0
 
 
-@pytest.mark.ray(session=False)
-@pytest.mark.timeout(400)
-def test_a_cluster_runs_a_job_that_was_sent(spawned: Callable[..., Any], tmp_path: Path) -> None:
+@dataclass(frozen=True)
+class Head:
+    """A cluster of one node that takes jobs, and Ray Client."""
+
+    environment: dict[str, str]
+    dashboard: str
+    client: str
+
+
+@pytest.fixture(scope="module")
+def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Head]:
     pytest.importorskip("aiohttp_cors", reason="needs ray[default]")
+    port = 28265 + os.getpid() % 1000
+    environment = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
+    environment |= {
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
+        "RAY_USAGE_STATS_ENABLED": "0",  # nothing leaves the machine
+        "RAY_AUTH_MODE": "token",  # as `ray start` has it by default, with a token that is this test's own
+        "RAY_AUTH_TOKEN": secrets.token_hex(16),
+    }
+    told = tmp_path_factory.mktemp("head") / "head.log"
+    with told.open("w") as log:
+        started = subprocess.Popen(
+            [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", "--port=0", "--num-cpus=2",
+             f"--dashboard-port={port}", f"--dashboard-agent-listen-port={port + 1000}",  # as other Rays may run
+             f"--ray-client-server-port={port - 2000}", "--include-dashboard=true", f"--temp-dir=/tmp/rs{os.getpid()}"],
+            env=environment, stdout=log, stderr=log, start_new_session=True,
+        )  # fmt: skip
+        try:
+            _wait_for_dashboard(f"http://127.0.0.1:{port}", started, told)
+            yield Head(environment, f"http://127.0.0.1:{port}", f"ray://127.0.0.1:{port - 2000}")
+        finally:
+            started.terminate()
+            started.wait(90)
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    """A folder with a job, its plugin, and what this one imports."""
     folder = tmp_path / "work"
     folder.mkdir()
     space = [{"name": "n", "type": "grid_search", "options": [1, 2]}]
@@ -124,36 +160,44 @@ def test_a_cluster_runs_a_job_that_was_sent(spawned: Callable[..., Any], tmp_pat
     )
     (folder / "beside.py").write_text("def loss(h): return {'loss': h['n']}\n")
     (folder / "line.csv").write_text("x,y\n1,2\n")
-    port = 28265 + os.getpid() % 1000
-    environment = {key: value for key, value in os.environ.items() if key != "RAY_ADDRESS"}
-    environment |= {
-        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")]),
-        "RAY_USAGE_STATS_ENABLED": "0",  # nothing leaves the machine
-        "RAY_AUTH_MODE": "token",  # as `ray start` has it by default, with a token that is this test's own
-        "RAY_AUTH_TOKEN": secrets.token_hex(16),
-    }
-    log = (tmp_path / "head.log").open("w")
-    head = subprocess.Popen(
-        [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", "--port=0", "--num-cpus=2",
-         f"--dashboard-port={port}", f"--dashboard-agent-listen-port={port + 1000}",  # as other Rays may run
-         "--include-dashboard=true", f"--temp-dir=/tmp/rs{os.getpid()}"],
-        env=environment, stdout=log, stderr=log, start_new_session=True,
+    return folder
+
+
+@pytest.mark.ray(session=False)
+@pytest.mark.timeout(400)
+def test_a_cluster_runs_a_job_that_was_sent(spawned: Callable[..., Any], head: Head, work: Path) -> None:
+    done = spawned(
+        "submit", "--address", head.dashboard, "--working-dir", work, "job.json", "--plugin", "mine.py",
+        "--dataset", "1=line.csv", "--results", work / "shared",
+        env=head.environment, timeout=300,
     )  # fmt: skip
-    try:
-        address = f"http://127.0.0.1:{port}"
-        _wait_for_dashboard(address, head, tmp_path / "head.log")
-        done = spawned(
-            "submit", "--address", address, "--working-dir", folder, "job.json", "--plugin", "mine.py",
-            "--dataset", "1=line.csv", "--results", tmp_path / "shared",
-            env=environment, timeout=300,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stdout + done.stderr
-        result = json.loads((tmp_path / "shared" / "sent-1" / "result.json").read_text())
-        assert result["best_trial"]["config"] == {"n": 1}
-    finally:
-        head.terminate()
-        head.wait(90)
-        log.close()
+    assert done.returncode == 0, done.stdout + done.stderr
+    result = json.loads((work / "shared" / "sent-1" / "result.json").read_text())
+    assert result["best_trial"]["config"] == {"n": 1}
+
+
+@pytest.mark.ray(session=False)
+@pytest.mark.timeout(400)
+def test_a_cluster_that_is_named_by_its_client_address_is_joined(
+    spawned: Callable[..., Any], head: Head, work: Path
+) -> None:
+    done = spawned(
+        "run", "--address", head.client, work / "job.json", "--plugin", work / "mine.py",
+        "--dataset", f"1={work / 'line.csv'}", "--results", work / "here", "--json",
+        env=head.environment, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["best_trial"]["config"] == {"n": 1}
+    assert result["best_trial"]["metrics"]["loss"] == 1
+    wrong = spawned(
+        "run", "--address", head.client, work / "job.json", "--plugin", work / "mine.py",
+        "--dataset", f"1={work / 'line.csv'}", "--results", work / "here",
+        env={**head.environment, "RAY_AUTH_TOKEN": "0" * 32}, timeout=300,
+    )  # fmt: skip
+    assert wrong.returncode == 2, wrong.stderr
+    assert "--address: no Ray answers there" in wrong.stderr
+    assert "Traceback" not in wrong.stderr
 
 
 def _wait_for_dashboard(address: str, head: subprocess.Popen[bytes], log: Path) -> None:

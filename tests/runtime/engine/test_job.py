@@ -270,3 +270,36 @@ def test_a_trial_s_spool_is_bounded_too(tmp_path: Path) -> None:
     with pytest.raises(AllTrialsFailed) as failed:
         trained(tmp_path, tuning, **options)
     assert ["SpoolFull" in problem.rule for problem in failed.value.problems[1:]] == [False, True]
+
+
+def test_a_study_without_a_trial_is_no_success(tmp_path: Path) -> None:
+    class Silent:
+        """An algorithm that has nothing to suggest."""
+
+        def __init__(self, primitives: Any, **options: Any) -> None:
+            self.primitives = primitives
+
+        def ask(self, trial_id: str, fixed: Any = None) -> None:
+            return None
+
+        def tell(self, trial_id: str, value: float | None) -> None:
+            raise AssertionError
+
+        def state(self) -> dict[str, Any]:
+            return {}
+
+        def restore(self, state: Any) -> None:
+            raise AssertionError
+
+    class Offers:
+        @hookimpl
+        def search_algorithms(self) -> dict[str, Any]:
+            return {"silent": Silent}
+
+    space = [{"name": "n", "type": "uniform", "min": 0, "max": 1}]
+    config = {"metric": "loss", "mode": "min", "num_samples": 3, "search_alg": "silent"}
+    params = {"name": "n", "dataset": 1, "is_tune": True, "hyperparameters": space, "tune_config": config}
+    with pytest.raises(AllTrialsFailed, match="no trial has run, got 0 of 3"):
+        trained(tmp_path, {"action": "train", "params": params}, plugins=[Offers()], executor="inline")
+    with recording(tmp_path / "n-1") as recorder:
+        assert recorder.job(1)["status"] == "FAILED"

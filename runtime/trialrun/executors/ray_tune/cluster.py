@@ -25,6 +25,7 @@ from trialrun_hookspecs.errors import UsageError
 __all__ = [
     "address_here",
     "address_of",
+    "behind_client",
     "check_local",
     "check_nodes",
     "check_reachable",
@@ -44,6 +45,7 @@ _TUNE_ENVIRONMENT = {
 }
 
 
+_CLIENT = "ray://"
 _REACH_S = 5.0
 
 
@@ -118,6 +120,8 @@ def joined(address: str | None, resources: Mapping[str, float], environment: Map
         yield
         return
     address = address_of(address)
+    if address and address.startswith(_CLIENT):
+        address = behind_client(address)
     quietly: dict[str, Any] = {"include_dashboard": False} if not address else {}
     if address:
         quietly["runtime_env"] = {"env_vars": dict(environment)} if environment else None
@@ -134,6 +138,33 @@ def joined(address: str | None, resources: Mapping[str, float], environment: Map
         yield
     finally:
         ray.shutdown()
+
+
+def behind_client(address: str) -> str:
+    """The own address of the cluster that Ray Client serves at `ray://host:port`.
+
+    Over Ray Client, Tune runs a study in the cluster, and nobody here hears of its trials: so that is joined itself.
+    Raises UsageError: Ray Client is not installed, or does not answer.
+    """
+
+    def own_address() -> str:  # within, so that it travels by value
+        import ray
+
+        found: str = ray.get_runtime_context().gcs_address
+        return found
+
+    try:
+        client = ray.init(address, log_to_driver=False)
+        try:
+            return str(ray.get(ray.remote(own_address).options(num_cpus=0).remote()))
+        finally:
+            client.disconnect()
+            ray.shutdown()
+    except ImportError as error:
+        fix = "Install it: pip install 'ray[client]', or give the cluster's own address, such as head:6379."
+        raise UsageError("Ray Client is not there", where="--address", got=f"{address!r} ({error})", fix=fix) from None
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise _no_ray(address, str(error)) from error
 
 
 @contextlib.contextmanager
@@ -175,7 +206,8 @@ def check_reachable(address: str | None) -> None:
 
 
 def _no_ray(address: str | None, why: str) -> UsageError:
-    fix = "Check the address and that the cluster runs, or leave it out to start a local Ray."
+    fix = "Check the address and that the cluster runs, or leave it out to start a local Ray. "
+    fix += "From outside of a cluster: trialrun submit."
     if os.environ.get("RAY_AUTH_MODE") != "token":  # what `ray start` turns on by itself
         fix += " A cluster that wants a token: set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN."
     return UsageError("no Ray answers there", where="--address", got=f"{address!r} ({why})", fix=fix)
