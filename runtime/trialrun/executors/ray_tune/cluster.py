@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 import ray
-from ray._private import ray_constants
+from ray._private import ray_constants, services
 
 from trialrun.executors.room import Need, check_room
 from trialrun.executors.workspace import InFront
@@ -130,7 +130,8 @@ def joined(address: str | None, resources: Mapping[str, float], environment: Map
         custom = {key: value for key, value in size.items() if key not in ("CPU", "GPU")}
         quietly |= {"num_cpus": size["CPU"], "num_gpus": size.get("GPU", 0), "resources": custom or None}
     try:
-        with tune_environment(environment), contextlib.nullcontext() if address else on_loopback():
+        apart = not address or _on_loopback_alone(address)
+        with tune_environment(environment), on_loopback() if apart else contextlib.nullcontext():
             ray.init(address=address or "local", log_to_driver=False, **quietly)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise _no_ray(address, str(error)) from error
@@ -169,7 +170,7 @@ def behind_client(address: str) -> str:
 
 @contextlib.contextmanager
 def on_loopback() -> Iterator[None]:
-    """Have a Ray that is started in the block listen on 127.0.0.1 alone, as it does where it makes no clusters.
+    """Start a Ray in the block that listens on 127.0.0.1 alone, as it does where it makes no clusters; or join one.
 
     Else its ports are open to the network, with a token before them. Ray reads the variable when it is imported, so
     what it made of it is set too; its processes inherit the variable.
@@ -181,6 +182,18 @@ def on_loopback() -> Iterator[None]:
             yield
         finally:
             ray_constants.ENABLE_RAY_CLUSTER = before
+
+
+def _on_loopback_alone(address: str) -> bool:
+    """Whether it is the address of a Ray like our own. To Ray, 127.0.0.1 else means this machine's address outside."""
+    host, _, port = address.rpartition(":")
+    if host not in ("127.0.0.1", "localhost"):
+        return False
+    try:
+        socket.create_connection((services.get_node_ip_address(), int(port)), timeout=_REACH_S).close()
+    except OSError:
+        return True
+    return False
 
 
 def address_of(address: str | None) -> str | None:
