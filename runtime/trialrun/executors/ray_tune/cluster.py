@@ -11,7 +11,7 @@ import socket
 import sys
 import threading
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -25,6 +25,7 @@ from trialrun_hookspecs.errors import UsageError
 __all__ = [
     "address_here",
     "address_of",
+    "again",
     "behind_client",
     "check_local",
     "check_nodes",
@@ -46,6 +47,7 @@ _TUNE_ENVIRONMENT = {
 
 
 _CLIENT = "ray://"
+_SLOW_CLIENT = "Starting Ray client server failed"
 _REACH_S = 5.0
 
 
@@ -145,6 +147,7 @@ def behind_client(address: str) -> str:
     """The own address of the cluster that Ray Client serves at `ray://host:port`.
 
     Over Ray Client, Tune runs a study in the cluster, and nobody here hears of its trials: so that is joined itself.
+    The server starts a process for each who asks, which may take it too long: it is asked again.
     Raises UsageError: Ray Client is not installed, or does not answer.
     """
 
@@ -154,18 +157,32 @@ def behind_client(address: str) -> str:
         found: str = ray.get_runtime_context().gcs_address
         return found
 
-    try:
+    def asked() -> str:
         client = ray.init(address, log_to_driver=False)
         try:
             return str(ray.get(ray.remote(own_address).options(num_cpus=0).remote()))
         finally:
             client.disconnect()
             ray.shutdown()
+
+    try:
+        return again(asked, lambda error: _SLOW_CLIENT in str(error))
     except ImportError as error:
         fix = "Install it: pip install 'ray[client]', or give the cluster's own address, such as head:6379."
         raise UsageError("Ray Client is not there", where="--address", got=f"{address!r} ({error})", fix=fix) from None
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise _no_ray(address, str(error)) from error
+
+
+def again(ask: Callable[[], str], worth_it: Callable[[Exception], bool], times: int = 3) -> str:
+    """What `ask` gives; it is asked up to so many times, while what it raises is worth another."""
+    for _ in range(times - 1):
+        try:
+            return ask()
+        except Exception as error:
+            if not worth_it(error):
+                raise
+    return ask()
 
 
 @contextlib.contextmanager

@@ -9,6 +9,8 @@ import sys
 
 import pytest
 
+from trialrun.executors.ray_tune.cluster import again
+
 SCRIPT = """
 import json, ray
 from trialrun.executors.ray_tune.cluster import joined
@@ -58,3 +60,30 @@ def test_a_ray_of_our_own_listens_on_loopback_alone() -> None:
             run.stdin.write("\n")
             run.stdin.close()
             assert run.wait(60) == 0
+
+
+class Slow:
+    """Answers after so many failures."""
+
+    def __init__(self, *failures: Exception) -> None:
+        self.failures = list(failures)
+
+    def __call__(self) -> str:
+        if self.failures:
+            raise self.failures.pop(0)
+        return "192.0.2.1:6379"
+
+
+def test_what_was_too_slow_is_asked_three_times_and_what_is_wrong_once() -> None:
+    late, wrong = ConnectionError("too late"), ConnectionError("a wrong token")
+
+    def worth_it(error: Exception) -> bool:
+        return error is late
+
+    assert again(Slow(late, late), worth_it) == "192.0.2.1:6379"
+    with pytest.raises(ConnectionError, match="too late"):
+        again(Slow(late, late, late), worth_it)
+    asked = Slow(wrong, late)
+    with pytest.raises(ConnectionError, match="a wrong token"):
+        again(asked, worth_it)
+    assert asked.failures == [late]
