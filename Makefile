@@ -10,11 +10,12 @@ HARNESS_APART := $(HARNESS:%=--ignore=%)
 
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: help venv demo test test-harness test-browser test-newest lint docs bench constraints clean
+.PHONY: help venv demo test test-cluster test-harness test-browser test-newest lint docs bench constraints clean
 
 help:
 	@echo "make demo         run a real tuning job on real data, recorded"
-	@echo "make test         all tests but those of the conformance harness"
+	@echo "make test         all tests but those of the next two"
+	@echo "make test-cluster the tests that start a Ray or a cluster of their own"
 	@echo "make test-harness the tests of the conformance harness"
 	@echo "make test-browser the tests of the page and the report in a browser (a part of make test)"
 	@echo "make lint         ruff, mypy and import-linter"
@@ -37,7 +38,11 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n 2 -m 'not ray' $(HARNESS_APART) $(PYTEST_ARGS)
-	$(BIN)/python -m pytest -m ray $(HARNESS_APART) $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -m 'ray and not own_ray' $(HARNESS_APART) $(PYTEST_ARGS)
+
+# Each starts a Ray, or a cluster, and many kill something in it: minutes.
+test-cluster: $(STAMP)
+	$(BIN)/python -m pytest -m own_ray $(HARNESS_APART) $(PYTEST_ARGS)
 
 # The harness tries its checks on some eighty plugins, each in processes of its own: minutes, and mostly waiting.
 test-harness: $(STAMP)

@@ -78,6 +78,15 @@ def chrome() -> Iterator[Any]:
     made.quit()
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests with a Ray of their own by a name of its own too: `-m` selects by names, before arguments are seen."""
+    for item in items:
+        marker = item.get_closest_marker("ray")
+        if marker is not None and not marker.kwargs.get("session", True):
+            item.add_marker("own_ray")
+
+
 @pytest.fixture(autouse=True)
 def _ray_for_marked_tests(request: pytest.FixtureRequest) -> None:
     """Give tests marked `ray` the session; those marked `ray(session=False)` start Ray in a process of their own."""
