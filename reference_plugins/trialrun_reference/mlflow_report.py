@@ -20,13 +20,12 @@ import re
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trialrun_hookspecs import hookimpl
-from trialrun_reference.scalars import numbers, said_step
+from trialrun_reference.scalars import numbers, said_step, wall_time
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -66,7 +65,7 @@ def _report_into(uri: str, experiment: str) -> MlflowReport:
 class MlflowReport:
     """Writes the events it is given to the store at `uri`, metrics at most two seconds later.
 
-    Artifacts of an experiment that it makes in a local store lie beside the current directory's `mlartifacts`.
+    An experiment that it makes in a local store has the current directory's `mlartifacts` for its artifacts.
     """
 
     def __init__(self, uri: str, experiment: str = EXPERIMENT, clock: Callable[[], float] = time.monotonic) -> None:
@@ -111,7 +110,7 @@ class MlflowReport:
     def _wait(self, event: Event, values: Iterable[tuple[str, float]], step: int) -> None:
         from mlflow.entities import Metric
 
-        at = int((datetime.fromisoformat(event.time).timestamp() if event.time else time.time()) * 1000)
+        at = int(wall_time(event) * 1000)
         self._waiting[self._run(event)] += [Metric(_name(name), value, at, step) for name, value in values]
 
     def _table(self, event: Event) -> None:

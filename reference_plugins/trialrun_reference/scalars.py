@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
-from typing import Any
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["numbers", "said_step"]
+if TYPE_CHECKING:
+    from trialrun_hookspecs import Event
+
+__all__ = ["numbers", "said_step", "wall_time"]
 
 _STEP_KEYS = ("epoch", "step", "iteration")
 
@@ -22,6 +27,11 @@ def numbers(metrics: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str,
 def said_step(facts: Mapping[str, Any]) -> int | None:
     """The step that the plugin gave, if it gave one."""
     return next((int(facts[key]) for key in _STEP_KEYS if _is_number(facts.get(key))), None)
+
+
+def wall_time(event: Event) -> float:
+    """When it was reported, in seconds since 1970; now, if it does not say."""
+    return datetime.fromisoformat(event.time).timestamp() if event.time else time.time()
 
 
 def _is_number(value: Any) -> bool:

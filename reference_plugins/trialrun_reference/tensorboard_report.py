@@ -17,13 +17,12 @@ import re
 import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trialrun_hookspecs import hookimpl
-from trialrun_reference.scalars import numbers, said_step
+from trialrun_reference.scalars import numbers, said_step, wall_time
 
 if TYPE_CHECKING:
     from tensorboardX import RecordWriter
@@ -114,13 +113,13 @@ class TensorboardReport:
     def _write(self, event: Event, step: int, *values: Mapping[str, Any]) -> None:
         from tensorboardX.proto.event_pb2 import Event as Record
 
-        record = Record(wall_time=_wall_time(event), step=step, summary={"value": values})
+        record = Record(wall_time=wall_time(event), step=step, summary={"value": values})
         self._writer(event).write(record.SerializeToString())
 
     def _writer(self, event: Event) -> RecordWriter:
         run = _run_name(event)
         if run not in self._writers:
-            self._writers[run] = _open(self._folder / run, _wall_time(event))
+            self._writers[run] = _open(self._folder / run, wall_time(event))
         self._writers.move_to_end(run)
         if len(self._writers) > _OPEN_FILES:
             self._writers.popitem(last=False)[1].close()
@@ -150,7 +149,3 @@ def _open(folder: Path, wall_time: float) -> RecordWriter:
 def _run_name(event: Event) -> str:
     trial = re.sub(r"[^\w.-]", "_", event.trial_id or "training")
     return f"job-{event.job_id}/{trial.lstrip('.') or '_'}"
-
-
-def _wall_time(event: Event) -> float:
-    return datetime.fromisoformat(event.time).timestamp() if event.time else time.time()
