@@ -114,7 +114,8 @@ def _refuse_failure(study: Study, outcome: StudyOutcome) -> None:
         raise JobInterrupted("interrupted", where="the study", got=got, fix=f"{GO_ON}{study.results}")
     if not outcome.trials:
         why = f"0 of {study.total}" + (f"; it was ended by {outcome.ended_by}" if outcome.ended_by else "")
-        fix = f"{study.results / 'ray.log'} has what Ray said."
+        log = study.results / "ray.log"
+        fix = f"{log} has what Ray said." if log.exists() else "See whether the search algorithm suggests anything."
         raise AllTrialsFailed("no trial has run", where="the study", got=why, fix=fix)
     failed = [trial for trial in outcome.trials if trial.status == "ERROR"]
     if failed and study.tune_config.fail_fast == "raise":
