@@ -50,7 +50,7 @@ test-harness: $(STAMP)
 
 # Part of `test`, which skips them where there is no chromium with its chromedriver.
 test-browser: $(STAMP)
-	$(BIN)/python -m pytest tests/browser tests/runtime/recordings/test_report.py $(PYTEST_ARGS)
+	$(BIN)/python -m pytest tests/browser tests/runtime/web/test_report.py $(PYTEST_ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check

@@ -25,8 +25,8 @@ from trialrun.backend.http import Http, Tokens
 from trialrun.backend.memory import Memory
 from trialrun.backend.retry import Patience, Retry
 from trialrun.backend.transport import Transport
+from trialrun.engine.backends import Backend
 from trialrun.engine.flush import flush
-from trialrun.engine.places import Backend
 from trialrun.recorder import Fault, Fixtures, Recorder
 from trialrun.recorder.faults import FaultKind
 from trialrun_hookspecs.errors import TrialrunError
@@ -88,15 +88,15 @@ def ran(faults: Sequence[Fault], *, http: bool = False) -> Outcome:
 
 def ran_while_away() -> Outcome:
     """One job whose entries find no backend before it has ended, and then a flush."""
-    from trialrun.engine import running
+    from trialrun.engine import runner
 
     with _place(http=True) as (folder, recorder, backend):
         recorder.faults.plan += [Fault(route="logs"), Fault(route="jobs/1")]
-        before, running.CLOSE_TIMEOUT_S = running.CLOSE_TIMEOUT_S, 0.5
+        before, runner.CLOSE_TIMEOUT_S = runner.CLOSE_TIMEOUT_S, 0.5
         try:
             result = trialrun.run(JOB, plugin="pure", backend=backend, executor="inline", results=folder / "results")
         finally:
-            running.CLOSE_TIMEOUT_S = before
+            runner.CLOSE_TIMEOUT_S = before
         assert not recorder.events()
         recorder.heal()
         flush(result.results_dir, backend=backend)

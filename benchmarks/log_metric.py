@@ -22,9 +22,10 @@ from typing import Any
 import requests
 
 from trialrun import events
-from trialrun.backend import Client, Http, LogSink, SpoolWriter, Tail, Tokens
+from trialrun.backend import Client, Http, LogSink, Tokens
 from trialrun.backend.ledger import Ledger
-from trialrun.reporting import JobRun, Stamper
+from trialrun.job_run import JobRun, Stamper
+from trialrun.run_dir.spool import SpoolWriter, Tail
 
 __all__ = ["main", "measure", "recorder_process"]
 

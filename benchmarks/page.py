@@ -27,9 +27,9 @@ import requests
 
 from trialrun.recorder import Recorder
 from trialrun.recorder.normalise import Entry
-from trialrun.recorder.page.app import STATIC
-from trialrun.recorder.server import RecorderServer
+from trialrun.recorder.recorder import HttpServer
 from trialrun.recorder.store import Store
+from trialrun.web.app import STATIC
 
 __all__ = ["SIZES", "fill", "main"]
 
@@ -111,7 +111,7 @@ def size_of_files() -> list[dict[str, Any]]:
     ]
 
 
-def read_api(server: RecorderServer, trials: int) -> list[dict[str, Any]]:
+def read_api(server: HttpServer, trials: int) -> list[dict[str, Any]]:
     """Milliseconds of the page's own questions, the first of each and the median of the next."""
     session = requests.Session()
     session.get(server.page_url)
@@ -204,7 +204,7 @@ def _until(chrome: Any, script: str, *values: Any) -> float:
     raise TimeoutError(script)
 
 
-def in_browser(chrome: Any, recorder: Recorder, server: RecorderServer, trials: int) -> list[dict[str, Any]]:
+def in_browser(chrome: Any, recorder: Recorder, server: HttpServer, trials: int) -> list[dict[str, Any]]:
     chrome.set_script_timeout(60)
     chrome.get(server.page_url)
     key = chrome.execute_async_script(FIRST)

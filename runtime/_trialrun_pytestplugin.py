@@ -110,7 +110,7 @@ def trialrun_settings() -> dict[str, Any]:
 @pytest.fixture
 def trialrun_dataset() -> Any:
     """What `trialrun_train` and `trialrun_tune` hand to a plugin: rows or a path. Override it with your own."""
-    from trialrun.testing.subject import BUILT_IN_ROWS
+    from trialrun.testing.target import BUILT_IN_ROWS
 
     return BUILT_IN_ROWS
 

@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from trialrun.engine import resume, run
+    from trialrun.engine.job import resume, run
     from trialrun.plugins import load_plugin
     from trialrun.recorder.recorder import Recorder
     from trialrun.recordings import load
@@ -19,8 +19,8 @@ _HOMES = {
     "Recorder": "trialrun.recorder.recorder",
     "load": "trialrun.recordings",
     "load_plugin": "trialrun.plugins",
-    "resume": "trialrun.engine",
-    "run": "trialrun.engine",
+    "resume": "trialrun.engine.job",
+    "run": "trialrun.engine.job",
 }
 
 

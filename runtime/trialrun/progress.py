@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal
 
 from trialrun.events import finite
 from trialrun_hookspecs.errors import BadValue
+from trialrun_hookspecs.event import Event
 
-__all__ = ["PHASES", "TRIALS_SHARE", "Progress", "training", "tuning"]
+__all__ = ["PHASES", "TRIALS_SHARE", "Overall", "Progress", "training", "tuning"]
 
 PHASES: Mapping[str, float] = MappingProxyType({"dataset": 20.0, "train": 75.0, "model_upload": 5.0})
 TRIALS_SHARE = 0.9
@@ -123,3 +125,26 @@ def _fraction(category: str, current: float, total: float) -> float:
         raise BadValue("must not be negative", where=f"progress {category!r}", got=f"{done} of {whole}")
     # below the total, rounding must not make it done
     return 1.0 if done >= whole else min(done / whole, _ALMOST)
+
+
+class Overall:
+    """Takes in every event in turn, and gives those of progress back with `overall` and `eta_s`."""
+
+    def __init__(self, progress: Progress, clock: Callable[[], float] = time.monotonic) -> None:
+        self._progress = progress
+        self._clock = clock
+
+    def __call__(self, event: Event, *, of_driver: bool) -> Event:
+        if event.kind != "progress":
+            return event
+        category, current, total = str(event.data["category"]), float(event.data["current"]), float(event.data["total"])
+        if not of_driver:
+            self._progress.set(category, current, total, source="plugin")
+        elif category == "trials":
+            self._progress.trials(int(current), int(total))
+            if not current:
+                self._progress.began(self._clock())
+        else:
+            self._progress.set(category, current, total)
+        overall, eta = self._progress.overall, self._progress.eta(self._clock())
+        return replace(event, data={**event.data, "overall": overall, "eta_s": eta})

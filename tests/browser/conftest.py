@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from trialrun.recorder import Recorder
-from trialrun.recorder.server import RecorderServer
+from trialrun.web.server import RecorderServer
 
 from .live import PARAMS
 

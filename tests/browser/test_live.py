@@ -120,7 +120,7 @@ def test_the_table_of_the_page_is_the_table_of_the_recorder(recorder: Recorder, 
 
 
 def test_a_real_tuning_job_fills_the_page(page_of: Callable[[Any], Page], tmp_path: Path) -> None:
-    from trialrun.engine.places import fixtures_of, recording
+    from trialrun.engine.backends import fixtures_of, recording
 
     plugin = tmp_path / "slow.py"
     plugin.write_text(

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from trialrun.recorder import Recorder
-from trialrun.recorder.page import Library
-from trialrun.recorder.server import LoopbackServer
+from trialrun.web import Library
+from trialrun.web.server import LoopbackServer
 
 from .conftest import HEADING, Page
 from .live import HOSTILE, patch, report, row, send, small_study

@@ -13,7 +13,7 @@ import pytest
 
 import trialrun
 from trialrun.cli import main
-from trialrun.executors.ray_tune.variables import VARIABLES
+from trialrun.executors.ray_tune.environment import VARIABLES
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "ray-guide.md").read_text("utf-8")

@@ -20,7 +20,7 @@ ALLOWED = {
     # the file in which Ray left the exception of a trial of this very run, in the folder of its own session
     ("runtime/trialrun/executors/ray_tune/failures.py", "cloudpickle.loads"),
     # YAML of the job file, by a loader that makes plain values only
-    ("runtime/trialrun/jobs.py", "yaml.load"),
+    ("runtime/trialrun/job_file.py", "yaml.load"),
     # arrays of the reference plugin's own artifact, with allow_pickle=False
     ("reference_plugins/trialrun_reference/sklearn_digits.py", "np.load"),
 }

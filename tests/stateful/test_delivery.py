@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from trialrun import events
-from trialrun.backend import Client, Http, LogSink, Memory, Patience, Retry, SpoolWriter, Tokens, Transport
+from trialrun.backend import Client, Http, LogSink, Memory, Patience, Retry, Tokens, Transport
 from trialrun.backend.ledger import Ledger
 from trialrun.recorder import Recorder
-from trialrun.recorder.server import RecorderServer
+from trialrun.run_dir.spool import SpoolWriter
+from trialrun.web.server import RecorderServer
 from trialrun_hookspecs.errors import BackendUnavailable
 from trialrun_hookspecs.event import Event
 

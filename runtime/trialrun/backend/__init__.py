@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from trialrun.backend.memory import Memory
     from trialrun.backend.retry import Patience, Retry
     from trialrun.backend.sink import LogSink
-    from trialrun.backend.spool import SpoolReader, SpoolWriter, Tail
     from trialrun.backend.transport import Answer, Call, Transport
 
 __all__ = [
@@ -24,9 +23,6 @@ __all__ = [
     "Memory",
     "Patience",
     "Retry",
-    "SpoolReader",
-    "SpoolWriter",
-    "Tail",
     "Tokens",
     "Transport",
     "unzip",
@@ -40,7 +36,6 @@ HOMES = {
     "memory": ("Memory",),
     "retry": ("Patience", "Retry"),
     "sink": ("LogSink",),
-    "spool": ("SpoolReader", "SpoolWriter", "Tail"),
     "transport": ("Answer", "Call", "Transport"),
 }
 

@@ -14,8 +14,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from trialrun.backend.outbox import Parcel, Refused, Track
-from trialrun.backend.spool import SpoolWriter
 from trialrun.events import from_line, to_line
+from trialrun.run_dir.spool import SpoolWriter
 from trialrun_hookspecs.errors import BadValue, SpoolFull, UsageError
 
 __all__ = ["DEAD_LETTERS", "OWN", "Ledger", "dead_letters", "settle_dead_letters", "take_dead_letters"]

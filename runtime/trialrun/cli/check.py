@@ -86,7 +86,7 @@ def words(texts: Iterable[str]) -> list[str]:
 
 def _settings(jobs: Iterable[str]) -> dict[str, Any]:
     """What jobs say about the plugin: hyperparameters of a training job, space and objective of a tuning job."""
-    from trialrun.jobs import to_request
+    from trialrun.job_file import to_request
 
     found: dict[str, Any] = {}
     for job in jobs:

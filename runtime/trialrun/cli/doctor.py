@@ -11,7 +11,7 @@ import click
 from trialrun.cli.text import clean
 
 if TYPE_CHECKING:
-    from trialrun.engine.checkup import Checkup
+    from trialrun.engine.doctor import Checkup
 
 __all__ = ["command"]
 
@@ -25,7 +25,7 @@ def command(ctx: click.Context, address: str | None, as_json: bool) -> None:
 
     Exits with 1 when something will make jobs fail or suffer. Environment variables are told only where they are set.
     """
-    from trialrun.engine.checkup import checkup
+    from trialrun.engine.doctor import checkup
 
     found = checkup(os.environ, address=address)
     if as_json:

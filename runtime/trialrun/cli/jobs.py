@@ -51,7 +51,7 @@ class Given:
 
 def read_request(job: str, warn: Callable[[str], None]) -> Request:
     """The validated job; that its form is deprecated is said through `warn`. Raises UsageError."""
-    from trialrun.jobs import to_request
+    from trialrun.job_file import to_request
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", DeprecationWarning)

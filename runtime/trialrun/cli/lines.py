@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from trialrun.cli import text
-from trialrun.cli.board import ENDED, Board, Trial
+from trialrun.cli.job_state import ENDED, Board, Trial
 from trialrun.cli.views import View, now
 from trialrun_hookspecs.event import Event
 

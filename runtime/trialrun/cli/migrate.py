@@ -21,7 +21,7 @@ def command(old: str, output: str | None) -> None:
 
     The outcome is checked before it is written; a job that is in the new form already comes out as it is.
     """
-    from trialrun.jobs import read_job
+    from trialrun.job_file import read_job
     from trialrun_hookspecs.request import migrate, parse_request
 
     data = read_job(Path(old))

@@ -33,8 +33,8 @@ def command(
 
     Exits with 2 when the job, the plugin, the search algorithm and the scheduler do not fit together.
     """
-    from trialrun.cli.fits import problems_of
-    from trialrun.cli.planned import machine, planned, shown
+    from trialrun.cli.compatibility import problems_of
+    from trialrun.cli.job_plan import machine, planned, shown
     from trialrun.cli.timing import measured
 
     warnings: list[str] = []

@@ -65,7 +65,7 @@ def command(
 
 def _served(datasets: tuple[str, ...], checkpoints: tuple[str, ...]) -> Fixtures:
     """The fixtures, read; a dataset may be a path or one that an installed plugin offers."""
-    from trialrun.engine.places import fixtures_of, offers_of
+    from trialrun.engine.backends import fixtures_of, offers_of
     from trialrun.plugins import Manager
 
     problems = Problems()

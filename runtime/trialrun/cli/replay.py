@@ -70,7 +70,7 @@ def _pair(words: str) -> tuple[int, int]:
 def _backend(url: str) -> Iterator[Transport]:
     from trialrun.backend.http import Http
     from trialrun.backend.retry import Retry
-    from trialrun.engine.places import tokens_from
+    from trialrun.engine.backends import tokens_from
 
     try:
         transport = Http(url, tokens_from(os.environ))

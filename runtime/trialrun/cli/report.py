@@ -50,7 +50,7 @@ def command(
             raise UsageError("goes with a plot", where="--format, --metric, --dark", got="no --plot", fix=fix)
         _check(target, overwrite=overwrite)
         if content is None:
-            from trialrun.recordings.report import html
+            from trialrun.web.report import html
 
             content = html(study).encode()
     target.write_bytes(content)

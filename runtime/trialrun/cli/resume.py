@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from trialrun.cli.finish import finish, outcome_options
 from trialrun.cli.jobs import Problems, fixtures
-from trialrun.cli.outcome import finish, outcome_options
 
 if TYPE_CHECKING:
     from trialrun.cli.views import View
@@ -66,7 +66,7 @@ def _resumed(
     **options: Any,
 ) -> JobResult:
     from trialrun.cli.views import watching
-    from trialrun.engine import resume
+    from trialrun.engine.job import resume
 
     with watching(view):
         problems = Problems()

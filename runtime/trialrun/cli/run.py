@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from trialrun.cli.finish import finish, outcome_options
 from trialrun.cli.jobs import Problems, amounts, failing_fast, fixtures, given
-from trialrun.cli.outcome import finish, outcome_options
 
 if TYPE_CHECKING:
     from trialrun.cli.views import View
@@ -97,9 +97,9 @@ def _ran(
     fail_fast: bool,
     **options: Any,
 ) -> JobResult:
-    from trialrun.backend.storage import checked
     from trialrun.cli.views import watching
-    from trialrun.engine import run
+    from trialrun.engine.job import run
+    from trialrun.run_dir.storage import checked
 
     with watching(view):
         problems = Problems()

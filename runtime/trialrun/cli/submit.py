@@ -39,26 +39,26 @@ def command(
     The working directory travels, without version control, environments, results and files that look like keys.
     Paths are those within it, and --results must be storage that the nodes share.
     """
-    from trialrun.executors.ray_tune import submitted
+    from trialrun.executors.ray_tune import ray_job
 
     folder = Path(working_dir).absolute()
     if not folder.is_dir():
         raise UsageError("must be a folder", where="--working-dir", got=working_dir, fix="Name the job's folder.")
     if not arguments:
         raise UsageError("must be named", where="JOB", got="nothing", fix="Write trialrun submit … JOB --plugin P.")
-    env = submitted.runtime_env(folder, _lines(requirements), dict(map(_variable, variables)))
+    env = ray_job.runtime_env(folder, _lines(requirements), dict(map(_variable, variables)))
     entry = f"python -m trialrun run {shlex.join(arguments)} --address auto"
     if dry_run:
         import json
 
         click.echo(json.dumps({"entrypoint": entry, "runtime_env": env}, indent=2))
         return
-    client, sent = submitted.submit(submitted.dashboard_of(address), entry, env)
+    client, sent = ray_job.submit(ray_job.dashboard_of(address), entry, env)
     click.echo(f"job {sent}", err=True)
     if no_wait:
         return
     status = ""
-    for status in submitted.followed(client, sent):
+    for status in ray_job.followed(client, sent):
         if status not in ("SUCCEEDED", "FAILED", "STOPPED"):
             click.echo(status, nl=False)
     click.echo(f"job {sent}: {status}", err=True)

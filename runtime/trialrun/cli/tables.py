@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from trialrun.cli import text
-from trialrun.cli.board import Board, Trial
+from trialrun.cli.job_state import Board, Trial
 
 __all__ = ["fitting", "point_table", "trial_table"]
 

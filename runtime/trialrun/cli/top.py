@@ -54,7 +54,7 @@ def followed(study: Study, view: View, wait: Callable[[], bool], clock: Callable
 
     `wait` passes the time until the next look; True means that the user has seen enough.
     """
-    from trialrun.cli.board import Board
+    from trialrun.cli.job_state import Board
     from trialrun.recordings.following import Following
     from trialrun.recordings.source import is_held
     from trialrun.recordings.state import state_of

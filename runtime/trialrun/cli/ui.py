@@ -25,8 +25,8 @@ def command(path: str, port: int, host: str, allow_remote: bool, open_: bool, se
     changed, and a run that is still under way is shown live.
     """
     from trialrun.cli.record import told_to_end
-    from trialrun.recorder.page import Library
-    from trialrun.recorder.server import LoopbackServer
+    from trialrun.web import Library
+    from trialrun.web.server import LoopbackServer
 
     root = _root(path)
     with (

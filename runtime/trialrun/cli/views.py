@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, TextIO
 import click
 
 from trialrun.cli import failures
-from trialrun.cli.board import Board
+from trialrun.cli.job_state import Board
 from trialrun.cli.text import clean, cut
 from trialrun_hookspecs.event import Event
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from trialrun.engine.running import Opened
+    from trialrun.engine.runner import Opened
 
 __all__ = ["NAME_LIMIT", "Quiet", "View", "heading", "now", "view_for", "watching"]
 

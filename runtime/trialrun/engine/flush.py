@@ -16,9 +16,9 @@ from trialrun.backend.memory import Memory
 from trialrun.backend.outbox import tracks
 from trialrun.backend.retry import Patience
 from trialrun.backend.sink import LogSink
-from trialrun.engine.places import Backend, at_url, tokens_from
-from trialrun.engine.spooled import Spooled, go_on
+from trialrun.engine.backends import Backend, at_url, tokens_from
 from trialrun.recorder import Recorder
+from trialrun.run_dir.spool_reader import Spooled
 from trialrun_hookspecs.errors import BackendUnavailable, UsageError
 from trialrun_hookspecs.event import Event
 
@@ -179,3 +179,16 @@ class _Sending:
 
     def _is_due(self, event: Event, *, recorder: bool) -> bool:
         return not all(self._ledger.has(track, event.key) for track in tracks(event, recorder=recorder))
+
+
+def go_on(ledger: Ledger, sink: LogSink, spools: Spooled) -> None:
+    """Have the call that was not answered when its sender died go first, and be the same call."""
+    if ledger.unanswered is None:
+        return
+    track, keys = ledger.unanswered
+    if all(ledger.has(track, key) for key in keys):  # dead letters, which are taken anew
+        return
+    wanted = dict.fromkeys(keys)
+    found = {event.key: event for event, _ in spools.events() if event.key in wanted}
+    if found.keys() == wanted.keys():
+        sink.first(track, [found[key] for key in wanted])

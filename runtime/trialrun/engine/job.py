@@ -11,11 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from trialrun.backend.mirror import mirrored
-from trialrun.backend.spool import SPOOL_LIMIT
-from trialrun.backend.storage import absolute, checked
-from trialrun.engine.found_again import again, check_there, found_again, sources, unsaid
-from trialrun.engine.places import (
+from trialrun.engine.backends import (
     Backend,
     at_url,
     fixtures_of,
@@ -25,13 +21,17 @@ from trialrun.engine.places import (
     tokens_from,
     without_tokens,
 )
-from trialrun.engine.prepared import ExecutorName, Prepared, prepare
-from trialrun.engine.record import RunRecord, held, recipe_of, recipes_of, sources_of
-from trialrun.engine.running import Nobody, Opened, Running, Watcher
-from trialrun.executors.journal import read_journal
-from trialrun.executors.marks import restored_from, whole_in
-from trialrun.executors.moved import moved
+from trialrun.engine.preflight import ExecutorName, Prepared, prepare
+from trialrun.engine.resume import again, check_there, found_again, sources, unsaid
+from trialrun.engine.runner import Nobody, Opened, Running, Watcher
 from trialrun.recorder import Fixtures
+from trialrun.run_dir.checkpoints import restored_from, whole_in
+from trialrun.run_dir.journal import read_journal
+from trialrun.run_dir.mirror import mirrored
+from trialrun.run_dir.record import RunRecord, held, recipe_of, recipes_of, sources_of
+from trialrun.run_dir.relocate import moved
+from trialrun.run_dir.spool import SPOOL_LIMIT
+from trialrun.run_dir.storage import absolute, checked
 from trialrun_hookspecs.request import Request
 from trialrun_hookspecs.results import JobResult
 

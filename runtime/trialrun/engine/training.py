@@ -12,15 +12,15 @@ from typing import Any
 
 from trialrun import events
 from trialrun.backend.client import Client
-from trialrun.backend.spool import SPOOL_LIMIT
 from trialrun.checkpoints import Artifact, resolve
-from trialrun.engine.hub import Hub
+from trialrun.engine.event_bus import Hub
 from trialrun.engine.uploads import Origin, artifact_roots
-from trialrun.executors.marks import Mark, copied, mark_checkpoint, marks
 from trialrun.executors.trial import open_spool, resumed
 from trialrun.executors.workspace import seeded, teed, unshown_stderr, working_in
+from trialrun.job_run import JobRun, Stamper
 from trialrun.plugins import Plugin
-from trialrun.reporting import JobRun, Stamper
+from trialrun.run_dir.checkpoints import Mark, copied, mark_checkpoint, marks
+from trialrun.run_dir.spool import SPOOL_LIMIT
 from trialrun_hookspecs.errors import TrainingFailed, TrialrunError
 from trialrun_hookspecs.request import Params
 from trialrun_hookspecs.results import JobResult

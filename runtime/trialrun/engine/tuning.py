@@ -7,13 +7,14 @@ from dataclasses import replace
 from typing import Any
 
 from trialrun.backend.client import Client
-from trialrun.engine.ears import StudyEars
-from trialrun.engine.hub import Hub
+from trialrun.engine.event_bus import Hub
+from trialrun.engine.study_listener import StudyEars
 from trialrun.engine.uploads import Origin, Uploads, artifact_roots, sendable
-from trialrun.executors.base import Executor, Study, StudyOutcome, TrialOutcome
-from trialrun.executors.journal import Journal
-from trialrun.executors.marks import marks
+from trialrun.executors.base import Executor, Study, StudyOutcome
 from trialrun.outcomes import best
+from trialrun.run_dir.checkpoints import marks
+from trialrun.run_dir.history import TrialOutcome
+from trialrun.run_dir.journal import Journal
 from trialrun.trials import TrialTable
 from trialrun_hookspecs.errors import AllTrialsFailed, JobInterrupted, Problem, TrialFailed
 from trialrun_hookspecs.results import BestTrial, JobResult, TrialFailure, TrialModel

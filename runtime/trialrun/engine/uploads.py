@@ -12,8 +12,8 @@ from typing import Any
 from trialrun import events
 from trialrun.backend.client import Client
 from trialrun.checkpoints import Artifact, resolve
-from trialrun.executors.base import TrialOutcome
-from trialrun.plugins.stepping import UNSAVED
+from trialrun.plugins.class_trainable import UNSAVED
+from trialrun.run_dir.history import TrialOutcome
 from trialrun_hookspecs.errors import ArtifactMissing, TrialrunError
 from trialrun_hookspecs.event import Event
 from trialrun_hookspecs.request import Params

@@ -14,16 +14,17 @@ from pathlib import Path
 from typing import Any
 
 from trialrun import events
-from trialrun.executors.autofilled import TrialClock
-from trialrun.executors.base import Listener, Study, StudyOutcome, TrialOutcome, no_local_ray
-from trialrun.executors.ending import stderr_tail, study_outcome
+from trialrun.executors.base import Listener, Study, StudyOutcome, no_local_ray
 from trialrun.executors.exports import Exports
-from trialrun.executors.marks import copied, marks, pruned
-from trialrun.executors.memory import remembering
-from trialrun.executors.rules import StopRules
+from trialrun.executors.result_fields import TrialClock
+from trialrun.executors.search_replay import remembering
+from trialrun.executors.stop_rules import StopRules
 from trialrun.executors.stoppers import isolated
+from trialrun.executors.study_outcome import stderr_tail, study_outcome
 from trialrun.executors.trial import TrialSpec, check_result, declared_output, note_checkpoint, run_trial, spec_of
 from trialrun.outcomes import objective
+from trialrun.run_dir.checkpoints import copied, marks, pruned
+from trialrun.run_dir.history import TrialOutcome
 from trialrun.search import made_algorithm
 from trialrun.search.base import Algorithm
 from trialrun.space import nest

@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from trialrun import events, outcomes
-from trialrun.backend.spool import SpoolWriter
 from trialrun.compat import needs_checkpoints
 from trialrun.executors.base import Study, trial_seed
-from trialrun.executors.folders import Folders
-from trialrun.executors.marks import Mark, mark_checkpoint, mark_of, marks
 from trialrun.executors.workspace import captured, restored, seeded, teed, unshown_stderr, working_in
+from trialrun.job_run import JobRun, Stamper
 from trialrun.plugins import Plugin
-from trialrun.reporting import JobRun, Stamper
+from trialrun.run_dir.checkpoints import Mark, mark_checkpoint, mark_of, marks
+from trialrun.run_dir.spool import SpoolWriter
+from trialrun.run_dir.trial_dirs import Folders
 from trialrun.space import Space, flatten, nest
 from trialrun.trials import RESULT_KEYS
 from trialrun_hookspecs.errors import CheckpointMissing, ObjectiveMissing, TrialFailed, TrialrunError

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from trialrun.plugins.faults import guard
-from trialrun.plugins.homes import Home
+from trialrun.plugins.class_trainable import functions_of, is_stepping
 from trialrun.plugins.hooks import Implemented, find_hooks, no_hooks, no_train
+from trialrun.plugins.import_errors import guard
+from trialrun.plugins.module_isolation import Home
 from trialrun.plugins.plugin import Plugin, Recipe
-from trialrun.plugins.stepping import functions_of, is_stepping
 from trialrun_hookspecs.errors import PluginRefused
 
 __all__ = ["build", "from_object", "instance"]

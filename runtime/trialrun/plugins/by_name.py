@@ -13,11 +13,11 @@ from types import ModuleType
 from typing import Any
 
 from trialrun.plugins.build import build, instance
-from trialrun.plugins.faults import guard, import_module
-from trialrun.plugins.homes import module_path
-from trialrun.plugins.near import nearby, nearest_name
+from trialrun.plugins.class_trainable import functions_of, is_stepping
+from trialrun.plugins.import_errors import guard, import_module
+from trialrun.plugins.module_isolation import module_path
 from trialrun.plugins.plugin import Plugin, Recipe
-from trialrun.plugins.stepping import functions_of, is_stepping
+from trialrun.plugins.suggestions import nearby, nearest_name
 from trialrun_hookspecs.errors import PluginAbsent, PluginBroken
 
 __all__ = ["attribute", "from_name", "import_dotted"]

@@ -12,11 +12,11 @@ from typing import Any
 
 from trialrun.plugins.build import build
 from trialrun.plugins.by_name import attribute, import_dotted
-from trialrun.plugins.faults import import_module
-from trialrun.plugins.homes import Home
-from trialrun.plugins.near import exists, nearby
-from trialrun.plugins.platform_form import CONFIG, is_platform_form, read_config
+from trialrun.plugins.config_yaml import CONFIG, is_platform_form, read_config
+from trialrun.plugins.import_errors import import_module
+from trialrun.plugins.module_isolation import Home
 from trialrun.plugins.plugin import Plugin, Recipe
+from trialrun.plugins.suggestions import exists, nearby
 from trialrun_hookspecs.errors import PluginAbsent, PluginBroken, PluginRefused
 
 __all__ = ["from_path"]

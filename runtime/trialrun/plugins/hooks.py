@@ -13,7 +13,7 @@ from typing import Any
 import pluggy
 
 from trialrun.plugins.adapt import EXTENSIONS, HOOKS, Hook, adapt, place
-from trialrun.plugins.stepping import functions_of, is_stepping
+from trialrun.plugins.class_trainable import functions_of, is_stepping
 from trialrun_hookspecs.errors import Problem
 from trialrun_hookspecs.markers import PROJECT_NAME
 

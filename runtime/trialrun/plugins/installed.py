@@ -47,7 +47,7 @@ def find_installed(name: str) -> EntryPoint | None:
 
 
 def _load(point: EntryPoint) -> Installed:
-    from trialrun.plugins.sources import load_installed  # it looks entry points up here, so it stands above
+    from trialrun.plugins.loading import load_installed  # it looks entry points up here, so it stands above
 
     distribution = point.dist.name if point.dist else ""
     try:

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from trialrun.plugins.class_trainable import takes_checkpoints
 from trialrun.plugins.hooks import no_train
-from trialrun.plugins.stepping import takes_checkpoints
 from trialrun_hookspecs.errors import PluginRefused
 
 if TYPE_CHECKING:
     from trialrun.plugins.adapt import Hook
-    from trialrun.plugins.homes import Home
+    from trialrun.plugins.module_isolation import Home
 
 __all__ = ["Plugin", "Recipe"]
 
@@ -84,6 +84,6 @@ class Plugin:
         return self.hooks[hook](*args, **extra)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        from trialrun.plugins.sources import load_plugin, load_recipe  # they build plugins, so they stand above
+        from trialrun.plugins.loading import load_plugin, load_recipe  # they build plugins, so they stand above
 
         return (load_plugin, (self.code,)) if self.origin is None else (load_recipe, (self.origin,))

@@ -14,12 +14,12 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import parse_qsl
 
+from trialrun.recorder.access import MASK, Door, check_host, check_token, mask_headers, secrets_of, sign
 from trialrun.recorder.bodies import Body, read_body
 from trialrun.recorder.context import Call, Context
 from trialrun.recorder.datasets import dataset_file, list_ground_truth_events
 from trialrun.recorder.faults import FAULTS_ROUTE, Faults, LostAnswer, change_faults, clear_faults, show_faults
 from trialrun.recorder.fixtures import Fixtures
-from trialrun.recorder.gate import MASK, Door, check_host, check_token, mask_headers, secrets_of, sign
 from trialrun.recorder.jobs import change_job, list_jobs, override_best_trial, show_job
 from trialrun.recorder.logs import add_logs
 from trialrun.recorder.models import add_model, list_models, model_archive, show_model

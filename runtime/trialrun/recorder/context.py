@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
+from trialrun.recorder.access import Door, sign
 from trialrun.recorder.bodies import Body
 from trialrun.recorder.fixtures import Fixtures
-from trialrun.recorder.gate import Door, sign
 from trialrun.recorder.normalise import safe_file_name
 from trialrun.recorder.replies import Reply, json_reply, no
 from trialrun.recorder.store import Store

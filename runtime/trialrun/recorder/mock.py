@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from trialrun.recorder.access import Door
 from trialrun.recorder.faults import LostAnswer
-from trialrun.recorder.gate import Door
 
 if TYPE_CHECKING:
     import responses

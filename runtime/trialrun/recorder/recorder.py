@@ -7,14 +7,15 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import Any, Protocol, Self
 
+from trialrun.recorder.access import Door
 from trialrun.recorder.api import MAX_BODY, Api
 from trialrun.recorder.faults import Fault, FaultKind, Faults
 from trialrun.recorder.fixtures import Fixtures
-from trialrun.recorder.gate import Door
 from trialrun.recorder.jobs import described_job
 from trialrun.recorder.normalise import Clock, progress
 from trialrun.recorder.replies import Reply
@@ -23,10 +24,35 @@ from trialrun.recorder.tables import merge_table
 from trialrun.recorder.uploads import upload_file
 from trialrun_hookspecs.errors import NotOnBackend
 
-if TYPE_CHECKING:
-    from trialrun.recorder.server import RecorderServer
+__all__ = ["CallLike", "HttpServer", "Recorder"]
 
-__all__ = ["CallLike", "Recorder"]
+
+class HttpServer(Protocol):
+    """A server of one recorder, as `Recorder.server()` returns it. `url` ends in a slash and is known once it runs.
+
+    `remote`: other machines can reach it.
+    """
+
+    host: str
+    port: int
+    url: str
+    token: str
+    recorder: Recorder
+    remote: bool
+
+    @property
+    def page_url(self) -> str:
+        """The address of the web UI, with the token."""
+
+    def __enter__(self) -> Self: ...
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+    def start(self) -> None:
+        """Return when it listens. Raises UsageError when the address is taken."""
+
+    def stop(self) -> None:
+        """Answer what is being served, then close. Safe to call twice."""
 
 
 class CallLike(Protocol):
@@ -130,11 +156,15 @@ class Recorder:
 
         return handled
 
-    def server(self, host: str = "127.0.0.1", port: int = 0, *, allow_remote: bool = False) -> RecorderServer:
-        """The HTTP door, not yet started."""
-        from trialrun.recorder.server import RecorderServer
+    def server(self, host: str = "127.0.0.1", port: int = 0, *, allow_remote: bool = False) -> HttpServer:
+        """Return an HTTP server for this recorder, with the web UI, not yet started.
 
-        return RecorderServer(self, host=host, port=port, allow_remote=allow_remote)
+        The web UI stands above the recorder, so it is looked up by its name, and only when somebody asks for it.
+        """
+        server: HttpServer = import_module("trialrun.web.server").RecorderServer(
+            self, host=host, port=port, allow_remote=allow_remote
+        )
+        return server
 
     # what goes wrong, for tests of clients
 

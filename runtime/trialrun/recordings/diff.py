@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from trialrun.recorder.page.jobs import best_trial
+from trialrun.recordings.jobs import best_trial
 from trialrun.recordings.rows import points, values_of
 from trialrun.recordings.source import Study
 

@@ -9,9 +9,9 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trialrun.recorder.page.board import Trial
 from trialrun.recordings.rows import POINT, points, trial_columns, values_of
 from trialrun.recordings.source import opened
+from trialrun.recordings.trial_index import Trial
 from trialrun_hookspecs.errors import UsageError
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 
 from trialrun.events import flatten
 from trialrun.recorder.normalise import text
-from trialrun.recorder.page.board import Trial
-from trialrun.recorder.page.curves import STEPS
 from trialrun.recorder.store import Row
+from trialrun.recordings.curves import STEPS
 from trialrun.recordings.source import Study
+from trialrun.recordings.trial_index import Trial
 
 __all__ = ["FACTS", "POINT", "Point", "points", "points_of", "trial_columns", "values_of"]
 

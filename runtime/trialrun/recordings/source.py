@@ -13,9 +13,9 @@ from typing import Any
 
 from trialrun.outcomes import Mode, best
 from trialrun.recorder.jobs import described_job
-from trialrun.recorder.page.board import Trial
-from trialrun.recorder.page.jobs import best_trial, objective
-from trialrun.recorder.page.library import Reading
+from trialrun.recordings.jobs import best_trial, objective
+from trialrun.recordings.library import Reading
+from trialrun.recordings.trial_index import Trial
 from trialrun_hookspecs.errors import UsageError
 
 __all__ = ["OVER", "Study", "is_held", "opened", "recording_of"]

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from trialrun.names import file_name
-from trialrun.recorder.page.board import Trial
 from trialrun.recordings.rows import Point, points_of, values_of
 from trialrun.recordings.source import Study
+from trialrun.recordings.trial_index import Trial
 from trialrun_hookspecs.errors import UsageError
 
 __all__ = ["run_names", "write_runs"]

@@ -13,13 +13,13 @@ from trialrun.backend.client import Client
 from trialrun.backend.memory import Memory
 from trialrun.backend.retry import Patience, Retry
 from trialrun.backend.sink import LogSink
-from trialrun.engine import run as run_job
-from trialrun.engine.places import Backend
+from trialrun.engine.backends import Backend
+from trialrun.engine.job import run as run_job
+from trialrun.job_run import JobRun, Stamper
 from trialrun.plugins import Plugin, load_plugin
 from trialrun.plugins.build import build
 from trialrun.recorder.faults import FaultKind
 from trialrun.recorder.recorder import Recorder
-from trialrun.reporting import JobRun, Stamper
 from trialrun_hookspecs.errors import UsageError
 from trialrun_hookspecs.results import JobResult
 from trialrun_hookspecs.run import Run

@@ -18,14 +18,14 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from trialrun import __version__
-from trialrun.testing.host import Host
-from trialrun.testing.lab import Lab
+from trialrun.testing.context import Lab
+from trialrun.testing.observation import Scene
 from trialrun.testing.registry import Check, CheckFailed, NotApplicable, Vacuous, all_checks, chosen
 from trialrun.testing.repro import written_repro
+from trialrun.testing.sandbox import StageBroken
+from trialrun.testing.sandbox_pool import Host
 from trialrun.testing.scenario import Scenario
-from trialrun.testing.scene import Scene
-from trialrun.testing.stage import StageBroken
-from trialrun.testing.subject import Subject, configured, hash_of, pyproject_of, spec_of
+from trialrun.testing.target import Subject, configured, hash_of, pyproject_of, spec_of
 from trialrun.testing.verdicts import Outcome, Report, Verdict
 from trialrun.testing.waivers import Waiver, applied, read_waivers
 from trialrun_hookspecs.errors import PluginAbsent, Problem, UsageError

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from trialrun.testing.verdicts import Level
 
 if TYPE_CHECKING:
-    from trialrun.testing.lab import Lab
+    from trialrun.testing.context import Lab
 
 __all__ = [
     "CAPABILITIES",

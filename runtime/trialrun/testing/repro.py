@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from trialrun.testing.subject import Subject
+from trialrun.testing.target import Subject
 from trialrun.testing.verdicts import Outcome
 
 __all__ = ["FAILS", "HOLDS", "UNTOLD", "script", "written_repro"]

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from trialrun.testing.harness import Session
-from trialrun.testing.host import Host
 from trialrun.testing.registry import Check, all_checks
+from trialrun.testing.sandbox_pool import Host
 from trialrun.testing.verdicts import Report, Verdict
 from trialrun_hookspecs.errors import UsageError
 

@@ -14,7 +14,7 @@ import pytest
 from trialrun import events
 from trialrun.backend import Answer, Call, Client, Http, LogSink, Memory, Patience, Retry, Tokens, Transport
 from trialrun.recorder import Fixtures, Recorder
-from trialrun.recorder.server import RecorderServer
+from trialrun.web.server import RecorderServer
 from trialrun_hookspecs.errors import BackendRefused, BackendUnavailable, NotOnBackend
 from trialrun_hookspecs.event import Event
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from trialrun.backend import ledger as module
 from trialrun.backend.ledger import Ledger, dead_letters, settle_dead_letters, take_dead_letters
 from trialrun.backend.outbox import Outbox, Parcel, Refused
-from trialrun.backend.spool import SpoolWriter
+from trialrun.run_dir.spool import SpoolWriter
 from trialrun.trials import Coalescer
 from trialrun_hookspecs.errors import UsageError
 from trialrun_hookspecs.event import Event, Kind

@@ -10,8 +10,8 @@ import pytest
 from click.testing import Result
 
 from trialrun import __version__
-from trialrun.engine.checkup import checkup
-from trialrun.executors.ray_tune.variables import VARIABLES
+from trialrun.engine.doctor import checkup
+from trialrun.executors.ray_tune.environment import VARIABLES
 
 Called = Callable[..., Result]
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trialrun import events
-from trialrun.cli.board import Board
+from trialrun.cli.job_state import Board
 from trialrun.cli.lines import Lines, Throttle
 from trialrun.trials import Reported, Started, StatusChanged, TrialTable
 

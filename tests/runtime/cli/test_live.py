@@ -24,7 +24,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from trialrun import events
-from trialrun.cli.board import Board
+from trialrun.cli.job_state import Board
 from trialrun.cli.live import Live
 from trialrun.trials import Reported, Started, StatusChanged, TrialTable
 

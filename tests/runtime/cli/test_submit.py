@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from trialrun.executors.ray_tune.submitted import accepted, followed
+from trialrun.executors.ray_tune.ray_job import accepted, followed
 
 LIMIT_S = 120
 

@@ -10,7 +10,7 @@ from rich.cells import cell_len
 from rich.console import Console, RenderableType
 
 from trialrun import events
-from trialrun.cli.board import Board
+from trialrun.cli.job_state import Board
 from trialrun.cli.tables import fitting, point_table, trial_table
 from trialrun.trials import Reported, Started, StatusChanged, TrialTable
 

@@ -15,8 +15,8 @@ from trialrun.backend.ledger import dead_letters
 from trialrun.backend.memory import Memory
 from trialrun.backend.retry import Patience, Retry
 from trialrun.backend.transport import Answer, Call
+from trialrun.engine.backends import Backend
 from trialrun.engine.flush import Flushed, flush
-from trialrun.engine.places import Backend
 from trialrun.recorder import Fixtures, Recorder
 from trialrun_hookspecs.errors import UsageError
 
@@ -53,7 +53,7 @@ def place(recorder: Recorder, *, handler: Any = None) -> Backend:
 
 def left_behind(recorder: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A tuning job that ran while nothing but its first calls came through: its results folder."""
-    monkeypatch.setattr("trialrun.engine.running.CLOSE_TIMEOUT_S", 0.2)
+    monkeypatch.setattr("trialrun.engine.runner.CLOSE_TIMEOUT_S", 0.2)
     recorder.fail(route="logs")
     recorder.fail(route="jobs/1")
     result = trialrun.run(TUNING, plugin="pure", backend=place(recorder), executor="inline", results=tmp_path / "r")

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 import trialrun
-from trialrun.engine.record import held, read_record
-from trialrun.executors.marks import marks
 from trialrun.recorder import Recorder
+from trialrun.run_dir.checkpoints import marks
+from trialrun.run_dir.record import held, read_record
 from trialrun_hookspecs import JobInterrupted, UsageError, hookimpl
 
 PLUGIN = Path(__file__).parents[2] / "broken_plugins" / "cut_off.py"

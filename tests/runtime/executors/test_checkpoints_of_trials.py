@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 import trialrun
-from trialrun.executors.marks import marks, restored_from
 from trialrun.plugins import load_plugin
+from trialrun.run_dir.checkpoints import marks, restored_from
 from trialrun_hookspecs.errors import RequestInvalid, UsageError
 
 from .conftest import BOTH, ROWS, Study

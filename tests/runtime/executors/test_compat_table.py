@@ -10,7 +10,7 @@ import pytest
 
 import trialrun
 from trialrun.compat import ALGORITHMS, SCHEDULERS, verdicts
-from trialrun.engine import prepare
+from trialrun.engine.job import prepare
 from trialrun.space import Space
 from trialrun_hookspecs import DISTRIBUTIONS, Request, RequestInvalid, UsageError, hookimpl, parse_request
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 import trialrun
-from trialrun.executors.base import Past
 from trialrun.executors.stoppers import isolated
 from trialrun.recorder import Recorder
+from trialrun.run_dir.history import Past
 from trialrun_hookspecs import PluginRefused, hookimpl
 
 from .conftest import BOTH, ROWS

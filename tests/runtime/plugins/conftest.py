@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from trialrun.plugins import homes, sources
+from trialrun.plugins import loading, module_isolation
 
 Write = Callable[..., Path]
 
@@ -20,12 +20,12 @@ def interpreter(tmp_path: Path) -> Iterator[None]:
     path, modules = list(sys.path), set(sys.modules)
     yield
     sys.path[:] = path
-    for home in homes._homes:
+    for home in module_isolation._homes:
         home.leave(home.tops())
-    homes._homes.clear()
-    sources._loaded.clear()
+    module_isolation._homes.clear()
+    loading._loaded.clear()
     for name in set(sys.modules) - modules:
-        found = homes.module_path(sys.modules[name])
+        found = module_isolation.module_path(sys.modules[name])
         if found is not None and tmp_path in found.parents:
             del sys.modules[name]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from trialrun.recorder import Fixtures, Recorder
-from trialrun.recorder.server import RecorderServer
+from trialrun.web.server import RecorderServer
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from trialrun.recorder import Fixtures, Recorder
+from trialrun.recorder.access import Door
 from trialrun.recorder.api import ROUTES
-from trialrun.recorder.gate import Door
 
 PATHS = [route.replace("#", "1").replace("*", "x") for route, _ in ROUTES]
 FIELDS = ["event", "data", "job", "key", "datetime", "file", "name", "status", "chunked_upload", "trial_id", "result"]

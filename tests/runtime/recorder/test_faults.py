@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trialrun.recorder import Fault, Recorder
+from trialrun.recorder.access import Door
 from trialrun.recorder.faults import Faults, LostAnswer
-from trialrun.recorder.gate import Door
 from trialrun.recorder.mock import mounted
 from trialrun.recorder.replies import json_reply
-from trialrun.recorder.server import RecorderServer
+from trialrun.web.server import RecorderServer
 from trialrun_hookspecs.errors import BadValue
 
 ENTRY = b'{"event": "message", "job": 1, "data": {"content": "x"}}'

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from trialrun.recorder import Fixtures, Recorder
 from trialrun.recorder.api import ROUTES
-from trialrun.recorder.server import RecorderServer
+from trialrun.web.server import RecorderServer
 
 LONG = 20.0
 WRITER = """if True:

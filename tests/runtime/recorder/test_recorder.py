@@ -185,6 +185,6 @@ def test_new_models_leave_the_ids_of_checkpoints_free(tmp_path: Path) -> None:
 
 
 def test_import_brings_no_web_framework() -> None:
-    script = "import sys, trialrun.recorder.mock, trialrun.recorder.server; print(*sys.modules)"
+    script = "import sys, trialrun.recorder.mock, trialrun.web.server; print(*sys.modules)"
     modules = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True, timeout=60)
     assert not {"starlette", "uvicorn", "requests", "responses", "ray", "pydantic"} & set(modules.stdout.split())

@@ -15,7 +15,7 @@ import pytest
 import requests
 
 from trialrun.recorder import Recorder
-from trialrun.recorder.server import RecorderServer
+from trialrun.web.server import RecorderServer
 
 
 @pytest.fixture

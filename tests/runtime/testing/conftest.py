@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from trialrun.testing.host import Host
-from trialrun.testing.scene import Scene
-from trialrun.testing.stage import Scenario
+from trialrun.testing.observation import Scene
+from trialrun.testing.sandbox import Scenario
+from trialrun.testing.sandbox_pool import Host
 
 Write = Callable[..., Path]
 Play = Callable[..., Scene]

@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 
 from trialrun.testing.harness import check_plugin
-from trialrun.testing.host import Host
+from trialrun.testing.sandbox_pool import Host
 from trialrun.testing.verdicts import Verdict
 
 HEAD = """

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from trialrun.testing.harness import Session
-from trialrun.testing.host import Host
 from trialrun.testing.registry import Check, all_checks
+from trialrun.testing.sandbox_pool import Host
 from trialrun.testing.selftest import Row, clean_plugins, killers, repository, row_of
 from trialrun.testing.verdicts import Report, Verdict
 

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
+from trialrun.testing.context import Lab
 from trialrun.testing.harness import Session, check_plugin, iterate
-from trialrun.testing.host import Host
-from trialrun.testing.lab import Lab
 from trialrun.testing.registry import Check, NotApplicable
+from trialrun.testing.sandbox_pool import Host
 from trialrun.testing.verdicts import Report, Verdict
 from trialrun_hookspecs.errors import PluginAbsent, UsageError
 
@@ -246,7 +246,7 @@ def test_the_report_knows_plugin_and_machine(checked: Checked, tmp_path: Path) -
 
 
 def test_a_plugin_that_hangs_does_so_once(checked: Checked, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("trialrun.testing.lab.PLAIN_S", 1.0)
+    monkeypatch.setattr("trialrun.testing.context.PLAIN_S", 1.0)
 
     def trains(lab: Lab) -> None:
         lab.needs_ok(lab.train())

@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 from trialrun.testing.harness import check_plugin
-from trialrun.testing.host import Host
 from trialrun.testing.repro import script
-from trialrun.testing.subject import Subject
+from trialrun.testing.sandbox_pool import Host
+from trialrun.testing.target import Subject
 from trialrun.testing.verdicts import Outcome, Verdict
 
 from .conftest import Write

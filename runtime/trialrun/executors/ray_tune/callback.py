@@ -11,14 +11,15 @@ from typing import Any
 from ray.tune import Callback
 
 from trialrun import events
-from trialrun.executors.base import Listener, Study, TrialOutcome
+from trialrun.executors.base import Listener, Study
 from trialrun.executors.exports import Exports
-from trialrun.executors.marks import marks
 from trialrun.executors.ray_tune.failures import Failure, OutOfMemoryKills, failure_of
 from trialrun.executors.ray_tune.trainable import own_metrics
-from trialrun.executors.rules import StopRules
+from trialrun.executors.stop_rules import StopRules
 from trialrun.executors.trial import FINISHED_FILE, declared_output
 from trialrun.outcomes import objective
+from trialrun.run_dir.checkpoints import marks
+from trialrun.run_dir.history import TrialOutcome
 from trialrun.space import flatten
 from trialrun.trials import RESULT_KEYS
 

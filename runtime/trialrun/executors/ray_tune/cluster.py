@@ -18,7 +18,7 @@ from typing import Any, TextIO
 import ray
 from ray._private import ray_constants, services
 
-from trialrun.executors.room import Need, check_room
+from trialrun.executors.capacity import Need, check_room
 from trialrun.executors.workspace import InFront
 from trialrun_hookspecs.errors import UsageError
 

@@ -14,20 +14,20 @@ from ray import tune
 from ray.tune import Stopper
 
 from trialrun.executors.base import Listener, Study, StudyOutcome, no_local_ray
-from trialrun.executors.ending import study_outcome
-from trialrun.executors.memory import remembering
+from trialrun.executors.capacity import need_of
 from trialrun.executors.ray_tune import cluster
 from trialrun.executors.ray_tune.callback import IsolatedCallback, ListeningCallback
-from trialrun.executors.ray_tune.going_on import GoingOn, replayed
 from trialrun.executors.ray_tune.mutations import mutation_options
+from trialrun.executors.ray_tune.resume import GoingOn, replayed
 from trialrun.executors.ray_tune.schedulers import RAY_REFUSES, SCHEDULERS, made_scheduler
 from trialrun.executors.ray_tune.searcher import AskTellSearcher
-from trialrun.executors.ray_tune.sharing import check_shared
+from trialrun.executors.ray_tune.shared_dir import check_shared
 from trialrun.executors.ray_tune.space import param_space
 from trialrun.executors.ray_tune.trainable import ship_by_value, trainable
-from trialrun.executors.room import need_of
-from trialrun.executors.rules import StopRules
+from trialrun.executors.search_replay import remembering
+from trialrun.executors.stop_rules import StopRules
 from trialrun.executors.stoppers import isolated
+from trialrun.executors.study_outcome import study_outcome
 from trialrun.executors.trial import spec_of
 from trialrun.search import GRID_ALGORITHM, checked_points, made_algorithm
 from trialrun.space import nest

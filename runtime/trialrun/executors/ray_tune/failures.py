@@ -10,7 +10,7 @@ from typing import Any
 import ray
 from ray.exceptions import ActorUnavailableError, NodeDiedError, OutOfMemoryError, RayActorError, RayTaskError
 
-from trialrun.executors.ending import stderr_tail
+from trialrun.executors.study_outcome import stderr_tail
 from trialrun.executors.trial import PluginExited
 from trialrun.executors.workspace import OUTPUT_FILES
 from trialrun_hookspecs.results import FailureCause

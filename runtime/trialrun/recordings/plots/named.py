@@ -7,15 +7,15 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from trialrun.recorder.page.board import Trial
-from trialrun.recorder.page.curves import thinned
-from trialrun.recorder.page.importance import LEAST
+from trialrun.recordings.curves import thinned
+from trialrun.recordings.importance import LEAST
+from trialrun.recordings.plot_data import importance_of, ranked
 from trialrun.recordings.plots import drawn
 from trialrun.recordings.plots.files import palette, png, svg
 from trialrun.recordings.plots.scene import Scene
-from trialrun.recordings.report import importance_of, ranked
 from trialrun.recordings.rows import values_of
 from trialrun.recordings.source import Study
+from trialrun.recordings.trial_index import Trial
 from trialrun_hookspecs.errors import UsageError
 
 __all__ = ["PLOTS", "plot"]

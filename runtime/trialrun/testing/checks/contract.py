@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from trialrun.testing.checks.shared import binds, loaded, logged, trained
-from trialrun.testing.lab import Lab
+from trialrun.testing.context import Lab
+from trialrun.testing.observation import Scene
 from trialrun.testing.registry import check
-from trialrun.testing.scene import Scene
 
 __all__ = ["OWN_IMPORT_S", "WITH_LIBRARIES_S"]
 

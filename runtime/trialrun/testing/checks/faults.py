@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from trialrun.testing.checks.shared import first_error, trained
-from trialrun.testing.lab import Lab
+from trialrun.testing.context import Lab
+from trialrun.testing.observation import Scene
 from trialrun.testing.registry import check
 from trialrun.testing.scenario import Fault, FaultKind
-from trialrun.testing.scene import Scene
 
 __all__: list[str] = []
 

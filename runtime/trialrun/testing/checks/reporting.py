@@ -12,9 +12,9 @@ from itertools import pairwise
 from trialrun.events import flatten
 from trialrun.testing.checks.contract import config_file
 from trialrun.testing.checks.shared import at, loaded, trained, trials_of, tuned
-from trialrun.testing.lab import Lab
+from trialrun.testing.context import Lab
+from trialrun.testing.observation import Scene
 from trialrun.testing.registry import check
-from trialrun.testing.scene import Scene
 from trialrun.trials import METRIC_COLUMNS, RESULT_KEYS
 
 __all__: list[str] = []

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from trialrun.events import flatten
-from trialrun.testing.lab import Lab
-from trialrun.testing.scene import Scene, SceneError
+from trialrun.testing.context import Lab
+from trialrun.testing.observation import Scene, SceneError
 
 __all__ = [
     "METHODS",

@@ -19,9 +19,9 @@ from trialrun.testing.checks.shared import (
     names_it,
     trained,
 )
-from trialrun.testing.lab import Lab
+from trialrun.testing.context import Lab
+from trialrun.testing.observation import Scene, SceneError
 from trialrun.testing.registry import Vacuous, check
-from trialrun.testing.scene import Scene, SceneError
 
 __all__: list[str] = []
 

@@ -26,9 +26,9 @@ from trialrun.testing.checks.shared import (
     trials_of,
     tuned,
 )
-from trialrun.testing.lab import Lab
+from trialrun.testing.context import Lab
+from trialrun.testing.observation import Scene
 from trialrun.testing.registry import check
-from trialrun.testing.scene import Scene
 from trialrun.trials import RESULT_KEYS
 
 __all__: list[str] = []

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from trialrun.testing.pytest_plugin.failures import HarnessError, NotConformant, Waived, told
 from trialrun.testing.pytest_plugin.state import STATE, Target
-from trialrun.testing.pytest_plugin.told import HarnessError, NotConformant, Waived, told
 from trialrun.testing.registry import Check
 from trialrun.testing.suite import Conformance, TrainPluginSuite, suite_conformance
 from trialrun.testing.verdicts import Outcome, Verdict

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from trialrun.testing.harness import Session
-from trialrun.testing.host import Host
 from trialrun.testing.reports.reading import outcome_from, report_from
+from trialrun.testing.sandbox_pool import Host
 from trialrun.testing.suite import Conformance
 from trialrun.testing.verdicts import Outcome, Report, Verdict
 

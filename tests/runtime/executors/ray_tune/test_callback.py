@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from trialrun.engine.prepared import prepare, study_of
+from trialrun.engine.preflight import prepare, study_of
 from trialrun.executors.ray_tune.callback import STUCK_S, ListeningCallback
-from trialrun.executors.rules import StopRules
+from trialrun.executors.stop_rules import StopRules
 
 
 class Deaf:

@@ -1,0 +1,43 @@
+"""Whether job, plugins, search algorithm and scheduler fit together, asked of the executors themselves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from trialrun_hookspecs.markers import hookimpl
+
+if TYPE_CHECKING:
+    from trialrun.cli.jobs import Given, Problems
+
+__all__ = ["problems_of"]
+
+
+class _AnyPlugin:
+    """Stands in where no plugin was named."""
+
+    @hookimpl
+    def train(self, run: Any, dataset: Any, hyperparameter: Any, checkpoint: Any) -> None:
+        """Never called."""
+
+
+def problems_of(called: Given, executor: str, problems: Problems) -> None:
+    """Note all that keeps the job from starting. Ray is imported only where its schedulers have to be asked."""
+    from trialrun.engine.job import prepare
+    from trialrun_hookspecs.request import SchedulerConfig
+
+    config = called.request.params.tune_config
+    if config is None:
+        return
+    params = called.request.params
+    with_fifo = params.model_copy(update={"tune_config": config.model_copy(update={"scheduler": SchedulerConfig()})})
+    plugin = called.plugin or _AnyPlugin()
+    with problems.noting():  # the search algorithm, which both executors judge alike
+        prepare(
+            called.request.model_copy(update={"params": with_fifo}),
+            plugin=plugin,
+            plugins=called.others,
+            executor="inline",
+        )
+    if config.scheduler.name != "fifo" or config.scheduler.options:
+        with problems.noting():
+            prepare(called.request, plugin=plugin, plugins=called.others, executor=executor)  # type: ignore[arg-type]  # click has checked it

@@ -1,0 +1,125 @@
+"""Where everything that is reported meets: spools in; report hooks, backend and viewers out."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from trialrun import events
+from trialrun.backend.sink import LogSink
+from trialrun.job_run import Stamper
+from trialrun.plugins import Manager
+from trialrun.progress import Overall, Progress
+from trialrun.run_dir.spool import SpoolWriter, Tail
+from trialrun.run_dir.spool_reader import DRIVER_FILES, Spooled
+from trialrun_hookspecs.event import Event
+
+__all__ = ["Hub", "Viewer"]
+
+Viewer = Callable[[Event], None]
+
+MOST_WAITING = 64 * 2**20  # bytes of lines that the sink holds in memory while its backend is away
+
+
+class Hub:
+    """One thread follows the spools and hands every event on, in order per trial.
+
+    Of a run that is gone on with, only the backend is told what its spools held before, as far as it has not arrived.
+    When more waits for the backend than is good for this process's memory, further events are left on disk for the
+    backend's part, and read again once the others have gone.
+    The driver's own events take the same road, so that what was accepted is on disk before anything else happens.
+    """
+
+    def __init__(
+        self,
+        spools: Spooled,
+        *,
+        job_id: int,
+        run_key: str,
+        progress: Progress,
+        manager: Manager,
+        sink: LogSink,
+        viewers: Sequence[Viewer] = (),
+        most_waiting: int = MOST_WAITING,
+    ) -> None:
+        folder = spools.folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self._overall = Overall(progress)
+        self._manager = manager
+        self._sink = sink
+        self._viewers = list(viewers)
+        self._spooled = spools
+        self._most_waiting = most_waiting
+        self._weight = 0  # bytes of the lines that the sink was given since nothing waited in it
+        before = {path.name: path.read_bytes() for path in folder.glob("*.jsonl")}
+        self._handed = Counter({name: content.count(b"\n") for name, content in before.items()})  # lines of each spool
+        self._behind = bool(before)  # there may be events that the sink was not given
+        run = sum(name.startswith(DRIVER_FILES) for name in before)
+        self._writer = SpoolWriter(folder / f"{DRIVER_FILES}{run}.jsonl")
+        self._tail = Tail(folder, self._on_line, offsets={name: len(content) for name, content in before.items()})
+        self.emit = Stamper(self._write, job_id=job_id, trial_id=None, prefix=f"{run_key}-driver{run or ''}")
+
+    def _write(self, line: str) -> None:
+        self._writer.write(line)
+        self._tail.wake()
+
+    def progress(self, category: str, current: float, total: float) -> None:
+        self.emit(events.progress(category, current, total, 0.0, None))
+
+    def message(self, text: str, context: str = "info") -> None:
+        self.emit(events.message(text, context))
+
+    def drain(self) -> None:
+        """Hand on all that is there now."""
+        self._tail.drain()
+
+    def close(self, timeout: float = 0.0) -> list[str]:
+        """Hand on all that is left and stop; says what went wrong on the way.
+
+        What was left on disk is sent for at most `timeout` seconds; how much of it did not go is said too.
+        """
+        self._tail.stop()
+        self._writer.close()
+        end = time.monotonic() + timeout
+        while self._behind and self._sink.flush(max(0.0, end - time.monotonic())):
+            self._catch_up()
+        wrong = [f"{failed.path.name}: {failed.error!r}" for failed in self._tail.errors[:3]]
+        if self._behind:
+            left = sum(self._sink.due(event) for event, _ in self._spooled.events(self._handed))
+            wrong.append(f"{left} entries are left on disk, those that wait in memory among them")
+        return wrong
+
+    def _on_line(self, path: Path, line: str) -> None:
+        self._handed[path.name] += 1
+        event = self._overall(events.from_line(line), of_driver=path.name.startswith(DRIVER_FILES))
+        self._send(event, len(line))
+        self._manager.report(event)
+        for viewer in self._viewers:
+            viewer(event)
+
+    def _send(self, event: Event, size: int) -> None:
+        if self._behind:
+            if not self._sink.undelivered:
+                self._catch_up()
+            return
+        self._weight += size
+        if self._weight > self._most_waiting:
+            if self._sink.undelivered:
+                self._behind = True
+                return
+            self._weight = size
+        self._sink.put(event)
+
+    def _catch_up(self) -> None:
+        """Give the sink, which is empty, what it was not given, or as much of it as it may hold."""
+        self._weight = 0
+        for event, size in self._spooled.events(self._handed):
+            if not self._sink.due(event):
+                continue
+            if self._weight and self._weight + size > self._most_waiting:
+                return
+            self._weight += size
+            self._sink.put(event)
+        self._behind = False

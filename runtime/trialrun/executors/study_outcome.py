@@ -1,0 +1,53 @@
+"""How a study ended: the rule that ended it early, what its rules never saw, and the end of what a trial wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from trialrun.executors.base import Study, StudyOutcome
+from trialrun.executors.stop_rules import StopRules
+from trialrun.executors.workspace import OUTPUT_FILES
+from trialrun.run_dir.history import TrialOutcome
+
+__all__ = ["stderr_tail", "study_outcome"]
+
+_TAIL = 2000  # bytes
+_REPORT = 200_000
+
+
+def stderr_tail(folder: Path, files: tuple[str, str] | None = OUTPUT_FILES, *, whole: bool = False) -> str:
+    """The end of what the trial of this folder wrote to stderr, from the beginning of a line where that can be.
+
+    `files` are those of stdout and stderr, None: there are none. `whole`: so much that a crash's report of every
+    thread is in it.
+    """
+    most = _REPORT if whole else _TAIL
+    if files is None:
+        return ""
+    try:
+        with (folder / files[1]).open("rb") as file:
+            size = file.seek(0, 2)
+            file.seek(max(size - most, 0))
+            content = file.read().decode(errors="replace")
+    except OSError:
+        return ""
+    _, _, rest = content.partition("\n")
+    return rest if size > most and rest else content
+
+
+def study_outcome(study: Study, trials: Sequence[TrialOutcome], rules: StopRules) -> StudyOutcome:
+    """All trials, with the rule that ended the study early, if one did."""
+    ended_by = rules.ended_by
+    failed = next((trial for trial in trials if trial.error), None)
+    if not ended_by and failed is not None and study.tune_config.fail_fast:
+        ended_by = f"fail_fast: trial {failed.trial_id} failed"
+    warnings = [
+        f"tune_config.stop: no trial reported {name!r}, so that rule did nothing" for name in rules.never_reported
+    ]
+    return StudyOutcome(
+        trials=tuple(trials),
+        ended_by=ended_by,
+        interrupted=rules.interrupted.is_set(),
+        warnings=tuple(warnings) if trials else (),
+    )

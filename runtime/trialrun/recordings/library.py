@@ -1,0 +1,119 @@
+"""The library: the recordings below a path, opened for reading when they are asked for."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from trialrun.recorder.store import Store
+from trialrun.recordings.curves import Curves
+from trialrun.recordings.trial_index import Board
+from trialrun_hookspecs.errors import UsageError
+
+__all__ = ["Library", "Reading"]
+
+NAME = "recorder.sqlite"
+MOST = 1_000  # recordings that one library lists
+
+
+class Reading:
+    """One recording, for reading only, also while another process writes it. Safe for concurrent threads.
+
+    A recording without an index (made by an older trialrun) is copied, and the copy indexed: `close` removes it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.folder = path.with_name(f"{path.stem}-files")
+        self._copy: tempfile.TemporaryDirectory[str] | None = None
+        self.store = Store(path, readonly=True)
+        if not self.store.indexed():
+            self.store = self._copied(self.store)
+        self.beat = Store(self.store.path, readonly=True)  # a stream's short questions never wait for a long one
+        self.curves = Curves(self.store)
+        self._boards: dict[int, Board] = {}
+        self._lock = threading.Lock()
+
+    def board(self, job: int) -> Board:
+        with self._lock:
+            board = self._boards.get(job)
+            if board is None:
+                board = self._boards[job] = Board(self.store, job)
+            return board
+
+    def close(self) -> None:
+        self.store.close()
+        self.beat.close()
+        if self._copy is not None:
+            self._copy.cleanup()
+
+    def _copied(self, store: Store) -> Store:
+        self._copy = tempfile.TemporaryDirectory(prefix="trialrun-")
+        target = Path(self._copy.name) / NAME
+        store.copy_to(target)
+        store.close()
+        return Store(target)
+
+
+class Library:
+    """`root` is a recording, a results folder, or a folder of results folders; it may come to be later."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.absolute()
+        self._open: dict[str, Reading] = {}
+        self._listed: dict[str, tuple[tuple[float, ...], Any]] = {}
+        self._lock = threading.Lock()
+
+    def found(self) -> dict[str, Path]:
+        """The recordings by key, newest first; a key is the same whenever the path is."""
+        paths = [self.root] if self.root.is_file() else [*self.root.glob(NAME), *self.root.glob(f"*/{NAME}")]
+        paths = sorted(paths, key=_stamp, reverse=True)[:MOST]
+        return {self._key(path): path for path in paths}
+
+    def reading(self, key: str) -> Reading | None:
+        """The recording of that key, kept open from now on; None when there is none."""
+        with self._lock:
+            if key not in self._open:
+                path = self.found().get(key)
+                if path is None:
+                    return None
+                self._open[key] = Reading(path)
+            return self._open[key]
+
+    def listed(self, describe: Callable[[Store], Any]) -> Iterator[tuple[str, Path, Any]]:
+        """What `describe` says of each recording, asked again only of those that changed; unreadable ones are left."""
+        for key, path in self.found().items():
+            stamp = _stamp(path)
+            known = self._listed.get(key)
+            if known is None or known[0] != stamp:
+                with contextlib.suppress(UsageError):
+                    store = Store(path, readonly=True)
+                    try:
+                        known = self._listed[key] = (stamp, describe(store))
+                    finally:
+                        store.close()
+            if known is not None:
+                yield key, path, known[1]
+
+    def close(self) -> None:
+        with self._lock:
+            for reading in self._open.values():
+                reading.close()
+            self._open.clear()
+
+    def _key(self, path: Path) -> str:
+        return hashlib.sha256(str(path.relative_to(self.root.parent)).encode()).hexdigest()[:8]
+
+
+def _stamp(path: Path) -> tuple[float, ...]:
+    """When it was written last: newer content is in the write-ahead log first."""
+    times = []
+    for file in (path, path.with_name(f"{path.name}-wal")):
+        with contextlib.suppress(OSError):
+            times.append(file.stat().st_mtime)
+    return (max(times, default=0.0), *times)

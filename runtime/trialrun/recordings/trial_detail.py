@@ -1,0 +1,138 @@
+"""One trial as its page shows it, or a job without trials: what it was told, said, drew and left."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from trialrun.recorder.store import Row, Store
+from trialrun.recordings.library import Reading
+
+__all__ = ["image", "images", "messages", "model_of", "output", "owned_messages"]
+
+TAIL = 64 * 1024
+AT_ONCE = 200
+STREAMS = ("stdout", "stderr")
+
+_DATA_URI = re.compile(r"data:[\w.+-]+/[\w.+-]+;base64,", re.ASCII)
+_SIGNATURES = {
+    b"\x89PNG\r\n\x1a\n": "image/png",
+    b"\xff\xd8\xff": "image/jpeg",
+    b"GIF87a": "image/gif",
+    b"GIF89a": "image/gif",
+}
+
+
+def messages(store: Store, job: int, *, before: int | None, context: str, asked: str) -> list[dict[str, Any]]:
+    """The newest first, from the entry `before` on; `context` and the text `asked` for narrow them down."""
+    rows = store.rows(
+        "SELECT id, time, key, data FROM entries WHERE event = 'message' AND job = ?1 AND id < ?2"
+        " AND (?3 = '' OR instr(lower(data), lower(?3)) > 0) ORDER BY id DESC LIMIT ?4",
+        (job, before if before is not None else 2**62, json.dumps(asked)[1:-1], AT_ONCE * 5 if context else AT_ONCE),
+    )
+    found = [_message(row) for row in rows]
+    return [message for message in found if context in ("", message["context"])][:AT_ONCE]
+
+
+def owned_messages(store: Store, job: int, trial: str) -> list[dict[str, Any]]:
+    """The messages of one trial: their keys name it, and so do the driver's messages about it."""
+    rows = store.rows(
+        "SELECT id, time, key, data FROM entries WHERE event = 'message' AND job = ?1 AND"
+        " (trial_id = ?2 OR instr(coalesce(key, ''), '-' || ?2 || '-') > 0 OR instr(data, ?3) > 0)"
+        " ORDER BY id DESC LIMIT ?4",
+        (job, trial, json.dumps(f"trial {trial} ")[1:-1], AT_ONCE),
+    )
+    return [_message(row) for row in reversed(rows)]
+
+
+def _message(row: Row) -> dict[str, Any]:
+    data = json.loads(row["data"])
+    data = data if isinstance(data, dict) else {"content": data}
+    content = data.get("content")
+    return {
+        "id": row["id"],
+        "time": row["time"],
+        "context": str(data.get("context", "info"))[:50],
+        "content": content if isinstance(content, str) else json.dumps(content),
+    }
+
+
+def images(store: Store, job: int, trial: str | None) -> list[dict[str, Any]]:
+    """Every image without its bytes, in order; `trial` None is the job itself."""
+    rows = store.rows(
+        "SELECT id, time, data FROM entries WHERE job = ? AND trial_id IS ? AND event = 'visualization' ORDER BY id",
+        (job, trial),
+    )
+    return [{"id": row["id"], "time": row["time"], **_caption(json.loads(row["data"]))} for row in rows]
+
+
+def _caption(data: Any) -> dict[str, Any]:
+    data = dict(data) if isinstance(data, dict) else {}
+    facts = {name: data.pop(name, None) for name in ("category", "group", "index")}
+    data.pop("trial_id", None)
+    return {**facts, "meta": data}
+
+
+def image(store: Store, entry: int) -> tuple[str, bytes] | None:
+    """The media type and the bytes of a PNG, JPEG, GIF or WebP, judged by its content; None when it is none of them."""
+    row = store.row("SELECT file FROM entries WHERE id = ? AND event = 'visualization'", (entry,))
+    sent = (row["file"] or "") if row else ""
+    uri = _DATA_URI.match(sent)
+    try:
+        content = base64.b64decode(sent[uri.end() if uri else 0 :], validate=True)
+    except (binascii.Error, ValueError):
+        return None
+    kind = next((kind for start, kind in _SIGNATURES.items() if content.startswith(start)), None)
+    if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
+        kind = "image/webp"
+    return (kind, content) if kind else None
+
+
+def model_of(store: Store, job: int, trial: str | None) -> dict[str, Any] | None:
+    """The model that was registered for a trial, by the log entry that says so."""
+    row = store.row(
+        "SELECT data FROM entries WHERE job = ? AND trial_id IS ? AND event = 'model' ORDER BY id DESC LIMIT 1",
+        (job, trial),
+    )
+    data = json.loads(row["data"]) if row else None
+    if not isinstance(data, dict) or not isinstance(data.get("model_id"), int):
+        return None
+    return {"id": data["model_id"], "name": str(data.get("name", ""))}
+
+
+def failure_of(store: Store, job: int, trial: str | None) -> dict[str, str] | None:
+    """Why a trial failed, the last time that it did: error, cause, node, traceback, stderr."""
+    row = store.row(
+        "SELECT data FROM entries WHERE job = ? AND trial_id IS ? AND event = 'failure' ORDER BY id DESC LIMIT 1",
+        (job, trial),
+    )
+    data = json.loads(row["data"]) if row else None
+    if not isinstance(data, dict):
+        return None
+    return {name: str(data.get(name, "")) for name in ("error", "cause", "node", "traceback", "stderr")}
+
+
+def output(reading: Reading, trial: str | None, stream: str) -> dict[str, Any] | None:
+    """The end of what a trial (or, with None, a training job) printed, where its results folder still stands."""
+    root = reading.path.parent.resolve()
+    inside = root / "trials" if trial is not None else root
+    folder = inside / (trial if trial is not None else "train")
+    if stream not in STREAMS or "\0" in str(folder):
+        return None
+    try:
+        return _tail(folder / stream) if folder.resolve().parent == inside else None
+    except OSError:  # a name that is too long for a file, or a file that may not be read
+        return None
+
+
+def _tail(path: Path) -> dict[str, Any] | None:
+    if path.is_symlink() or not path.is_file():
+        return None
+    with path.open("rb") as file:
+        size = file.seek(0, 2)
+        file.seek(max(size - TAIL, 0))
+        return {"size": size, "cut": size > TAIL, "text": file.read(TAIL).decode("utf-8", "replace")}

@@ -1,0 +1,60 @@
+"""The events of a run's spools, read again in the order of time."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+
+from trialrun import events, progress
+from trialrun.progress import Overall
+from trialrun_hookspecs.errors import BadValue
+from trialrun_hookspecs.event import Event
+
+__all__ = ["DRIVER_FILES", "Spooled"]
+
+DRIVER_FILES = "driver."
+"""How the names of the driver's spools begin."""
+
+
+class Spooled:
+    """The spools in `folder`; `by_trials` as in Progress. `unreadable` counts lines that are no events, per reading."""
+
+    def __init__(self, folder: Path, *, by_trials: bool) -> None:
+        self.folder = folder
+        self._by_trials = by_trials
+        self.unreadable = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._paths())
+
+    def events(self, first: Mapping[str, int] | None = None) -> Iterator[tuple[Event, int]]:
+        """All events with the lengths of their lines, those of one spool in their order.
+
+        `first` says how many lines of each file (by its name) to read; without it, all that are whole.
+        """
+        self.unreadable = 0
+        overall = Overall(progress.tuning() if self._by_trials else progress.training())
+        paths = self._paths()
+        streams = [self._of_one(path, index, first) for index, path in enumerate(paths)]
+        for _, index, event, size in heapq.merge(*streams, key=lambda each: each[:2]):
+            yield overall(event, of_driver=paths[index].name.startswith(DRIVER_FILES)), size
+
+    def _paths(self) -> list[Path]:
+        return sorted(self.folder.glob("*.jsonl"))
+
+    def _of_one(self, path: Path, index: int, first: Mapping[str, int] | None) -> Iterator[tuple[str, int, Event, int]]:
+        latest = ""
+        with path.open("rb") as file:
+            lines = (line for line in file if line != b"\n")  # which are handed to nobody either
+            for line in islice(lines, None if first is None else first.get(path.name, 0)):
+                if not line.endswith(b"\n"):
+                    return  # its call never returned
+                try:
+                    event = events.from_line(line.decode(errors="surrogatepass"))
+                except (BadValue, UnicodeDecodeError):
+                    self.unreadable += 1
+                    continue
+                latest = max(latest, event.time)
+                yield latest, index, event, len(line)

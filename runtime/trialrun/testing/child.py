@@ -1,0 +1,260 @@
+"""The actor: plays one scenario in a child process of its own, and writes down what came of it."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import inspect
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from trialrun.backend.client import Client
+from trialrun.backend.memory import Memory
+from trialrun.backend.retry import Patience, Retry
+from trialrun.engine.backends import Backend, fixtures_of, offers_of
+from trialrun.engine.job import run
+from trialrun.executors import inline as _inline  # noqa: F401  # loaded before the fork
+from trialrun.plugins import Manager, Plugin, load_plugin
+from trialrun.recorder import Fixtures, Recorder
+from trialrun.testing.audit import Watch
+from trialrun.testing.instrumented import Diary, Traced, TracedTune, describe, inside_of, plain, traced
+from trialrun.testing.preload import SLOW_S, shareable
+from trialrun.testing.safe_json import write_json
+from trialrun.testing.scenario import Scenario
+from trialrun_hookspecs import hookimpl
+from trialrun_hookspecs.errors import TrialrunError
+
+__all__ = ["play", "rehearse"]
+
+DATASET_ID = 1
+CHECKPOINT_ID = 1
+
+
+def play(scenario: Scenario, folder: Path) -> None:
+    """Play it. `scene.json` in `folder` appears at the end, whole."""
+    _Actor(scenario, folder).play()
+
+
+def rehearse(folder: Path) -> None:
+    """Play two tiny jobs in this process, so that its children find everything loaded and compiled."""
+    (folder / "model").write_text("1", encoding="utf-8")
+    for kind in ("train", "tune"):
+        scenario = Scenario(
+            kind=kind,
+            plugin="rehearsal",
+            hyperparameter={"x": 1},
+            space=({"name": "x", "type": "uniform", "min": 1, "max": 2},),
+            tune_config={"metric": "loss", "mode": "min"},
+            dataset=[{"category": "train", "data": {"x": 1}}],
+        )
+        place = folder / kind
+        place.mkdir()
+        actor = _Actor(scenario, place)
+        actor.job(load_plugin(_Rehearsal(str(folder / "model"))))
+
+
+class _Rehearsal:
+    """A plugin that does next to nothing."""
+
+    def __init__(self, artifact: str) -> None:
+        self._artifact = artifact
+
+    @hookimpl
+    def train(self, run: Any, dataset: Any, hyperparameter: Any, checkpoint: Any) -> str:
+        run.log_metric("train", "loss", 1.0)
+        run.set_progress(1, 1, "train")
+        return self._artifact
+
+    @hookimpl
+    def tune(self, hyperparameter: Any, run: Any, dataset: Any, checkpoint: Any) -> float:
+        run.checkpoint_output = self._artifact
+        run.report({"loss": 1.0})
+        return 1.0
+
+
+class _Actor:
+    def __init__(self, scenario: Scenario, folder: Path) -> None:
+        self._scenario = scenario
+        self._folder = folder
+        self._inside = ""
+        self._facts: dict[str, Any] = {"done": False, "pid": os.getpid()}
+        self._watch = Watch(str(folder), lambda: self._inside)
+        (folder / "diary").mkdir()
+        self._diary = Diary(folder / "diary", scenario, "")
+        self._diary.on_phase = self._watch.enter
+        self._watch.disk_is_full = bool(scenario.options.get("full"))
+
+    def play(self) -> None:
+        threads = set(threading.enumerate())
+        self._watch.start()
+        try:
+            self._act()
+        except BaseException as error:  # noqa: BLE001  # it is what the scene is about
+            self._facts["error"] = self._told(error)
+        self._watch.enter("engine")
+        left = [thread for thread in threading.enumerate() if thread not in threads]
+        self._facts["threads_left"] = [thread.name for thread in left if not thread.name.startswith("trialrun-")]
+        self._facts["hooks"] = self._diary.pages()
+        self._facts |= self._watch.facts()
+        self._facts["done"] = True
+        if os.getpid() == self._facts["pid"]:  # a plugin that forks sends its child back through here as well
+            write_json(self._folder / "scene.json", self._facts)
+
+    def _told(self, error: BaseException) -> dict[str, Any]:
+        """The plugin's own exception where the job's error has one as its cause."""
+        cause = error
+        while isinstance(cause, TrialrunError) and cause.__cause__ is not None:
+            cause = cause.__cause__
+        said = describe(cause, self._inside)
+        return said if cause is error else {**said, "job": describe(error, self._inside)}
+
+    def _act(self) -> None:
+        scenario = self._scenario
+        os.environ.update(scenario.environment)
+        plugin = self._loaded()
+        if scenario.kind == "load":
+            return
+        if scenario.kind == "probe":
+            module, _, name = scenario.probe.partition(":")
+            function = getattr(importlib.import_module(module), name)
+            self._facts["answer"] = plain_answer(function(plugin, scenario))
+            return
+        self.job(plugin)
+
+    def _loaded(self) -> Plugin:
+        modules, threads = set(sys.modules), set(threading.enumerate())
+        self._inside = self._diary.inside = (
+            os.path.realpath(self._scenario.plugin) if os.sep in self._scenario.plugin else ""
+        )
+        self._watch.enter("load")
+        started, used = time.perf_counter(), time.process_time()
+        try:
+            plugin = load_plugin(self._scenario.plugin, need_train=True)
+        finally:
+            seconds, cpu = time.perf_counter() - started, time.process_time() - used
+            self._watch.enter("engine")
+            new = [name for name in sys.modules if name not in modules]
+            self._facts["loaded"] = {
+                "seconds": seconds,
+                "cpu_seconds": cpu,
+                "modules": sorted({name.partition(".")[0] for name in new}),
+                "threads": [thread.name for thread in threading.enumerate() if thread not in threads],
+            }
+        self._inside = self._diary.inside = inside_of(plugin)
+        self._facts["loaded"] |= _looked_at(plugin)
+        if self._scenario.kind == "load" and seconds > SLOW_S:
+            self._facts["loaded"]["libraries"] = shareable(new, _module_of(plugin))
+        write_json(self._folder / "partial.json", self._facts)  # for the case that it does not come to its end
+        return plugin
+
+    def job(self, plugin: Plugin) -> None:
+        scenario = self._scenario
+        manager = Manager([plugin])
+        datasets = {DATASET_ID: scenario.dataset}
+        checkpoints = {CHECKPOINT_ID: scenario.checkpoint} if scenario.checkpoint else {}
+        fixtures = fixtures_of(datasets, checkpoints, offers_of(manager, datasets))
+        watched = self._watched(plugin)
+        with self._backend(fixtures) as backend:
+            result = run(
+                self._request(),
+                plugin=watched,
+                executor=scenario.executor,
+                address=scenario.address,
+                results=self._folder / "results",
+                seed=scenario.seed,
+                backend=backend,
+            )
+        self._facts["result"] = result.model_dump(mode="json")
+
+    def _watched(self, plugin: Plugin) -> Plugin:
+        if self._scenario.executor == "inline" or self._scenario.kind == "train":
+            return traced(plugin, self._diary)
+        kind = TracedTune if plugin.has("tune") else Traced
+        return load_plugin(kind(self._scenario.plugin, str(self._diary.folder), self._scenario.to_json()))
+
+    def _request(self) -> dict[str, Any]:
+        scenario = self._scenario
+        params: dict[str, Any] = {"name": scenario.name, "dataset": DATASET_ID}
+        if scenario.checkpoint:
+            params["checkpoint"] = CHECKPOINT_ID
+        if scenario.kind == "train":
+            return {"action": "train", "params": {**params, "hyperparameter": dict(scenario.hyperparameter)}}
+        sizes = {"num_cpus": scenario.num_cpus, "num_gpus": scenario.num_gpus}
+        params |= {key: value for key, value in sizes.items() if value is not None}
+        params |= {"is_tune": True, "hyperparameters": list(scenario.space), "tune_config": dict(scenario.tune_config)}
+        return {"action": "train", "params": params}
+
+    @contextlib.contextmanager
+    def _backend(self, fixtures: Fixtures) -> Iterator[Backend]:
+        with Recorder(self._folder / "recorder.sqlite", fixtures=fixtures) as recorder:
+            recorder.faults.plan += self._scenario.faults
+            memory = Memory(recorder.handler())
+            patience = Patience(attempts=40, first=0.01, longest=0.05, total=30.0)
+            retry = Retry(memory, patience=patience)
+            try:
+                yield Backend(client=Client(retry), inlet=Client(memory), url="", recorder=recorder, patience=patience)
+            finally:
+                self._facts["backend_calls"] = recorder.faults.calls
+                self._facts["backend_struck"] = recorder.faults.struck
+
+
+def _module_of(plugin: Plugin) -> str:
+    code = plugin.code
+    return code.__name__ if isinstance(code, ModuleType) else type(code).__module__
+
+
+def plain_answer(value: Any) -> Any:
+    return json.loads(json.dumps(value, default=str))
+
+
+def _looked_at(plugin: Plugin) -> dict[str, Any]:
+    code = plugin.code
+    file = inside_of(plugin)
+    settings = getattr(code, "conformance", None)
+    return {
+        "name": plugin.name,
+        "source": plugin.source,
+        "inside": file,
+        "hooks": {name: _signature(hook.function) for name, hook in plugin.hooks.items()},
+        "conformance": _settings(settings) if isinstance(settings, Mapping) else None,
+        "conformance_type": None if settings is None else type(settings).__name__,
+    }
+
+
+def _settings(settings: Mapping[Any, Any]) -> Any:
+    words = settings.get("capabilities")
+    return plain({**settings, "capabilities": sorted(words)} if isinstance(words, set | frozenset) else dict(settings))
+
+
+def _signature(function: Any) -> dict[str, Any]:
+    inner = inspect.unwrap(function)
+    source = getattr(inner, "__code__", None) or getattr(getattr(inner, "__func__", None), "__code__", None)
+    return {
+        "text": str(inspect.signature(function)),
+        "file": source.co_filename if source else None,
+        "line": source.co_firstlineno if source else None,
+        "parameters": [
+            {"name": item.name, "kind": item.kind.name, "has_default": item.default is not item.empty}
+            for item in inspect.signature(function).parameters.values()
+        ],
+        "is_generator": inspect.isgeneratorfunction(inner),
+        "is_async": inspect.iscoroutinefunction(inner),
+        "doc": inspect.getdoc(function) or "",
+        "binds": _binds(function),
+    }
+
+
+def _binds(function: Any) -> bool:
+    """Whether the outermost function, whatever it wraps, takes the four arguments by position."""
+    try:
+        inspect.signature(function, follow_wrapped=False).bind(*range(4))
+    except TypeError:
+        return False
+    return True

@@ -1,0 +1,345 @@
+"""The zygote: a warm process, with the engine imported and no plugin, that is forked for every scene.
+
+Its parent talks to it in lines of JSON over a socket. Each scene has a warden, which is forked from the zygote and
+forks the actor. Both lead a session of their own, so that a plugin which signals its group reaches itself only. The
+warden adopts what the actor leaves behind (Linux), says so, and ends it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import faulthandler
+import gc
+import json
+import os
+import select
+import signal
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+__all__ = ["main"]
+
+_SUBREAPER, _PDEATHSIG = 36, 1  # of prctl(2)
+_GRACE_S = 0.3  # for helper processes that end by themselves when the actor does
+_LAST_WORDS_S = 0.2  # before its time is up, a scene writes down where it stands
+_BIGGEST_FILE = 1 << 30
+_FIRST_OWN_FD, _LAST_FD = 3, 1024
+_PROC = Path("/proc")
+
+
+def main(fd: int) -> None:
+    """Serve scenes until the other end of the socket is closed."""
+    with socket.socket(fileno=fd) as line:
+        _Zygote(line).serve()
+
+
+class _Zygote:
+    def __init__(self, line: socket.socket) -> None:
+        self._line = line
+        self._wardens: dict[int, tuple[int, int]] = {}  # pid -> id of the scene, the pipe that its warden writes to
+        self._buffer = b""
+
+    def serve(self) -> None:
+        _prctl(_SUBREAPER, 1)
+        waker, awaken = os.pipe()
+        os.set_blocking(awaken, False)
+        os.set_blocking(waker, False)
+        signal.signal(signal.SIGCHLD, lambda number, frame: None)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole terminal; our parent decides
+        signal.set_wakeup_fd(awaken, warn_on_full_buffer=False)
+        hello = self._read_first()
+        sys.path[:] = hello["path"]
+        from trialrun.testing import child
+        from trialrun.testing.preload import imported
+
+        if hello["ray"]:
+            _warm_ray()
+        with tempfile.TemporaryDirectory() as folder:
+            child.rehearse(Path(folder))
+        unfit = imported(hello["libraries"]) if hello["libraries"] else ""
+        gc.collect()
+        gc.freeze()
+        self._send({"ready": os.getpid(), "unfit": unfit})
+        while True:
+            ready, _, _ = select.select([self._line.fileno(), waker], [], [])
+            if waker in ready:
+                with contextlib.suppress(BlockingIOError):
+                    os.read(waker, 4096)
+                self._reap()
+            if self._line.fileno() in ready:
+                data = self._line.recv(1 << 16)
+                if not data:
+                    break
+                self._buffer += data
+                while b"\n" in self._buffer:
+                    text, _, self._buffer = self._buffer.partition(b"\n")
+                    self._begin(json.loads(text), child.play)
+        self._end()
+
+    def _read_first(self) -> dict[str, Any]:
+        while b"\n" not in self._buffer:
+            data = self._line.recv(1 << 16)
+            if not data:
+                sys.exit(0)
+            self._buffer += data
+        text, _, self._buffer = self._buffer.partition(b"\n")
+        hello: dict[str, Any] = json.loads(text)
+        return hello
+
+    def _send(self, message: dict[str, Any]) -> None:
+        with contextlib.suppress(BrokenPipeError, ConnectionError):
+            self._line.sendall(json.dumps(message).encode() + b"\n")
+
+    def _begin(self, order: dict[str, Any], play: Callable[..., None]) -> None:
+        if "kill" in order:
+            for pid, (number, _) in self._wardens.items():
+                if number == order["kill"]:
+                    _kill_below(pid)
+                    _kill(pid)
+            return
+        reading, writing = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            signal.set_wakeup_fd(-1)
+            os.close(reading)
+            _warden(order, writing, play)
+        os.close(writing)
+        self._wardens[pid] = (order["id"], reading)
+
+    def _reap(self) -> None:
+        for pid, status in _ended():
+            known = self._wardens.pop(pid, None)
+            if known is None:
+                continue  # somebody's orphan
+            number, reading = known
+            with os.fdopen(reading, "rb") as pipe:
+                said = pipe.read()
+            end: dict[str, Any] = json.loads(said) if said else {"exit_code": os.waitstatus_to_exitcode(status)}
+            if not said:  # the warden itself was killed: what it watched over is ours now
+                _kill_orphans(self._wardens)
+            self._send({"id": number, **end})
+
+    def _end(self) -> None:
+        """Our parent is gone or wants us gone: nothing may stay behind."""
+        for pid in self._wardens:
+            _kill_below(pid)
+            _kill(pid)
+        _kill_orphans({})
+
+
+def _warden(order: dict[str, Any], writing: int, play: Callable[..., None]) -> None:
+    """Start the actor, wait for its end or the end of its time, clear up, and say what there was. Does not return."""
+    os.setsid()
+    _prctl(_SUBREAPER, 1)
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
+    started = time.monotonic()
+    actor = os.fork()
+    if actor == 0:
+        _act(order, play)
+    code, timed_out = _awaited(actor, started + order["timeout"])
+    seconds = time.monotonic() - started
+    left = _remaining(actor)
+    _kill_all_below()
+    end = {"exit_code": code, "timed_out": timed_out, "processes_left": left, "seconds": seconds}
+    os.write(writing, json.dumps(end).encode()[:60_000])
+    os._exit(0)
+
+
+def _awaited(actor: int, deadline: float) -> tuple[int | None, bool]:
+    code: int | None = None
+    while code is None:
+        for pid, status in _ended():
+            if pid == actor:
+                code = os.waitstatus_to_exitcode(status)
+        left = deadline - time.monotonic()
+        if code is None and left <= 0:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(actor, signal.SIGKILL)
+            _kill(actor)
+            return None, True
+        if code is None:
+            signal.sigtimedwait({signal.SIGCHLD}, min(left, 1.0))
+    return code, False
+
+
+def _remaining(actor: int) -> list[str]:
+    """What the actor left running, by command line."""
+    end = time.monotonic() + _GRACE_S
+    while True:
+        _ended()
+        left = [pid for pid in _descendants(os.getpid()) if pid != actor and not _is_zombie(pid)]
+        if not left or time.monotonic() > end:
+            return [_command(pid) for pid in left][:50]
+        time.sleep(0.01)
+
+
+def _kill_all_below() -> None:
+    end = time.monotonic() + 5
+    while (left := _descendants(os.getpid())) and time.monotonic() < end:
+        for pid in left:
+            _kill(pid)
+        _ended()
+        time.sleep(0.002)
+
+
+def _act(order: dict[str, Any], play: Callable[..., None]) -> None:
+    """Become the actor: own session, own folder, no descriptor of anybody else's. Does not return."""
+    code = 1
+    try:
+        os.setsid()
+        _prctl(_PDEATHSIG, signal.SIGKILL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2, signal.SIGCHLD):
+            signal.signal(number, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        folder = Path(order["folder"])
+        _streams(folder)
+        _surroundings(folder)
+        _watch_for_ends(folder, order["timeout"])
+        from trialrun.testing.preload import renew_chance
+        from trialrun.testing.scenario import Scenario
+
+        renew_chance()
+        play(Scenario.from_json(order["scenario"]), folder)
+        code = 0
+    except BaseException:  # noqa: BLE001  # nothing of the parent's code may run in here
+        import traceback
+
+        traceback.print_exc()
+    finally:
+        with contextlib.suppress(Exception):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code)
+
+
+def _streams(folder: Path) -> None:
+    files = [os.open(os.devnull, os.O_RDONLY)]
+    files += [os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644) for name in ("stdout", "stderr")]
+    for target, file in enumerate(files):
+        os.dup2(file, target)
+    os.closerange(_FIRST_OWN_FD, _LAST_FD)
+    # text streams of our own: the inherited ones belong to whoever started the zygote
+    sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
+    sys.stdout = os.fdopen(1, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)
+    sys.stderr = os.fdopen(2, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)
+
+
+def _surroundings(folder: Path) -> None:
+    import resource
+
+    (folder / "tmp").mkdir()
+    (folder / "work").mkdir()
+    os.chdir(folder / "work")
+    os.environ["TMPDIR"] = str(folder / "tmp")
+    tempfile.tempdir = None
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (_BIGGEST_FILE, hard))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+
+
+def _watch_for_ends(folder: Path, timeout: float) -> None:
+    """Have Python write down where every thread is when the process crashes, and just before its time is up."""
+    file = os.open(folder / "stuck", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    faulthandler.enable(file)
+    faulthandler.dump_traceback_later(max(timeout - _LAST_WORDS_S, timeout / 2), file=file)
+
+
+def _warm_ray() -> None:
+    with contextlib.suppress(ImportError):
+        from trialrun.executors.ray_tune import executor as _executor  # noqa: F401
+
+
+# processes
+
+
+def _prctl(option: int, value: int) -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
+
+
+def _ended() -> Iterator[tuple[int, int]] | list[tuple[int, int]]:
+    """Children that ended, with their status."""
+    found = []
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            break
+        if pid == 0:
+            break
+        found.append((pid, status))
+    return found
+
+
+def _kill(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def _kill_below(pid: int) -> None:
+    for child in _descendants(pid):
+        _kill(child)
+
+
+def _kill_orphans(wardens: dict[int, Any]) -> None:
+    """End our children that are no wardens, and what they started."""
+    for pid, parent in _parents().items():
+        if parent == os.getpid() and pid not in wardens:
+            _kill_below(pid)
+            _kill(pid)
+
+
+def _parents() -> dict[int, int]:
+    """Every process of the machine -> its parent, as far as /proc tells."""
+    found = {}
+    for entry in _PROC.iterdir() if _PROC.is_dir() else ():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError, ValueError, IndexError):
+                found[int(entry.name)] = int(_stat(int(entry.name))[1])
+    return found
+
+
+def _descendants(pid: int) -> list[int]:
+    parents = _parents()
+    found, frontier = [], [pid]
+    while frontier:
+        frontier = [child for child, parent in parents.items() if parent in frontier]
+        found += frontier
+    return found
+
+
+def _stat(pid: int) -> list[str]:
+    """What /proc says after the command's name, which may hold anything: first state and parent."""
+    text = (_PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
+    return text.rpartition(")")[2].split()
+
+
+def _is_zombie(pid: int) -> bool:
+    try:
+        return (
+            Path("/proc", str(pid), "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[0]
+            == "Z"
+        )
+    except (OSError, IndexError):
+        return True
+
+
+def _command(pid: int) -> str:
+    with contextlib.suppress(OSError):
+        return (
+            Path("/proc", str(pid), "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()[:200]
+        )
+    return str(pid)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

@@ -1,0 +1,367 @@
+"""The plugin under observation: its hooks called with a `run` that remembers how it was used."""
+
+from __future__ import annotations
+
+import builtins
+import contextlib
+import copy
+import hashlib
+import inspect
+import json
+import os
+import pickle
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from trialrun.plugins import Plugin, load_plugin
+from trialrun.plugins.adapt import Hook
+from trialrun.testing.safe_json import write_json
+from trialrun.testing.scenario import Scenario
+from trialrun_hookspecs import hookimpl
+
+__all__ = ["Diary", "Traced", "TracedTune", "WatchedRun", "describe", "traced"]
+
+_LONGEST = 2_000  # characters of a repr
+_LOCAL = ("log_metric", "log_visualization", "log_message", "log_trials", "set_progress", "report")
+
+
+def describe(error: BaseException, inside: str) -> dict[str, Any]:
+    """An exception as plain data; `inside` is the plugin's file or folder."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [
+        frame for frame in frames if inside and (frame.filename == inside or frame.filename.startswith(inside + os.sep))
+    ]
+    return {
+        "type": type(error).__name__,
+        "message": _cut(str(error)),
+        "where": [own[-1].filename, own[-1].lineno or 1] if own else None,
+        "traceback": "".join(traceback.format_exception(error))[-8_000:],
+        "bases": [kind.__name__ for kind in type(error).__mro__],
+    }
+
+
+class Diary:
+    """What happens while hooks run, written to one file per hook call: a trial may run in another process.
+
+    `running` says whether a hook runs in this process now.
+    """
+
+    def __init__(self, folder: Path, scenario: Scenario, inside: str) -> None:
+        self.folder = folder
+        self.scenario = scenario
+        self.inside = inside
+        self.running = 0
+        self.count = 0
+        self.on_phase: Callable[[str], None] = lambda phase: None
+
+    @contextlib.contextmanager
+    def hook(self, name: str, run: Any, hyperparameter: Any, dataset: Any, checkpoint: Any) -> Iterator[dict[str, Any]]:
+        """Write down one call of a hook; the caller fills in what it returned."""
+        before = set(threading.enumerate())
+        page: dict[str, Any] = {
+            "hook": name,
+            "trial_id": run.trial_id,
+            "pid": os.getpid(),
+            "started": time.time(),
+            "cwd": str(Path.cwd()),
+            "output_before": run.checkpoint_output,
+            "checkpoint": plain(checkpoint),
+            "hyperparameter_before": plain(copy.deepcopy(hyperparameter)),
+            "dataset_hash_before": digest(dataset),
+            "calls": [],
+        }
+        self.running += 1
+        self.on_phase("run")
+        started = time.perf_counter()
+        try:
+            yield page
+        except BaseException as error:
+            page["error"] = describe(error, self.inside)
+            raise
+        finally:
+            self.running -= 1
+            page["seconds"] = time.perf_counter() - started
+            self.on_phase("engine")
+            page["threads_left"] = [thread.name for thread in threading.enumerate() if thread not in before]
+            page["hyperparameter_after"] = plain(hyperparameter)
+            page["dataset_hash_after"] = digest(dataset)
+            page["checkpoint_output"] = getattr(run, "declared_output", None)
+            self.write(page)
+
+    def write(self, page: dict[str, Any]) -> None:
+        self.count += 1
+        write_json(self.folder / f"{time.time_ns()}-{os.getpid()}-{self.count:05d}.json", page)
+
+    def pages(self) -> list[dict[str, Any]]:
+        """Every hook call so far, in the order in which they ended."""
+        return [json.loads(path.read_bytes()) for path in sorted(self.folder.glob("*.json"))]
+
+
+class WatchedRun:
+    """Stands for `run`: passes everything on and remembers it, and raises where the scenario says so."""
+
+    def __init__(self, run: Any, page: dict[str, Any], scenario: Scenario) -> None:
+        object.__setattr__(self, "_watched", (run, page["calls"], scenario, threading.Lock()))
+
+    def __getattr__(self, name: str) -> Any:
+        run, calls, scenario, lock = object.__getattribute__(self, "_watched")
+        value = getattr(run, name)
+        if name in _LOCAL:
+            return _watched_call(name, value, run, calls, scenario, lock)
+        if not name.startswith("_"):
+            _noted(f"get:{name}", (), {}, run, calls, lock)
+        return value
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        run, calls, _, lock = object.__getattribute__(self, "_watched")
+        call = _noted(f"set:{name}", (value,), {}, run, calls, lock)
+        try:
+            setattr(run, name, value)
+        except BaseException as error:
+            call["raised"] = f"{type(error).__name__}: {error}"
+            raise
+
+    def __repr__(self) -> str:
+        return repr(object.__getattribute__(self, "_watched")[0])
+
+
+def _watched_call(
+    name: str, function: Callable[..., Any], run: Any, calls: list[dict[str, Any]], scenario: Scenario, lock: Any
+) -> Callable[..., Any]:
+    def call(*args: Any, **kwargs: Any) -> Any:
+        noted = _noted(name, args, kwargs, run, calls, lock)
+        try:
+            _strike(sum(1 for known in calls if ":" not in known["name"]), scenario)
+            return function(*args, **kwargs)
+        except BaseException as error:
+            noted["raised"] = f"{type(error).__name__}: {error}"[:_LONGEST]
+            raise
+
+    return call
+
+
+def _strike(number: int, scenario: Scenario) -> None:
+    """Do at the n-th call of a method of `run` what the scenario says: meet, die, or raise."""
+    options = scenario.options
+    if "meet" in options and number == 1:
+        _meet(Path(options["meet"]), str(options["as"]), str(options["prefix"]))
+    if options.get("kill_at") == number:
+        with contextlib.suppress(FileExistsError):
+            Path(options["kill_once"]).touch(exist_ok=False)
+            os.kill(os.getpid(), signal.SIGKILL)
+    if scenario.interrupt_at == number:
+        raise KeyboardInterrupt
+    if scenario.raise_at is not None and scenario.raise_at[0] == number:
+        kind = getattr(builtins, scenario.raise_at[1])
+        raise kind("the conformance harness raised this, to see what the plugin leaves behind")
+
+
+def _meet(folder: Path, name: str, prefix: str, patience_s: float = 5.0) -> None:
+    """Wait until two runs have come this far, so that they are under way at the same time."""
+    (folder / name).touch()
+    end = time.monotonic() + patience_s
+    while len(list(folder.glob(f"{prefix}*"))) < 2 and time.monotonic() < end:
+        time.sleep(0.005)
+
+
+def _noted(
+    name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], run: Any, calls: list[dict[str, Any]], lock: Any
+) -> dict[str, Any]:
+    frame = sys._getframe(2)  # noqa: SLF001  # who called
+    call = {
+        "name": name,
+        "args": [plain(value) for value in args],
+        "kwargs": {key: plain(value) for key, value in kwargs.items()},
+        "time": time.time(),
+        "trial_id": run.trial_id,
+        "file": frame.f_code.co_filename,
+        "line": frame.f_lineno,
+        "thread": threading.current_thread().name,
+        "raised": None,
+    }
+    with lock:
+        call["n"] = len(calls) + 1
+        calls.append(call)
+    return call
+
+
+def traced(plugin: Plugin, diary: Diary) -> Plugin:
+    """The plugin with its hooks under observation, for this process."""
+    hooks = dict(plugin.hooks)
+    for name in ("train", "tune"):
+        if plugin.has(name):
+            hooks[name] = replace(hooks[name], function=_traced_hook(name, hooks[name], diary))
+    return replace(plugin, hooks=MappingProxyType(hooks))
+
+
+def _traced_hook(name: str, hook: Hook, diary: Diary) -> Callable[..., Any]:
+    def call(*args: Any, **extra: Any) -> Any:
+        by_name = dict(zip(_ORDER[name], args, strict=False))
+        run, hyperparameter = by_name["run"], by_name["hyperparameter"]
+        function = hook.function
+        if _is_skipped(run.trial_id, diary.scenario):
+            return None
+        recording = diary.hook(name, run, hyperparameter, by_name["dataset"], by_name["checkpoint"])
+        page = recording.__enter__()
+        watched = WatchedRun(run, page, diary.scenario)
+        given = tuple(watched if value is run else value for value in args)
+        extra = {**extra, **{key: value for key, value in diary.scenario.extra.items() if _takes(hook, key)}}
+        try:
+            with limited(diary.scenario.disk):
+                returned = function(*given, **extra)
+        except BaseException as error:
+            if not recording.__exit__(type(error), error, error.__traceback__):
+                raise
+            raise AssertionError("a diary hides nothing") from error
+        if inspect.isgenerator(returned):
+            return _driven(returned, recording, page)
+        _returned(page, returned, run)
+        recording.__exit__(None, None, None)
+        return returned
+
+    return call
+
+
+def _is_skipped(trial_id: str | None, scenario: Scenario) -> bool:
+    number = (trial_id or "").rpartition("_")[2]
+    return number.isdigit() and int(number) in scenario.options.get("skip_trials", ())
+
+
+_ORDER = {
+    "train": ("run", "dataset", "hyperparameter", "checkpoint"),
+    "tune": ("hyperparameter", "run", "dataset", "checkpoint"),
+}
+
+
+def _takes(hook: Hook, keyword: str) -> bool:
+    return keyword not in hook.taken if hook.keywords is None else keyword in hook.keywords
+
+
+def _driven(generator: Any, recording: Any, page: dict[str, Any]) -> Iterator[Any]:
+    """A generator-style tune() is written down when it ends."""
+    page["returned_type"], page["returned"], page["yields"] = "generator", None, 0
+    try:
+        for value in generator:
+            page["yields"] += 1
+            yield value
+    except BaseException as error:
+        recording.__exit__(type(error), error, error.__traceback__)
+        raise
+    recording.__exit__(None, None, None)
+
+
+def _returned(page: dict[str, Any], returned: Any, run: Any) -> None:
+    page["returned_type"] = type(returned).__name__
+    page["returned"] = plain(returned)
+    if isinstance(returned, str | os.PathLike):
+        page["artifact"] = str(Path(returned).absolute()) if str(returned) else ""
+
+
+@contextlib.contextmanager
+def limited(size: int | None) -> Iterator[None]:
+    """While the block runs, no file of this process grows beyond `size` bytes: like a disk that is full."""
+    if size is None:
+        yield
+        return
+    import resource
+    import signal
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # the write fails with EFBIG instead
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+
+
+class Traced:
+    """The plugin under observation in Ray's workers: loads itself there."""
+
+    def __init__(self, spec: str, folder: str, scenario: str) -> None:
+        self._spec, self._folder, self._scenario = spec, folder, scenario
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (type(self), (self._spec, self._folder, self._scenario))
+
+    def _plugin(self) -> Plugin:
+        plugin = _WORKERS.get(self._spec)
+        if plugin is None:
+            loaded = load_plugin(self._spec)
+            diary = Diary(Path(self._folder), Scenario.from_json(self._scenario), inside_of(loaded))
+            plugin = _WORKERS[self._spec] = traced(loaded, diary)
+        return plugin
+
+    @hookimpl
+    def train(self, run: Any, dataset: Any, hyperparameter: Any, checkpoint: Any) -> Any:
+        return self._plugin().train(run, dataset, hyperparameter, checkpoint)
+
+
+class TracedTune(Traced):
+    """The same of a plugin that tunes."""
+
+    @hookimpl
+    def tune(self, hyperparameter: Any, run: Any, dataset: Any, checkpoint: Any) -> Any:
+        return self._plugin().tune(hyperparameter, run, dataset, checkpoint)
+
+
+_WORKERS: dict[str, Plugin] = {}
+
+
+def inside_of(plugin: Plugin) -> str:
+    """The file or folder that holds the plugin's own code, or nothing."""
+    if plugin.home is not None:
+        return str(plugin.home.target)
+    file = getattr(plugin.code, "__file__", None) or getattr(
+        sys.modules.get(type(plugin.code).__module__), "__file__", None
+    )
+    if file is None:
+        return ""
+    path = Path(file)
+    return str(path.parent if path.name == "__init__.py" else path)
+
+
+def plain(value: Any, depth: int = 0) -> Any:
+    """`value` as JSON holds it, for people: what JSON cannot hold is {"repr": …, "type": …}."""
+    if value is None or (isinstance(value, bool | str) and type(value) in (bool, str)):
+        return value if not isinstance(value, str) or len(value) <= _LONGEST else _cut(value)
+    if type(value) in (int, float):
+        return value if value == value and abs(value) != float("inf") else {"repr": repr(value), "type": "float"}
+    if type(value) is dict and depth < 6 and len(value) <= 1_000:
+        return {str(key): plain(item, depth + 1) for key, item in value.items()}
+    if type(value) in (list, tuple) and depth < 6 and len(value) <= 1_000:
+        return [plain(item, depth + 1) for item in value]
+    kind = type(value)
+    return {"repr": _cut(_repr(value)), "type": f"{kind.__module__}.{kind.__qualname__}"}
+
+
+def _repr(value: Any) -> str:
+    try:
+        return repr(value)
+    except Exception as error:  # noqa: BLE001  # a plugin's own __repr__
+        return f"<repr raised {type(error).__name__}>"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
+
+
+def digest(value: Any) -> str:
+    """A digest of a dataset's rows: the same as long as nobody changes them."""
+    try:
+        data = json.dumps(value, sort_keys=True, default=str).encode()
+    except (TypeError, ValueError, RecursionError):
+        try:
+            data = pickle.dumps(value)
+        except Exception as error:  # noqa: BLE001  # whatever a plugin put into it
+            return f"unreadable: {type(error).__name__}"
+    return hashlib.sha256(data).hexdigest()[:16]

@@ -1,0 +1,105 @@
+"""The libraries: what a plugin imports of other people's, which its scenes may find imported already.
+
+A scene is to import the plugin anew. That its libraries are imported anew as well proves nothing more, and takes
+seconds each time. They are imported once, in a process that scenes are forked from, where that can make no difference:
+nothing of the plugin's own is among them, and no library that starts a thread or changes the process.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import random
+import site
+import sys
+import sysconfig
+import threading
+from collections.abc import Iterable, Mapping
+from importlib import metadata
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from trialrun.testing.audit import state_of_process
+
+__all__ = ["SLOW_S", "imported", "renew_chance", "shareable"]
+
+SLOW_S = 0.5  # an import that is quicker than this is cheaper than another process
+_DECIDES = ("RAY_", "TRIALRUN_", "CUDA_", "PATH", "HOME", "TMPDIR", "PYTHON", "LD_")
+_FORKS_WELL = ("jemalloc_bg_thd",)  # pyarrow's allocator: it starts that thread anew in the child
+_OURS = frozenset({"trialrun", "trialrun_hookspecs", "trialrun_reference"})
+
+
+def shareable(names: Iterable[str], plugin: str) -> list[str]:
+    """Of the modules that loading `plugin` (its module's name) brought in, in order, those of installed libraries."""
+    own = _distribution_of(plugin.partition(".")[0]) | _OURS
+    folders = tuple(os.path.realpath(folder) + os.sep for folder in _site_folders())
+    return [
+        name for name in names if name.partition(".")[0] not in own and _file(sys.modules.get(name)).startswith(folders)
+    ]
+
+
+def _distribution_of(package: str) -> frozenset[str]:
+    """The top-level packages that were installed together with this one."""
+    found = metadata.packages_distributions()
+    together = set(found.get(package, ()))
+    return frozenset({package, *(name for name, owners in found.items() if together & set(owners))})
+
+
+def _site_folders() -> set[str]:
+    paths = sysconfig.get_paths()
+    return {paths["purelib"], paths["platlib"], *site.getsitepackages(), site.getusersitepackages()}
+
+
+def _file(module: ModuleType | None) -> str:
+    origin = getattr(getattr(module, "__spec__", None), "origin", None)
+    return os.path.realpath(origin) if isinstance(origin, str) else ""
+
+
+def imported(names: Iterable[str]) -> str:
+    """Import them here. Why this process is no place to fork scenes from afterwards; "" when it is one.
+
+    Native threads are looked for after a fork: a library that knows how to be forked ends its own before one.
+    """
+    environment, state = dict(os.environ), state_of_process()
+    for name in names:
+        try:
+            importlib.import_module(name)
+        except Exception:  # noqa: BLE001, S112  # the plugin may import it in another way, and will tell
+            continue
+    return _changed(environment, state) or _running()
+
+
+def _changed(environment: Mapping[str, str], state: Mapping[str, Any]) -> str:
+    now = state_of_process()
+    changed = [name for name, value in state.items() if name in now and now[name] != value]
+    names = environment.keys() | os.environ.keys()
+    changed += [name for name in names if environment.get(name) != os.environ.get(name) and name.startswith(_DECIDES)]
+    return f"importing its libraries changes {', '.join(sorted(changed))}" if changed else ""
+
+
+def _running() -> str:
+    left = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
+    if not left:
+        child = os.fork()
+        if child == 0:
+            os._exit(0)
+        os.waitpid(child, 0)
+        left = _native_threads()
+    return f"importing its libraries starts threads: {', '.join(left)}" if left else ""
+
+
+def _native_threads() -> list[str]:
+    """The names of the other threads of this process that a fork would lose, as far as /proc tells."""
+    tasks = Path("/proc/self/task")
+    others = [path for path in tasks.iterdir() if path.name != str(os.getpid())] if tasks.is_dir() else []
+    names = [(path / "comm").read_text(encoding="utf-8", errors="replace").strip() for path in others]
+    return [name for name in names if name not in _FORKS_WELL]
+
+
+def renew_chance() -> None:
+    """After a fork: what draws at random without a seed draws something else in each process, as after an import."""
+    random.seed()
+    numpy_random = sys.modules.get("numpy.random")
+    if numpy_random is not None:
+        numpy_random.seed()

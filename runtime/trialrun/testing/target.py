@@ -1,0 +1,217 @@
+"""The subject: which plugin is checked, and with what settings."""
+
+from __future__ import annotations
+
+import hashlib
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from trialrun_hookspecs.errors import Problem, UsageError
+from trialrun_hookspecs.request import did_you_mean
+
+__all__ = ["BUILT_IN_ROWS", "Configured", "Subject", "configured", "pyproject_of", "spec_of"]
+
+BUILT_IN_ROWS: tuple[Mapping[str, Any], ...] = tuple(
+    {"category": category, "data": {"x": [step / 4, (step % 3) / 2], "y": step / 2 + 1}}
+    for category, steps in (("train", range(8)), ("validation", range(8, 12)))
+    for step in steps
+)
+"""The dataset where none is named."""
+
+_KEYS = ("hyperparameter", "hyperparameters", "metric", "mode", "dataset", "capabilities")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subject:
+    """A plugin as the checks use it. What is None was said nowhere, until `settled()` gives it its default.
+
+    `spec` is what `load_plugin` takes, a path being absolute. `dataset` is a path, the name of one that a plugin
+    offers, or rows.
+    """
+
+    spec: str
+    hyperparameter: Mapping[str, Any] | None = None
+    space: Sequence[Mapping[str, Any]] | None = None
+    metric: str | None = None
+    mode: str | None = None
+    dataset: Any = None
+    capabilities: frozenset[str] | None = None
+
+    def over(self, lower: Subject) -> Subject:
+        """This, with what it leaves open taken from `lower`."""
+        taken = {
+            item.name: getattr(lower, item.name)
+            for item in fields(self)
+            if item.name != "spec" and getattr(self, item.name) is None
+        }
+        return replace(self, **taken)
+
+    def settled(self, *, has_tune: bool) -> Subject:
+        """This with defaults. Who declares nothing is taken to tune when there is a tune(), to resume and to repeat."""
+        hyperparameter = dict(self.hyperparameter or {})
+        declared = {"resumes", "deterministic", *(("tunes",) if has_tune else ())}
+        space = self.space
+        if space is None:
+            space = [{"name": key, "type": "choice", "options": [value]} for key, value in hyperparameter.items()]
+            space = space or [{"name": "conformance", "type": "choice", "options": [1, 2]}]
+        return replace(
+            self,
+            hyperparameter=hyperparameter,
+            space=tuple(space),
+            metric=self.metric or "loss",
+            mode=self.mode or "min",
+            capabilities=frozenset(declared) if self.capabilities is None else self.capabilities,
+        )
+
+    def beside(self, plugin: str | None) -> Subject:
+        """This with a dataset that is a path relative to the plugin's file or folder made absolute."""
+        if not plugin or not isinstance(self.dataset, str) or not self.dataset:
+            return self
+        path = Path(plugin)
+        found = (path.parent if path.is_file() else path) / self.dataset
+        return replace(self, dataset=str(found)) if found.exists() else self
+
+    def validated(self) -> None:
+        """Raises UsageError when no job can be made of these settings."""
+        from trialrun.job_file import to_request
+
+        tuning = {"metric": self.metric, "mode": self.mode}
+        params = {"is_tune": True, "hyperparameters": list(self.space or ()), "tune_config": tuning}
+        for job in ({"hyperparameter": dict(self.hyperparameter or {})}, params):
+            to_request({"action": "train", "params": {"name": "conformance", "dataset": 1, **job}})
+
+    @classmethod
+    def from_mapping(cls, spec: str, data: Mapping[str, Any], where: str) -> Subject:
+        """Read a `conformance` dict or a `[tool.trialrun]` table; raises UsageError with every problem in it."""
+        problems = [
+            Problem(where=where, rule="unknown key", got=repr(key), fix=did_you_mean(str(key), _KEYS) or _known())
+            for key in data
+            if key not in _KEYS
+        ]
+        for key, kinds, kind in _KINDS:
+            if key in data and not isinstance(data[key], kinds):
+                problems.append(Problem(where=f"{where}.{key}", rule=f"must be {kind}", got=repr(data[key])[:80]))
+        problems += _capability_problems(data.get("capabilities"), where)
+        if data.get("mode") not in (None, "min", "max"):
+            problems.append(Problem(where=f"{where}.mode", rule="must be 'min' or 'max'", got=repr(data["mode"])))
+        if problems:
+            raise UsageError(problems=problems)
+        capabilities = data.get("capabilities")
+        return cls(
+            spec=spec,
+            hyperparameter=data.get("hyperparameter"),
+            space=data.get("hyperparameters"),
+            metric=data.get("metric"),
+            mode=data.get("mode"),
+            dataset=data.get("dataset"),
+            capabilities=None if capabilities is None else frozenset(capabilities),
+        )
+
+
+_KINDS: tuple[tuple[str, tuple[type, ...], str], ...] = (
+    ("hyperparameter", (Mapping,), "a mapping"),
+    ("hyperparameters", (list, tuple), "a list of distributions"),
+    ("metric", (str,), "a word"),
+    ("dataset", (str, list, tuple), "a path, the name of a dataset, or a list of rows"),
+)
+
+
+def _known() -> str:
+    return f"The keys are {', '.join(_KEYS)}."
+
+
+def _capability_problems(value: Any, where: str) -> list[Problem]:
+    from trialrun.testing.registry import CAPABILITIES
+
+    where = f"{where}.capabilities"
+    if value is None:
+        return []
+    if isinstance(value, str) or not isinstance(value, Sequence | set | frozenset):
+        return [Problem(where=where, rule="must be a list of words", got=repr(value)[:80])]
+    known = f"The capabilities are {', '.join(CAPABILITIES)}."
+    return [
+        Problem(
+            where=where, rule="unknown capability", got=repr(word), fix=did_you_mean(str(word), CAPABILITIES) or known
+        )
+        for word in value
+        if word not in CAPABILITIES
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configured:
+    """What a pyproject.toml says: the plugin, its settings, and its waivers as they stand there."""
+
+    path: Path | None = None
+    plugin: str | None = None
+    data: Mapping[str, Any] = field(default_factory=dict)
+    waivers: Sequence[Mapping[str, Any]] = ()
+    text: str = ""
+
+
+def pyproject_of(start: Path) -> Path | None:
+    """The nearest pyproject.toml at or above `start` that has a [tool.trialrun] table."""
+    start = start if start.is_dir() else start.parent
+    for folder in (start, *start.parents):
+        path = folder / "pyproject.toml"
+        if path.is_file() and b"tool.trialrun" in path.read_bytes():
+            return path
+    return None
+
+
+def configured(path: Path | None) -> Configured:
+    """Read [tool.trialrun]; raises UsageError when it cannot be read. A relative plugin or dataset is the file's."""
+    if path is None:
+        return Configured()
+    text = path.read_text(encoding="utf-8")
+    try:
+        table = tomllib.loads(text).get("tool", {}).get("trialrun", {})
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError("must be TOML", where=str(path), got=str(error), fix="Correct that line.") from None
+    if not isinstance(table, Mapping):
+        raise UsageError("must be a table", where=f"{path}, [tool.trialrun]", got=repr(table)[:80])
+    data = {key: value for key, value in table.items() if key not in ("plugin", "waivers")}
+    waivers, plugin = table.get("waivers", ()), table.get("plugin")
+    if not isinstance(waivers, list | tuple) or not all(isinstance(waiver, Mapping) for waiver in waivers):
+        fix = "Write each as [[tool.trialrun.waivers]]."
+        raise UsageError("must be a list of tables", where=f"{path}, tool.trialrun.waivers", got="none", fix=fix)
+    if isinstance(data.get("dataset"), str) and (path.parent / data["dataset"]).exists():
+        data["dataset"] = str((path.parent / data["dataset"]).resolve())
+    if isinstance(plugin, str) and (path.parent / plugin).exists():
+        plugin = str((path.parent / plugin).resolve())
+    return Configured(path=path, plugin=plugin, data=data, waivers=tuple(waivers), text=text)
+
+
+def spec_of(plugin: str | Path) -> str:
+    """The plugin as a text that means the same in another folder."""
+    path = Path(plugin).expanduser()
+    looks_like_path = isinstance(plugin, Path) or "/" in plugin or plugin.startswith(".") or plugin.endswith(".py")
+    if looks_like_path or _is_plugin_here(path):
+        return str(path.absolute())
+    return str(plugin)
+
+
+def _is_plugin_here(path: Path) -> bool:
+    """A bare name that is a folder of this one, unless a plugin of that name is installed."""
+    if not any((path / name).is_file() for name in ("__init__.py", "config.yaml")):
+        return False
+    from trialrun.plugins.installed import find_installed
+
+    return find_installed(str(path)) is None
+
+
+def hash_of(source: Path) -> str:
+    """A digest of the plugin's files: the same for the same content."""
+    digest = hashlib.sha256()
+    files = [source] if source.is_file() else sorted(path for path in source.rglob("*") if _counts(path))
+    for path in files:
+        digest.update(path.relative_to(source.parent).as_posix().encode() + b"\0")
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _counts(path: Path) -> bool:
+    return path.is_file() and not {"__pycache__", ".git"} & set(path.parts) and path.suffix != ".pyc"

@@ -1,0 +1,95 @@
+"""The board keeps of the events what a terminal shows."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trialrun import events, outcomes
+from trialrun.cli.job_state import Board
+from trialrun.trials import Reported, Started, StatusChanged, TrialTable
+from trialrun_hookspecs.event import Event
+
+STATUSES = ("PENDING", "RUNNING", "PAUSED", "TERMINATED", "ERROR")
+VALUES = st.none() | st.floats(-5, 5) | st.sampled_from([math.nan, math.inf, -math.inf])
+ROWS = st.lists(st.tuples(st.sampled_from(STATUSES), VALUES), min_size=1, max_size=8)
+
+
+def _table(rows: list[tuple[str, float | None]]) -> TrialTable:
+    table = TrialTable("score", ["x"])
+    for number, (status, value) in enumerate(rows):
+        table.apply(Started(trial_id=f"t{number}", config={"x": number}))
+        if value is not None:
+            table.apply(Reported(trial_id=f"t{number}", metrics={"score": value, "loss": 1}))
+        table.apply(StatusChanged(trial_id=f"t{number}", status=status))
+    return table
+
+
+def _board(rows: list[tuple[str, float | None]], mode: str = "max") -> Board:
+    board = Board("score", mode, len(rows))
+    board.take(events.trials_delta(_table(rows).take_delta() or {}))
+    return board
+
+
+@given(ROWS, st.sampled_from(["max", "min"]))
+def test_the_best_so_far_is_the_one_that_the_engine_would_choose(rows: Any, mode: Any) -> None:
+    best = _board(rows, mode).best()
+    judged = [(f"t{n}", status, {} if value is None else {"score": value}) for n, (status, value) in enumerate(rows)]
+    finite = [trial for trial in judged if math.isfinite(trial[2].get("score", math.nan))]
+    assert (best.trial_id if best else None) == outcomes.best(finite, "score", mode)
+
+
+@given(ROWS)
+def test_running_trials_come_first_then_the_best(rows: Any) -> None:
+    board = _board(rows)
+    shown = board.first(len(rows))
+    assert {trial.trial_id for trial in shown} == set(board.trials)
+    running = [trial.status == "RUNNING" for trial in shown]
+    assert running == sorted(running, reverse=True)
+    ended = [board.objective(trial) for trial in shown if trial.status in ("TERMINATED", "PAUSED")]
+    known = [value for value in ended if value is not None]
+    assert ended == [*sorted(known, reverse=True), *[None] * (len(ended) - len(known))]
+
+
+@given(ROWS)
+def test_ended_trials_are_counted_once(rows: Any) -> None:
+    board = _board(rows)
+    board.take(events.trials(_table(rows).snapshot()))
+    assert board.ended == sum(status in ("TERMINATED", "ERROR") for status, _ in rows)
+
+
+def test_a_value_that_json_lacks_is_shown_by_its_name() -> None:
+    board = _board([("TERMINATED", math.nan)])
+    assert board.trials["t0"].metrics == {"score": "nan", "loss": 1}
+    assert board.trials["t0"].hyperparameters == {"x": 0}
+    assert board.best() is None
+
+
+def test_the_chosen_trial_is_the_best_from_then_on() -> None:
+    board = _board([("TERMINATED", 1.0), ("TERMINATED", 2.0)])
+    board.take(events.trials(_table([("TERMINATED", 1.0), ("TERMINATED", 2.0)]).snapshot("t0")))
+    best = board.best()
+    assert best is not None
+    assert best.trial_id == "t0"
+
+
+@pytest.mark.parametrize(
+    "event", [events.progress("train", 1, 2, 0.9, 5.0), events.metric("a", "b", 1.0), events.trials({"trials": {}})]
+)
+def test_what_a_trial_says_of_itself_alone_is_left_out(event: Event) -> None:
+    board = _board([("RUNNING", None)])
+    board.take(replace(event, trial_id="t0"))
+    assert (board.overall, board.points, len(board.trials)) == (0.0, {}, 1)
+
+
+def test_nothing_is_said_after_the_end() -> None:
+    board = Board()
+    board.take(events.message("before"))
+    board.take(events.status("SUCCEEDED"))
+    board.take(events.message("the run is complete", "success"))
+    assert [event.data["content"] for event in board.messages] == ["before"]

@@ -1,0 +1,90 @@
+"""A plugin's libraries are imported once where that makes no difference, and its own code anew each time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from trialrun.testing.observation import Scene
+from trialrun.testing.preload import shareable
+from trialrun.testing.sandbox import Scenario, Stage
+from trialrun.testing.sandbox_pool import Host
+
+from .conftest import Write
+
+ROWS = [{"category": "train", "data": {"x": 1}}]
+SLOW = """
+    import time
+    import numpy
+    time.sleep(0.6)
+    DRAWN = float(numpy.random.random())
+    def train(run, dataset, hyperparameter, checkpoint, **kwargs):
+        run.log_metric("train", "loss", DRAWN)
+        with open("model.txt", "w") as file:
+            file.write(str(numpy.linalg.norm(numpy.ones((300, 300)) @ numpy.ones((300, 300)))))
+        return "model.txt"
+"""
+
+
+def train(stage: Stage | Host, path: Path) -> Scene:
+    return stage.play(Scenario(kind="train", plugin=str(path), dataset=ROWS))
+
+
+def test_installed_libraries_are_shared() -> None:
+    import yaml
+
+    assert shareable(["json", "yaml", "yaml.nodes", "no_module", "trialrun.engine"], "plugin") == ["yaml", "yaml.nodes"]
+    assert yaml.nodes
+
+
+def test_what_was_installed_with_the_plugin_is_its_own() -> None:
+    assert shareable(["_pytest.main", "pytest", "yaml"], "pytest.anything") == ["yaml"]
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("import threading; threading.Thread(target=time.sleep, args=(60,), daemon=True).start()", "starts threads"),
+        ("import _thread; _thread.start_new_thread(time.sleep, (60,))", "starts threads"),
+        ("import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)", "changes signal SIGTERM"),
+        ("import os; os.environ['CUDA_VISIBLE_DEVICES'] = '0'", "changes CUDA_VISIBLE_DEVICES"),
+        ("import random; random.random = print", "changes random.random"),
+        ("import os; os.environ['SOMEBODYS_OWN'] = '0'", ""),
+        ("import numpy", ""),
+        ("raise RuntimeError", ""),
+    ],
+)
+def test_a_library_that_a_fork_would_break_is_not_shared(
+    line: str, reason: str, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(write(f"import time\n{line}\n", "a_library.py").parent)
+    with Stage(libraries=["a_library"]) as stage:
+        unfit = stage.unfit()
+    assert (reason in unfit) if reason else unfit == ""
+
+
+def test_a_plugin_whose_import_is_slow_finds_its_libraries_imported(host: Host, write: Write) -> None:
+    path = write(SLOW)
+    assert not host.is_warm(str(path))
+    first = host.play(Scenario(kind="load", plugin=str(path)))
+    assert "numpy" in first.modules
+    scenes = [train(host, path), train(host, path)]
+    assert host.is_warm(str(path))
+    assert all(scene.ok for scene in scenes)
+    assert all("numpy" not in scene.modules for scene in scenes)
+    assert all((scene.import_seconds or 0) > 0.6 for scene in scenes), "the plugin itself is imported anew"
+    drawn = {scene.called("log_metric")[0]["args"][-1] for scene in scenes}
+    assert len(drawn) == 2, "what the import draws by chance is not that of the process before"
+
+
+def test_loading_alone_is_always_seen_from_nothing(host: Host, write: Write) -> None:
+    path = write(SLOW)
+    scenes = [host.play(Scenario(kind="load", plugin=str(path))) for _ in range(2)]
+    assert all("numpy" in scene.modules for scene in scenes)
+
+
+def test_a_plugin_whose_import_is_quick_needs_no_other_process(host: Host, write: Write) -> None:
+    path = write(SLOW.replace("time.sleep(0.6)", "").replace("import numpy\n", "numpy = None\n"))
+    host.play(Scenario(kind="load", plugin=str(path)))
+    assert not host.is_warm(str(path))

@@ -1,0 +1,43 @@
+"""What the tests of the page share: a small study, and its page behind a socket."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+
+from trialrun.recorder import Recorder
+from trialrun.web.server import RecorderServer
+
+from ..recordings.a_study import Asked, study  # noqa: TID252  # one study for both folders
+
+__all__ = ["study"]
+
+
+@pytest.fixture
+def server(study: Recorder) -> Iterator[RecorderServer]:
+    with study.server() as made:
+        yield made
+
+
+@pytest.fixture
+def session(server: RecorderServer) -> Iterator[requests.Session]:
+    """Somebody who opened the printed address."""
+    with requests.Session() as made:
+        assert made.get(server.page_url).status_code == 200
+        yield made
+
+
+@pytest.fixture
+def asked(server: RecorderServer, session: requests.Session) -> Asked:
+    """Ask the page's API about the one recording that there is."""
+    key = session.get(f"{server.url}ui/api/jobs").json()["recordings"][0]["recording"]
+
+    def ask(path: str, expected: int = 200, /, **params: Any) -> Any:
+        answer = session.get(f"{server.url}ui/api/{key}/{path}", params=params)
+        assert answer.status_code == expected, answer.text
+        return answer.json() if "json" in answer.headers["Content-Type"] else answer.content
+
+    return ask
