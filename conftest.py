@@ -41,13 +41,13 @@ def ray_session() -> Iterator[None]:
     """
     import ray
 
-    from trialrun.executors.ray_tune.cluster import on_loopback
+    from trialrun.executors.ray_tune.cluster import listen_on_loopback
 
     paths = [str(ROOT / "tests" / "broken_plugins"), os.environ.get("PYTHONPATH", "")]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
         patch.delenv("RAY_ADDRESS", raising=False)
-        with on_loopback():
+        with listen_on_loopback():
             ray.init(
                 address="local",
                 num_cpus=4,

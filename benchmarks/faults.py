@@ -23,7 +23,7 @@ import trialrun
 from trialrun.backend.client import Client
 from trialrun.backend.http import Http, Tokens
 from trialrun.backend.memory import Memory
-from trialrun.backend.retry import Patience, Retry
+from trialrun.backend.retry import Retry, RetryPolicy
 from trialrun.backend.transport import Transport
 from trialrun.engine.backends import Backend
 from trialrun.engine.flush import flush
@@ -35,7 +35,7 @@ __all__ = ["Outcome", "content", "main", "ran", "ran_while_away", "random_schedu
 
 SCHEDULES = 200
 KINDS = get_args(FaultKind)
-QUICK = Patience(attempts=60, first=0.001, longest=0.01, total=60.0)
+QUICK = RetryPolicy(attempts=60, first=0.001, longest=0.01, total=60.0)
 JOB = {
     "action": "train",
     "params": {
@@ -116,7 +116,11 @@ def _place(*, http: bool) -> Iterator[tuple[Path, Recorder, Backend]]:
             door = Http(server.url, Tokens(access=server.token))
             stack.callback(door.close)
         client = Client(Retry(door, patience=QUICK))
-        yield folder, recorder, Backend(client=client, inlet=Client(door), url="", recorder=recorder, patience=QUICK)
+        yield (
+            folder,
+            recorder,
+            Backend(client=client, delivery_client=Client(door), url="", recorder=recorder, retry_policy=QUICK),
+        )
 
 
 def _outcome(results: Path, recorder: Recorder) -> Outcome:

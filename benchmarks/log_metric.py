@@ -24,7 +24,7 @@ import requests
 from trialrun import events
 from trialrun.backend import Client, Http, LogSink, Tokens
 from trialrun.backend.ledger import Ledger
-from trialrun.job_run import JobRun, Stamper
+from trialrun.job_run import EventEmitter, JobRun
 from trialrun.run_dir.spool import SpoolWriter, Tail
 
 __all__ = ["main", "measure", "recorder_process"]
@@ -51,7 +51,7 @@ def recorder_process(folder: Path) -> Iterator[tuple[int, str, str]]:
 def run_in(folder: Path, name: str) -> tuple[JobRun, SpoolWriter]:
     """A trial's run with its spool."""
     writer = SpoolWriter(folder / "spool" / f"{name}.0.jsonl")
-    stamper = Stamper(writer.write, job_id=1, trial_id=name, prefix=f"bench-{name}-0")
+    stamper = EventEmitter(writer.write, job_id=1, trial_id=name, prefix=f"bench-{name}-0")
     return JobRun(stamper, name="bench", job_id=1, trial_id=name, seed=1, folder=folder), writer
 
 
@@ -90,7 +90,7 @@ def _beside_a_hub(folder: Path, url: str, token: str, count: int) -> list[float]
     run, writer = run_in(folder, "t2")
     http = Http(url, Tokens(access=token))
     with Ledger(folder, url) as ledger:
-        sink = LogSink(Client(http), entry=events.log_entry, journal=ledger)
+        sink = LogSink(Client(http), entry=events.to_log_entry, journal=ledger)
         tail = Tail(folder / "spool", lambda path, line: sink.put(events.from_line(line)))
         log = lambda n: run.log_metric("training", "loss", 1.0 / (n + 1), epoch=n, step=n)
         times = microseconds(log, count, pause=0.002)
@@ -98,8 +98,8 @@ def _beside_a_hub(folder: Path, url: str, token: str, count: int) -> list[float]
         sink.close(60)
     writer.close()
     http.close()
-    if sink.undelivered or sink.refused:
-        raise RuntimeError(f"{sink.undelivered} entries did not arrive: {sink.trouble}")
+    if sink.pending_count or sink.refused_events:
+        raise RuntimeError(f"{sink.pending_count} entries did not arrive: {sink.trouble}")
     return times
 
 

@@ -90,7 +90,7 @@ def fill(path: Path, trials: int, points: int = POINTS) -> float:
     for number in range(trials):
         batch.extend(_trial(job, number, draw, points))
         if len(batch) > 2_000 or number == trials - 1:
-            with store.writing():
+            with store.transaction():
                 count += store.add_entries(batch)
             batch = []
     taken = time.perf_counter() - began

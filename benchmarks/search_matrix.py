@@ -13,8 +13,8 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from trialrun.compat import ALGORITHMS, compatibility_problems
-from trialrun.search import made_algorithm
+from trialrun.compat import ALGORITHMS, find_incompatibilities
+from trialrun.search import create_algorithm
 from trialrun.space import Space
 from trialrun_hookspecs import DISTRIBUTIONS, Params, parse_request
 
@@ -48,9 +48,9 @@ def cell(kind: str, algorithm: str) -> str:
     """`200 in, 5/5`: all in the support, and so many of its values seen; trials two by two, every tenth fails."""
     draws = DRAWS.get(algorithm, USUAL)
     given = params(kind, algorithm, draws)
-    if list(compatibility_problems(given)):
+    if list(find_incompatibilities(given)):
         return "refused"
-    made, space = made_algorithm(given, seed=1, extensions={}), Space(given.hyperparameters or ())
+    made, space = create_algorithm(given, seed=1, extensions={}), Space(given.hyperparameters or ())
     values = []
     for index in range(draws):
         point = made.ask(f"t{index}")

@@ -113,7 +113,7 @@ _DIGITS: Sequence[Json] = [
 
 def digits(folder: Path, epochs: int = 6) -> Function:
     """The reference plugin's networks, called as a trial would call them; a network that diverges misreads all."""
-    from trialrun_reference.digits import digits as rows
+    from trialrun_reference.digits import generate_digit_rows as rows
     from trialrun_reference.sklearn_digits import tune
 
     dataset: dict[str, list[Json]] = {}
@@ -198,7 +198,7 @@ def _algorithm(name: str, space: Space, *, seed: int, trials: int) -> Algorithm:
     if name == "random":
         return Variants(space, samples=trials, seed=seed)
     made: Algorithm = importlib.import_module(f"trialrun.search.{name}").make(
-        space.primitives(), mode="min", seed=seed, options={}
+        space.build_primitives(), mode="min", seed=seed, options={}
     )
     return made
 

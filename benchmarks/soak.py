@@ -78,7 +78,7 @@ class Load:
             made = entries(name, first, batch)
             started = time.perf_counter()
             try:
-                client.logs(made, key=f"{name}-{first}")
+                client.post_logs(made, key=f"{name}-{first}")
             except Exception as error:  # noqa: BLE001  # whatever it is, it is a finding
                 self.errors.append(repr(error))
                 return

@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from trialrun.trials import Reported, Started, StatusChanged, TrialTable
+from trialrun.trials import TrialReported, TrialStarted, TrialStatusChanged, TrialTable
 
 __all__ = ["SIZES", "main", "measure"]
 
@@ -28,25 +28,25 @@ def filled(trials: int) -> TrialTable:
     table = TrialTable("accuracy", HYPERPARAMETERS)
     for number in range(trials):
         config = {"lr": number / trials, "batch_size": 32, "optimizer": "adam", "dropout": 0.5}
-        table.apply(Started(trial_id=f"trial_{number:05d}", config=config))
-        table.apply(Reported(trial_id=f"trial_{number:05d}", metrics={"accuracy": 0.0, "loss": 1.0}))
+        table.apply(TrialStarted(trial_id=f"trial_{number:05d}", config=config))
+        table.apply(TrialReported(trial_id=f"trial_{number:05d}", metrics={"accuracy": 0.0, "loss": 1.0}))
     return table
 
 
-def changes(trials: int) -> list[Reported | StatusChanged]:
+def changes(trials: int) -> list[TrialReported | TrialStatusChanged]:
     """What a study sends: reports as Ray makes them, and now and then another state, spread over all trials."""
-    made: list[Reported | StatusChanged] = []
+    made: list[TrialReported | TrialStatusChanged] = []
     for number in range(EVENTS_PER_ROUND):
         trial_id = f"trial_{number * 7_919 % trials:05d}"
         if number % 10 == 9:
-            made.append(StatusChanged(trial_id=trial_id, status="PAUSED" if number % 20 == 9 else "RUNNING"))
+            made.append(TrialStatusChanged(trial_id=trial_id, status="PAUSED" if number % 20 == 9 else "RUNNING"))
             continue
         metrics = {"accuracy": number / EVENTS_PER_ROUND, "loss": 1.0, "training_iteration": number, "done": False}
-        made.append(Reported(trial_id=trial_id, metrics=metrics))
+        made.append(TrialReported(trial_id=trial_id, metrics=metrics))
     return made
 
 
-def microseconds_per_event(table: TrialTable, events: list[Reported | StatusChanged]) -> float:
+def microseconds_per_event(table: TrialTable, events: list[TrialReported | TrialStatusChanged]) -> float:
     """One round through `apply`, in processor time: other work on the machine does not count."""
     start = time.process_time_ns()
     for event in events:

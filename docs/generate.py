@@ -16,9 +16,9 @@ from textwrap import dedent
 from typing import Any
 
 import trialrun_hookspecs
-from trialrun.compat import ALGORITHMS, SCHEDULERS, seen_as
+from trialrun.compat import ALGORITHMS, SCHEDULERS, describe_search_form
 from trialrun.testing.registry import Check, all_checks
-from trialrun.testing.selftest import clean_plugins, killers
+from trialrun.testing.selftest import find_mutants, list_clean_plugins
 from trialrun.testing.verdicts import CONTRACT_VERSION
 from trialrun_hookspecs import DISTRIBUTIONS, json_schema, spec
 from trialrun_hookspecs.distributions import DERIVED, DistributionBase
@@ -218,7 +218,7 @@ def search_page() -> str:
         "| distribution | searched as |",
         "|---|---|",
     ]
-    lines += [f"| `{kind}` | {seen_as('hyperoptsearch', _sample(kind))} |" for kind in DISTRIBUTIONS]
+    lines += [f"| `{kind}` | {describe_search_form('hyperoptsearch', _sample(kind))} |" for kind in DISTRIBUTIONS]
     lines += [
         "",
         "Concurrent trials of `bayesoptsearch` and `axsearch` are at different points while there are any left. A",
@@ -300,7 +300,7 @@ def checks_page() -> str:
 
 def _clean() -> Iterator[str]:
     """A line for each plugin that no check may fail."""
-    for plugin in clean_plugins(ROOT / "tests" / "broken_plugins" / "tr"):
+    for plugin in list_clean_plugins(ROOT / "tests" / "broken_plugins" / "tr"):
         file = Path(plugin) if isinstance(plugin, Path) else PLUGINS / f"{plugin}.py"
         code = file / "plugin" / "train.py" if file.is_dir() else file
         said = (ast.get_docstring(ast.parse(code.read_text("utf-8"))) or "").partition("\n")[0]
@@ -309,7 +309,7 @@ def _clean() -> Iterator[str]:
 
 def _broken_plugins() -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
-    for path, check in killers(ROOT / "tests" / "broken_plugins" / "tr").items():
+    for path, check in find_mutants(ROOT / "tests" / "broken_plugins" / "tr").items():
         found.setdefault(check, []).append(path.stem.partition("_")[2])
     return found
 

@@ -29,7 +29,7 @@ __all__ = [
     "trialrun_tune",
 ]
 
-_OURS = "trialrun-conformance"
+_HOOKS_PLUGIN = "trialrun-conformance"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -53,7 +53,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "trialrun_core: a check that every plugin must pass; set by trialrun itself")
     config.addinivalue_line("markers", "trialrun_extended: a check of the full profile; set by trialrun itself")
     if config.getoption("--trialrun") or any("pyproject.toml::" in arg for arg in config.args):
-        _awake(config)
+        _activate(config)
 
 
 def pytest_pycollect_makeitem(collector: Any, name: str, obj: object) -> Any:
@@ -63,19 +63,19 @@ def pytest_pycollect_makeitem(collector: Any, name: str, obj: object) -> Any:
             return None
     elif "trialrun_conformance" not in type(obj).__dict__ or name.startswith("_"):
         return None
-    _awake(collector.config)
-    from trialrun.testing.pytest_plugin.collect import collected
+    _activate(collector.config)
+    from trialrun.testing.pytest_plugin.collect import build_node
 
-    return collected(collector, name, obj)
+    return build_node(collector, name, obj)
 
 
 def pytest_runtest_logreport(report: Any) -> None:
     """What a worker of xdist sends: the controller itself collects nothing."""
     if "trialrun" in report.__dict__ and "node" in report.__dict__:
-        _awake(report.node.config).heard(report.node.config, report)
+        _activate(report.node.config).heard(report.node.config, report)
 
 
-_LETTERS = {
+_STATUS_LETTERS = {
     "vacuous": ("vacuous", "V", ("VACUOUS", {"yellow": True})),
     "n/a": ("skipped", "n", ("N/A", {"cyan": True})),
     "error": ("error", "E", ("ERROR", {"red": True})),
@@ -85,16 +85,16 @@ _LETTERS = {
 def pytest_report_teststatus(report: Any) -> Any:
     """Verdicts that are neither passed nor failed. Here, since the first report of a worker must find it there."""
     said = getattr(report, "trialrun", None)
-    return None if said is None or hasattr(report, "wasxfail") else _LETTERS.get(said["outcome"]["verdict"])
+    return None if said is None or hasattr(report, "wasxfail") else _STATUS_LETTERS.get(said["outcome"]["verdict"])
 
 
-def _awake(config: pytest.Config) -> Any:
+def _activate(config: pytest.Config) -> Any:
     """Bring in what does the work, once."""
     from trialrun.testing.pytest_plugin import hooks
 
-    if not config.pluginmanager.has_plugin(_OURS):
-        hooks.begin(config)
-        config.pluginmanager.register(hooks, _OURS)
+    if not config.pluginmanager.has_plugin(_HOOKS_PLUGIN):
+        hooks.initialize_state(config)
+        config.pluginmanager.register(hooks, _HOOKS_PLUGIN)
     return hooks
 
 
@@ -118,18 +118,18 @@ def trialrun_dataset() -> Any:
 @pytest.fixture
 def trialrun_recorder() -> Iterator[FaultyRecorder]:
     """A backend that records and can be asked (`.metrics(trial_id=…)`, `.last_table()`, …); `.fail(…)` spoils calls."""
-    from trialrun.testing.fixtures import recorder
+    from trialrun.testing.fixtures import open_recorder
 
-    with recorder() as made:
+    with open_recorder() as made:
         yield made
 
 
 @pytest.fixture
 def trialrun_run(trialrun_recorder: FaultyRecorder, tmp_path: Any) -> Run:
     """A Run in training mode; what it logs is in `trialrun_recorder` at once."""
-    from trialrun.testing.fixtures import run_for
+    from trialrun.testing.fixtures import create_run
 
-    return run_for(trialrun_recorder, tmp_path)
+    return create_run(trialrun_recorder, tmp_path)
 
 
 @pytest.fixture

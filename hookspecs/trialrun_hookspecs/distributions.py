@@ -22,7 +22,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from trialrun_hookspecs.expressions import BadExpression, names_in, parsed
+from trialrun_hookspecs.expressions import BadExpression, names_in, parse_expression
 
 __all__ = [
     "DERIVED",
@@ -48,11 +48,11 @@ __all__ = [
     "rule_error",
 ]
 
-_SMALLEST_Q_STEPS = 10**6  # a default q never cuts the range into more steps than this
-_MOST_STEPS = _LARGEST_INT = 2**53  # beyond it, a float no longer tells one integer from the next
+_MAX_DEFAULT_Q_STEPS = 10**6  # a default q never cuts the range into more steps than this
+_MAX_STEPS = _LARGEST_INT = 2**53  # beyond it, a float no longer tells one integer from the next
 _LARGEST_FLOAT = 1e300  # beyond it, a range may be infinitely wide
-_DEEPEST = 100
-_OF_RAY = ("eval", "grid_search")  # Ray reads `{"eval": text}` in a search space as code to run
+_MAX_DEPTH = 100
+_RAY_KEYWORDS = ("eval", "grid_search")  # Ray reads `{"eval": text}` in a search space as code to run
 
 
 def rule_error(
@@ -62,32 +62,32 @@ def rule_error(
     return PydanticCustomError("rule", "{rule}", {"rule": rule, "field": field, "fix": fix, "several": several})
 
 
-def _integral(value: Any) -> Any:
+def _coerce_integer(value: Any) -> Any:
     """JSON has one number type: 5.0 is the integer 5. Everything else is left for the strict check."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _within(limit: float) -> Any:
+def _limit_validator(limit: float) -> Any:
     """Numbers between -limit and limit; for a schema too."""
 
-    def check(value: float) -> float:
+    def check_limit(value: float) -> float:
         if not -limit <= value <= limit:
             raise rule_error(f"must be between -{limit:g} and {limit:g}", fix="Use a smaller number.")
         return value
 
-    return AfterValidator(check)
+    return AfterValidator(check_limit)
 
 
-def _small(limit: float) -> dict[str, Any]:
+def _limit_schema(limit: float) -> dict[str, Any]:
     return {"allOf": [{"minimum": -limit, "maximum": limit}]}
 
 
-def _no_json(value: Any, path: str = "", depth: int = 0) -> tuple[str, str] | None:
+def _find_non_json(value: Any, path: str = "", depth: int = 0) -> tuple[str, str] | None:
     """Where `value` is no JSON, and the rule it breaks there; None: it is JSON."""
-    if depth > _DEEPEST:
-        return "", f"must not be nested deeper than {_DEEPEST} levels"
+    if depth > _MAX_DEPTH:
+        return "", f"must not be nested deeper than {_MAX_DEPTH} levels"
     if isinstance(value, str):
-        return None if value.isascii() or _encodes(value) else (path, "must be text that UTF-8 can hold")
+        return None if value.isascii() or _is_encodable(value) else (path, "must be text that UTF-8 can hold")
     if isinstance(value, float):
         return None if math.isfinite(value) else (path, "must be finite")
     if value is None or isinstance(value, bool | int):
@@ -95,16 +95,16 @@ def _no_json(value: Any, path: str = "", depth: int = 0) -> tuple[str, str] | No
     if isinstance(value, list | tuple):
         parts: Any = ((f"{path}[{index}]", item) for index, item in enumerate(value))
     elif isinstance(value, Mapping):
-        bad = next((key for key in value if not isinstance(key, str) or not _encodes(key)), None)
+        bad = next((key for key in value if not isinstance(key, str) or not _is_encodable(key)), None)
         if bad is not None:
             return path, f"keys must be text, got {bad!r}"
         parts = ((f"{path}.{key}", item) for key, item in value.items())
     else:
         return path, f"must be JSON, got {type(value).__name__}"
-    return next(filter(None, (_no_json(item, at, depth + 1) for at, item in parts)), None)
+    return next(filter(None, (_find_non_json(item, at, depth + 1) for at, item in parts)), None)
 
 
-def _encodes(text: str) -> bool:
+def _is_encodable(text: str) -> bool:
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -112,21 +112,21 @@ def _encodes(text: str) -> bool:
     return True
 
 
-def _json(value: Any) -> Any:
-    wrong = _no_json(value)
+def _check_json(value: Any) -> Any:
+    wrong = _find_non_json(value)
     if wrong:
         fix = "JSON is text, finite numbers, true, false, null, lists and objects of these."
         raise rule_error(wrong[1], wrong[0], fix)
     return value
 
 
-def _inert(options: Any) -> Any:
+def _check_inert(options: Any) -> Any:
     """Options that Ray takes as they are, at any depth."""
     open_: list[Any] = [("", options)]
     while open_:
         path, value = open_.pop()
         if isinstance(value, Mapping):
-            if len(value) == 1 and next(iter(value)) in _OF_RAY:
+            if len(value) == 1 and next(iter(value)) in _RAY_KEYWORDS:
                 raise rule_error(
                     f"must not be an object whose only key is {next(iter(value))!r}",
                     path,
@@ -138,14 +138,14 @@ def _inert(options: Any) -> Any:
     return options
 
 
-def _inert_value(value: Any) -> Any:
-    _inert([value])
+def _check_inert_value(value: Any) -> Any:
+    _check_inert([value])
     return value
 
 
-def _arithmetic(text: str) -> str:
+def _check_arithmetic(text: str) -> str:
     try:
-        parsed(text)
+        parse_expression(text)
     except BadExpression as error:
         fix = 'Write arithmetic such as "2 * units" or "0.1 if optimizer == \'sgd\' else 0.001".'
         raise rule_error(str(error), fix=fix) from None
@@ -158,18 +158,18 @@ def not_blank(value: str) -> str:
     return value
 
 
-def _name(value: str) -> str:
+def _check_name(value: str) -> str:
     if any(not part.strip() for part in value.split("/")):
         raise rule_error(
             "every part of a name between '/' must have characters", fix="Use a name such as `optimizer/lr`."
         )
-    reserved = [part for part in value.split("/") if part in _OF_RAY]
+    reserved = [part for part in value.split("/") if part in _RAY_KEYWORDS]
     if reserved:
         raise rule_error(f"{reserved[0]!r} means something else to Ray", fix="Rename it.")
     return value
 
 
-def _base(value: float) -> float:
+def _check_base(value: float) -> float:
     if value == 1:
         raise rule_error("must not be 1", fix="Use 10 or 2.")
     return value
@@ -178,18 +178,20 @@ def _base(value: float) -> float:
 _PART = r"[^/]*[^\s/][^/]*"
 _NAME = f"^{_PART}(/{_PART})*$"
 
-Json = Annotated[Any, AfterValidator(_json)]
-JsonObject = Annotated[dict[str, Any], BeforeValidator(_json)]
+Json = Annotated[Any, AfterValidator(_check_json)]
+JsonObject = Annotated[dict[str, Any], BeforeValidator(_check_json)]
 Finite = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Positive = Annotated[float, Field(strict=True, allow_inf_nan=False, gt=0)]
-Integer = Annotated[int, BeforeValidator(_integral), Field(strict=True)]
-PositiveInteger = Annotated[int, BeforeValidator(_integral), Field(strict=True, ge=1)]
-Number = Annotated[Finite, _within(_LARGEST_FLOAT), Field(json_schema_extra=_small(_LARGEST_FLOAT))]
-PositiveNumber = Annotated[Positive, _within(_LARGEST_FLOAT), Field(json_schema_extra=_small(_LARGEST_FLOAT))]
-Bound = Annotated[Integer, _within(_LARGEST_INT), Field(json_schema_extra=_small(_LARGEST_INT))]
+Integer = Annotated[int, BeforeValidator(_coerce_integer), Field(strict=True)]
+PositiveInteger = Annotated[int, BeforeValidator(_coerce_integer), Field(strict=True, ge=1)]
+Number = Annotated[Finite, _limit_validator(_LARGEST_FLOAT), Field(json_schema_extra=_limit_schema(_LARGEST_FLOAT))]
+PositiveNumber = Annotated[
+    Positive, _limit_validator(_LARGEST_FLOAT), Field(json_schema_extra=_limit_schema(_LARGEST_FLOAT))
+]
+Bound = Annotated[Integer, _limit_validator(_LARGEST_INT), Field(json_schema_extra=_limit_schema(_LARGEST_INT))]
 Q = Annotated[
     Positive,
-    _within(_LARGEST_FLOAT),
+    _limit_validator(_LARGEST_FLOAT),
     WithJsonSchema({"anyOf": [{"type": "number", "exclusiveMinimum": 0, "maximum": _LARGEST_FLOAT}, {"type": "null"}]}),
 ]
 IntegerQ = Annotated[
@@ -199,14 +201,14 @@ IntegerQ = Annotated[
 Name = Annotated[
     str,
     Field(description="unique; `a/b` makes nested hyperparameters", json_schema_extra={"pattern": _NAME}),
-    AfterValidator(_name),
+    AfterValidator(_check_name),
 ]
 Base = Annotated[
     Positive,
-    AfterValidator(_base),
+    AfterValidator(_check_base),
     Field(description="for the record: changes nothing in the values drawn", json_schema_extra={"not": {"const": 1}}),
 ]
-Options = Annotated[tuple[Json, ...], Field(strict=False, min_length=1), AfterValidator(_inert)]
+Options = Annotated[tuple[Json, ...], Field(strict=False, min_length=1), AfterValidator(_check_inert)]
 
 
 class DistributionBase(BaseModel):
@@ -223,7 +225,7 @@ class _Range(DistributionBase):
     """`min` < `max`; log types need min > 0."""
 
     @model_validator(mode="after")
-    def _ordered(self) -> _Range:
+    def _check_order(self) -> _Range:
         low, high = float(self.min), float(self.max)  # type: ignore[attr-defined]  # every subclass has them, int or float
         if low >= high:
             raise rule_error(
@@ -247,14 +249,14 @@ class _IntRange(_Range):
 
 def divides(q: float, value: float) -> bool:
     """Whether `value` is a multiple of `q`, in the decimals as they are written; no: not within 2**53 of them."""
-    return abs(value) / q <= _MOST_STEPS and Decimal(repr(value)) % Decimal(repr(q)) == 0
+    return abs(value) / q <= _MAX_STEPS and Decimal(repr(value)) % Decimal(repr(q)) == 0
 
 
 def default_q(low: float, high: float) -> float | None:
     """The largest power of ten that is at most a tenth of the range and divides both bounds; None: there is none."""
     span = Decimal(repr(high)) - Decimal(repr(low))
     power = (span / 10).adjusted()
-    while span / Decimal(1).scaleb(power) <= _SMALLEST_Q_STEPS:
+    while span / Decimal(1).scaleb(power) <= _MAX_DEFAULT_Q_STEPS:
         q = float(Decimal(1).scaleb(power))
         if q and divides(q, low) and divides(q, high):
             return q
@@ -266,7 +268,7 @@ def _check_q(q: float, low: float, high: float) -> None:
     if q > 2 * (high - low):  # in between, one of the bounds is no multiple
         raise rule_error(f"q must be at most max - min, got q={q:g}", "q", "Use a smaller q.")
     for field, bound in (("min", low), ("max", high)):
-        if abs(bound) / q > _MOST_STEPS:
+        if abs(bound) / q > _MAX_STEPS:
             raise rule_error(f"q={q:g} is too fine for {field}={bound:g}", "q", "Use a larger q.")
         if not divides(q, bound):
             raise rule_error(
@@ -276,7 +278,7 @@ def _check_q(q: float, low: float, high: float) -> None:
             )
 
 
-def _without_null_q(data: Any) -> Any:
+def _drop_null_q(data: Any) -> Any:
     """A `q` of null is a `q` left out."""
     if isinstance(data, Mapping) and data.get("q", 0) is None:
         return {key: value for key, value in data.items() if key != "q"}
@@ -291,13 +293,13 @@ def _hide_default(schema: dict[str, Any]) -> None:
     schema.pop("default", None)  # it depends on the other fields
 
 
-class _QuantisedFloat(_FloatRange):
+class _QuantizedFloat(_FloatRange):
     q: Q = _q_field("the largest power of ten that divides both bounds and is at most a tenth of the range")
 
-    _fill = model_validator(mode="before")(_without_null_q)
+    _fill = model_validator(mode="before")(_drop_null_q)
 
     @model_validator(mode="after")
-    def _on_grid(self) -> _QuantisedFloat:
+    def _validate_q(self) -> _QuantizedFloat:
         if "q" not in self.model_fields_set:
             q = default_q(self.min, self.max)
             if q is None:
@@ -308,13 +310,13 @@ class _QuantisedFloat(_FloatRange):
         return self
 
 
-class _QuantisedInt(_IntRange):
+class _QuantizedInt(_IntRange):
     q: IntegerQ = 1
 
-    _fill = model_validator(mode="before")(_without_null_q)
+    _fill = model_validator(mode="before")(_drop_null_q)
 
     @model_validator(mode="after")
-    def _on_grid(self) -> _QuantisedInt:
+    def _validate_q(self) -> _QuantizedInt:
         _check_q(self.q, self.min, self.max)
         return self
 
@@ -325,7 +327,7 @@ class Uniform(_FloatRange):
     type: Literal["uniform"]
 
 
-class QUniform(_QuantisedFloat):
+class QUniform(_QuantizedFloat):
     """Uniform, rounded to multiples of `q`; both bounds included."""
 
     type: Literal["quniform"]
@@ -339,7 +341,7 @@ class LogUniform(_FloatRange):
     base: Base
 
 
-class QLogUniform(_QuantisedFloat):
+class QLogUniform(_QuantizedFloat):
     """Uniform in the logarithm, rounded to multiples of `q`; both bounds included."""
 
     log: ClassVar[bool] = True
@@ -363,14 +365,14 @@ class QRandn(DistributionBase):
     sd: PositiveNumber
     q: Q = _q_field("the largest power of ten that is at most sd/10")
 
-    _fill = model_validator(mode="before")(_without_null_q)
+    _fill = model_validator(mode="before")(_drop_null_q)
 
     @model_validator(mode="after")
-    def _default_q(self) -> QRandn:
+    def _validate_q(self) -> QRandn:
         if "q" not in self.model_fields_set:
             object.__setattr__(self, "q", float(Decimal(1).scaleb((Decimal(repr(self.sd)) / 10).adjusted())))
             self.model_fields_set.add("q")
-        if self.q == 0 or (abs(self.mean) + 10 * self.sd) / self.q > _MOST_STEPS:
+        if self.q == 0 or (abs(self.mean) + 10 * self.sd) / self.q > _MAX_STEPS:
             raise rule_error(
                 f"q={self.q:g} is too fine for mean={self.mean:g} and sd={self.sd:g}", "q", "Use a larger q."
             )
@@ -383,7 +385,7 @@ class Randint(_IntRange):
     type: Literal["randint"]
 
 
-class QRandint(_QuantisedInt):
+class QRandint(_QuantizedInt):
     """Multiples of `q` from `min` to `max`, `max` included."""
 
     type: Literal["qrandint"]
@@ -397,7 +399,7 @@ class LogRandint(_IntRange):
     base: Base
 
 
-class QLogRandint(_QuantisedInt):
+class QLogRandint(_QuantizedInt):
     """Multiples of `q`, uniform in the logarithm, `max` included."""
 
     log: ClassVar[bool] = True
@@ -423,19 +425,19 @@ class Constant(DistributionBase):
     """The same in every trial: any JSON value."""
 
     type: Literal["constant"]
-    value: Annotated[Json, AfterValidator(_inert_value)]
+    value: Annotated[Json, AfterValidator(_check_inert_value)]
 
 
 class Expression(DistributionBase):
     """Calculated from the other hyperparameters of the trial, such as `2 * units` or `optimizer.lr / 10`."""
 
     type: Literal["expression"]
-    expression: Annotated[str, Field(min_length=1), AfterValidator(_arithmetic)]
+    expression: Annotated[str, Field(min_length=1), AfterValidator(_check_arithmetic)]
 
     @property
     def names(self) -> tuple[str, ...]:
         """The hyperparameters that it goes by."""
-        return tuple(dict.fromkeys(names_in(parsed(self.expression))))
+        return tuple(dict.fromkeys(names_in(parse_expression(self.expression))))
 
 
 Distribution = Annotated[

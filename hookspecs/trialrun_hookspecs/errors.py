@@ -99,10 +99,10 @@ class TrialrunError(Exception):
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
     def __reduce__(self) -> tuple[Any, ...]:  # keyword-only parts must survive the way back from a worker
-        return (_rebuild, (type(self), self.problems), self.__dict__)
+        return (_rebuild_error, (type(self), self.problems), self.__dict__)
 
 
-def _rebuild(kind: type[TrialrunError], problems: tuple[Problem, ...]) -> TrialrunError:
+def _rebuild_error(kind: type[TrialrunError], problems: tuple[Problem, ...]) -> TrialrunError:
     return kind(problems=problems)
 
 

@@ -8,12 +8,12 @@ import operator
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-__all__ = ["BadExpression", "evaluated", "names_in", "parsed"]
+__all__ = ["BadExpression", "evaluate_expression", "names_in", "parse_expression"]
 
-_LONGEST = 500
-_DEEPEST = 50
-_LARGEST = 1e300
-_MOST_POWER = 1000
+_MAX_LENGTH = 500
+_MAX_DEPTH = 50
+_MAX_VALUE = 1e300
+_MAX_POWER = 1000
 
 _BINARY: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
@@ -46,40 +46,40 @@ _FUNCTIONS: Mapping[str, tuple[Callable[..., Any], int]] = {  # with how many ar
     "round": (round, 1),
     "sqrt": (math.sqrt, 1),
 }
-_MOST = {"log": 2, "round": 2, "max": 20, "min": 20}
+_MAX_ARGUMENTS = {"log": 2, "round": 2, "max": 20, "min": 20}
 
 
 class BadExpression(ValueError):
     """What is wrong with an expression, or with the values that it was given."""
 
 
-def parsed(text: str) -> ast.expr:
+def parse_expression(text: str) -> ast.expr:
     """The expression, if there is nothing in it but arithmetic. Raises BadExpression."""
-    if len(text) > _LONGEST:
-        raise BadExpression(f"must be at most {_LONGEST} characters long")
+    if len(text) > _MAX_LENGTH:
+        raise BadExpression(f"must be at most {_MAX_LENGTH} characters long")
     try:
         tree = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise BadExpression(f"must be arithmetic ({getattr(error, 'msg', None) or 'nested too deep'})") from None
-    _check(tree, 0)
+    _check_node(tree, 0)
     return tree
 
 
-def _check(node: ast.AST, depth: int) -> None:
-    if depth > _DEEPEST:
-        raise BadExpression(f"must not be nested deeper than {_DEEPEST} levels")
+def _check_node(node: ast.AST, depth: int) -> None:
+    if depth > _MAX_DEPTH:
+        raise BadExpression(f"must not be nested deeper than {_MAX_DEPTH} levels")
     if isinstance(node, ast.Constant):
         if not isinstance(node.value, int | float | str) or isinstance(node.value, complex):
             raise BadExpression(f"takes numbers and text, not {ast.unparse(node)}")
         return
     if isinstance(node, ast.Name | ast.Attribute):
-        _name(node)
+        _parameter_name(node)
         return
-    for child in _children(node):
-        _check(child, depth + 1)
+    for child in _child_nodes(node):
+        _check_node(child, depth + 1)
 
 
-def _children(node: ast.AST) -> list[ast.expr]:
+def _child_nodes(node: ast.AST) -> list[ast.expr]:
     if isinstance(node, ast.BinOp) and type(node.op) in _BINARY:
         return [node.left, node.right]
     if isinstance(node, ast.UnaryOp) and type(node.op) in _UNARY:
@@ -91,43 +91,43 @@ def _children(node: ast.AST) -> list[ast.expr]:
     if isinstance(node, ast.BoolOp):
         return node.values
     if isinstance(node, ast.Call):
-        return _arguments(node)
+        return _check_arguments(node)
     what = ast.unparse(node) if isinstance(node, ast.expr) else type(node).__name__
     raise BadExpression(f"takes + - * / // % **, comparisons, `a if b else c` and functions, not {what[:60]}")
 
 
-def _arguments(call: ast.Call) -> list[ast.expr]:
+def _check_arguments(call: ast.Call) -> list[ast.expr]:
     name = call.func.id if isinstance(call.func, ast.Name) else ""
     if name not in _FUNCTIONS or call.keywords:
         raise BadExpression(f"knows the functions {', '.join(_FUNCTIONS)}, not {ast.unparse(call)[:60]}")
     least = _FUNCTIONS[name][1]
-    if not least <= len(call.args) <= _MOST.get(name, least):
+    if not least <= len(call.args) <= _MAX_ARGUMENTS.get(name, least):
         raise BadExpression(f"{name}() must be given {least} argument(s), or as many as it takes")
     return list(call.args)
 
 
-def _name(node: ast.expr) -> str:
+def _parameter_name(node: ast.expr) -> str:
     """`optimizer.lr` is the hyperparameter `optimizer/lr`: a slash divides."""
     if isinstance(node, ast.Name):
         return node.id
     if isinstance(node, ast.Attribute):
-        return f"{_name(node.value)}/{node.attr}"
+        return f"{_parameter_name(node.value)}/{node.attr}"
     raise BadExpression(f"takes names such as `lr` and `optimizer.lr`, not {ast.unparse(node)[:60]}")
 
 
 def names_in(tree: ast.expr) -> Iterator[str]:
     """The hyperparameters that it goes by."""
     if isinstance(tree, ast.Name | ast.Attribute):
-        yield _name(tree)
+        yield _parameter_name(tree)
     elif not isinstance(tree, ast.Constant):
-        for child in _children(tree):
+        for child in _child_nodes(tree):
             yield from names_in(child)
 
 
-def evaluated(tree: ast.expr, values: Mapping[str, Any]) -> int | float | str | bool:
+def evaluate_expression(tree: ast.expr, values: Mapping[str, Any]) -> int | float | str | bool:
     """Its value. Raises BadExpression: a division by zero, a result without bounds, text where a number must be."""
     try:
-        result = _value(tree, values)
+        result = _evaluate_node(tree, values)
     except (ArithmeticError, TypeError, ValueError) as error:
         if isinstance(error, BadExpression):
             raise
@@ -137,42 +137,47 @@ def evaluated(tree: ast.expr, values: Mapping[str, Any]) -> int | float | str | 
     return result
 
 
-def _value(node: ast.expr, values: Mapping[str, Any]) -> Any:
+def _evaluate_node(node: ast.expr, values: Mapping[str, Any]) -> Any:
     if isinstance(node, ast.Constant):
         return node.value
     if isinstance(node, ast.Name | ast.Attribute):
-        return values[_name(node)]
+        return values[_parameter_name(node)]
     if isinstance(node, ast.IfExp):
-        return _value(node.body if _value(node.test, values) else node.orelse, values)
+        return _evaluate_node(node.body if _evaluate_node(node.test, values) else node.orelse, values)
     if isinstance(node, ast.BoolOp):
         wanted = isinstance(node.op, ast.Or)
-        return wanted if any(bool(_value(part, values)) is wanted for part in node.values) else not wanted
+        return wanted if any(bool(_evaluate_node(part, values)) is wanted for part in node.values) else not wanted
     if isinstance(node, ast.Compare):
-        terms = [_value(part, values) for part in (node.left, *node.comparators)]
+        terms = [_evaluate_node(part, values) for part in (node.left, *node.comparators)]
         return all(_COMPARE[type(op)](a, b) for op, a, b in zip(node.ops, terms, terms[1:], strict=False))
-    return _bounded(_computed(node, values))
+    return _check_bounds(_apply_operator(node, values))
 
 
-def _computed(node: ast.expr, values: Mapping[str, Any]) -> Any:
+def _apply_operator(node: ast.expr, values: Mapping[str, Any]) -> Any:
     if isinstance(node, ast.BinOp):
-        left, right = _number(_value(node.left, values)), _number(_value(node.right, values))
-        if isinstance(node.op, ast.Pow) and abs(right) > _MOST_POWER:
-            raise BadExpression(f"a power must be at most {_MOST_POWER}, got {right:g}")
+        left, right = (
+            _require_number(_evaluate_node(node.left, values)),
+            _require_number(_evaluate_node(node.right, values)),
+        )
+        if isinstance(node.op, ast.Pow) and abs(right) > _MAX_POWER:
+            raise BadExpression(f"a power must be at most {_MAX_POWER}, got {right:g}")
         return _BINARY[type(node.op)](left, right)
     if isinstance(node, ast.UnaryOp):
-        return _UNARY[type(node.op)](_number(_value(node.operand, values)))
+        return _UNARY[type(node.op)](_require_number(_evaluate_node(node.operand, values)))
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-        return _FUNCTIONS[node.func.id][0](*(_number(_value(argument, values)) for argument in node.args))
+        return _FUNCTIONS[node.func.id][0](
+            *(_require_number(_evaluate_node(argument, values)) for argument in node.args)
+        )
     raise BadExpression("is no arithmetic")  # `parsed` lets nothing else through
 
 
-def _number(value: Any) -> Any:
+def _require_number(value: Any) -> Any:
     if not isinstance(value, int | float):
         raise BadExpression(f"calculates with numbers, not with {value!r}")
     return value
 
 
-def _bounded(value: Any) -> Any:
-    if isinstance(value, complex) or not -_LARGEST <= value <= _LARGEST:
-        raise BadExpression(f"must come to a number between -{_LARGEST:g} and {_LARGEST:g}")
+def _check_bounds(value: Any) -> Any:
+    if isinstance(value, complex) or not -_MAX_VALUE <= value <= _MAX_VALUE:
+        raise BadExpression(f"must come to a number between -{_MAX_VALUE:g} and {_MAX_VALUE:g}")
     return value

@@ -38,8 +38,8 @@ from trialrun_hookspecs.distributions import (
     rule_error,
 )
 from trialrun_hookspecs.errors import Problem, RequestInvalid
-from trialrun_hookspecs.expressions import BadExpression, names_in, parsed
-from trialrun_hookspecs.resources import CustomResources, NonNegative, Workers, bundle, resource_rules
+from trialrun_hookspecs.expressions import BadExpression, names_in, parse_expression
+from trialrun_hookspecs.resources import CustomResources, NonNegative, Workers, make_bundle, resource_rules
 
 __all__ = [
     "LOGGERS",
@@ -73,7 +73,7 @@ _TRIAL_FILES = (  # what trialrun itself writes there
 )
 
 # What people write for our words, each from another tool or an older form of the job.
-_RIGHT_WORDS = {
+_KEY_SYNONYMS = {
     "values": "options",
     "categories": "options",
     "choices": "options",
@@ -92,22 +92,22 @@ _RIGHT_WORDS = {
 }
 
 
-def _lower(value: str) -> str:
+def _normalize_name(value: str) -> str:
     return value.strip().lower()
 
 
-def _named(value: Any) -> Any:
+def _wrap_name(value: Any) -> Any:
     """A bare name stands for `{"name": name}`."""
     return {"name": value} if isinstance(value, str) else value
 
 
-def _fail_fast(value: Any) -> Any:
+def _check_fail_fast(value: Any) -> Any:
     if value is True or value is False or value == "raise":
         return value
     raise rule_error("must be true, false or 'raise'", fix="Write true to end the study at the first failed trial.")
 
 
-def _loggers(value: Any) -> Any:
+def _parse_loggers(value: Any) -> Any:
     names = [value] if isinstance(value, str) else value
     if isinstance(names, list | tuple):
         for index, name in enumerate(names):
@@ -118,7 +118,7 @@ def _loggers(value: Any) -> Any:
     return value
 
 
-def _template(value: str) -> str:
+def _check_template(value: str) -> str:
     """A trial's folder name: plain fields in braces, with a format after a colon."""
     fix = 'Write a template such as "{trial_id}_lr={lr:.3g}".'
     try:
@@ -133,7 +133,7 @@ def _template(value: str) -> str:
     return value
 
 
-def _log_files(value: Any) -> Any:
+def _parse_log_files(value: Any) -> Any:
     names = [value] if isinstance(value, str) else value
     if isinstance(names, bool):
         return value
@@ -149,7 +149,7 @@ class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
-AlgorithmName = Annotated[str, Field(min_length=1, pattern=r"\S"), AfterValidator(_lower)]
+AlgorithmName = Annotated[str, Field(min_length=1, pattern=r"\S"), AfterValidator(_normalize_name)]
 
 
 class SearchConfig(_Model):
@@ -169,7 +169,7 @@ class SchedulerConfig(_Model):
     options: JsonObject = Field(default_factory=dict, description="the scheduler's own, named as in Ray")
 
 
-def _or_name(model: type[_Model]) -> WithJsonSchema:
+def _name_or_model_schema(model: type[_Model]) -> WithJsonSchema:
     name = {"type": "string", "minLength": 1, "pattern": r"\S"}
     return WithJsonSchema({"anyOf": [name, model.model_json_schema()]})
 
@@ -210,8 +210,10 @@ class TuneConfig(_Model):
     max_concurrent_trials: PositiveInteger | None = Field(
         default=None, description="absent: as many as there is room for"
     )
-    search_alg: Annotated[SearchConfig, BeforeValidator(_named), _or_name(SearchConfig)] = Field(default=SearchConfig())
-    scheduler: Annotated[SchedulerConfig, BeforeValidator(_named), _or_name(SchedulerConfig)] = Field(
+    search_alg: Annotated[SearchConfig, BeforeValidator(_wrap_name), _name_or_model_schema(SearchConfig)] = Field(
+        default=SearchConfig()
+    )
+    scheduler: Annotated[SchedulerConfig, BeforeValidator(_wrap_name), _name_or_model_schema(SchedulerConfig)] = Field(
         default=SchedulerConfig()
     )
     seed: Annotated[Integer, Field(ge=0, lt=2**32)] | None = Field(
@@ -226,11 +228,11 @@ class TuneConfig(_Model):
         default=0, description="how often a failed trial is started again; -1: without limit"
     )
     plateau: Plateaus = Field(default=Plateaus(), description="end what does not get better any more")
-    fail_fast: Annotated[bool | str, BeforeValidator(_fail_fast), WithJsonSchema({"enum": [False, True, "raise"]})] = (
-        Field(
-            default=False,
-            description='end the study at the first failed trial; "raise": and fail the job with its error',
-        )
+    fail_fast: Annotated[
+        bool | str, BeforeValidator(_check_fail_fast), WithJsonSchema({"enum": [False, True, "raise"]})
+    ] = Field(
+        default=False,
+        description='end the study at the first failed trial; "raise": and fail the job with its error',
     )
     allow_restart: bool = Field(
         default=False, description="let a scheduler pause trials that report no checkpoints: they start over"
@@ -238,7 +240,7 @@ class TuneConfig(_Model):
     checkpoints: Checkpoints = Field(default=Checkpoints(), description="which checkpoints are made and kept")
     loggers: Annotated[
         tuple[str, ...],
-        BeforeValidator(_loggers),
+        BeforeValidator(_parse_loggers),
         Field(strict=False),
         WithJsonSchema(
             {"anyOf": [{"enum": list(LOGGERS)}, {"type": "array", "items": {"enum": list(LOGGERS)}}], "default": []}
@@ -246,7 +248,7 @@ class TuneConfig(_Model):
     ] = Field(default=(), description="files of each trial's results, in its folder: csv, json, tensorboard")
     log_to_file: Annotated[
         bool | str | tuple[str, str],
-        BeforeValidator(_log_files),
+        BeforeValidator(_parse_log_files),
         WithJsonSchema(
             {
                 "anyOf": [
@@ -259,7 +261,7 @@ class TuneConfig(_Model):
     ] = Field(
         default=True, description="where in a trial's folder its output goes; true: the files `stdout` and `stderr`"
     )
-    trial_name: Annotated[str, AfterValidator(_template)] = Field(
+    trial_name: Annotated[str, AfterValidator(_check_template)] = Field(
         default="{trial_id}", description="names a trial's folder: `{trial_id}` and hyperparameters in braces"
     )
     storage_path: Annotated[str, Field(min_length=1, pattern=r"\S"), AfterValidator(not_blank)] | None = Field(
@@ -306,10 +308,10 @@ class Params(_Model):
     tune_config: TuneConfig | None = Field(default=None, description="tuning: how to search")
 
     @model_validator(mode="after")
-    def _mode(self) -> Params:
+    def _check_mode_rules(self) -> Params:
         broken = list(_mode_rules({key: getattr(self, key) for key in type(self).model_fields}))
         if broken:
-            raise _several(broken)
+            raise _join_rule_errors(broken)
         return self
 
     @property
@@ -337,16 +339,16 @@ class Params(_Model):
     @property
     def bundle(self) -> dict[str, float]:
         """What a trial itself takes, as Ray counts it: `{"CPU": 1.0}`."""
-        return bundle(self.cpus, self.gpus, self.resources or {})
+        return make_bundle(self.cpus, self.gpus, self.resources or {})
 
     @property
     def worker_bundles(self) -> list[dict[str, float]]:
         """What each worker of a trial takes; empty when it starts none."""
         workers = self.workers
-        return [bundle(workers.num_cpus, workers.num_gpus, workers.resources)] * workers.count if workers else []
+        return [make_bundle(workers.num_cpus, workers.num_gpus, workers.resources)] * workers.count if workers else []
 
 
-def _get(thing: Any, key: str) -> Any:
+def _get_field(thing: Any, key: str) -> Any:
     """A field of a model, or of the raw JSON it is to be made from."""
     return thing.get(key) if isinstance(thing, Mapping) else getattr(thing, key, None)
 
@@ -380,20 +382,20 @@ def _tuning_rules(params: Mapping[str, Any]) -> Iterable[tuple[str, str, str]]:
     if params.get("num_cpus") == 0 and not any(params.get(key) for key in ("num_gpus", "resources", "workers")):
         yield "num_cpus", "num_cpus and num_gpus must not both be 0", "Give a fraction such as 0.1."
     yield from resource_rules(params)
-    if _get(params.get("tune_config"), "fail_fast") in (True, "raise") and _get(
+    if _get_field(params.get("tune_config"), "fail_fast") in (True, "raise") and _get_field(
         params.get("tune_config"), "max_failures"
     ):
         yield "tune_config.fail_fast", "fail_fast and max_failures exclude each other", "Drop one of them."
     yield from _name_rules(params.get("hyperparameters"))
-    checkpoints = _get(params.get("tune_config"), "checkpoints")
-    if _get(checkpoints, "by") not in (None, _get(params.get("tune_config"), "metric")) and not _get(
+    checkpoints = _get_field(params.get("tune_config"), "checkpoints")
+    if _get_field(checkpoints, "by") not in (None, _get_field(params.get("tune_config"), "metric")) and not _get_field(
         checkpoints, "mode"
     ):
         yield "tune_config.checkpoints.mode", "is required with a metric that is not the objective", "Add max or min."
     yield from _expression_rules(params.get("hyperparameters"))
-    yield from _searched_rules(params.get("hyperparameters"))
+    yield from _search_rules(params.get("hyperparameters"))
     yield from _template_rules(params)
-    if _has_credentials(_get(params.get("tune_config"), "storage_path")):
+    if _has_credentials(_get_field(params.get("tune_config"), "storage_path")):
         rule = "credentials go into the environment, not the address"
         yield "tune_config.storage_path", rule, "Set AWS_SECRET_ACCESS_KEY, or what else your storage reads."
 
@@ -401,14 +403,14 @@ def _tuning_rules(params: Mapping[str, Any]) -> Iterable[tuple[str, str, str]]:
 def _expression_rules(space: Any) -> Iterable[tuple[str, str, str]]:
     """Expressions go by names that are there, and by no name that goes by theirs."""
     items = list(space) if isinstance(space, list | tuple) else []
-    names = [name for item in items if isinstance(name := _get(item, "name"), str)]
+    names = [name for item in items if isinstance(name := _get_field(item, "name"), str)]
     goes_by: dict[str, tuple[int, list[str]]] = {}
     for index, item in enumerate(items):
-        name, text = _get(item, "name"), _get(item, "expression")
-        if _get(item, "type") != "expression" or not isinstance(name, str) or not isinstance(text, str):
+        name, text = _get_field(item, "name"), _get_field(item, "expression")
+        if _get_field(item, "type") != "expression" or not isinstance(name, str) or not isinstance(text, str):
             continue
         try:
-            goes_by[name] = index, list(names_in(parsed(text)))
+            goes_by[name] = index, list(names_in(parse_expression(text)))
         except BadExpression:
             continue  # said by the field itself
     for index, wanted in goes_by.values():
@@ -417,17 +419,17 @@ def _expression_rules(space: Any) -> Iterable[tuple[str, str, str]]:
                 fix = did_you_mean(name, names) or f"Known: {', '.join(names)}."
                 yield f"hyperparameters[{index}].expression", f"there is no hyperparameter {name!r}", fix
     for name, (index, _) in goes_by.items():
-        if name in _reached(name, goes_by):
+        if name in _find_dependencies(name, goes_by):
             rule = f"{name!r} must not depend on itself"
             yield f"hyperparameters[{index}].expression", rule, "Break the circle."
 
 
-def _searched_rules(space: Any) -> Iterable[tuple[str, str, str]]:
-    if isinstance(space, list | tuple) and space and all(_get(item, "type") in [*DERIVED] for item in space):
+def _search_rules(space: Any) -> Iterable[tuple[str, str, str]]:
+    if isinstance(space, list | tuple) and space and all(_get_field(item, "type") in [*DERIVED] for item in space):
         yield "hyperparameters", "at least one hyperparameter must be searched", "Make a constant a choice."
 
 
-def _reached(start: str, goes_by: Mapping[str, tuple[int, list[str]]]) -> set[str]:
+def _find_dependencies(start: str, goes_by: Mapping[str, tuple[int, list[str]]]) -> set[str]:
     found: set[str] = set()
     open_ = list(goes_by[start][1])
     while open_:
@@ -446,10 +448,10 @@ def _has_credentials(url: Any) -> bool:
 
 
 def _template_rules(params: Mapping[str, Any]) -> Iterable[tuple[str, str, str]]:
-    template, space = _get(params.get("tune_config"), "trial_name"), params.get("hyperparameters")
+    template, space = _get_field(params.get("tune_config"), "trial_name"), params.get("hyperparameters")
     if not isinstance(template, str) or not isinstance(space, list | tuple):
         return
-    known = ["trial_id", *(name for item in space if isinstance(name := _get(item, "name"), str))]
+    known = ["trial_id", *(name for item in space if isinstance(name := _get_field(item, "name"), str))]
     try:
         fields = [field for _, field, _, _ in string.Formatter().parse(template) if field]
     except ValueError:
@@ -461,7 +463,7 @@ def _template_rules(params: Mapping[str, Any]) -> Iterable[tuple[str, str, str]]
 
 
 def _name_rules(space: Any) -> Iterable[tuple[str, str, str]]:
-    names = [_get(item, "name") for item in space] if isinstance(space, list | tuple) else []
+    names = [_get_field(item, "name") for item in space] if isinstance(space, list | tuple) else []
     seen: dict[str, int] = {}
     for index, name in enumerate(names):
         if not isinstance(name, str):
@@ -485,7 +487,7 @@ class Request(_Model):
     params: Params
 
 
-def _several(broken: Sequence[tuple[str, str, str]]) -> PydanticCustomError:
+def _join_rule_errors(broken: Sequence[tuple[str, str, str]]) -> PydanticCustomError:
     return rule_error("; ".join(rule for _, rule, _ in broken), several=broken)
 
 
@@ -503,16 +505,18 @@ def count_trials(request: Request) -> int | None:
         return samples
     grids = {d.name: len(d.options) for d in params.hyperparameters if isinstance(d, GridSearch)}
     whole = math.prod(grids.values())
-    for_points = (math.prod(size for name, size in grids.items() if not _fixes(point, name)) for point in points)
+    for_points = (
+        math.prod(size for name, size in grids.items() if not _has_fixed_value(point, name)) for point in points
+    )
     return sum(for_points) + whole * max(0, samples - len(points))
 
 
-def _fixes(point: Any, name: str) -> bool:
+def _has_fixed_value(point: Any, name: str) -> bool:
     """Whether a point, written flat or nested, has a value for the hyperparameter."""
     if not isinstance(point, Mapping):
         return False
     head, slash, rest = name.partition("/")
-    return name in point or (bool(slash) and _fixes(point.get(head), rest))
+    return name in point or (bool(slash) and _has_fixed_value(point.get(head), rest))
 
 
 def advice(request: Request) -> list[str]:
@@ -561,7 +565,7 @@ def migrate(data: Mapping[str, Any]) -> dict[str, Any]:
     return new
 
 
-def _fold(data: Any) -> Any:
+def _fold_hyperparameters(data: Any) -> Any:
     """Training mode: a one-item `hyperparameters: [dict]` is the hyperparameter."""
     params = data.get("params") if isinstance(data, dict) else None
     if not isinstance(params, dict) or params.get("is_tune") or params.get("hyperparameter") is not None:
@@ -589,12 +593,12 @@ def parse_request(data: Any) -> Request:
             stacklevel=2,
         )
     try:
-        return Request.model_validate(_fold(data))
+        return Request.model_validate(_fold_hyperparameters(data))
     except ValidationError as invalid:
-        raise RequestInvalid(problems=_all_problems(invalid, _fold(data))) from None
+        raise RequestInvalid(problems=_collect_problems(invalid, _fold_hyperparameters(data))) from None
 
 
-_BY_MODE = {
+_MODE_SCHEMA = {
     "if": {"properties": {"is_tune": {"const": True}}, "required": ["is_tune"]},
     "then": {
         "required": ["hyperparameters", "tune_config"],
@@ -624,30 +628,30 @@ def json_schema() -> dict[str, Any]:
     nesting without end, integers that are no float.
     """
     schema = Request.model_json_schema()
-    schema["$defs"]["Params"].update(_BY_MODE)
+    schema["$defs"]["Params"].update(_MODE_SCHEMA)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "trialrun job"}
 
 
 # -- from pydantic's errors to ours ------------------------------------------------------------------------------
 
 
-def _all_problems(invalid: ValidationError, data: Any) -> list[Problem]:
+def _collect_problems(invalid: ValidationError, data: Any) -> list[Problem]:
     """Every problem once. Where a field is wrong pydantic skips the rules between fields: they are asked here."""
-    problems = [problem for error in invalid.errors() for problem in _problems(error)]
+    problems = [problem for error in invalid.errors() for problem in _translate_error(error)]
     params = data.get("params") if isinstance(data, Mapping) else None
     if isinstance(params, Mapping):
         problems += [Problem(where=f"params.{key}", rule=rule, fix=fix) for key, rule, fix in _mode_rules(params)]
-    misspelt = {p.where.rpartition(".")[0] + "." + word for p in problems for word in _suggested(p)}
+    misspelt = {p.where.rpartition(".")[0] + "." + word for p in problems for word in _find_suggestions(p)}
     missing = [p for p in problems if not (p.rule == "required" and p.where in misspelt)]
     return list(dict.fromkeys(missing))
 
 
-def _suggested(problem: Problem) -> list[str]:
+def _find_suggestions(problem: Problem) -> list[str]:
     """The key that an unknown key was probably meant to be."""
     return re.findall(r"^(?:Use|Did you mean) '(\w+)'", problem.fix) if problem.rule == "unknown key" else []
 
 
-def _path(loc: Sequence[Any]) -> str:
+def _format_path(loc: Sequence[Any]) -> str:
     """`params.hyperparameters[2].min`: pydantic's location without the tag of the union."""
     text = ""
     for index, part in enumerate(loc):
@@ -665,43 +669,43 @@ def _path(loc: Sequence[Any]) -> str:
     return text or "job"
 
 
-def _shown(value: Any) -> str:
+def _format_value(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 80 else text[:77] + "..."
 
 
-def _known_keys(loc: Sequence[Any]) -> list[str]:
+def _list_known_keys(loc: Sequence[Any]) -> list[str]:
     """The keys of the object that the last part of `loc` stands in."""
     model: type[BaseModel] = Request
     for part in loc[:-1]:
         if model in (*DISTRIBUTIONS.values(), *DERIVED.values()):
             break
         if part in model.model_fields:
-            model = _model_in(model.model_fields[part].annotation) or model
+            model = _find_model(model.model_fields[part].annotation) or model
         elif part in DISTRIBUTIONS or part in DERIVED:
             model = {**DISTRIBUTIONS, **DERIVED}[part]
     return list(model.model_fields)
 
 
-def _model_in(annotation: Any) -> type[BaseModel] | None:
+def _find_model(annotation: Any) -> type[BaseModel] | None:
     """The one model in a field's annotation; None: there is none, or one of many that a tag tells apart."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    found = {model for part in get_args(annotation) if (model := _model_in(part))}
+    found = {model for part in get_args(annotation) if (model := _find_model(part))}
     return found.pop() if len(found) == 1 else None
 
 
-def _unknown_key(error: ErrorDetails, where: str) -> Problem:
+def _unknown_key_problem(error: ErrorDetails, where: str) -> Problem:
     key = str(error["loc"][-1])
-    known = _known_keys(error["loc"])
-    right = _RIGHT_WORDS.get(key)
+    known = _list_known_keys(error["loc"])
+    right = _KEY_SYNONYMS.get(key)
     hint = f"Use {right!r}." if right in known else did_you_mean(key, known)
     return Problem(
-        where=where, rule="unknown key", got=_shown(error["input"]), fix=hint or f"Known: {', '.join(known)}."
+        where=where, rule="unknown key", got=_format_value(error["input"]), fix=hint or f"Known: {', '.join(known)}."
     )
 
 
-def _bad_type(error: ErrorDetails, where: str) -> Problem:
+def _bad_type_problem(error: ErrorDetails, where: str) -> Problem:
     value = error["input"].get("type") if isinstance(error["input"], dict) else error["input"]
     if error["type"] == "union_tag_not_found":
         fix = f"Add a type: {', '.join([*DISTRIBUTIONS, *DERIVED])}."
@@ -712,7 +716,7 @@ def _bad_type(error: ErrorDetails, where: str) -> Problem:
     return Problem(
         where=f"{where}.type",
         rule="must be one of the 12 distributions, or constant or expression",
-        got=_shown(value),
+        got=_format_value(value),
         fix=hint,
     )
 
@@ -757,7 +761,7 @@ _FIXES = {
 }
 
 
-def _required_rule(loc: Sequence[Any]) -> tuple[str, str]:
+def _missing_key_rule(loc: Sequence[Any]) -> tuple[str, str]:
     key = loc[-1]
     fixes = {
         "base": "Add it (usually 10 or 2).",
@@ -768,28 +772,30 @@ def _required_rule(loc: Sequence[Any]) -> tuple[str, str]:
     return "required", fixes.get(str(key), f"Add {key!r}.")
 
 
-def _problems(error: ErrorDetails) -> list[Problem]:
+def _translate_error(error: ErrorDetails) -> list[Problem]:
     loc, kind, context = error["loc"], error["type"], error.get("ctx", {})
-    where = _path(loc)
+    where = _format_path(loc)
     if kind == "extra_forbidden":
-        return [_unknown_key(error, where)]
+        return [_unknown_key_problem(error, where)]
     if kind in ("union_tag_invalid", "union_tag_not_found"):
-        return [_bad_type(error, where)]
+        return [_bad_type_problem(error, where)]
     if kind == "too_short" and error["input"]:
         return []  # what is wrong with its items is said there
     if kind == "rule":
         return _rule_problems(error, where, context)
     if kind == "missing":
-        rule, fix = _required_rule(loc)
+        rule, fix = _missing_key_rule(loc)
         return [Problem(where=where, rule=rule, got="nothing", fix=fix)]
     if kind == "literal_error":
         expected = str(context.get("expected", ""))
         hint = did_you_mean(str(error["input"]), expected.replace("'", "").replace(" or ", ", ").split(", "))
-        return [Problem(where=where, rule=f"must be {expected}", got=_shown(error["input"]), fix=hint)]
+        return [Problem(where=where, rule=f"must be {expected}", got=_format_value(error["input"]), fix=hint)]
     rule = _RULES.get(kind) or error["msg"].replace("Input should be", "must be").replace("Input", "it")
     if kind == "float_type" and isinstance(error["input"], int) and not isinstance(error["input"], bool):
-        return [Problem(where=where, rule="is too large", got=_shown(error["input"]), fix="Use a smaller number.")]
-    return [Problem(where=where, rule=rule, got=_shown(error["input"]), fix=_FIXES.get(kind, ""))]
+        return [
+            Problem(where=where, rule="is too large", got=_format_value(error["input"]), fix="Use a smaller number.")
+        ]
+    return [Problem(where=where, rule=rule, got=_format_value(error["input"]), fix=_FIXES.get(kind, ""))]
 
 
 def _rule_problems(error: ErrorDetails, where: str, context: Mapping[str, Any]) -> list[Problem]:
@@ -797,6 +803,6 @@ def _rule_problems(error: ErrorDetails, where: str, context: Mapping[str, Any]) 
     if several:
         return [Problem(where=f"{where}.{key}", rule=rule, fix=fix) for key, rule, fix in several]
     field = context.get("field", "")
-    got = "" if field or isinstance(error["input"], dict) else _shown(error["input"])
+    got = "" if field or isinstance(error["input"], dict) else _format_value(error["input"])
     below = field if not field or field[0] in "[." else f".{field}"
     return [Problem(where=f"{where}{below}", rule=context["rule"], got=got, fix=context["fix"])]

@@ -10,35 +10,35 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from trialrun_hookspecs.distributions import Positive, PositiveInteger, rule_error
 
-__all__ = ["Workers", "bundle", "resource_rules"]
+__all__ = ["Workers", "make_bundle", "resource_rules"]
 
 NonNegative = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0)]
 Strategy = Literal["PACK", "SPREAD", "STRICT_PACK", "STRICT_SPREAD"]
 
-_SMALLEST = 0.0001  # Ray counts in these
-_OURS = {"cpu": "num_cpus", "cpus": "num_cpus", "num_cpus": "num_cpus"}
-_OURS |= {"gpu": "num_gpus", "gpus": "num_gpus", "num_gpus": "num_gpus"}
-_RAYS = ("node:", "bundle", "object_store_memory")  # what Ray itself counts, and nobody is to take
+_MIN_SHARE = 0.0001  # Ray counts in these
+_OWN_KEYS = {"cpu": "num_cpus", "cpus": "num_cpus", "num_cpus": "num_cpus"}
+_OWN_KEYS |= {"gpu": "num_gpus", "gpus": "num_gpus", "num_gpus": "num_gpus"}
+_RAY_RESOURCES = ("node:", "bundle", "object_store_memory")  # what Ray itself counts, and nobody is to take
 
 
-def _custom(value: dict[str, float]) -> dict[str, float]:
-    broken = [(name, *refused) for name in value if (refused := _refused(name))]
+def _check_custom_resources(value: dict[str, float]) -> dict[str, float]:
+    broken = [(name, *refused) for name in value if (refused := _find_name_problem(name))]
     if broken:
         raise rule_error("; ".join(rule for _, rule, _ in broken), several=broken)
     return value
 
 
-def _refused(name: str) -> tuple[str, str] | None:
+def _find_name_problem(name: str) -> tuple[str, str] | None:
     if not name.strip():
         return "a resource must have a name", "Write the name that the nodes were started with."
-    if name.lower() in _OURS:
-        return f"{name!r} has a key of its own", f"Write it as {_OURS[name.lower()]}."
-    if name.startswith(_RAYS):
+    if name.lower() in _OWN_KEYS:
+        return f"{name!r} has a key of its own", f"Write it as {_OWN_KEYS[name.lower()]}."
+    if name.startswith(_RAY_RESOURCES):
         return f"{name!r} is a resource of Ray itself", "Write a name that the nodes were started with."
     return None
 
 
-CustomResources = Annotated[dict[str, Positive], AfterValidator(_custom)]
+CustomResources = Annotated[dict[str, Positive], AfterValidator(_check_custom_resources)]
 
 
 class Workers(BaseModel):
@@ -58,7 +58,7 @@ class Workers(BaseModel):
     )
 
 
-def bundle(cpus: float, gpus: float, custom: Mapping[str, float]) -> dict[str, float]:
+def make_bundle(cpus: float, gpus: float, custom: Mapping[str, float]) -> dict[str, float]:
     """The resources as Ray counts them; what is 0 is left out."""
     return {key: value for key, value in {"CPU": cpus, "GPU": gpus, **custom}.items() if value}
 
@@ -66,7 +66,7 @@ def bundle(cpus: float, gpus: float, custom: Mapping[str, float]) -> dict[str, f
 def resource_rules(params: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     """The rules that Ray has for numbers of resources: (path below params, rule, remedy)."""
     workers = params.get("workers")
-    theirs = {key: _get(workers, key) for key in ("num_cpus", "num_gpus", "resources")}
+    theirs = {key: _get_field(workers, key) for key in ("num_cpus", "num_gpus", "resources")}
     for below, given in (("", params), ("workers.", theirs)):
         custom = given.get("resources")
         named = {f"resources.{name}": size for name, size in custom.items()} if isinstance(custom, Mapping) else {}
@@ -79,12 +79,12 @@ def resource_rules(params: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
 def _size_rules(key: str, size: Any) -> Iterator[tuple[str, str]]:
     if isinstance(size, bool) or not isinstance(size, int | float) or not math.isfinite(size):
         return  # refused as a value
-    if 0 < size < _SMALLEST:
-        yield f"must be 0 or at least {_SMALLEST:g}", "Give a larger fraction."
+    if 0 < size < _MIN_SHARE:
+        yield f"must be 0 or at least {_MIN_SHARE:g}", "Give a larger fraction."
     if key == "num_gpus" and size > 1 and size % 1:
         yield "a number of GPUs above 1 must be whole", "Give a whole number, or a fraction below 1 to share one."
 
 
-def _get(thing: Any, key: str) -> Any:
+def _get_field(thing: Any, key: str) -> Any:
     """A field of a model, or of the raw JSON it is to be made from."""
     return thing.get(key) if isinstance(thing, Mapping) else getattr(thing, key, None)

@@ -13,7 +13,7 @@ from PIL import Image
 
 from trialrun_hookspecs import BadValue
 
-__all__ = ["LABELS", "SIDE", "load"]
+__all__ = ["LABELS", "SIDE", "load_images"]
 
 Array = NDArray[Any]
 
@@ -21,7 +21,7 @@ SIDE = 8
 LABELS = np.arange(10)
 
 
-def load(dataset: Any, category: str) -> tuple[Array, Array]:
+def load_images(dataset: Any, category: str) -> tuple[Array, Array]:
     """Give a category's images as rows of 64 numbers in 0..1, and their labels. Both are shared and read-only."""
     rows = (dataset or {}).get(category) or ()
     if not rows:
@@ -45,19 +45,19 @@ def load(dataset: Any, category: str) -> tuple[Array, Array]:
             "labels must be 0 to 9", where=f"dataset category {category!r}", got=str(np.setdiff1d(labels, LABELS)[:5])
         )
     stats = [Path(file).stat() for file in files]
-    return _images(
+    return _decode_images(
         tuple((file, stat.st_mtime_ns, stat.st_size) for file, stat in zip(files, stats, strict=True))
     ), labels
 
 
 @lru_cache(maxsize=4)  # a worker process runs many trials on the same files: decode them once
-def _images(files: tuple[tuple[str, int, int], ...]) -> Array:
-    images = np.stack([_image(name) for name, _, _ in files])
+def _decode_images(files: tuple[tuple[str, int, int], ...]) -> Array:
+    images = np.stack([_decode_image(name) for name, _, _ in files])
     images.flags.writeable = False
     return images
 
 
-def _image(file: str) -> Array:
+def _decode_image(file: str) -> Array:
     with Image.open(file) as image:
         if image.size != (SIDE, SIDE):
             raise BadValue(f"must be {SIDE}x{SIDE} pixels", where=file, got=f"{image.width}x{image.height}")

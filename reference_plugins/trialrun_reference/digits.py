@@ -15,7 +15,7 @@ from typing import Any
 
 from trialrun_hookspecs import hookimpl
 
-__all__ = ["GREY_PER_UNIT", "datasets", "digits"]
+__all__ = ["GREY_PER_UNIT", "datasets", "generate_digit_rows"]
 
 GREY_PER_UNIT = 15
 """Grey values per unit of scikit-learn's images: 16 of them still fit in a byte, and nothing is rounded."""
@@ -25,10 +25,10 @@ VALIDATION_EVERY = 5
 
 @hookimpl
 def datasets() -> Mapping[str, Callable[[], Iterable[Mapping[str, Any]]]]:
-    return {"digits": digits}
+    return {"digits": generate_digit_rows}
 
 
-def digits() -> Iterator[dict[str, Any]]:
+def generate_digit_rows() -> Iterator[dict[str, Any]]:
     """Give all rows, in scikit-learn's order."""
     from sklearn.datasets import load_digits  # slow to import, and a hook that only offers a name should cost nothing
 
@@ -38,17 +38,17 @@ def digits() -> Iterator[dict[str, Any]]:
         yield {
             "category": "validation" if index % VALIDATION_EVERY == VALIDATION_EVERY - 1 else "train",
             "data": {"label": int(label), "index": index},
-            "files": {"image": _png(grey)},
+            "files": {"image": _encode_png(grey)},
         }
 
 
-def _png(rows: list[bytes]) -> bytes:
+def _encode_png(rows: list[bytes]) -> bytes:
     """Write 8-bit grey rows of one length as a PNG."""
     header = struct.pack(">IIBBBBB", len(rows[0]), len(rows), 8, 0, 0, 0, 0)
     pixels = zlib.compress(b"".join(b"\0" + row for row in rows))  # \0: this row is not filtered
     chunks = ((b"IHDR", header), (b"IDAT", pixels), (b"IEND", b""))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(kind, data) for kind, data in chunks)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(_encode_chunk(kind, data) for kind, data in chunks)
 
 
-def _chunk(kind: bytes, data: bytes) -> bytes:
+def _encode_chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

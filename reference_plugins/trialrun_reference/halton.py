@@ -16,15 +16,15 @@ from typing import Any
 
 from trialrun_hookspecs import UsageError, hookimpl
 
-__all__ = ["Halton", "halton", "search_algorithms"]
+__all__ = ["Halton", "make_halton", "search_algorithms"]
 
 
 @hookimpl
 def search_algorithms() -> Mapping[str, Callable[..., Any]]:
-    return {"halton": halton}
+    return {"halton": make_halton}
 
 
-def halton(
+def make_halton(
     primitives: Mapping[str, Any],
     *,
     mode: str,
@@ -47,17 +47,19 @@ class Halton:
     def __init__(self, primitives: Mapping[str, Any], *, seed: int, skip: int = 0) -> None:
         self._primitives = dict(primitives)
         self._asked = skip
-        self._seed_with(seed)
+        self._set_seed(seed)
 
-    def _seed_with(self, seed: int) -> None:
+    def _set_seed(self, seed: int) -> None:
         rng = random.Random(seed)  # noqa: S311 - nothing here is secret
         self._seed = seed
-        self._dimensions = [_Dimension(prime, rng) for prime in islice(_primes(), len(self._primitives))]
+        self._dimensions = [_Dimension(prime, rng) for prime in islice(_generate_primes(), len(self._primitives))]
 
     def ask(self, trial_id: str, fixed: Mapping[str, Any] | None = None) -> dict[str, Any] | None:
         self._asked += 1
-        units = (dimension.at(self._asked) for dimension in self._dimensions)
-        point = {name: _scale(self._primitives[name], unit) for name, unit in zip(self._primitives, units, strict=True)}
+        units = (dimension.compute_value(self._asked) for dimension in self._dimensions)
+        point = {
+            name: _scale_unit(self._primitives[name], unit) for name, unit in zip(self._primitives, units, strict=True)
+        }
         return {**point, **(fixed or {})}
 
     def tell(self, trial_id: str, value: float | None) -> None:
@@ -67,7 +69,7 @@ class Halton:
         return {"seed": self._seed, "asked": self._asked}
 
     def restore(self, state: Mapping[str, int]) -> None:
-        self._seed_with(state["seed"])
+        self._set_seed(state["seed"])
         self._asked = state["asked"]
 
 
@@ -79,7 +81,7 @@ class _Dimension:
         self._shift = rng.random()
         self._digits = [0, *rng.sample(range(1, base), base - 1)]  # 0 stays: else numbers would have endless digits
 
-    def at(self, index: int) -> float:
+    def compute_value(self, index: int) -> float:
         """The number in [0, 1) at `index`."""
         unit, place = 0.0, 1.0
         while index:
@@ -89,7 +91,7 @@ class _Dimension:
         return (unit + self._shift) % 1.0
 
 
-def _scale(primitive: Any, unit: float) -> float | int:
+def _scale_unit(primitive: Any, unit: float) -> float | int:
     if primitive.kind == "real":
         return float(min(primitive.low + unit * (primitive.high - primitive.low), primitive.high))
     if primitive.kind == "integer":
@@ -97,7 +99,7 @@ def _scale(primitive: Any, unit: float) -> float | int:
     return int(unit * primitive.size)
 
 
-def _primes() -> Iterator[int]:
+def _generate_primes() -> Iterator[int]:
     found: list[int] = []
     for candidate in count(2):
         if all(candidate % prime for prime in found):

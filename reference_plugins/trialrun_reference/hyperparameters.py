@@ -9,7 +9,7 @@ from typing import Any
 
 from trialrun_hookspecs import BadValue, Problem
 
-__all__ = ["Rule", "count", "is_number", "number", "settled"]
+__all__ = ["Rule", "is_number", "make_count_rule", "make_number_rule", "resolve_settings"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,18 +28,18 @@ def is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def number(says: str, accepts: Callable[[float], bool], default: float | None = None) -> Rule:
+def make_number_rule(says: str, accepts: Callable[[float], bool], default: float | None = None) -> Rule:
     """The rule of a number, with what else must be true of it."""
     return Rule(accepts=lambda value: is_number(value) and accepts(value), says=says, default=default)
 
 
-def count(default: int | None = None, *, fixed: bool = False) -> Rule:
+def make_count_rule(default: int | None = None, *, fixed: bool = False) -> Rule:
     """The rule of a whole number of at least 1; 8.0 is one."""
-    whole = number("a whole number of at least 1", lambda value: value >= 1 and value == int(value))
+    whole = make_number_rule("a whole number of at least 1", lambda value: value >= 1 and value == int(value))
     return Rule(accepts=whole.accepts, says=whole.says, default=default, whole=True, fixed=fixed)
 
 
-def settled(
+def resolve_settings(
     rules: Mapping[str, Rule], given: Mapping[str, Any], saved: Mapping[str, Any] | None, *, anew: str = "epochs"
 ) -> dict[str, Any]:
     """Check what was given and fill in the rest: from the artifact if there is one, but for `anew`, else the defaults.
@@ -47,18 +47,22 @@ def settled(
     Raises BadValue with every problem at once.
     """
     known = f"Known are {', '.join(rules)}"
-    problems = [Problem(where=_place(name), rule="is not known", fix=known) for name in given if name not in rules]
+    problems = [
+        Problem(where=_format_location(name), rule="is not known", fix=known) for name in given if name not in rules
+    ]
     made: dict[str, Any] = {}
     for name, rule in rules.items():
         inherited = saved.get(name) if saved and name != anew else None
         value = given.get(name, rule.default if inherited is None else inherited)
         if not rule.accepts(value):
             got = repr(value) if name in given else "nothing"
-            problems.append(Problem(where=_place(name), rule=f"must be {rule.says}", got=got))
+            problems.append(Problem(where=_format_location(name), rule=f"must be {rule.says}", got=got))
         elif saved and rule.fixed and value != inherited:
             fix = "Leave it out when training goes on from a checkpoint"
             problems.append(
-                Problem(where=_place(name), rule=f"is {inherited!r} in the checkpoint", got=repr(value), fix=fix)
+                Problem(
+                    where=_format_location(name), rule=f"is {inherited!r} in the checkpoint", got=repr(value), fix=fix
+                )
             )
         else:
             made[name] = int(value) if rule.whole else value
@@ -67,5 +71,5 @@ def settled(
     return made
 
 
-def _place(name: str) -> str:
+def _format_location(name: str) -> str:
     return f"hyperparameter {name!r}"

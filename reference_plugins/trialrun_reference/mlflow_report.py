@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trialrun_hookspecs import hookimpl
-from trialrun_reference.scalars import numbers, said_step, wall_time
+from trialrun_reference.scalars import find_step, flatten_numbers, read_wall_time
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -52,11 +52,11 @@ if importlib.util.find_spec("mlflow") is None:
 def report(event: Event) -> None:
     """Write one event, to where MLflow's environment variables say."""
     uri = os.environ.get("MLFLOW_TRACKING_URI") or LOCAL_STORE
-    _report_into(uri, os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT).report(event)
+    _get_report(uri, os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT).report(event)
 
 
 @lru_cache
-def _report_into(uri: str, experiment: str) -> MlflowReport:
+def _get_report(uri: str, experiment: str) -> MlflowReport:
     made = MlflowReport(uri, experiment)
     atexit.register(made.flush)  # a job that was cut short sends no last status
     return made
@@ -69,8 +69,8 @@ class MlflowReport:
     """
 
     def __init__(self, uri: str, experiment: str = EXPERIMENT, clock: Callable[[], float] = time.monotonic) -> None:
-        self._client = _client(uri)
-        self._experiment = _experiment(self._client, experiment, uri)
+        self._client = _make_client(uri)
+        self._experiment = _get_or_create_experiment(self._client, experiment, uri)
         self._clock = clock
         self._flushed_at = clock()
         self._waiting: defaultdict[str, list[Metric]] = defaultdict(list)
@@ -83,19 +83,19 @@ class MlflowReport:
     def report(self, event: Event) -> None:
         if event.kind == "metric":
             name = f"{event.data['category']}/{event.data['key']}"
-            step = self._step(event, name, event.data.get("metrics") or {})
-            self._wait(event, [(name, event.data["value"])], step)
+            step = self._choose_step(event, name, event.data.get("metrics") or {})
+            self._queue_metrics(event, [(name, event.data["value"])], step)
         elif event.kind == "trial_result":
-            found = numbers(event.data["metrics"], "result/")
-            self._wait(event, found, event.data["iteration"])
+            found = flatten_numbers(event.data["metrics"], "result/")
+            self._queue_metrics(event, found, event.data["iteration"])
         elif event.kind in ("trials", "trials_delta"):
-            self._table(event)
+            self._record_trials(event)
         elif event.kind == "failure":
-            self._client.set_tag(self._run(event), "trialrun.error", str(event.data["error"])[:_LONGEST])
+            self._client.set_tag(self._get_run_id(event), "trialrun.error", str(event.data["error"])[:_LONGEST])
         elif event.kind == "result":
-            self._result(event)
+            self._record_best_trial(event)
         elif event.kind == "status":
-            self._end(self._run(event), event.data["status"])
+            self._set_run_status(self._get_run_id(event), event.data["status"])
         if self._clock() - self._flushed_at >= _FLUSH_EVERY_S:
             self.flush()
 
@@ -107,35 +107,35 @@ class MlflowReport:
         self._waiting.clear()
         self._flushed_at = self._clock()
 
-    def _wait(self, event: Event, values: Iterable[tuple[str, float]], step: int) -> None:
+    def _queue_metrics(self, event: Event, values: Iterable[tuple[str, float]], step: int) -> None:
         from mlflow.entities import Metric
 
-        at = int(wall_time(event) * 1000)
-        self._waiting[self._run(event)] += [Metric(_name(name), value, at, step) for name, value in values]
+        at = int(read_wall_time(event) * 1000)
+        self._waiting[self._get_run_id(event)] += [Metric(_clean_name(name), value, at, step) for name, value in values]
 
-    def _table(self, event: Event) -> None:
+    def _record_trials(self, event: Event) -> None:
         """Parameters of trials that are new in the table, and the ends of those that ended."""
         for trial, row in event.data["trials"].items():
-            run = self._run(event, trial)
+            run = self._get_run_id(event, trial)
             if run not in self._described:
                 self._described.add(run)
-                self._parameters(run, zip(event.data["hyperparameters"], row["hyperparameters"], strict=True))
-            self._end(run, dict(zip(event.data["base"], row["base"], strict=True)).get("status", ""))
+                self._log_parameters(run, zip(event.data["hyperparameters"], row["hyperparameters"], strict=True))
+            self._set_run_status(run, dict(zip(event.data["base"], row["base"], strict=True)).get("status", ""))
 
-    def _result(self, event: Event) -> None:
+    def _record_best_trial(self, event: Event) -> None:
         best = event.data.get("best_trial") or {}
-        run = self._run(event)
+        run = self._get_run_id(event)
         if best:
             self._client.set_tag(run, "trialrun.best_trial", best["trial_id"])
-            self._wait(event, numbers(best.get("metrics") or {}, "best/"), 0)
+            self._queue_metrics(event, flatten_numbers(best.get("metrics") or {}, "best/"), 0)
 
-    def _parameters(self, run: str, values: Iterable[tuple[str, Any]]) -> None:
+    def _log_parameters(self, run: str, values: Iterable[tuple[str, Any]]) -> None:
         from mlflow.entities import Param
 
-        kept = [Param(_name(key), str(value)[:_LONGEST]) for key, value in values if value is not None]
+        kept = [Param(_clean_name(key), str(value)[:_LONGEST]) for key, value in values if value is not None]
         self._client.log_batch(run, params=kept)
 
-    def _end(self, run: str, status: str) -> None:
+    def _set_run_status(self, run: str, status: str) -> None:
         status = _ENDS.get(status, "RUNNING")
         if status == self._ended.get(run, "RUNNING"):
             return
@@ -146,16 +146,16 @@ class MlflowReport:
         self.flush()
         self._client.set_terminated(run, status)
 
-    def _run(self, event: Event, trial: str | None = None) -> str:
+    def _get_run_id(self, event: Event, trial: str | None = None) -> str:
         """The run of the event's trial, or of its study or training; made when there is none."""
-        return self._run_of(event.run_key, trial or event.trial_id or "", event.job_id)
+        return self._get_or_create_run(event.run_key, trial or event.trial_id or "", event.job_id)
 
-    def _run_of(self, study: str, trial: str, job: int) -> str:
+    def _get_or_create_run(self, study: str, trial: str, job: int) -> str:
         if (study, trial) not in self._runs:
-            self._runs[study, trial] = self._found(study, trial) or self._made(study, trial, job)
+            self._runs[study, trial] = self._find_run(study, trial) or self._create_run(study, trial, job)
         return self._runs[study, trial]
 
-    def _found(self, study: str, trial: str) -> str | None:
+    def _find_run(self, study: str, trial: str) -> str | None:
         """The run that an earlier process made."""
         same = f"tags.`{_STUDY}` = '{study}' and tags.`{_TRIAL}` = '{trial}'"
         for run in self._client.search_runs([self._experiment], same, max_results=1):
@@ -164,31 +164,31 @@ class MlflowReport:
             return str(run.info.run_id)
         return None
 
-    def _made(self, study: str, trial: str, job: int) -> str:
+    def _create_run(self, study: str, trial: str, job: int) -> str:
         tags = {_STUDY: study, _TRIAL: trial}
         if trial:
-            tags[_PARENT] = self._run_of(study, "", job)
+            tags[_PARENT] = self._get_or_create_run(study, "", job)
         made = self._client.create_run(self._experiment, run_name=trial or f"job-{job}", tags=tags)
         return str(made.info.run_id)
 
-    def _step(self, event: Event, name: str, facts: Mapping[str, Any]) -> int:
+    def _choose_step(self, event: Event, name: str, facts: Mapping[str, Any]) -> int:
         """The step that the plugin gave, else a count of its own."""
-        given = said_step(facts)
+        given = find_step(facts)
         if given is not None:
             return given
-        run = self._run(event)
+        run = self._get_run_id(event)
         self._steps[run, name] += 1
         return self._steps[run, name]
 
 
-def _client(uri: str) -> MlflowClient:
+def _make_client(uri: str) -> MlflowClient:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     from mlflow import MlflowClient
 
     return MlflowClient(tracking_uri=uri, registry_uri=uri)
 
 
-def _experiment(client: MlflowClient, name: str, uri: str) -> str:
+def _get_or_create_experiment(client: MlflowClient, name: str, uri: str) -> str:
     found = client.get_experiment_by_name(name)
     if found is not None:
         return str(found.experiment_id)
@@ -196,6 +196,6 @@ def _experiment(client: MlflowClient, name: str, uri: str) -> str:
     return str(client.create_experiment(name, artifact_location=beside))
 
 
-def _name(text: str) -> str:
+def _clean_name(text: str) -> str:
     """As MLflow takes names: letters, digits, and `_ - . / :` and blanks."""
     return re.sub(r"[^\w\-./: ]", "_", text, flags=re.ASCII)

@@ -14,15 +14,15 @@ from trialrun_hookspecs import Problem, UsageError, hookimpl
 if TYPE_CHECKING:
     from trialrun_reference.patience_scheduler import PatienceScheduler
 
-__all__ = ["patience", "schedulers"]
+__all__ = ["make_patience", "schedulers"]
 
 
 @hookimpl
 def schedulers() -> Mapping[str, Callable[..., Any]]:
-    return {"patience": patience}
+    return {"patience": make_patience}
 
 
-def patience(
+def make_patience(
     *, metric: str | None, mode: str | None, patience: Any = 5, min_delta: Any = 0.0, **unknown: Any
 ) -> PatienceScheduler:
     """Make the scheduler: a trial stops after `patience` results in a row that are not better by `min_delta`.

@@ -42,15 +42,15 @@ class PatienceScheduler(FIFOScheduler):
         return str(self.STOP if self._waited[trial.trial_id] >= self._patience else self.CONTINUE)
 
     def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
-        self._forget(trial)
+        self._forget_trial(trial)
 
     def on_trial_error(self, tune_controller: Any, trial: Any) -> None:
-        self._forget(trial)
+        self._forget_trial(trial)
 
     def on_trial_remove(self, tune_controller: Any, trial: Any) -> None:
-        self._forget(trial)
+        self._forget_trial(trial)
 
-    def _forget(self, trial: Any) -> None:
+    def _forget_trial(self, trial: Any) -> None:
         self._best.pop(trial.trial_id, None)
         self._waited.pop(trial.trial_id, None)
 

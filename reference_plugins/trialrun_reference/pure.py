@@ -21,8 +21,8 @@ conformance = {"hyperparameter": {"epochs": 3, "learning_rate": 0.1}, "hyperpara
 def train(run: Any, dataset: Any, hyperparameter: dict[str, Any], checkpoint: dict[str, Any] | None) -> str:
     """Train one model and return where its artifact is."""
     folder = Path(run.checkpoint_output)
-    for model in _epochs(dataset, hyperparameter, checkpoint):
-        _save(model, folder)
+    for model in _run_epochs(dataset, hyperparameter, checkpoint):
+        _save_model(model, folder)
         run.log_metric("train", "loss", model["loss"], epoch=model["epoch"])
         run.set_progress(model["epoch"], max(model["epoch"], hyperparameter["epochs"]), "train")
     return str(folder)
@@ -34,47 +34,47 @@ def tune(hyperparameter: dict[str, Any], run: Any, dataset: Any, checkpoint: dic
     A paused trial is called anew later: the last checkpoint that it reported arrives as `checkpoint`, as in training.
     """
     run.checkpoint_output = folder = Path(run.checkpoint_output)  # said first: a stopped trial has its artifact too
-    for model in _epochs(dataset, hyperparameter, checkpoint):
-        _save(model, folder)
+    for model in _run_epochs(dataset, hyperparameter, checkpoint):
+        _save_model(model, folder)
         run.log_metric("train", "loss", model["loss"], epoch=model["epoch"])
         run.report({"loss": model["loss"], "epoch": model["epoch"]}, checkpoint=folder)
 
 
-def _epochs(dataset: Any, hyperparameter: dict[str, Any], checkpoint: dict[str, Any] | None) -> Any:
+def _run_epochs(dataset: Any, hyperparameter: dict[str, Any], checkpoint: dict[str, Any] | None) -> Any:
     """Give the model after each epoch; one that has had all its epochs already is given once, as it is."""
-    epochs, rate = int(_number(hyperparameter, "epochs", least=1)), _number(hyperparameter, "learning_rate", least=0)
-    points, decay = _points(dataset), 2 * _number({"l2": 0, **hyperparameter}, "l2", least=0)
-    model: dict[str, Any] = {"epoch": 0, "bias": 0.0, "weights": [0.0] * len(points[0][0])}
-    if checkpoint:
-        model = json.loads(Path(checkpoint["path"], "model.json").read_text("utf-8"))
+    epochs = int(_read_number(hyperparameter, "epochs", least=1))
+    rate = _read_number(hyperparameter, "learning_rate", least=0)
+    points, decay = _read_points(dataset), 2 * _read_number({"l2": 0, **hyperparameter}, "l2", least=0)
+    fresh: dict[str, Any] = {"epoch": 0, "bias": 0.0, "weights": [0.0] * len(points[0][0])}
+    model = json.loads(Path(checkpoint["path"], "model.json").read_text("utf-8")) if checkpoint else fresh
     if model["epoch"] >= epochs:
         yield model
     for epoch in range(model["epoch"] + 1, epochs + 1):
-        slopes = [2 * _error(model, x, y) / len(points) for x, y in points]
+        slopes = [2 * _compute_error(model, x, y) / len(points) for x, y in points]
         grad = [sum(s * v for s, v in zip(slopes, c, strict=True)) for c in zip(*(x for x, _ in points), strict=True)]
         weights = [w - rate * (g + decay * w) for w, g in zip(model["weights"], grad, strict=True)]
         model = {"epoch": epoch, "bias": model["bias"] - rate * sum(slopes), "weights": weights}
-        model["loss"] = sum(e * e for e in (_error(model, x, y) for x, y in points)) / len(points)
+        model["loss"] = sum(e * e for e in (_compute_error(model, x, y) for x, y in points)) / len(points)
         yield model
 
 
-def _error(model: dict[str, Any], x: list[float], y: float) -> float:
+def _compute_error(model: dict[str, Any], x: list[float], y: float) -> float:
     return float(model["bias"] + sum(w * v for w, v in zip(model["weights"], x, strict=True)) - y)
 
 
-def _points(dataset: Any) -> list[tuple[list[float], float]]:
+def _read_points(dataset: Any) -> list[tuple[list[float], float]]:
     line = [{"data": {"x": i / 10, "y": i / 5 + 1}} for i in range(-10, 11)]
     rows = [row["data"] for row in (dataset or {}).get("train") or line]
     return [(row["x"] if isinstance(row["x"], list) else [float(row["x"])], float(row["y"])) for row in rows]
 
 
-def _number(hyperparameter: dict[str, Any], key: str, *, least: float) -> float:
+def _read_number(hyperparameter: dict[str, Any], key: str, *, least: float) -> float:
     value: Any = hyperparameter.get(key)
     if type(value) not in (int, float) or not least <= value < math.inf:
         raise ValueError(f"hyperparameter {key!r} must be a finite number of at least {least}, got {value!r}")
     return float(value)
 
 
-def _save(model: dict[str, Any], folder: Path) -> None:
+def _save_model(model: dict[str, Any], folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "model.json").write_text(json.dumps(model), encoding="utf-8")

@@ -10,26 +10,26 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from trialrun_hookspecs import Event
 
-__all__ = ["numbers", "said_step", "wall_time"]
+__all__ = ["find_step", "flatten_numbers", "read_wall_time"]
 
 _STEP_KEYS = ("epoch", "step", "iteration")
 
 
-def numbers(metrics: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:
+def flatten_numbers(metrics: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:
     """The numbers of nested metrics, NaN among them, each with its name: `prefix`, then the keys with `/` between."""
     for key, value in metrics.items():
         if isinstance(value, Mapping):
-            yield from numbers(value, f"{prefix}{key}/")
+            yield from flatten_numbers(value, f"{prefix}{key}/")
         elif _is_number(value):
             yield f"{prefix}{key}", value
 
 
-def said_step(facts: Mapping[str, Any]) -> int | None:
+def find_step(facts: Mapping[str, Any]) -> int | None:
     """The step that the plugin gave, if it gave one."""
     return next((int(facts[key]) for key in _STEP_KEYS if _is_number(facts.get(key))), None)
 
 
-def wall_time(event: Event) -> float:
+def read_wall_time(event: Event) -> float:
     """When it was reported, in seconds since 1970; now, if it does not say."""
     return datetime.fromisoformat(event.time).timestamp() if event.time else time.time()
 

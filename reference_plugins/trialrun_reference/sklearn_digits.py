@@ -25,8 +25,8 @@ from numpy.typing import NDArray
 from sklearn.neural_network import MLPClassifier
 
 from trialrun_hookspecs import hookimpl
-from trialrun_reference.digit_images import LABELS, SIDE, load
-from trialrun_reference.hyperparameters import Rule, count, number, settled
+from trialrun_reference.digit_images import LABELS, SIDE, load_images
+from trialrun_reference.hyperparameters import Rule, make_count_rule, make_number_rule, resolve_settings
 
 if TYPE_CHECKING:
     from trialrun_hookspecs import Run
@@ -53,11 +53,11 @@ FEW = 150
 
 
 HYPERPARAMETERS: Mapping[str, Rule] = {
-    "epochs": count(),
-    "learning_rate": number("a finite number above 0", lambda value: value > 0),
-    "hidden": count(32, fixed=True),
-    "batch_size": count(32),
-    "alpha": number("a finite number of at least 0", lambda value: value >= 0, 1e-4),
+    "epochs": make_count_rule(),
+    "learning_rate": make_number_rule("a finite number above 0", lambda value: value > 0),
+    "hidden": make_count_rule(32, fixed=True),
+    "batch_size": make_count_rule(32),
+    "alpha": make_number_rule("a finite number of at least 0", lambda value: value >= 0, 1e-4),
     "activation": Rule(
         accepts=lambda value: value in ("relu", "tanh", "logistic"),
         says="'relu', 'tanh' or 'logistic'",
@@ -76,17 +76,17 @@ def datasets() -> Mapping[str, Callable[[], Iterator[Mapping[str, Any]]]]:
 
 def few_digits() -> Iterator[Mapping[str, Any]]:
     """The first rows of the dataset `digits`: enough to learn something from, and read in no time."""
-    from trialrun_reference.digits import digits
+    from trialrun_reference.digits import generate_digit_rows
 
-    return islice(digits(), FEW)
+    return islice(generate_digit_rows(), FEW)
 
 
 def train(run: Run, dataset: Any, hyperparameter: dict[str, Any], checkpoint: dict[str, Any] | None) -> str:
     """Train one network and return the folder of its artifact."""
     training = _Training(run, dataset, hyperparameter, checkpoint)
-    for result in training.epochs():
+    for result in training.run_epochs():
         run.set_progress(result["epoch"], training.settings["epochs"], "train")
-    training.show_misread()
+    training.log_misread()
     return str(training.output)
 
 
@@ -97,9 +97,9 @@ def tune(hyperparameter: dict[str, Any], run: Run, dataset: Any, checkpoint: dic
     """
     training = _Training(run, dataset, hyperparameter, checkpoint)
     result: dict[str, Any] = {}
-    for result in training.epochs():
+    for result in training.run_epochs():
         run.report(result, checkpoint=training.output)
-    training.show_misread()
+    training.log_misread()
     return result
 
 
@@ -112,14 +112,14 @@ class _Training:
         self.run = run
         self.output = Path(run.checkpoint_output)
         run.checkpoint_output = self.output  # before training starts, so that a stopped trial has its artifact too
-        saved = _read(Path(checkpoint["path"])) if checkpoint else None
-        self.settings = settled(HYPERPARAMETERS, hyperparameter, saved.settings if saved else None)
-        self.x, self.y = load(dataset, "train")
-        self.x_held_out, self.y_held_out = load(dataset, "validation")
+        saved = _read_artifact(Path(checkpoint["path"])) if checkpoint else None
+        self.settings = resolve_settings(HYPERPARAMETERS, hyperparameter, saved.settings if saved else None)
+        self.x, self.y = load_images(dataset, "train")
+        self.x_held_out, self.y_held_out = load_images(dataset, "validation")
         self.epoch = saved.epoch if saved else 0
-        self.network = self._network(saved)
+        self.network = self._build_network(saved)
 
-    def _network(self, saved: _Saved | None) -> MLPClassifier:
+    def _build_network(self, saved: _Saved | None) -> MLPClassifier:
         network = MLPClassifier(
             hidden_layer_sizes=(self.settings["hidden"],),
             activation=self.settings["activation"],
@@ -137,7 +137,7 @@ class _Training:
             network.coefs_[:], network.intercepts_[:] = saved.coefs, saved.intercepts
         return network
 
-    def epochs(self) -> Iterator[dict[str, Any]]:
+    def run_epochs(self) -> Iterator[dict[str, Any]]:
         """Give the result of each epoch; a network that has had them all already is only evaluated."""
         if self.epoch >= self.settings["epochs"]:
             self.run.log_message(
@@ -145,11 +145,11 @@ class _Training:
                 f"nothing to train. Give more than {self.epoch} to train it further.",
                 "warning",
             )
-            yield self._record(None)
+            yield self._record_epoch(None)
         while self.epoch < self.settings["epochs"]:
-            yield self._record(self._learn())
+            yield self._record_epoch(self._train_epoch())
 
-    def _learn(self) -> float:
+    def _train_epoch(self) -> float:
         """Go through the training rows once; give the mean loss over them."""
         order = np.random.default_rng([self.run.seed % 2**32, self.epoch]).permutation(len(self.x))
         with np.errstate(all="ignore"):  # a rate that is too high is told of below, once
@@ -163,7 +163,7 @@ class _Training:
         self.epoch += 1
         return float(self.network.loss_)
 
-    def _record(self, train_loss: float | None) -> dict[str, Any]:
+    def _record_epoch(self, train_loss: float | None) -> dict[str, Any]:
         chances = self.network.predict_proba(self.x_held_out)
         truth = chances[np.arange(len(chances)), self.y_held_out]
         result = {
@@ -176,10 +176,10 @@ class _Training:
             self.run.log_metric("train", "loss", train_loss, epoch=self.epoch)
         for key in ("loss", "accuracy"):
             self.run.log_metric("validation", key, result[key], epoch=self.epoch)
-        _write(self.output, self.network, self.epoch, self.settings, result)
+        _write_artifact(self.output, self.network, self.epoch, self.settings, result)
         return result
 
-    def show_misread(self) -> None:
+    def log_misread(self) -> None:
         """Log one picture of the held-out digits that the network reads wrongly; none of them: no picture."""
         read = self.network.predict(self.x_held_out)
         wrong = np.flatnonzero(read != self.y_held_out)
@@ -190,7 +190,7 @@ class _Training:
             "validation",
             "misread digits",
             0,
-            _sheet(self.x_held_out[shown]),
+            _tile_images(self.x_held_out[shown]),
             epoch=self.epoch,
             misread=len(wrong),
             labels=self.y_held_out[shown].tolist(),
@@ -208,7 +208,7 @@ class _Saved:
     intercepts: list[Array]
 
 
-def _write(
+def _write_artifact(
     folder: Path, network: MLPClassifier, epoch: int, settings: Mapping[str, Any], result: Mapping[str, Any]
 ) -> None:
     folder.mkdir(parents=True, exist_ok=True)
@@ -219,14 +219,14 @@ def _write(
     (folder / "model.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
 
 
-def _read(folder: Path) -> _Saved:
+def _read_artifact(folder: Path) -> _Saved:
     about = json.loads((folder / "model.json").read_text(encoding="utf-8"))
     with np.load(folder / "weights.npz", allow_pickle=False) as layers:
         kinds = [[layers[f"{kind}_{i}"] for i in range(2)] for kind in ("coefs", "intercepts")]
     return _Saved(epoch=about["epoch"], settings=about["hyperparameter"], coefs=kinds[0], intercepts=kinds[1])
 
 
-def _sheet(images: Array, columns: int = 12, scale: int = 6) -> Array:
+def _tile_images(images: Array, columns: int = 12, scale: int = 6) -> Array:
     """Put the images side by side on one sheet, in 0..255, with a dark frame around each."""
     rows = math.ceil(len(images) / columns)
     cells = np.full((rows * columns, SIDE * scale + 2, SIDE * scale + 2), 64, dtype=np.uint8)

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trialrun_hookspecs import hookimpl
-from trialrun_reference.scalars import numbers, said_step, wall_time
+from trialrun_reference.scalars import find_step, flatten_numbers, read_wall_time
 
 if TYPE_CHECKING:
     from tensorboardX import RecordWriter
@@ -41,11 +41,11 @@ _FLUSH_EVERY_S = 2.0
 @hookimpl
 def report(event: Event) -> None:
     """Write one event. The folder is read from the environment, `./tensorboard` when it is not set."""
-    _report_into(os.environ.get(FOLDER_VARIABLE) or "tensorboard").report(event)
+    _get_report(os.environ.get(FOLDER_VARIABLE) or "tensorboard").report(event)
 
 
 @lru_cache
-def _report_into(folder: str) -> TensorboardReport:
+def _get_report(folder: str) -> TensorboardReport:
     made = TensorboardReport(Path(folder))
     atexit.register(made.close)  # a job that was cut short sends no last status
     return made
@@ -90,15 +90,17 @@ class TensorboardReport:
 
     def _write_metric(self, event: Event) -> None:
         tag = f"{event.data['category']}/{event.data['key']}"
-        self._write(
+        self._write_values(
             event,
-            self._step(event, tag, event.data.get("metrics") or {}),
+            self._choose_step(event, tag, event.data.get("metrics") or {}),
             {"tag": tag, "simple_value": event.data["value"]},
         )
 
     def _write_result(self, event: Event) -> None:
-        values = [{"tag": f"result/{name}", "simple_value": value} for name, value in numbers(event.data["metrics"])]
-        self._write(event, event.data["iteration"], *values)
+        values = [
+            {"tag": f"result/{name}", "simple_value": value} for name, value in flatten_numbers(event.data["metrics"])
+        ]
+        self._write_values(event, event.data["iteration"], *values)
 
     def _write_image(self, event: Event, data_uri: str) -> None:
         from PIL import Image
@@ -108,33 +110,33 @@ class TensorboardReport:
             about = {"width": image.width, "height": image.height, "colorspace": len(image.getbands())}
         tag = f"{event.data['category']}/{event.data['group']}/{event.data['index']}"
         picture = {"tag": tag, "image": {**about, "encoded_image_string": encoded}}
-        self._write(event, self._step(event, tag, event.data), picture)
+        self._write_values(event, self._choose_step(event, tag, event.data), picture)
 
-    def _write(self, event: Event, step: int, *values: Mapping[str, Any]) -> None:
+    def _write_values(self, event: Event, step: int, *values: Mapping[str, Any]) -> None:
         from tensorboardX.proto.event_pb2 import Event as Record
 
-        record = Record(wall_time=wall_time(event), step=step, summary={"value": values})
-        self._writer(event).write(record.SerializeToString())
+        record = Record(wall_time=read_wall_time(event), step=step, summary={"value": values})
+        self._get_writer(event).write(record.SerializeToString())
 
-    def _writer(self, event: Event) -> RecordWriter:
-        run = _run_name(event)
+    def _get_writer(self, event: Event) -> RecordWriter:
+        run = _format_run_name(event)
         if run not in self._writers:
-            self._writers[run] = _open(self._folder / run, wall_time(event))
+            self._writers[run] = _open_writer(self._folder / run, read_wall_time(event))
         self._writers.move_to_end(run)
         if len(self._writers) > _OPEN_FILES:
             self._writers.popitem(last=False)[1].close()
         return self._writers[run]
 
-    def _step(self, event: Event, tag: str, facts: Mapping[str, Any]) -> int:
+    def _choose_step(self, event: Event, tag: str, facts: Mapping[str, Any]) -> int:
         """The step that the plugin gave, else a count of its own."""
-        given = said_step(facts)
+        given = find_step(facts)
         if given is not None:
             return given
-        self._steps[_run_name(event), tag] += 1
-        return self._steps[_run_name(event), tag]
+        self._steps[_format_run_name(event), tag] += 1
+        return self._steps[_format_run_name(event), tag]
 
 
-def _open(folder: Path, wall_time: float) -> RecordWriter:
+def _open_writer(folder: Path, wall_time: float) -> RecordWriter:
     """Open a new file in `folder` and write the record that each must begin with."""
     from tensorboardX import RecordWriter
     from tensorboardX.proto.event_pb2 import Event as Record
@@ -146,6 +148,6 @@ def _open(folder: Path, wall_time: float) -> RecordWriter:
     return writer
 
 
-def _run_name(event: Event) -> str:
+def _format_run_name(event: Event) -> str:
     trial = re.sub(r"[^\w.-]", "_", event.trial_id or "training")
     return f"job-{event.job_id}/{trial.lstrip('.') or '_'}"

@@ -29,8 +29,8 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from trialrun_hookspecs import hookimpl
-from trialrun_reference.digit_images import SIDE, load
-from trialrun_reference.hyperparameters import Rule, count, number, settled
+from trialrun_reference.digit_images import SIDE, load_images
+from trialrun_reference.hyperparameters import Rule, make_count_rule, make_number_rule, resolve_settings
 
 if TYPE_CHECKING:
     from trialrun_hookspecs import Run
@@ -39,15 +39,15 @@ __all__ = [
     "HYPERPARAMETERS",
     "Saved",
     "Training",
+    "build_network",
     "conformance",
     "datasets",
     "few_digits",
-    "network",
-    "read",
-    "released",
+    "read_artifact",
+    "release_on_exit",
     "train",
     "tune",
-    "write",
+    "write_artifact",
 ]
 
 conformance = {  # what `trialrun check` runs it with, some forty times
@@ -67,11 +67,11 @@ FEW = 150
 
 
 HYPERPARAMETERS: Mapping[str, Rule] = {
-    "epochs": count(),
-    "learning_rate": number("a finite number above 0", lambda value: value > 0),
-    "momentum": number("a number of at least 0 and below 1", lambda value: 0 <= value < 1, 0.9),
-    "channels": count(8, fixed=True),
-    "batch_size": count(32),
+    "epochs": make_count_rule(),
+    "learning_rate": make_number_rule("a finite number above 0", lambda value: value > 0),
+    "momentum": make_number_rule("a number of at least 0 and below 1", lambda value: 0 <= value < 1, 0.9),
+    "channels": make_count_rule(8, fixed=True),
+    "batch_size": make_count_rule(32),
 }
 """What can be set, with the rule for each. Good ranges to search: learning_rate 0.005 to 0.2 on a log scale, channels 4
 to 64, batch_size 16 to 256."""
@@ -84,15 +84,15 @@ def datasets() -> Mapping[str, Callable[[], Iterator[Mapping[str, Any]]]]:
 
 def few_digits() -> Iterator[Mapping[str, Any]]:
     """The first rows of the dataset `digits`."""
-    from trialrun_reference.digits import digits
+    from trialrun_reference.digits import generate_digit_rows
 
-    return islice(digits(), FEW)
+    return islice(generate_digit_rows(), FEW)
 
 
 def train(run: Run, dataset: Any, hyperparameter: dict[str, Any], checkpoint: dict[str, Any] | None) -> str:
     """Train one network and return the folder of its artifact."""
-    with released(Training(run, dataset, hyperparameter, checkpoint)) as training:
-        for result in training.epochs():
+    with release_on_exit(Training(run, dataset, hyperparameter, checkpoint)) as training:
+        for result in training.run_epochs():
             run.set_progress(result["epoch"], training.settings["epochs"], "train")
         return str(training.output)
 
@@ -100,13 +100,13 @@ def train(run: Run, dataset: Any, hyperparameter: dict[str, Any], checkpoint: di
 def tune(hyperparameter: dict[str, Any], run: Run, dataset: Any, checkpoint: dict[str, Any] | None) -> dict[str, Any]:
     """Run one trial: a result and a checkpoint after every epoch; the objectives are `accuracy` and `loss`."""
     result: dict[str, Any] = {}
-    with released(Training(run, dataset, hyperparameter, checkpoint)) as training:
-        for result in training.epochs():
+    with release_on_exit(Training(run, dataset, hyperparameter, checkpoint)) as training:
+        for result in training.run_epochs():
             run.report(result, checkpoint=training.output)
     return result
 
 
-def network(channels: int) -> nn.Module:
+def build_network(channels: int) -> nn.Module:
     """An untrained network for images of 8x8: two convolutions and a linear layer."""
     half = SIDE // 2
     return nn.Sequential(
@@ -129,22 +129,22 @@ class Training:
         self.run = run
         self.output = Path(run.checkpoint_output)
         run.checkpoint_output = self.output  # before training starts, so that a stopped trial has its artifact too
-        saved = read(Path(checkpoint["path"])) if checkpoint else None
-        self.settings = settled(HYPERPARAMETERS, hyperparameter, saved.settings if saved else None)
+        saved = read_artifact(Path(checkpoint["path"])) if checkpoint else None
+        self.settings = resolve_settings(HYPERPARAMETERS, hyperparameter, saved.settings if saved else None)
         self.epoch = saved.epoch if saved else 0
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")  # the first that this process sees
-        self.x, self.y = _tensors(dataset, "train", self.device)
-        self.x_held_out, self.y_held_out = _tensors(dataset, "validation", self.device)
+        self.x, self.y = _load_tensors(dataset, "train", self.device)
+        self.x_held_out, self.y_held_out = _load_tensors(dataset, "validation", self.device)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(run.seed)
-            self.network = network(self.settings["channels"]).to(self.device)
+            self.network = build_network(self.settings["channels"]).to(self.device)
         self.optimizer = torch.optim.SGD(
             self.network.parameters(), lr=self.settings["learning_rate"], momentum=self.settings["momentum"]
         )
         if saved:
-            self._fill(saved)
+            self._restore_state(saved)
 
-    def epochs(self) -> Iterator[dict[str, Any]]:
+    def run_epochs(self) -> Iterator[dict[str, Any]]:
         """Give the result of each epoch; a network that has had them all already is only evaluated."""
         if self.epoch >= self.settings["epochs"]:
             self.run.log_message(
@@ -152,20 +152,20 @@ class Training:
                 f"nothing to train. Give more than {self.epoch} to train it further.",
                 "warning",
             )
-            yield self._record(None)
+            yield self._record_epoch(None)
         while self.epoch < self.settings["epochs"]:
-            yield self._record(self._learn())
+            yield self._record_epoch(self._train_epoch())
 
-    def _precision(self) -> torch.autocast:
+    def _select_precision(self) -> torch.autocast:
         on = self.device.type == "cuda" and torch.cuda.is_bf16_supported()
         return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=on)
 
-    def _learn(self) -> float:
+    def _train_epoch(self) -> float:
         """Go through the training rows once; give the mean loss over them."""
         order = torch.from_numpy(np.random.default_rng([self.run.seed % 2**32, self.epoch]).permutation(len(self.x)))
         total = torch.zeros((), device=self.device)  # read once at the end: each read waits for the GPU
         for chosen in order.to(self.device).split(self.settings["batch_size"]):
-            with self._precision():
+            with self._select_precision():
                 loss = nn.functional.cross_entropy(self.network(self.x[chosen]), self.y[chosen])
             self.optimizer.zero_grad()
             loss.backward()
@@ -178,7 +178,7 @@ class Training:
             raise ArithmeticError(f"epoch {self.epoch}: the loss is {mean} at learning_rate={rate}. Try a lower one")
         return mean
 
-    def _record(self, train_loss: float | None) -> dict[str, Any]:
+    def _record_epoch(self, train_loss: float | None) -> dict[str, Any]:
         with torch.no_grad():
             scores = self.network(self.x_held_out)
         result = {
@@ -191,15 +191,15 @@ class Training:
             self.run.log_metric("train", "loss", train_loss, epoch=self.epoch)
         for key in ("loss", "accuracy"):
             self.run.log_metric("validation", key, result[key], epoch=self.epoch)
-        self._write()
+        self._write_artifact()
         return result
 
-    def _write(self) -> None:
+    def _write_artifact(self) -> None:
         buffers = {name: self.optimizer.state[w].get("momentum_buffer") for name, w in self.network.named_parameters()}
         momentum = {name: buffer for name, buffer in buffers.items() if buffer is not None}
-        write(self.output, self.network.state_dict(), momentum, self.epoch, self.settings)
+        write_artifact(self.output, self.network.state_dict(), momentum, self.epoch, self.settings)
 
-    def _fill(self, saved: Saved) -> None:
+    def _restore_state(self, saved: Saved) -> None:
         """Put an artifact's weights and momentum where they were."""
         self.network.load_state_dict(saved.weights)
         for name, weight in self.network.named_parameters():
@@ -208,7 +208,7 @@ class Training:
 
 
 @contextmanager
-def released(training: Training) -> Iterator[Training]:
+def release_on_exit(training: Training) -> Iterator[Training]:
     """Use the training on one thread of the CPU, and give back what it holds of a GPU, however it ends.
 
     An exception keeps the frames that it came through, and with them everything that they name: so the training is
@@ -238,7 +238,7 @@ class Saved:
     momentum: dict[str, Any]
 
 
-def write(
+def write_artifact(
     folder: Path, weights: Mapping[str, Any], momentum: Mapping[str, Any], epoch: int, given: Mapping[str, Any]
 ) -> None:
     """Write the artifact: tensors as safetensors, which no code can hide in, and the rest as JSON."""
@@ -250,7 +250,7 @@ def write(
     (folder / "model.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
 
 
-def read(folder: Path) -> Saved:
+def read_artifact(folder: Path) -> Saved:
     """Read what `write` wrote."""
     about = json.loads((folder / "model.json").read_text(encoding="utf-8"))
     parts: dict[str, dict[str, Any]] = {"weights": {}, "momentum": {}}
@@ -260,7 +260,7 @@ def read(folder: Path) -> Saved:
     return Saved(epoch=about["epoch"], settings=about["hyperparameter"], **parts)
 
 
-def _tensors(dataset: Any, category: str, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
-    images, labels = load(dataset, category)
+def _load_tensors(dataset: Any, category: str, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    images, labels = load_images(dataset, category)
     x = torch.tensor(images, dtype=torch.float32).reshape(-1, 1, SIDE, SIDE)  # a copy: the images are read-only
     return x.to(device), torch.tensor(labels, dtype=torch.long).to(device)

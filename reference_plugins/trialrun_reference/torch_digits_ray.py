@@ -22,8 +22,8 @@ from torch import nn
 
 from trialrun_hookspecs import BadValue, hookimpl
 from trialrun_reference import torch_digits
-from trialrun_reference.digit_images import SIDE, load
-from trialrun_reference.hyperparameters import settled
+from trialrun_reference.digit_images import SIDE, load_images
+from trialrun_reference.hyperparameters import resolve_settings
 
 if TYPE_CHECKING:
     from trialrun_hookspecs import Run
@@ -57,15 +57,15 @@ def tune(hyperparameter: dict[str, Any], run: Run, dataset: Any, checkpoint: dic
         raise BadValue("must be a whole number of at least 1", where=where, got=repr(workers))
     output = Path(run.checkpoint_output)
     run.checkpoint_output = output
-    saved = torch_digits.read(Path(checkpoint["path"])) if checkpoint else None
+    saved = torch_digits.read_artifact(Path(checkpoint["path"])) if checkpoint else None
     loop = {
         "saved": saved,
-        "settings": settled(torch_digits.HYPERPARAMETERS, given, saved.settings if saved else None),
+        "settings": resolve_settings(torch_digits.HYPERPARAMETERS, given, saved.settings if saved else None),
         "seed": run.seed,
-        "rows": {category: load(dataset, category) for category in ("train", "validation")},
+        "rows": {category: load_images(dataset, category) for category in ("train", "validation")},
     }
     trainer = TorchTrainer(
-        _loop,
+        _train_worker,
         train_loop_config=loop,
         scaling_config=ScalingConfig(num_workers=workers, use_gpu=torch.cuda.is_available()),
         run_config=RunConfig(
@@ -81,7 +81,7 @@ def tune(hyperparameter: dict[str, Any], run: Run, dataset: Any, checkpoint: dic
             shutil.copytree(folder, output, dirs_exist_ok=True)
 
 
-def _loop(config: dict[str, Any]) -> None:
+def _train_worker(config: dict[str, Any]) -> None:
     """What each worker does: its share of every batch, the gradients averaged over all."""
     import ray.train
     import ray.train.torch
@@ -89,12 +89,12 @@ def _loop(config: dict[str, Any]) -> None:
     context = ray.train.get_context()
     device, given, saved = ray.train.torch.get_device(), config["settings"], config["saved"]
     torch.manual_seed(config["seed"])
-    plain = torch_digits.network(given["channels"])
+    plain = torch_digits.build_network(given["channels"])
     if saved:
         plain.load_state_dict(saved.weights)
     network = ray.train.torch.prepare_model(plain)
     optimizer = torch.optim.SGD(network.parameters(), lr=given["learning_rate"], momentum=given["momentum"])
-    (x, y), held_out = (_tensors(config["rows"][category], device) for category in ("train", "validation"))
+    (x, y), held_out = (_make_tensors(config["rows"][category], device) for category in ("train", "validation"))
     for epoch in range(saved.epoch + 1 if saved else 1, given["epochs"] + 1):
         order = torch.randperm(len(x), generator=torch.Generator().manual_seed(config["seed"] + epoch))
         for batch in order.split(given["batch_size"] * context.get_world_size()):
@@ -105,10 +105,10 @@ def _loop(config: dict[str, Any]) -> None:
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-        _report(network, held_out, epoch, given, context)
+        _report_epoch(network, held_out, epoch, given, context)
 
 
-def _report(
+def _report_epoch(
     network: nn.Module, held_out: tuple[torch.Tensor, torch.Tensor], epoch: int, given: Mapping[str, Any], context: Any
 ) -> None:
     """Every worker reports, as Ray Train demands; the first brings the metrics and the checkpoint."""
@@ -128,11 +128,11 @@ def _report(
         "workers": context.get_world_size(),
     }
     with tempfile.TemporaryDirectory() as folder:
-        torch_digits.write(Path(folder), plain.state_dict(), {}, epoch, given)
+        torch_digits.write_artifact(Path(folder), plain.state_dict(), {}, epoch, given)
         ray.train.report(result, checkpoint=ray.train.Checkpoint.from_directory(folder))
 
 
-def _tensors(rows: tuple[Any, Any], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+def _make_tensors(rows: tuple[Any, Any], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
     images, labels = rows
     x = torch.tensor(images, dtype=torch.float32).reshape(-1, 1, SIDE, SIDE)
     return x.to(device), torch.tensor(labels, dtype=torch.long).to(device)

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from trialrun.outcomes import Mode, is_better, objective
+from trialrun.outcomes import Mode, is_better, objective_value
 from trialrun_hookspecs.errors import ArtifactMissing, BadValue
 
-__all__ = ["Artifact", "resolve", "trial_key"]
+__all__ = ["Artifact", "resolve_artifact", "trial_key"]
 
 _FIX = "Write the model there before the trial ends, or set run.checkpoint_output to where it is."
 
@@ -39,10 +39,10 @@ def trial_key(ray_id: str | None, metrics: Mapping[str, Any], artifact: Artifact
         raise BadValue("must have an id, a trial_id in its metrics, or an artifact", where="trial", got="none of them")
     path = artifact.path if isinstance(artifact, Artifact) else Path(artifact)
     # SHA-1 is the platform's rule; it names a folder and guards nothing
-    return hashlib.sha1(os.fsencode(_real(path).as_posix()), usedforsecurity=False).hexdigest()[:12]
+    return hashlib.sha1(os.fsencode(_resolve_path(path).as_posix()), usedforsecurity=False).hexdigest()[:12]
 
 
-def resolve(
+def resolve_artifact(
     *,
     declared: str | Path | None,
     in_metrics: Mapping[str, Any],
@@ -59,30 +59,32 @@ def resolve(
     """
     for candidate in (in_metrics.get("checkpoint_output"), declared):
         if candidate is not None and candidate != "":
-            return Artifact(path=_usable(candidate, roots), source="checkpoint_output")
+            return Artifact(path=_check_artifact(candidate, roots), source="checkpoint_output")
     if not kept:
         return None
-    return Artifact(path=_usable(_best_kept(kept, metric, mode), roots), source="checkpoint")
+    return Artifact(path=_check_artifact(_select_checkpoint(kept, metric, mode), roots), source="checkpoint")
 
 
-def _best_kept(kept: Sequence[tuple[str | Path, Mapping[str, Any]]], metric: str | None, mode: Mode) -> str | Path:
+def _select_checkpoint(
+    kept: Sequence[tuple[str | Path, Mapping[str, Any]]], metric: str | None, mode: Mode
+) -> str | Path:
     chosen, record = kept[-1][0], None
     for path, metrics in kept:
-        value = None if metric is None else objective(metrics, metric)
+        value = None if metric is None else objective_value(metrics, metric)
         if value is not None and (record is None or is_better(value, record, mode)):
             chosen, record = path, value
     return chosen
 
 
-def _usable(candidate: Any, roots: Sequence[str | Path]) -> Path:
+def _check_artifact(candidate: Any, roots: Sequence[str | Path]) -> Path:
     if not isinstance(candidate, str | os.PathLike):
         raise ArtifactMissing(
             "must be a path", where="checkpoint_output", got=f"{type(candidate).__name__} {candidate!r}"[:100]
         )
     named = repr(os.fspath(candidate))
-    bases = [_real(Path(root)) for root in roots]
+    bases = [_resolve_path(Path(root)) for root in roots]
     try:
-        path = _real(bases[0] / candidate if bases else Path(candidate))
+        path = _resolve_path(bases[0] / candidate if bases else Path(candidate))
         mode = path.stat().st_mode
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         raise ArtifactMissing("must exist", where="artifact", got=f"{named} ({error})", fix=_FIX) from error
@@ -92,16 +94,16 @@ def _usable(candidate: Any, roots: Sequence[str | Path]) -> Path:
         raise ArtifactMissing(f"must be inside {allowed}", where="artifact", got=named, fix=fix)
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
         raise ArtifactMissing("must be a file or a folder", where="artifact", got=named, fix=_FIX)
-    if not any(size > 0 for size in _sizes(path)):
+    if not any(size > 0 for size in _file_sizes(path)):
         raise ArtifactMissing("must not be empty", where="artifact", got=named, fix=_FIX)
     return path
 
 
-def _real(path: Path) -> Path:
+def _resolve_path(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
 
-def _sizes(path: Path) -> Iterator[int]:
+def _file_sizes(path: Path) -> Iterator[int]:
     if path.is_file():
         yield path.stat().st_size
         return

@@ -18,14 +18,14 @@ __all__ = [
     "SCHEDULERS",
     "AlgorithmFacts",
     "SchedulerFacts",
-    "compatibility_problems",
+    "check_alternatives",
+    "describe_search_form",
+    "fill_max_t",
+    "find_incompatibilities",
     "halving_bracket",
-    "hints",
+    "list_hints",
     "mutable_names",
     "needs_checkpoints",
-    "seen_as",
-    "verdicts",
-    "with_max_t",
 ]
 
 _SCHEDULER = "params.tune_config.scheduler"
@@ -91,7 +91,7 @@ SCHEDULERS: Mapping[str, SchedulerFacts] = {
 }
 
 
-def compatibility_problems(params: Params) -> Iterator[Problem]:
+def find_incompatibilities(params: Params) -> Iterator[Problem]:
     """What the job's algorithm, space and scheduler cannot do together. Names that are not ours are not judged."""
     config = params.tuning
     algorithm, scheduler = ALGORITHMS.get(config.search_alg.name), SCHEDULERS.get(config.scheduler.name)
@@ -113,7 +113,7 @@ def compatibility_problems(params: Params) -> Iterator[Problem]:
             got=config.search_alg.name,
             fix=f"Use search_alg {GRID_ALGORITHM!r}, or another scheduler.",
         )
-    if scheduler.mutates and not any(_mutable(d, config.scheduler.name) for d in space):
+    if scheduler.mutates and not any(_is_mutable(d, config.scheduler.name) for d in space):
         yield Problem(
             where=_SCHEDULER,
             rule=f"{config.scheduler.name} has no hyperparameter that it could change",
@@ -121,10 +121,14 @@ def compatibility_problems(params: Params) -> Iterator[Problem]:
         )
     if config.scheduler.name == "pb2":
         for index, d in enumerate(space):
-            if "/" in d.name and _mutable(d, "pb2"):
+            if "/" in d.name and _is_mutable(d, "pb2"):
                 where = f"params.hyperparameters[{index}].name"
                 yield Problem(where=where, rule="pb2 knows no nested names", got=d.name, fix="Use pbt, or a flat name.")
-    if scheduler.max_t and _paced_by_iterations(config.scheduler.options) and "max_t" not in config.scheduler.options:
+    if (
+        scheduler.max_t
+        and _is_paced_by_iterations(config.scheduler.options)
+        and "max_t" not in config.scheduler.options
+    ):
         yield Problem(
             where=f"{_SCHEDULER}.options.max_t",
             rule=f"{config.scheduler.name} must know how many reports a trial makes",
@@ -133,7 +137,7 @@ def compatibility_problems(params: Params) -> Iterator[Problem]:
         )
 
 
-def verdicts(params: Params) -> dict[str, dict[str, list[Problem]]]:
+def check_alternatives(params: Params) -> dict[str, dict[str, list[Problem]]]:
     """What would stand against the job under each search algorithm and each scheduler in the place of its own.
 
     `{"search_alg": {name: problems}, "scheduler": {name: problems}}`; where nothing does, the list is empty. A
@@ -153,10 +157,10 @@ def verdicts(params: Params) -> dict[str, dict[str, list[Problem]]]:
 
 def _problems_with(params: Params, **other: Any) -> list[Problem]:
     tuning = params.tuning.model_copy(update=other)
-    return list(compatibility_problems(params.model_copy(update={"tune_config": tuning})))
+    return list(find_incompatibilities(params.model_copy(update={"tune_config": tuning})))
 
 
-def seen_as(algorithm: str, distribution: DistributionBase) -> str:
+def describe_search_form(algorithm: str, distribution: DistributionBase) -> str:
     """What the algorithm searches in the place of this parameter: `real, in its logarithm, by steps`.
 
     One decoder turns what it finds into values, so this says nothing about which values there are.
@@ -185,10 +189,10 @@ def needs_checkpoints(scheduler: SchedulerConfig) -> bool:
 
 def mutable_names(params: Params) -> list[str]:
     """The hyperparameters that the job's scheduler may change in a running trial."""
-    return [d.name for d in params.searched if _mutable(d, params.tuning.scheduler.name)]
+    return [d.name for d in params.searched if _is_mutable(d, params.tuning.scheduler.name)]
 
 
-def _mutable(distribution: DistributionBase, scheduler: str) -> bool:
+def _is_mutable(distribution: DistributionBase, scheduler: str) -> bool:
     if isinstance(distribution, Constant | Expression):
         return False
     if isinstance(distribution, Choice):
@@ -198,11 +202,11 @@ def _mutable(distribution: DistributionBase, scheduler: str) -> bool:
     return not isinstance(distribution, GridSearch)
 
 
-def _paced_by_iterations(options: Mapping[str, Any]) -> bool:
+def _is_paced_by_iterations(options: Mapping[str, Any]) -> bool:
     return bool(options.get("time_attr", "training_iteration") == "training_iteration")
 
 
-def with_max_t(request: Request) -> tuple[Request, str]:
+def fill_max_t(request: Request) -> tuple[Request, str]:
     """The job with `max_t` filled in where its scheduler needs one and the job says elsewhere how long a trial is.
 
     The second part says what was taken from where, for people; empty when nothing was.
@@ -212,9 +216,14 @@ def with_max_t(request: Request) -> tuple[Request, str]:
         return request, ""
     scheduler = params.tune_config.scheduler
     facts = SCHEDULERS.get(scheduler.name)
-    if facts is None or not facts.max_t or "max_t" in scheduler.options or not _paced_by_iterations(scheduler.options):
+    if (
+        facts is None
+        or not facts.max_t
+        or "max_t" in scheduler.options
+        or not _is_paced_by_iterations(scheduler.options)
+    ):
         return request, ""
-    length, source = _trial_length(params)
+    length, source = _infer_trial_length(params)
     if length is None:
         return request, ""
     filled = scheduler.model_copy(update={"options": {**scheduler.options, "max_t": length}})
@@ -223,7 +232,7 @@ def with_max_t(request: Request) -> tuple[Request, str]:
     return request.model_copy(update={"params": params.model_copy(update={"tune_config": tuning})}), note
 
 
-def _trial_length(params: Params) -> tuple[int | None, str]:
+def _infer_trial_length(params: Params) -> tuple[int | None, str]:
     bound = params.tuning.stop.get("training_iteration")
     if bound is not None:
         return math.ceil(bound), "tune_config.stop.training_iteration"
@@ -250,7 +259,7 @@ def halving_bracket(max_t: float, reduction_factor: float) -> tuple[int, int]:
     return steps + 1, math.ceil(size / reduction_factor) if steps else 0
 
 
-def hints(request: Request) -> list[str]:
+def list_hints(request: Request) -> list[str]:
     """What goes together and will probably not do what was meant."""
     hint = _bracket_hint(request.params) if request.params.is_tune else ""
     return [hint] if hint else []

@@ -24,27 +24,27 @@ __all__ = [
     "KINDS",
     "STATUSES",
     "Event",
-    "failure",
-    "finite",
-    "flatten",
+    "failure_event",
+    "flatten_mapping",
     "from_line",
     "image_data_uri",
-    "log_entry",
-    "message",
-    "metric",
-    "model",
+    "message_event",
+    "metric_event",
+    "model_event",
     "nonfinite_name",
-    "plain",
-    "progress",
-    "result",
-    "resumed",
-    "stamp",
-    "status",
+    "progress_event",
+    "require_finite",
+    "result_event",
+    "resume_event",
+    "stamp_event",
+    "status_event",
     "to_line",
-    "trial_result",
-    "trials",
-    "trials_delta",
-    "visualization",
+    "to_log_entry",
+    "to_plain",
+    "trial_result_event",
+    "trials_delta_event",
+    "trials_event",
+    "visualization_event",
 ]
 
 KINDS: frozenset[str] = frozenset(get_args(Kind))
@@ -63,16 +63,16 @@ _RESERVED_META = ("category", "group", "index")
 Nonfinite = Literal["refuse", "null", "keep"]
 
 
-def finite(value: Any, where: str) -> int | float:
+def require_finite(value: Any, where: str) -> int | float:
     """`value` as a plain number; numpy and other zero-dimensional scalars are accepted.
 
     Raises BadValue: it is a bool, a string, NaN, infinite, or no number at all.
     """
-    number = _unwrap(value)
+    number = _unwrap_scalar(value)
     if isinstance(number, bool) or not isinstance(number, int | float):
-        raise BadValue("must be a number", where=where, got=_describe(value), fix="Pass an int or a float.")
+        raise BadValue("must be a number", where=where, got=_describe_value(value), fix="Pass an int or a float.")
     if isinstance(number, int):
-        return _bounded(number, where)
+        return _check_int_size(number, where)
     if not math.isfinite(number):
         fix = "Skip the report, or log_message() why it diverged."
         raise BadValue("must be finite", where=where, got=nonfinite_name(number), fix=fix)
@@ -86,52 +86,54 @@ def nonfinite_name(value: Any) -> str:
     return "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"
 
 
-def plain(value: Any, where: str = "value", nonfinite: Nonfinite = "refuse") -> Any:
+def to_plain(value: Any, where: str = "value", nonfinite: Nonfinite = "refuse") -> Any:
     """`value` as new JSON-able Python: numpy scalars unwrapped, tuples as lists, paths and enums of str as text.
 
     Text that UTF-8 cannot carry (lone surrogates) is written as backslash escapes. `nonfinite` says what becomes of
     NaN and infinities: refused, `None`, or kept (then the answer is not JSON).
     Raises BadValue for what has no JSON form, naming the place inside `value`.
     """
-    return _plain(value, where, nonfinite, 0)
+    return _convert_value(value, where, nonfinite, 0)
 
 
-def flatten(values: Mapping[Any, Any]) -> dict[str, Any]:
+def flatten_mapping(values: Mapping[Any, Any]) -> dict[str, Any]:
     """Nested mappings as one level, names joined with `/`; the later of two equal names wins, empty ones vanish."""
     flat: dict[str, Any] = {}
     for key, value in values.items():
         if isinstance(value, Mapping):
-            flat.update((f"{key}/{inner}", cell) for inner, cell in flatten(value).items())
+            flat.update((f"{key}/{inner}", cell) for inner, cell in flatten_mapping(value).items())
         else:
             flat[str(key)] = value
     return flat
 
 
-def _plain(value: Any, where: str, nonfinite: Nonfinite, depth: int) -> Any:
+def _convert_value(value: Any, where: str, nonfinite: Nonfinite, depth: int) -> Any:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
-        return _text(value)
+        return _escape_surrogates(value)
     if isinstance(value, int):
-        return _bounded(value, where)
+        return _check_int_size(value, where)
     if isinstance(value, float):
-        return _plain_float(float(value), where, nonfinite)
+        return _convert_float(float(value), where, nonfinite)
     if isinstance(value, PurePath):
-        return _text(str(value))
+        return _escape_surrogates(str(value))
     if depth >= _DEPTH_LIMIT:
-        raise BadValue("must not be nested this deep", where=_tail(where), got=f"more than {_DEPTH_LIMIT} levels")
+        raise BadValue(
+            "must not be nested this deep", where=_shorten_location(where), got=f"more than {_DEPTH_LIMIT} levels"
+        )
     if isinstance(value, Mapping):
-        return _plain_mapping(value, where, nonfinite, depth)
+        return _convert_mapping(value, where, nonfinite, depth)
     if isinstance(value, list | tuple):
-        return [_plain(item, f"{where}[{index}]", nonfinite, depth + 1) for index, item in enumerate(value)]
-    scalar = _unwrap(value)
+        return [_convert_value(item, f"{where}[{index}]", nonfinite, depth + 1) for index, item in enumerate(value)]
+    scalar = _unwrap_scalar(value)
     if scalar is value:
         fix = "Pass numbers, strings, bools, None, or dicts and lists of them (arrays: .tolist())."
-        raise BadValue("must be plain data", where=where, got=_describe(value), fix=fix)
-    return _plain(scalar, where, nonfinite, depth + 1)
+        raise BadValue("must be plain data", where=where, got=_describe_value(value), fix=fix)
+    return _convert_value(scalar, where, nonfinite, depth + 1)
 
 
-def _plain_float(value: float, where: str, nonfinite: Nonfinite) -> float | None:
+def _convert_float(value: float, where: str, nonfinite: Nonfinite) -> float | None:
     if nonfinite == "keep" or math.isfinite(value):
         return value
     if nonfinite == "null":
@@ -139,26 +141,26 @@ def _plain_float(value: float, where: str, nonfinite: Nonfinite) -> float | None
     raise BadValue("must be finite", where=where, got=nonfinite_name(value), fix="Leave it out, or pass None.")
 
 
-def _plain_mapping(value: Mapping[Any, Any], where: str, nonfinite: Nonfinite, depth: int) -> dict[str, Any]:
+def _convert_mapping(value: Mapping[Any, Any], where: str, nonfinite: Nonfinite, depth: int) -> dict[str, Any]:
     made: dict[str, Any] = {}
     for key, item in value.items():
-        name = _key(key, where)
+        name = _convert_key(key, where)
         if name in made:
             raise BadValue("keys must differ as text", where=where, got=f"{name!r} twice")
-        made[name] = _plain(item, f"{where}.{name}", nonfinite, depth + 1)
+        made[name] = _convert_value(item, f"{where}.{name}", nonfinite, depth + 1)
     return made
 
 
-def _key(key: Any, where: str) -> str:
-    name = _unwrap(key)
+def _convert_key(key: Any, where: str) -> str:
+    name = _unwrap_scalar(key)
     if isinstance(name, str):
-        return _text(name)
+        return _escape_surrogates(name)
     if isinstance(name, int) and not isinstance(name, bool):
-        return str(_bounded(name, where))
-    raise BadValue("keys must be strings", where=where, got=_describe(key))
+        return str(_check_int_size(name, where))
+    raise BadValue("keys must be strings", where=where, got=_describe_value(key))
 
 
-def _unwrap(value: Any) -> Any:
+def _unwrap_scalar(value: Any) -> Any:
     # numpy scalars, and zero-dimensional arrays and tensors of any library: `shape == ()` and `.item()`
     if getattr(value, "shape", None) == () and callable(getattr(value, "item", None)):
         item = value.item()
@@ -166,14 +168,14 @@ def _unwrap(value: Any) -> Any:
     return value
 
 
-def _bounded(value: int, where: str) -> int:
+def _check_int_size(value: int, where: str) -> int:
     number = int(value)
     if number.bit_length() > 1023:  # no reader's double holds it, and Python refuses to print the largest
         raise BadValue("must fit a double", where=where, got=f"an int of {number.bit_length()} bits")
     return number
 
 
-def _text(value: str) -> str:
+def _escape_surrogates(value: str) -> str:
     text = str.__str__(value)  # the characters, whatever a subclass (numpy.str_, an enum) prints
     try:
         text.encode()
@@ -182,7 +184,7 @@ def _text(value: str) -> str:
     return text
 
 
-def _describe(value: Any) -> str:
+def _describe_value(value: Any) -> str:
     kind = type(value).__name__
     if getattr(value, "shape", ()) != ():
         return f"{kind} of shape {tuple(value.shape)} and type {getattr(value, 'dtype', '?')}"
@@ -192,105 +194,111 @@ def _describe(value: Any) -> str:
     return f"{kind} {shown if len(shown) <= 80 else shown[:77] + '...'}"
 
 
-def _tail(where: str) -> str:
+def _shorten_location(where: str) -> str:
     return where if len(where) <= 120 else f"...{where[-117:]}"
 
 
-def _name(value: Any, where: str) -> str:
+def _check_name(value: Any, where: str) -> str:
     if not isinstance(value, str) or not value.strip():
-        raise BadValue("must be a non-blank string", where=where, got=_describe(value))
-    return _text(value)
+        raise BadValue("must be a non-blank string", where=where, got=_describe_value(value))
+    return _escape_surrogates(value)
 
 
-def _string(value: Any, where: str) -> str:
+def _check_string(value: Any, where: str) -> str:
     if not isinstance(value, str):
-        raise BadValue("must be a string", where=where, got=_describe(value))
-    return _text(value)
+        raise BadValue("must be a string", where=where, got=_describe_value(value))
+    return _escape_surrogates(value)
 
 
-def _one_of(value: Any, allowed: Sequence[str], where: str) -> str:
+def _check_choice(value: Any, allowed: Sequence[str], where: str) -> str:
     if not isinstance(value, str) or value not in allowed:
-        raise BadValue(f"must be one of {', '.join(allowed)}", where=where, got=_describe(value))
-    return _text(value)
+        raise BadValue(f"must be one of {', '.join(allowed)}", where=where, got=_describe_value(value))
+    return _escape_surrogates(value)
 
 
-def _mapping(value: Any, where: str, nonfinite: Nonfinite = "refuse") -> dict[str, Any]:
+def _check_mapping(value: Any, where: str, nonfinite: Nonfinite = "refuse") -> dict[str, Any]:
     if not isinstance(value, Mapping):
-        raise BadValue("must be a dict", where=where, got=_describe(value))
-    return cast("dict[str, Any]", plain(value, where, nonfinite))
+        raise BadValue("must be a dict", where=where, got=_describe_value(value))
+    return cast("dict[str, Any]", to_plain(value, where, nonfinite))
 
 
-def _flags(metrics: Mapping[str, Any]) -> dict[str, str]:
-    scalars = ((str(key), _unwrap(value)) for key, value in flatten(metrics).items())
+def _nonfinite_flags(metrics: Mapping[str, Any]) -> dict[str, str]:
+    scalars = ((str(key), _unwrap_scalar(value)) for key, value in flatten_mapping(metrics).items())
     return {key: name for key, value in scalars if (name := nonfinite_name(value))}
 
 
-def metric(category: str, key: str, value: Any, metrics: Mapping[str, Any] | None = None) -> Event:
+def metric_event(category: str, key: str, value: Any, metrics: Mapping[str, Any] | None = None) -> Event:
     """One point. Raises BadValue: a name is blank, `value` is not finite, `metrics` is not plain."""
-    name = _name(key, "metric key")
+    name = _check_name(key, "metric key")
     data = {
-        "category": _name(category, "metric category"),
+        "category": _check_name(category, "metric category"),
         "key": name,
-        "value": finite(value, f"metric {name!r}"),
-        "metrics": _mapping(metrics or {}, f"metric {name!r}"),
+        "value": require_finite(value, f"metric {name!r}"),
+        "metrics": _check_mapping(metrics or {}, f"metric {name!r}"),
     }
     return Event(kind="metric", data=data)
 
 
-def visualization(category: str, group: str, index: int, image: Any, meta: Mapping[str, Any] | None = None) -> Event:
+def visualization_event(
+    category: str, group: str, index: int, image: Any, meta: Mapping[str, Any] | None = None
+) -> Event:
     """An image; see `image_data_uri` for what it may be. Raises BadValue."""
-    extra = _mapping(meta or {}, "visualization meta")
+    extra = _check_mapping(meta or {}, "visualization meta")
     taken = [name for name in _RESERVED_META if name in extra]
     if taken:
         raise BadValue(f"must not use {', '.join(_RESERVED_META)}", where="visualization meta", got=taken[0])
-    position = finite(index, "visualization index")
+    position = require_finite(index, "visualization index")
     if not isinstance(position, int):
-        raise BadValue("must be an int", where="visualization index", got=_describe(index))
+        raise BadValue("must be an int", where="visualization index", got=_describe_value(index))
     data = {
-        "category": _name(category, "visualization category"),
-        "group": _string(group, "visualization group"),
+        "category": _check_name(category, "visualization category"),
+        "group": _check_string(group, "visualization group"),
         "index": position,
         **extra,
     }
     return Event(kind="visualization", data=data, file=image_data_uri(image))
 
 
-def message(content: str, context: str = "info") -> Event:
+def message_event(content: str, context: str = "info") -> Event:
     """A line for people; what is no string is written as `str()` of it. Raises BadValue: unknown `context`."""
-    data = {"context": _one_of(context, CONTEXTS, "message context"), "content": _text(str(content))}
+    data = {"context": _check_choice(context, CONTEXTS, "message context"), "content": _escape_surrogates(str(content))}
     return Event(kind="message", data=data)
 
 
-def trials(payload: Mapping[str, Any]) -> Event:
+def trials_event(payload: Mapping[str, Any]) -> Event:
     """A whole trial table."""
-    return Event(kind="trials", data=_mapping(payload, "trials"))
+    return Event(kind="trials", data=_check_mapping(payload, "trials"))
 
 
-def trials_delta(payload: Mapping[str, Any]) -> Event:
+def trials_delta_event(payload: Mapping[str, Any]) -> Event:
     """The rows of the trial table that changed."""
-    return Event(kind="trials_delta", data=_mapping(payload, "trials_delta"))
+    return Event(kind="trials_delta", data=_check_mapping(payload, "trials_delta"))
 
 
-def trial_result(trial_id: str, iteration: int, metrics: Mapping[str, Any]) -> Event:
+def trial_result_event(trial_id: str, iteration: int, metrics: Mapping[str, Any]) -> Event:
     """One report of one trial; NaN and infinities become None, named in `nonfinite` beside the metrics."""
     where = f"trial {trial_id!r}"
     data: dict[str, Any] = {
-        "trial_id": _name(trial_id, "trial_id"),
-        "iteration": finite(iteration, f"{where} iteration"),
-        "metrics": _mapping(metrics, where, "null"),
+        "trial_id": _check_name(trial_id, "trial_id"),
+        "iteration": require_finite(iteration, f"{where} iteration"),
+        "metrics": _check_mapping(metrics, where, "null"),
     }
-    if flags := _flags(metrics):
+    if flags := _nonfinite_flags(metrics):
         data["nonfinite"] = flags
     return Event(kind="trial_result", data=data, trial_id=data["trial_id"])
 
 
-def failure(trial_id: str, *, error: str, cause: str, traceback: str, node: str, stderr: str) -> Event:
+def failure_event(trial_id: str, *, error: str, cause: str, traceback: str, node: str, stderr: str) -> Event:
     """Why a trial failed: see `trialrun_hookspecs.results.TrialFailure`."""
     told = {"error": error, "cause": cause, "traceback": traceback, "node": node, "stderr": stderr}
-    return Event(kind="failure", data={"trial_id": trial_id, **{name: _text(value) for name, value in told.items()}})
+    return Event(
+        kind="failure", data={"trial_id": trial_id, **{name: _escape_surrogates(value) for name, value in told.items()}}
+    )
 
 
-def resumed(trial_id: str | None, attempt: int, iteration: int, prefix: str, after: tuple[int, int] | None) -> Event:
+def resume_event(
+    trial_id: str | None, attempt: int, iteration: int, prefix: str, after: tuple[int, int] | None
+) -> Event:
     """A trial (None: training) goes on in another attempt, from a checkpoint of its report number `iteration`.
 
     What earlier attempts reported after the event `<prefix><attempt>-<number>`, which `after` names, is done again;
@@ -300,47 +308,47 @@ def resumed(trial_id: str | None, attempt: int, iteration: int, prefix: str, aft
     return Event(kind="resumed", data={**data, "after": None if after is None else list(after)})
 
 
-def progress(category: str, current: float, total: float, overall: float, eta_s: float | None) -> Event:
+def progress_event(category: str, current: float, total: float, overall: float, eta_s: float | None) -> Event:
     """How far a phase (`category`, may be blank) and the whole job (`overall`, 0..1) are; `eta_s` in seconds."""
     where = f"progress {category!r}"
     data = {
-        "category": _string(category, "progress category"),
-        "current": finite(current, f"{where} current"),
-        "total": finite(total, f"{where} total"),
-        "overall": finite(overall, f"{where} overall"),
-        "eta_s": None if eta_s is None else finite(eta_s, f"{where} eta_s"),
+        "category": _check_string(category, "progress category"),
+        "current": require_finite(current, f"{where} current"),
+        "total": require_finite(total, f"{where} total"),
+        "overall": require_finite(overall, f"{where} overall"),
+        "eta_s": None if eta_s is None else require_finite(eta_s, f"{where} eta_s"),
     }
     return Event(kind="progress", data=data)
 
 
-def status(status: str, error: str | None = None) -> Event:
+def status_event(status: str, error: str | None = None) -> Event:
     """The job's state on the backend: one of STATUSES; `error` when it failed."""
-    data: dict[str, Any] = {"status": _one_of(status, STATUSES, "job status")}
+    data: dict[str, Any] = {"status": _check_choice(status, STATUSES, "job status")}
     if error is not None:
-        data["error"] = _text(str(error))
+        data["error"] = _escape_surrogates(str(error))
     return Event(kind="status", data=data)
 
 
-def model(model_id: int, trial_id: str | None, name: str) -> Event:
+def model_event(model_id: int, trial_id: str | None, name: str) -> Event:
     """A model was registered; `trial_id` is None in training mode."""
-    identity = finite(model_id, "model id")
-    label = None if trial_id is None else _name(trial_id, "trial_id")
+    identity = require_finite(model_id, "model id")
+    label = None if trial_id is None else _check_name(trial_id, "trial_id")
     return Event(
         kind="model",
-        data={"model_id": identity, "trial_id": label, "name": _string(name, "model name")},
+        data={"model_id": identity, "trial_id": label, "name": _check_string(name, "model name")},
         trial_id=label,
     )
 
 
-def result(data: Mapping[str, Any]) -> Event:
+def result_event(data: Mapping[str, Any]) -> Event:
     """The job's result; NaN and infinities in it become None."""
-    return Event(kind="result", data=_mapping(data, "result", "null"))
+    return Event(kind="result", data=_check_mapping(data, "result", "null"))
 
 
-def stamp(event: Event, *, job_id: int, trial_id: str | None, key: str, seq: int, time: str) -> Event:
+def stamp_event(event: Event, *, job_id: int, trial_id: str | None, key: str, seq: int, time: str) -> Event:
     """`event` with who, when and which: what its constructor could not know. `trial_id` None keeps the event's own."""
-    owner = event.trial_id if trial_id is None else _text(trial_id)
-    return replace(event, job_id=job_id, trial_id=owner, key=_text(key), seq=seq, time=time)
+    owner = event.trial_id if trial_id is None else _escape_surrogates(trial_id)
+    return replace(event, job_id=job_id, trial_id=owner, key=_escape_surrogates(key), seq=seq, time=time)
 
 
 def to_line(event: Event) -> str:
@@ -361,7 +369,7 @@ def from_line(line: str) -> Event:
         event = Event(**json.loads(line, parse_constant=_refuse_constant))
     except (TypeError, ValueError, RecursionError) as error:
         raise BadValue("must be an event", where="event line", got=f"{line[:80]!r} ({error})") from error
-    if not _well_formed(event):
+    if not _is_well_formed(event):
         raise BadValue("must be an event", where="event line", got=repr(line[:80]))
     return event
 
@@ -370,7 +378,7 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON")
 
 
-def _well_formed(event: Event) -> bool:
+def _is_well_formed(event: Event) -> bool:
     return (
         isinstance(event.kind, str)
         and event.kind in KINDS
@@ -381,7 +389,7 @@ def _well_formed(event: Event) -> bool:
     )
 
 
-def log_entry(event: Event) -> dict[str, Any]:
+def to_log_entry(event: Event) -> dict[str, Any]:
     """The event as the platform's log API takes it: `event`, `data`, `datetime`, `job`, and `file` if there is one."""
     data = dict(event.data)
     if event.trial_id is not None and event.kind in _TRIAL_ID_IN_DATA:
@@ -401,10 +409,10 @@ def image_data_uri(image: Any) -> str:
     """
     content = _image_bytes(image)
     if len(content) > IMAGE_LIMIT:
-        raise _bad_image(f"must have at most {IMAGE_LIMIT} bytes", f"{len(content)} bytes", "Make it smaller.")
+        raise _image_error(f"must have at most {IMAGE_LIMIT} bytes", f"{len(content)} bytes", "Make it smaller.")
     media = _media_type(content)
     if not media:
-        raise _bad_image("must be a PNG, JPEG, GIF or WebP", _describe(image), "Save the figure as PNG.")
+        raise _image_error("must be a PNG, JPEG, GIF or WebP", _describe_value(image), "Save the figure as PNG.")
     return f"data:image/{media};base64,{base64.b64encode(content).decode()}"
 
 
@@ -414,25 +422,25 @@ def _image_bytes(image: Any) -> bytes:
     if isinstance(image, bytes | bytearray | memoryview):
         return bytes(image)
     if callable(getattr(image, "save", None)):
-        return _saved(image)
+        return _save_as_png(image)
     if hasattr(image, "shape") and hasattr(image, "dtype"):
-        return _array_png(image)
-    raise _bad_image("must be a path, bytes, a PIL image or an array", _describe(image))
+        return _encode_array(image)
+    raise _image_error("must be a path, bytes, a PIL image or an array", _describe_value(image))
 
 
 def _read_image(path: Path) -> bytes:
     named = repr(str(path))[:200]
     try:
         if not path.is_file():  # a pipe would wait for its writer
-            raise _bad_image("must be a path to a file", named)
+            raise _image_error("must be a path to a file", named)
         with path.open("rb") as file:
             content = file.read(IMAGE_LIMIT + 1)
     except OSError as error:
-        raise _bad_image("must be a readable file", f"{named} ({error.strerror})") from error
+        raise _image_error("must be a readable file", f"{named} ({error.strerror})") from error
     if len(content) > IMAGE_LIMIT:
-        raise _bad_image(f"must have at most {IMAGE_LIMIT} bytes", f"more in {named}", "Make it smaller.")
+        raise _image_error(f"must have at most {IMAGE_LIMIT} bytes", f"more in {named}", "Make it smaller.")
     if not _media_type(content):
-        raise _bad_image("must be a PNG, JPEG, GIF or WebP", f"another format in {named}", "Save it as PNG.")
+        raise _image_error("must be a PNG, JPEG, GIF or WebP", f"another format in {named}", "Save it as PNG.")
     return content
 
 
@@ -446,63 +454,63 @@ def _media_type(content: bytes) -> str:
     return "webp" if content.startswith(b"RIFF") and content[8:12] == b"WEBP" else ""
 
 
-def _saved(image: Any) -> bytes:
+def _save_as_png(image: Any) -> bytes:
     buffer = io.BytesIO()
     try:
         drawable = image.convert("RGB") if getattr(image, "mode", "RGB") not in _PNG_MODES else image
         drawable.save(buffer, format="PNG")
     except (OSError, TypeError, ValueError, AttributeError) as error:
-        raise _bad_image("must save itself as PNG", f"{type(image).__name__} ({error})") from error
+        raise _image_error("must save itself as PNG", f"{type(image).__name__} ({error})") from error
     return buffer.getvalue()
 
 
 _PNG_MODES = frozenset({"1", "I;16", "L", "LA", "P", "RGB", "RGBA"})
-_COLOUR_TYPES = {1: 0, 3: 2, 4: 6}  # channels -> PNG's grey, RGB and RGBA
+_COLOR_TYPES = {1: 0, 3: 2, 4: 6}  # channels -> PNG's grey, RGB and RGBA
 
 
-def _array_png(image: Any) -> bytes:
+def _encode_array(image: Any) -> bytes:
     import numpy as np  # here, because only who passes an array has to have it
 
     try:
         array = np.asarray(image)
     except (RuntimeError, TypeError, ValueError) as error:  # tensors on a device or with a gradient
         fix = "Pass a NumPy array (tensors: .detach().cpu().numpy())."
-        raise _bad_image("must become an array", f"{type(image).__name__} ({error})", fix) from error
+        raise _image_error("must become an array", f"{type(image).__name__} ({error})", fix) from error
     if array.ndim == 2:
         array = array[:, :, np.newaxis]
-    if array.ndim != 3 or array.shape[2] not in _COLOUR_TYPES or 0 in array.shape:
+    if array.ndim != 3 or array.shape[2] not in _COLOR_TYPES or 0 in array.shape:
         fix = "Pass H×W, H×W×1, H×W×3 or H×W×4: channels last."
-        raise _bad_image("must be an image's shape", _describe(image), fix)
+        raise _image_error("must be an image's shape", _describe_value(image), fix)
     if array.size > _PIXEL_LIMIT:
-        raise _bad_image(f"must have at most {_PIXEL_LIMIT} values", _describe(image), "Make it smaller.")
+        raise _image_error(f"must have at most {_PIXEL_LIMIT} values", _describe_value(image), "Make it smaller.")
     height, width, channels = array.shape
     rows = np.zeros((height, 1 + width * channels), dtype=np.uint8)  # each row begins with its filter: 0, none
-    rows[:, 1:] = _as_bytes(array, image).reshape(height, -1)
-    return _png(width, height, _COLOUR_TYPES[channels], rows.tobytes())
+    rows[:, 1:] = _to_uint8(array, image).reshape(height, -1)
+    return _encode_png(width, height, _COLOR_TYPES[channels], rows.tobytes())
 
 
-def _as_bytes(array: Any, image: Any) -> Any:
+def _to_uint8(array: Any, image: Any) -> Any:
     if array.dtype.kind == "b":
         return array.astype("uint8") * 255
     if array.dtype == "uint8":
         return array
     if array.dtype.kind != "f":
-        raise _bad_image("must be uint8, or floats in 0..1", _describe(image), "Convert with .astype('uint8').")
+        raise _image_error("must be uint8, or floats in 0..1", _describe_value(image), "Convert with .astype('uint8').")
     low, high = float(array.min()), float(array.max())
     if not (low >= 0.0 and high <= 1.0):  # so that NaN is refused too
-        raise _bad_image("must be floats in 0..1", f"values from {low:g} to {high:g}", "Scale it, or pass uint8.")
+        raise _image_error("must be floats in 0..1", f"values from {low:g} to {high:g}", "Scale it, or pass uint8.")
     return (array.astype("float64") * 255.0 + 0.5).astype("uint8")
 
 
-def _png(width: int, height: int, colour_type: int, rows: bytes) -> bytes:
+def _encode_png(width: int, height: int, colour_type: int, rows: bytes) -> bytes:
     header = struct.pack(">IIBBBBB", width, height, 8, colour_type, 0, 0, 0)
     chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(name, body) for name, body in chunks)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(_encode_chunk(name, body) for name, body in chunks)
 
 
-def _chunk(name: bytes, body: bytes) -> bytes:
+def _encode_chunk(name: bytes, body: bytes) -> bytes:
     return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
 
 
-def _bad_image(rule: str, got: str, fix: str = "") -> BadValue:
+def _image_error(rule: str, got: str, fix: str = "") -> BadValue:
     return BadValue(rule, where="image", got=got, fix=fix)

@@ -13,12 +13,12 @@ import yaml
 from trialrun_hookspecs.errors import JobUnreadable
 from trialrun_hookspecs.request import Request, parse_request
 
-__all__ = ["LIMIT", "read_job", "to_request"]
+__all__ = ["JOB_FILE_LIMIT", "read_job", "to_request"]
 
-LIMIT = 5_000_000
+JOB_FILE_LIMIT = 5_000_000
 """The most bytes that a job file may have."""
 
-_MEND = "Mend it at that place."
+_SYNTAX_FIX = "Mend it at that place."
 
 
 def to_request(job: str | Path | Mapping[str, Any] | Request) -> Request:
@@ -31,7 +31,7 @@ def to_request(job: str | Path | Mapping[str, Any] | Request) -> Request:
 def read_job(path: Path) -> Any:
     """What a job file holds, not yet validated; JSON by content, else YAML. Raises JobUnreadable."""
     where = str(path)
-    content = _content(path, where)
+    content = _read_content(path, where)
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -41,16 +41,16 @@ def read_job(path: Path) -> Any:
         fix = 'Start with {"action": "train", "params": {…}}.'
         raise JobUnreadable("is empty", where=where, got=f"{len(content)} bytes", fix=fix)
     try:
-        return _parsed(text, where)
+        return _parse_text(text, where)
     except RecursionError:
         fix = "A job has a few levels."
         raise JobUnreadable("is nested too deeply", where=where, got=f"{len(content)} bytes", fix=fix) from None
 
 
-def _content(path: Path, where: str) -> bytes:
+def _read_content(path: Path, where: str) -> bytes:
     try:
         with path.open("rb") as file:
-            content = file.read(LIMIT + 1)  # not its size: a pipe has none
+            content = file.read(JOB_FILE_LIMIT + 1)  # not its size: a pipe has none
     except FileNotFoundError:
         raise JobUnreadable("there is no such file", where=where, fix="Check the path of the job.") from None
     except IsADirectoryError:
@@ -58,33 +58,35 @@ def _content(path: Path, where: str) -> bytes:
     except (OSError, ValueError) as error:
         fix = "A job is a file that you may read."
         raise JobUnreadable("cannot be read", where=where, got=str(error), fix=fix) from None
-    if len(content) > LIMIT:
-        raise JobUnreadable(f"must have at most {LIMIT:,} bytes", where=where, got="more", fix="Is this a job?")
+    if len(content) > JOB_FILE_LIMIT:
+        raise JobUnreadable(
+            f"must have at most {JOB_FILE_LIMIT:,} bytes", where=where, got="more", fix="Is this a job?"
+        )
     return content
 
 
-def _parsed(text: str, where: str) -> Any:
+def _parse_text(text: str, where: str) -> Any:
     try:
         return json.loads(
             text,
-            object_pairs_hook=lambda pairs: _unique(pairs, where),
-            parse_constant=lambda word: _no_number(word, where),
-            parse_int=lambda digits: _integer(digits, where),
+            object_pairs_hook=lambda pairs: _build_unique_dict(pairs, where),
+            parse_constant=lambda word: _refuse_nonfinite(word, where),
+            parse_int=lambda digits: _parse_integer(digits, where),
         )
     except json.JSONDecodeError as error:
         if text.lstrip().startswith(("{", "[")) and Path(where).suffix not in (".yaml", ".yml"):
             place = f"{where}:{error.lineno}:{error.colno}"
-            raise JobUnreadable("is no JSON", where=place, got=error.msg, fix=_MEND) from None
+            raise JobUnreadable("is no JSON", where=place, got=error.msg, fix=_SYNTAX_FIX) from None
     try:
         return yaml.load(text, Loader=_Loader)  # noqa: S506  # a safe loader
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f"{where}:{mark.line + 1}:{mark.column + 1}" if mark else where
         got = getattr(error, "problem", None) or str(error).partition("\n")[0]
-        raise JobUnreadable("is neither JSON nor YAML", where=place, got=got, fix=_MEND) from None
+        raise JobUnreadable("is neither JSON nor YAML", where=place, got=got, fix=_SYNTAX_FIX) from None
 
 
-def _unique(pairs: list[tuple[str, Any]], where: str) -> dict[str, Any]:
+def _build_unique_dict(pairs: list[tuple[str, Any]], where: str) -> dict[str, Any]:
     """A key that stands twice would lose its first value in silence."""
     made: dict[str, Any] = {}
     for key, value in pairs:
@@ -95,11 +97,11 @@ def _unique(pairs: list[tuple[str, Any]], where: str) -> dict[str, Any]:
     return made
 
 
-def _no_number(word: str, where: str) -> NoReturn:
+def _refuse_nonfinite(word: str, where: str) -> NoReturn:
     raise JobUnreadable("numbers must be finite", where=where, got=word, fix="JSON has no NaN and no infinity.")
 
 
-def _integer(digits: str, where: str) -> int:
+def _parse_integer(digits: str, where: str) -> int:
     try:
         return int(digits)
     except ValueError:  # thousands of digits

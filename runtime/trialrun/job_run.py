@@ -10,19 +10,19 @@ from pathlib import Path
 from typing import Any, get_args
 
 from trialrun import events
-from trialrun.trials import normalise, normalise_payload
+from trialrun.trials import normalize_payload, normalize_table
 from trialrun_hookspecs.errors import BadValue
 from trialrun_hookspecs.event import Event
 from trialrun_hookspecs.run import Context
 
-__all__ = ["JobRun", "Reporter", "Stamper"]
+__all__ = ["EventEmitter", "JobRun", "Reporter"]
 
 Reporter = Callable[[dict[str, Any], Path | None], None]
 
 _CONTEXTS = get_args(Context)
 
 
-class Stamper:
+class EventEmitter:
     """Numbers events and sends them on, one at a time: a plugin may log from several threads."""
 
     def __init__(self, send: Callable[[str], None], *, job_id: int, trial_id: str | None, prefix: str) -> None:
@@ -34,13 +34,13 @@ class Stamper:
         self._lock = threading.Lock()
 
     @property
-    def count(self) -> int:
+    def event_count(self) -> int:
         """How many events it has stamped."""
         return self._seq
 
     def __call__(self, event: Event) -> None:
         with self._lock:
-            stamped = events.stamp(
+            stamped = events.stamp_event(
                 event,
                 job_id=self._job_id,
                 trial_id=self._trial_id,
@@ -131,19 +131,21 @@ class JobRun:
 
     def log_metric(self, category: str, key: str, value: float, **metrics: Any) -> None:
         where = f"log_metric({category!r}, {key!r}, …)"
-        number = events.finite(value, where)
-        self._emit(events.metric(_word(category, where), _word(key, where), number, metrics))
+        number = events.require_finite(value, where)
+        self._emit(events.metric_event(_check_word(category, where), _check_word(key, where), number, metrics))
         self.logged[key] = number
 
     def log_visualization(self, category: str, group: str, index: int, image: Any, **meta: Any) -> None:
         where = f"log_visualization({category!r}, {group!r}, …)"
-        self._emit(events.visualization(_word(category, where), _word(group, where), index, image, meta))
+        self._emit(
+            events.visualization_event(_check_word(category, where), _check_word(group, where), index, image, meta)
+        )
 
     def log_message(self, content: str, context: Context = "info") -> None:
         if context not in _CONTEXTS:
             known = ", ".join(_CONTEXTS)
             raise BadValue("unknown context", where="log_message", got=repr(context), fix=f"Use one of {known}.")
-        self._emit(events.message(str(content), context))
+        self._emit(events.message_event(str(content), context))
 
     def log_trials(
         self,
@@ -155,45 +157,45 @@ class JobRun:
         metrics: Sequence[str] | None = None,
         best_trial: str = "",
     ) -> dict[str, Any]:
-        payload = _trials_payload(data, trials, base, hyperparameters, metrics, best_trial)
-        self._emit(events.trials(payload))
+        payload = _build_trials_payload(data, trials, base, hyperparameters, metrics, best_trial)
+        self._emit(events.trials_event(payload))
         return payload
 
     def set_progress(self, current: float, total: float, category: str = "") -> None:
         where = f"set_progress(…, category={category!r})"
-        now, end = events.finite(current, where), events.finite(total, where)
+        now, end = events.require_finite(current, where), events.require_finite(total, where)
         if now < 0 or end < 0:
             raise BadValue("must not be negative", where=where, got=f"{current!r} of {total!r}")
         fraction = 1.0 if end == 0 else min(now / end, 1.0)
         if fraction < self._progress.get(category, -1.0):
             return
         self._progress[category] = fraction
-        self._emit(events.progress(category, now, end, 0.0, None))
+        self._emit(events.progress_event(category, now, end, 0.0, None))
 
     def report(self, metrics: Mapping[str, Any], checkpoint: str | Path | None = None) -> None:
         if not isinstance(metrics, Mapping):
             raise BadValue("metrics must be a dict", where="run.report", got=type(metrics).__name__)
-        plain = events.plain(metrics, "run.report", "keep")
-        folder = _folder(checkpoint)
+        plain = events.to_plain(metrics, "run.report", "keep")
+        folder = _resolve_checkpoint(checkpoint)
         if self._reporter is not None:
             self._reporter(plain, folder)
             return
         self.last_checkpoint = folder or self.last_checkpoint
         self._reports += 1
-        for key, value in events.flatten(plain).items():
+        for key, value in events.flatten_mapping(plain).items():
             if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
                 self.log_metric("training", key, value)
         if folder is not None:
             self._on_checkpoint(folder, self._reports, plain)
 
 
-def _word(value: Any, where: str) -> str:
+def _check_word(value: Any, where: str) -> str:
     if not isinstance(value, str) or not value.strip():
         raise BadValue("category, key and group must be words", where=where, got=repr(value))
     return value
 
 
-def _folder(checkpoint: str | Path | None) -> Path | None:
+def _resolve_checkpoint(checkpoint: str | Path | None) -> Path | None:
     if checkpoint is None:
         return None
     path = Path(getattr(checkpoint, "path", checkpoint)).absolute()
@@ -203,7 +205,7 @@ def _folder(checkpoint: str | Path | None) -> Path | None:
     return path
 
 
-def _trials_payload(
+def _build_trials_payload(
     data: Mapping[str, Any] | None,
     trials: Mapping[str, Mapping[str, Any]] | None,
     base: Sequence[str] | None,
@@ -214,5 +216,5 @@ def _trials_payload(
     if (data is None) == (trials is None):
         raise BadValue("give either data or trials", where="log_trials", fix="Pass one of the two.")
     if trials is not None:
-        return normalise(trials, base, hyperparameters, metrics, best_trial)
-    return normalise_payload(data)
+        return normalize_table(trials, base, hyperparameters, metrics, best_trial)
+    return normalize_payload(data)

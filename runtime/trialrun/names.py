@@ -11,7 +11,7 @@ _ESCAPES = {"%": "%25", ":": "%3A", ",": "%2C"}
 _PLAIN = {escape: character for character, escape in _ESCAPES.items()}
 _UNSAFE_IN_FILES = frozenset('/\\<>"|?*')
 _HASH_DIGITS = 16
-_CUT = "%~"  # cannot occur in a whole name, where two hex digits follow every %
+_TRUNCATION_MARK = "%~"  # cannot occur in a whole name, where two hex digits follow every %
 _SHORTEST_LIMIT = 32
 
 
@@ -34,33 +34,33 @@ def file_name(name: str, limit: int = 100) -> str:
     """
     if limit < _SHORTEST_LIMIT:
         raise ValueError(f"limit: must be at least {_SHORTEST_LIMIT}, got {limit}")
-    pieces = [_piece(character) for character in name] or ["%"]
+    pieces = [_escape_character(character) for character in name] or ["%"]
     if name[:1] in {".", "-", "~", " "}:
-        pieces[0] = _percent(name[0])
+        pieces[0] = _percent_encode(name[0])
     if name[-1:] in {".", " "}:
-        pieces[-1] = _percent(name[-1])
+        pieces[-1] = _percent_encode(name[-1])
     whole = "".join(pieces)
-    return whole if len(whole.encode()) <= limit else _cut(name, pieces, limit)
+    return whole if len(whole.encode()) <= limit else _truncate_name(name, pieces, limit)
 
 
-def _piece(character: str) -> str:
+def _escape_character(character: str) -> str:
     if character in _ESCAPES:
         return _ESCAPES[character]
-    return _percent(character) if character in _UNSAFE_IN_FILES or not character.isprintable() else character
+    return _percent_encode(character) if character in _UNSAFE_IN_FILES or not character.isprintable() else character
 
 
-def _percent(character: str) -> str:
+def _percent_encode(character: str) -> str:
     # surrogatepass: a lone surrogate is a legal character of a Python string and gets bytes of its own
     return "".join(f"%{byte:02X}" for byte in character.encode("utf-8", "surrogatepass"))
 
 
-def _cut(name: str, pieces: list[str], limit: int) -> str:
+def _truncate_name(name: str, pieces: list[str], limit: int) -> str:
     digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:_HASH_DIGITS]
-    room = limit - len(_CUT) - _HASH_DIGITS
+    room = limit - len(_TRUNCATION_MARK) - _HASH_DIGITS
     kept: list[str] = []
     for piece in pieces:  # whole characters only: half an escape would be a name nobody can read back
         room -= len(piece.encode())
         if room < 0:
             break
         kept.append(piece)
-    return "".join(kept) + _CUT + digest
+    return "".join(kept) + _TRUNCATION_MARK + digest

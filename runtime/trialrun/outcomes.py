@@ -7,16 +7,24 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
-from trialrun.events import flatten, nonfinite_name, plain
+from trialrun.events import flatten_mapping, nonfinite_name, to_plain
 from trialrun.trials import RESULT_KEYS, is_number
 from trialrun_hookspecs.errors import BadValue, ObjectiveMissing
 
-__all__ = ["Mode", "best", "check_objective", "is_better", "merge", "normalise", "objective"]
+__all__ = [
+    "Mode",
+    "check_objective",
+    "find_best_trial",
+    "is_better",
+    "merge_metrics",
+    "normalize_metrics",
+    "objective_value",
+]
 
 Mode = Literal["max", "min"]
 
 
-def normalise(value: Any, metric: str) -> dict[str, Any] | None:
+def normalize_metrics(value: Any, metric: str) -> dict[str, Any] | None:
     """What tune() returned as flat, plain metrics: a dict, a number (stored under `metric`), or None for nothing.
 
     NaN and infinities are kept for `check_objective` to judge.
@@ -25,8 +33,8 @@ def normalise(value: Any, metric: str) -> dict[str, Any] | None:
     if value is None:
         return None
     if isinstance(value, Mapping):
-        return _flat(value)
-    number = _number(value)
+        return _to_flat_metrics(value)
+    number = _to_number(value)
     if number is None:
         fix = f"Return a dict of metrics, a number (stored as {metric!r}), or nothing."
         got = f"{type(value).__name__} {value!r}"
@@ -34,40 +42,42 @@ def normalise(value: Any, metric: str) -> dict[str, Any] | None:
     return {metric: number}
 
 
-def merge(reported: Mapping[str, Any], returned: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def merge_metrics(reported: Mapping[str, Any], returned: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """The last report with what was returned on top, flat; None when the return adds nothing to it."""
     if not returned:
         return None
-    before, after = flatten(reported), flatten(returned)
-    if all(name in before and _same(before[name], value) for name, value in after.items()):
+    before, after = flatten_mapping(reported), flatten_mapping(returned)
+    if all(name in before and _is_same_value(before[name], value) for name, value in after.items()):
         return None
     return {**before, **after}
 
 
-def objective(metrics: Mapping[str, Any], metric: str) -> int | float | None:
+def objective_value(metrics: Mapping[str, Any], metric: str) -> int | float | None:
     """The value of `metric` (nested ones as `a/b`) when it is a finite number, else None."""
-    number = _number(metrics[metric] if metric in metrics else flatten(metrics).get(metric))
+    number = _to_number(metrics[metric] if metric in metrics else flatten_mapping(metrics).get(metric))
     return None if number is None or nonfinite_name(number) else number
 
 
 def check_objective(metrics: Mapping[str, Any], metric: str, trial_id: str) -> int | float:
     """The objective of one report. Raises ObjectiveMissing: it is absent, no number, or not finite."""
-    value = objective(metrics, metric)
+    value = objective_value(metrics, metric)
     if value is not None:
         return value
     where = f"trial {trial_id!r}"
-    flat = flatten(metrics)
+    flat = flatten_mapping(metrics)
     if metric in flat:
         fix = "Report a finite number, or end the trial with an error that says why there is none."
         raise ObjectiveMissing(
-            f"objective {metric!r} must be a finite number", where=where, got=_shown(flat[metric]), fix=fix
+            f"objective {metric!r} must be a finite number", where=where, got=_format_value(flat[metric]), fix=fix
         )
     own = [name for name in flat if name not in RESULT_KEYS and not name.startswith("config/")]
     got = f"only {', '.join(own)}" if own else "no metrics"
-    raise ObjectiveMissing(f"must report the objective {metric!r}", where=where, got=got, fix=_fix(metric, own))
+    raise ObjectiveMissing(
+        f"must report the objective {metric!r}", where=where, got=got, fix=_suggest_metric(metric, own)
+    )
 
 
-def best(trials: Iterable[tuple[str, str, Mapping[str, Any]]], metric: str, mode: Mode) -> str | None:
+def find_best_trial(trials: Iterable[tuple[str, str, Mapping[str, Any]]], metric: str, mode: Mode) -> str | None:
     """The id of the best of `(trial_id, status, metrics)`; None when no trial qualifies.
 
     Errored trials and objectives that are absent or not finite never win; ties go to the earlier trial.
@@ -75,7 +85,7 @@ def best(trials: Iterable[tuple[str, str, Mapping[str, Any]]], metric: str, mode
     winner: str | None = None
     record: int | float = math.nan
     for trial_id, status, metrics in trials:
-        value = None if status == "ERROR" else objective(metrics, metric)
+        value = None if status == "ERROR" else objective_value(metrics, metric)
         if value is not None and (winner is None or is_better(value, record, mode)):
             winner, record = trial_id, value
     return winner
@@ -86,22 +96,22 @@ def is_better(value: float, than: float, mode: Mode) -> bool:
     return value > than if mode == "max" else value < than
 
 
-def _flat(value: Mapping[Any, Any]) -> dict[str, Any]:
-    made = plain(value, "tune() returned", nonfinite="keep")
-    return flatten(made)
+def _to_flat_metrics(value: Mapping[Any, Any]) -> dict[str, Any]:
+    made = to_plain(value, "tune() returned", nonfinite="keep")
+    return flatten_mapping(made)
 
 
-def _number(value: Any) -> int | float | None:
+def _to_number(value: Any) -> int | float | None:
     try:
-        made = plain(value, nonfinite="keep")
+        made = to_plain(value, nonfinite="keep")
     except BadValue:
         return None
     return made if is_number(made) else None
 
 
-def _same(one: Any, other: Any) -> bool:
+def _is_same_value(one: Any, other: Any) -> bool:
     try:
-        one, other = plain(one, nonfinite="keep"), plain(other, nonfinite="keep")
+        one, other = to_plain(one, nonfinite="keep"), to_plain(other, nonfinite="keep")
     except BadValue:
         return False
     if isinstance(one, bool) != isinstance(other, bool):
@@ -110,11 +120,11 @@ def _same(one: Any, other: Any) -> bool:
     return both_nan or bool(one == other)
 
 
-def _shown(value: Any) -> str:
+def _format_value(value: Any) -> str:
     return repr(value)[:80]
 
 
-def _fix(metric: str, names: Sequence[str]) -> str:
+def _suggest_metric(metric: str, names: Sequence[str]) -> str:
     close = difflib.get_close_matches(metric, names, n=1)
     hint = f"Did you mean {close[0]!r}? " if close else ""
     return f"{hint}Report {metric!r}, or name in tune_config.metric what the plugin reports."

@@ -9,18 +9,18 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal
 
-from trialrun.events import finite
+from trialrun.events import require_finite
 from trialrun_hookspecs.errors import BadValue
 from trialrun_hookspecs.event import Event
 
-__all__ = ["PHASES", "TRIALS_SHARE", "Overall", "Progress", "training", "tuning"]
+__all__ = ["PHASES", "TRIALS_SHARE", "OverallProgress", "Progress", "training_progress", "tuning_progress"]
 
 PHASES: Mapping[str, float] = MappingProxyType({"dataset": 20.0, "train": 75.0, "model_upload": 5.0})
 TRIALS_SHARE = 0.9
 """The part of `train` that finished trials make up in tuning; choosing the best is the rest."""
 
-_DRIVEN = frozenset({"train", "trials"})
-_ALMOST = math.nextafter(1.0, 0.0)
+_TRIAL_CATEGORIES = frozenset({"train", "trials"})
+_JUST_BELOW_ONE = math.nextafter(1.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,55 +45,55 @@ class Progress:
         self._anchor: _Anchor | None = None
 
     @property
-    def overall(self) -> float:
+    def overall_fraction(self) -> float:
         """The whole job, 0..1."""
         if all(self._fractions[phase] == 1.0 for phase in self._weights):
             return 1.0
         # fsum rounds once, so that a larger fraction never gives a smaller sum
         reached = math.fsum(weight * self._fractions[phase] for phase, weight in self._weights.items())
-        return min(reached / math.fsum(self._weights.values()), _ALMOST)
+        return min(reached / math.fsum(self._weights.values()), _JUST_BELOW_ONE)
 
     @property
-    def fractions(self) -> dict[str, float]:
+    def category_fractions(self) -> dict[str, float]:
         """Every category, phases first, 0..1; those without weight in the order of first sight."""
         return dict(self._fractions)
 
-    def set(
+    def update_category(
         self, category: str, current: float, total: float, *, source: Literal["engine", "plugin"] = "engine"
     ) -> float:
         """Take in that `category` is at `current` of `total` (0 of 0 is done), and give the overall fraction.
 
         Categories that are no phase are kept and carry no weight. Raises BadValue: a number is negative or not finite.
         """
-        fraction = _fraction(category, current, total)
-        if not (source == "plugin" and self._by_trials and category in _DRIVEN):
+        fraction = _compute_fraction(category, current, total)
+        if not (source == "plugin" and self._by_trials and category in _TRIAL_CATEGORIES):
             self._raise_to(category, fraction)
-        return self.overall
+        return self.overall_fraction
 
-    def trials(self, finished: int, total: int) -> float:
+    def update_trials(self, finished: int, total: int) -> float:
         """Take in how many trials have ended, well or not, and give the overall fraction."""
-        fraction = _fraction("trials", finished, total)
+        fraction = _compute_fraction("trials", finished, total)
         self._raise_to("trials", fraction)
         self._raise_to("train", TRIALS_SHARE * fraction)
-        return self.overall
+        return self.overall_fraction
 
-    def best_chosen(self) -> float:
+    def complete_train_phase(self) -> float:
         """The best trial is chosen, which completes `train`; give the overall fraction."""
         self._raise_to("train", 1.0)
-        return self.overall
+        return self.overall_fraction
 
-    def began(self, now: float) -> None:
+    def reset_pace(self, now: float) -> None:
         """The phase under way begins to move only now: what came before tells nothing about its pace."""
         phase = next((name for name in self._weights if self._fractions[name] < 1.0), None)
-        self._anchor = None if phase is None else _Anchor(phase=phase, now=now, overall=self.overall)
+        self._anchor = None if phase is None else _Anchor(phase=phase, now=now, overall=self.overall_fraction)
 
-    def eta(self, now: float) -> float | None:
+    def estimate_eta(self, now: float) -> float | None:
         """Seconds until the end as of `now` (seconds of any steady clock), or None while there is nothing to go by.
 
         Judged by the pace of the phase that is under way, since it began or since the first call in it: call it at
         every change. 0.0 at the end.
         """
-        overall = self.overall
+        overall = self.overall_fraction
         phase = next((name for name in self._weights if self._fractions[name] < 1.0), None)
         if phase is None:
             return 0.0
@@ -109,25 +109,28 @@ class Progress:
         self._fractions[category] = max(self._fractions.get(category, 0.0), fraction)
 
 
-def training() -> Progress:
+def training_progress() -> Progress:
     """The progress of a training job."""
     return Progress(PHASES)
 
 
-def tuning() -> Progress:
+def tuning_progress() -> Progress:
     """The progress of a tuning job, whose `train` is driven by its trials."""
     return Progress(PHASES, by_trials=True)
 
 
-def _fraction(category: str, current: float, total: float) -> float:
-    done, whole = finite(current, f"progress {category!r} current"), finite(total, f"progress {category!r} total")
+def _compute_fraction(category: str, current: float, total: float) -> float:
+    done, whole = (
+        require_finite(current, f"progress {category!r} current"),
+        require_finite(total, f"progress {category!r} total"),
+    )
     if done < 0 or whole < 0:
         raise BadValue("must not be negative", where=f"progress {category!r}", got=f"{done} of {whole}")
     # below the total, rounding must not make it done
-    return 1.0 if done >= whole else min(done / whole, _ALMOST)
+    return 1.0 if done >= whole else min(done / whole, _JUST_BELOW_ONE)
 
 
-class Overall:
+class OverallProgress:
     """Takes in every event in turn, and gives those of progress back with `overall` and `eta_s`."""
 
     def __init__(self, progress: Progress, clock: Callable[[], float] = time.monotonic) -> None:
@@ -139,12 +142,12 @@ class Overall:
             return event
         category, current, total = str(event.data["category"]), float(event.data["current"]), float(event.data["total"])
         if not of_driver:
-            self._progress.set(category, current, total, source="plugin")
+            self._progress.update_category(category, current, total, source="plugin")
         elif category == "trials":
-            self._progress.trials(int(current), int(total))
+            self._progress.update_trials(int(current), int(total))
             if not current:
-                self._progress.began(self._clock())
+                self._progress.reset_pace(self._clock())
         else:
-            self._progress.set(category, current, total)
-        overall, eta = self._progress.overall, self._progress.eta(self._clock())
+            self._progress.update_category(category, current, total)
+        overall, eta = self._progress.overall_fraction, self._progress.estimate_eta(self._clock())
         return replace(event, data={**event.data, "overall": overall, "eta_s": eta})

@@ -38,20 +38,20 @@ from trialrun_hookspecs.distributions import (
     Uniform,
 )
 from trialrun_hookspecs.errors import BadValue
-from trialrun_hookspecs.expressions import BadExpression, evaluated, names_in, parsed
+from trialrun_hookspecs.expressions import BadExpression, evaluate_expression, names_in, parse_expression
 
 __all__ = [
     "CODECS",
     "Category",
     "Codec",
-    "Fixed",
+    "FixedValue",
     "Integer",
     "Primitive",
     "Real",
     "Space",
-    "flatten",
-    "nest",
-    "snapped",
+    "flatten_values",
+    "nest_values",
+    "round_to_step",
 ]
 
 _TAIL = 1e-9  # normals are searched between these quantiles: 6 standard deviations to either side
@@ -98,7 +98,7 @@ Primitive = Real | Integer | Category
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fixed:
+class FixedValue:
     """In the place of a primitive's value: the hyperparameter itself, decoded to what it is."""
 
     value: Any
@@ -118,34 +118,34 @@ class Codec:
     plain: Callable[[Any, Any], Any]
 
 
-def _number(value: Any) -> bool:
+def _is_finite_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
-def _int(value: Any) -> bool:
+def _is_integer(value: Any) -> bool:
     """JSON has one number type: 5.0 is an integer."""
-    return _number(value) and value == int(value)
+    return _is_finite_number(value) and value == int(value)
 
 
 def _clip(value: float, low: float, high: float) -> float:
     return min(max(value, low), high)
 
 
-def snapped(value: float, q: float) -> float:
+def round_to_step(value: float, q: float) -> float:
     """The multiple of `q` nearest to `value`, in the decimals as written: 3 x 0.1 is 0.3."""
     return float(Decimal(repr(q)) * round(value / q))
 
 
-def _on_grid(value: float, q: float) -> bool:
+def _is_multiple(value: float, q: float) -> bool:
     """Whether `value` is a multiple of `q`, or what floats make of one: 0.30000000000000004 is 3 x 0.1."""
-    return abs(value - snapped(value, q)) <= 4 * math.ulp(value)
+    return abs(value - round_to_step(value, q)) <= 4 * math.ulp(value)
 
 
-def _between(d: Any, value: Any) -> bool:
-    return _number(value) and d.min - _CLOSE * abs(d.min) <= value <= d.max + _CLOSE * abs(d.max)
+def _is_in_range(d: Any, value: Any) -> bool:
+    return _is_finite_number(value) and d.min - _CLOSE * abs(d.min) <= value <= d.max + _CLOSE * abs(d.max)
 
 
-def _normal(d: Any) -> NormalDist:
+def _normal_dist(d: Any) -> NormalDist:
     return NormalDist(d.mean, d.sd)
 
 
@@ -158,13 +158,13 @@ def _log_steps(d: Any) -> Real:
     return Real(low=math.log(d.min // d.q), high=math.log(d.max // d.q + 1))
 
 
-def _quantile(d: Any, value: float) -> float:
-    return _clip(_normal(d).cdf(value), _TAIL, 1 - _TAIL)
+def _to_quantile(d: Any, value: float) -> float:
+    return _clip(_normal_dist(d).cdf(value), _TAIL, 1 - _TAIL)
 
 
 def _option_index(d: Any, value: Any) -> int:
     """Where `value` stands among the options, -1: nowhere. 1 and true are two values, 1 and 1.0 are one."""
-    for form in (_written, _meant):
+    for form in (_to_exact_json, _to_loose_json):
         wanted = form(value)
         for index, option in enumerate(d.options):
             if form(option) == wanted:
@@ -172,112 +172,112 @@ def _option_index(d: Any, value: Any) -> int:
     return -1
 
 
-def _written(value: Any) -> str:
+def _to_exact_json(value: Any) -> str:
     return json.dumps(value, sort_keys=True)
 
 
-def _meant(value: Any) -> str:
-    return json.dumps(_integral(value), sort_keys=True)
+def _to_loose_json(value: Any) -> str:
+    return json.dumps(_normalize_numbers(value), sort_keys=True)
 
 
-def _integral(value: Any) -> Any:
+def _normalize_numbers(value: Any) -> Any:
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, Mapping):
-        return {key: _integral(item) for key, item in value.items()}
-    return [_integral(item) for item in value] if isinstance(value, list | tuple) else value
+        return {key: _normalize_numbers(item) for key, item in value.items()}
+    return [_normalize_numbers(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-def _option(d: Any, index: Any) -> Any:
+def _copy_option(d: Any, index: Any) -> Any:
     return copy.deepcopy(d.options[int(index)])  # a trial may change its own
 
 
-def _float(value: float, d: Any) -> float:
+def _clip_float(value: float, d: Any) -> float:
     return _clip(float(value), d.min, d.max)
 
 
-def _multiple(value: float, d: Any) -> float:
-    return _clip(snapped(value, d.q), d.min, d.max)
+def _clip_multiple(value: float, d: Any) -> float:
+    return _clip(round_to_step(value, d.q), d.min, d.max)
 
 
 _OPTIONS = Codec(
     primitive=lambda d: Category(size=len(d.options)),
-    decode=_option,
+    decode=_copy_option,
     encode=_option_index,
     contains=lambda d, v: _option_index(d, v) >= 0,
-    plain=lambda d, v: _option(d, _option_index(d, v)),
+    plain=lambda d, v: _copy_option(d, _option_index(d, v)),
 )
 
 # Ray floors a log integer (its top is excluded) and rounds a quantised float.
 CODECS: dict[type[DistributionBase], Codec] = {
     Uniform: Codec(
         primitive=lambda d: Real(low=d.min, high=d.max),
-        decode=lambda d, x: _float(x, d),
-        encode=lambda d, v: _float(v, d),
-        contains=_between,
-        plain=lambda d, v: _float(v, d),
+        decode=lambda d, x: _clip_float(x, d),
+        encode=lambda d, v: _clip_float(v, d),
+        contains=_is_in_range,
+        plain=lambda d, v: _clip_float(v, d),
     ),
     QUniform: Codec(
         primitive=lambda d: Real(low=d.min, high=d.max),
-        decode=lambda d, x: _multiple(x, d),
-        encode=lambda d, v: _multiple(v, d),
-        contains=lambda d, v: _between(d, v) and _on_grid(v, d.q),
-        plain=lambda d, v: _multiple(v, d),
+        decode=lambda d, x: _clip_multiple(x, d),
+        encode=lambda d, v: _clip_multiple(v, d),
+        contains=lambda d, v: _is_in_range(d, v) and _is_multiple(v, d.q),
+        plain=lambda d, v: _clip_multiple(v, d),
     ),
     LogUniform: Codec(
         primitive=_log_bounds,
-        decode=lambda d, x: _float(math.exp(x), d),
-        encode=lambda d, v: math.log(_float(v, d)),
-        contains=_between,
-        plain=lambda d, v: _float(v, d),
+        decode=lambda d, x: _clip_float(math.exp(x), d),
+        encode=lambda d, v: math.log(_clip_float(v, d)),
+        contains=_is_in_range,
+        plain=lambda d, v: _clip_float(v, d),
     ),
     QLogUniform: Codec(
         primitive=_log_bounds,
-        decode=lambda d, x: _multiple(math.exp(x), d),
-        encode=lambda d, v: math.log(_multiple(v, d)),
-        contains=lambda d, v: _between(d, v) and _on_grid(v, d.q),
-        plain=lambda d, v: _multiple(v, d),
+        decode=lambda d, x: _clip_multiple(math.exp(x), d),
+        encode=lambda d, v: math.log(_clip_multiple(v, d)),
+        contains=lambda d, v: _is_in_range(d, v) and _is_multiple(v, d.q),
+        plain=lambda d, v: _clip_multiple(v, d),
     ),
     Randn: Codec(
         primitive=lambda d: Real(low=_TAIL, high=1 - _TAIL),
-        decode=lambda d, x: _normal(d).inv_cdf(_clip(x, _TAIL, 1 - _TAIL)),
-        encode=_quantile,
-        contains=lambda d, v: _number(v),
+        decode=lambda d, x: _normal_dist(d).inv_cdf(_clip(x, _TAIL, 1 - _TAIL)),
+        encode=_to_quantile,
+        contains=lambda d, v: _is_finite_number(v),
         plain=lambda d, v: float(v),
     ),
     QRandn: Codec(
         primitive=lambda d: Real(low=_TAIL, high=1 - _TAIL),
-        decode=lambda d, x: snapped(_normal(d).inv_cdf(_clip(x, _TAIL, 1 - _TAIL)), d.q),
-        encode=_quantile,
-        contains=lambda d, v: _number(v) and math.isfinite(v / d.q) and _on_grid(v, d.q),
-        plain=lambda d, v: snapped(v, d.q),
+        decode=lambda d, x: round_to_step(_normal_dist(d).inv_cdf(_clip(x, _TAIL, 1 - _TAIL)), d.q),
+        encode=_to_quantile,
+        contains=lambda d, v: _is_finite_number(v) and math.isfinite(v / d.q) and _is_multiple(v, d.q),
+        plain=lambda d, v: round_to_step(v, d.q),
     ),
     Randint: Codec(
         primitive=lambda d: Integer(low=d.min, high=d.max - 1),
         decode=lambda d, x: int(x),
         encode=lambda d, v: int(v),
-        contains=lambda d, v: _int(v) and d.min <= v < d.max,
+        contains=lambda d, v: _is_integer(v) and d.min <= v < d.max,
         plain=lambda d, v: int(v),
     ),
     QRandint: Codec(
         primitive=lambda d: Integer(low=d.min // d.q, high=d.max // d.q),
         decode=lambda d, x: int(x) * d.q,
         encode=lambda d, v: int(v) // d.q,
-        contains=lambda d, v: _int(v) and d.min <= v <= d.max and int(v) % d.q == 0,
+        contains=lambda d, v: _is_integer(v) and d.min <= v <= d.max and int(v) % d.q == 0,
         plain=lambda d, v: int(v),
     ),
     LogRandint: Codec(
         primitive=_log_bounds,
         decode=lambda d, x: min(max(math.floor(math.exp(x)), d.min), d.max - 1),
         encode=lambda d, v: min(math.log(int(v) + 0.5), math.log(d.max)),
-        contains=lambda d, v: _int(v) and d.min <= v < d.max,
+        contains=lambda d, v: _is_integer(v) and d.min <= v < d.max,
         plain=lambda d, v: int(v),
     ),
     QLogRandint: Codec(
         primitive=_log_steps,
         decode=lambda d, x: min(max(math.floor(math.exp(x)) * d.q, d.min), d.max),
         encode=lambda d, v: math.log(int(v) // d.q + 0.5),
-        contains=lambda d, v: _int(v) and d.min <= v <= d.max and int(v) % d.q == 0,
+        contains=lambda d, v: _is_integer(v) and d.min <= v <= d.max and int(v) % d.q == 0,
         plain=lambda d, v: int(v),
     ),
     Choice: _OPTIONS,
@@ -285,7 +285,7 @@ CODECS: dict[type[DistributionBase], Codec] = {
 }
 
 
-def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
+def nest_values(flat: Mapping[str, Any]) -> dict[str, Any]:
     """`{"optimizer/lr": 1}` becomes `{"optimizer": {"lr": 1}}`."""
     nested: dict[str, Any] = {}
     for name, value in flat.items():
@@ -297,7 +297,7 @@ def nest(flat: Mapping[str, Any]) -> dict[str, Any]:
     return nested
 
 
-def flatten(nested: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
+def flatten_values(nested: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
     """The values of `names` (with `/` for each level) in a nested dict; names that are absent are left out."""
     flat: dict[str, Any] = {}
     for name in names:
@@ -311,7 +311,7 @@ def flatten(nested: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
     return flat
 
 
-def _there_and_back(codec: Codec, d: Any, x: float) -> float:
+def _round_trip(codec: Codec, d: Any, x: float) -> float:
     return float(codec.encode(d, codec.decode(d, x)))
 
 
@@ -321,7 +321,7 @@ class Space:
     def __init__(self, distributions: Sequence[DistributionBase]) -> None:
         self.distributions: dict[str, Any] = {d.name: d for d in distributions if type(d) in CODECS}
         self._constants = {d.name: d.value for d in distributions if isinstance(d, Constant)}
-        self._expressions = {d.name: parsed(d.expression) for d in distributions if isinstance(d, Expression)}
+        self._expressions = {d.name: parse_expression(d.expression) for d in distributions if isinstance(d, Expression)}
         self._order = [d.name for d in distributions]
 
     @property
@@ -329,7 +329,7 @@ class Space:
         """All hyperparameters that a trial has."""
         return list(self._order)
 
-    def complete(self, values: Mapping[str, Any]) -> dict[str, Any]:
+    def complete_values(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Flat searched values, with the constants and what the expressions come to, in the job's order.
 
         Raises BadValue: an expression cannot be calculated with these values.
@@ -337,69 +337,69 @@ class Space:
         known = {name: value for name, value in values.items() if name not in self._expressions}
         known |= {name: copy.deepcopy(value) for name, value in self._constants.items()}
         for name in self._expressions:
-            self._calculate(name, known)
+            self._calculate_expression(name, known)
         return {name: known[name] for name in self._order if name in known}
 
-    def completed(self, values: Mapping[str, Any]) -> dict[str, Any]:
+    def try_complete_values(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """As `complete`; where an expression cannot be calculated, without the expressions."""
         try:
-            return self.complete(values)
+            return self.complete_values(values)
         except BadValue:
             kept = {name: value for name, value in values.items() if name not in self._expressions}
             return {**kept, **self._constants}
 
-    def _calculate(self, name: str, known: dict[str, Any]) -> None:
+    def _calculate_expression(self, name: str, known: dict[str, Any]) -> None:
         if name in known:
             return
         tree = self._expressions[name]
         for other in names_in(tree):
             if other in self._expressions:
-                self._calculate(other, known)
+                self._calculate_expression(other, known)
         try:
-            known[name] = evaluated(tree, known)
+            known[name] = evaluate_expression(tree, known)
         except BadExpression as error:
             used = ", ".join(f"{other}={known[other]!r}" for other in dict.fromkeys(names_in(tree)))
             where = f"hyperparameter {name!r}"
             raise BadValue(f"its expression {error}", where=where, got=used, fix="Change it or the space.") from None
 
     @property
-    def grids(self) -> list[str]:
+    def grid_names(self) -> list[str]:
         """Names of the grid_search parameters."""
         return [name for name, d in self.distributions.items() if isinstance(d, GridSearch)]
 
-    def primitives(self) -> dict[str, Primitive]:
+    def build_primitives(self) -> dict[str, Primitive]:
         """What a search library is given."""
-        return {name: self._primitive(d) for name, d in self.distributions.items()}
+        return {name: self._build_primitive(d) for name, d in self.distributions.items()}
 
-    def _primitive(self, d: Any) -> Primitive:
+    def _build_primitive(self, d: Any) -> Primitive:
         codec = CODECS[type(d)]
         primitive = codec.primitive(d)
         if not isinstance(primitive, Real) or isinstance(d, Uniform | LogUniform | Randn):
             return primitive
-        return replace(primitive, snap=partial(_there_and_back, codec, d))
+        return replace(primitive, snap=partial(_round_trip, codec, d))
 
     def decode(self, point: Mapping[str, Any]) -> dict[str, Any]:
         """A point of primitives -> flat hyperparameters, plain Python values."""
-        return {name: self._decoded(d, point[name]) for name, d in self.distributions.items()}
+        return {name: self._decode_value(d, point[name]) for name, d in self.distributions.items()}
 
-    def _decoded(self, d: Any, x: Any) -> Any:
-        return copy.deepcopy(x.value) if isinstance(x, Fixed) else CODECS[type(d)].decode(d, x)
+    def _decode_value(self, d: Any, x: Any) -> Any:
+        return copy.deepcopy(x.value) if isinstance(x, FixedValue) else CODECS[type(d)].decode(d, x)
 
     def encode(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Flat hyperparameters (all or some) -> a point of primitives. The values must be in the space."""
         searched = {name: v for name, v in values.items() if name in self.distributions}
-        return {name: self._codec(name).encode(self.distributions[name], v) for name, v in searched.items()}
+        return {name: self._get_codec(name).encode(self.distributions[name], v) for name, v in searched.items()}
 
-    def plain(self, values: Mapping[str, Any]) -> dict[str, Any]:
+    def to_plain(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Flat hyperparameters (all or some) in the form that `decode` gives. The values must be in the space."""
-        return {name: self._codec(name).plain(self.distributions[name], v) for name, v in values.items()}
+        return {name: self._get_codec(name).plain(self.distributions[name], v) for name, v in values.items()}
 
-    def _codec(self, name: str) -> Codec:
+    def _get_codec(self, name: str) -> Codec:
         return CODECS[type(self.distributions[name])]
 
     def contains(self, name: str, value: Any) -> bool:
-        return self._codec(name).contains(self.distributions[name], value)
+        return self._get_codec(name).contains(self.distributions[name], value)
 
     def sample(self, rng: random.Random) -> dict[str, Any]:
         """Flat hyperparameters drawn by each distribution's law."""
-        return self.decode({name: primitive.sample(rng) for name, primitive in self.primitives().items()})
+        return self.decode({name: primitive.sample(rng) for name, primitive in self.build_primitives().items()})

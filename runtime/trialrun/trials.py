@@ -9,28 +9,28 @@ from itertools import islice
 from types import MappingProxyType
 from typing import Any
 
-from trialrun.events import flatten, nonfinite_name, plain
+from trialrun.events import flatten_mapping, nonfinite_name, to_plain
 from trialrun_hookspecs.errors import BadValue
 
 __all__ = [
-    "BASE",
+    "BASE_COLUMNS",
     "METRIC_COLUMNS",
     "RESULT_KEYS",
     "TRIAL_STATUSES",
-    "Change",
     "Coalescer",
-    "Reported",
-    "Row",
-    "Started",
-    "StatusChanged",
+    "TrialChange",
+    "TrialReported",
+    "TrialRow",
+    "TrialStarted",
+    "TrialStatusChanged",
     "TrialTable",
     "is_number",
     "merge_delta",
-    "normalise",
-    "normalise_payload",
+    "normalize_payload",
+    "normalize_table",
 ]
 
-BASE = ("trial_id", "status")
+BASE_COLUMNS = ("trial_id", "status")
 METRIC_COLUMNS = 4
 TRIAL_STATUSES = ("PENDING", "RUNNING", "PAUSED", "TERMINATED", "ERROR")
 
@@ -69,7 +69,7 @@ _ROW_KEYS = frozenset({*_SECTIONS, "nonfinite", "all_metrics"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Started:
+class TrialStarted:
     """A trial runs with this config: its first start, or another with a new one."""
 
     trial_id: str
@@ -77,7 +77,7 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StatusChanged:
+class TrialStatusChanged:
     """A trial is in another state of TRIAL_STATUSES."""
 
     trial_id: str
@@ -85,18 +85,18 @@ class StatusChanged:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reported:
+class TrialReported:
     """A trial reported; metrics it leaves out keep their last values."""
 
     trial_id: str
     metrics: Mapping[str, Any]
 
 
-Change = Started | StatusChanged | Reported
+TrialChange = TrialStarted | TrialStatusChanged | TrialReported
 
 
 @dataclass(slots=True, kw_only=True)
-class Row:
+class TrialRow:
     """One trial: flat `config` and `metrics` (numbers only, NaN and infinities as they came)."""
 
     status: str = "PENDING"
@@ -114,104 +114,108 @@ class TrialTable:
     def __init__(self, metric: str, hyperparameters: Sequence[str] = (), limit: int = METRIC_COLUMNS) -> None:
         self._metric = metric
         self._limit = limit
-        self._rows: dict[str, Row] = {}
+        self._rows: dict[str, TrialRow] = {}
         self._hyperparameters: dict[str, None] = dict.fromkeys(hyperparameters)
         self._metrics: dict[str, None] = {metric: None}
         self._counts: dict[str, int] = dict.fromkeys(TRIAL_STATUSES, 0)
         self._dirty: dict[str, None] = {}
 
     @property
-    def rows(self) -> Mapping[str, Row]:
+    def rows(self) -> Mapping[str, TrialRow]:
         """The rows by trial id, in the order of first sight; a live view to read, not to change."""
         return MappingProxyType(self._rows)
 
     @property
-    def hyperparameters(self) -> list[str]:
+    def hyperparameter_columns(self) -> list[str]:
         """The hyperparameter columns."""
         return list(self._hyperparameters)
 
     @property
-    def metrics(self) -> list[str]:
+    def metric_columns(self) -> list[str]:
         """The metric columns, at most `limit`, the objective first."""
         return list(islice(self._metrics, self._limit))
 
-    def counts(self) -> dict[str, int]:
+    def status_counts(self) -> dict[str, int]:
         """How many trials are in each state; all states are there."""
         return dict(self._counts)
 
-    def apply(self, change: Change) -> None:
+    def apply(self, change: TrialChange) -> None:
         """Take in one change. Raises BadValue for a status that is none; odd values are shown as they can be."""
-        if isinstance(change, Started):
-            row = self._row(change.trial_id)
-            row.config = {name: _cell(value) for name, value in flatten(change.config).items()}
+        if isinstance(change, TrialStarted):
+            row = self._get_or_add_row(change.trial_id)
+            row.config = {name: _to_cell(value) for name, value in flatten_mapping(change.config).items()}
             self._hyperparameters.update(dict.fromkeys(row.config))
-            self._move(row, "RUNNING")
-        elif isinstance(change, StatusChanged):
-            status = _status(change.status, f"trial {change.trial_id!r}")
-            self._move(self._row(change.trial_id), status)
+            self._set_status(row, "RUNNING")
+        elif isinstance(change, TrialStatusChanged):
+            status = _check_status(change.status, f"trial {change.trial_id!r}")
+            self._set_status(self._get_or_add_row(change.trial_id), status)
         else:
             known = change.trial_id in self._rows
-            row = self._row(change.trial_id)
+            row = self._get_or_add_row(change.trial_id)
             if not known:
-                self._move(row, "RUNNING")
-            self._report(row, change.metrics)
+                self._set_status(row, "RUNNING")
+            self._update_metrics(row, change.metrics)
         self._dirty[change.trial_id] = None
 
     def snapshot(self, best_trial: str = "") -> dict[str, Any]:
         """The whole table as the platform takes it; shares nothing with this table."""
-        columns = self._columns()
+        columns = self._column_names()
         return {
             **columns,
             "best_trial": best_trial,
-            "trials": {trial_id: self._payload(trial_id, columns) for trial_id in self._rows},
+            "trials": {trial_id: self._row_payload(trial_id, columns) for trial_id in self._rows},
         }
 
     def take_delta(self) -> dict[str, Any] | None:
         """The rows that changed since the last take, whole and with `all_metrics` beside them; None: nothing did."""
         if not self._dirty:
             return None
-        columns = self._columns()
+        columns = self._column_names()
         changed, self._dirty = self._dirty, {}
-        return {**columns, "trials": {trial_id: self._delta_row(trial_id, columns) for trial_id in changed}}
+        return {**columns, "trials": {trial_id: self._delta_row_payload(trial_id, columns) for trial_id in changed}}
 
-    def _row(self, trial_id: str) -> Row:
+    def _get_or_add_row(self, trial_id: str) -> TrialRow:
         row = self._rows.get(trial_id)
         if row is None:
-            row = self._rows[trial_id] = Row()
+            row = self._rows[trial_id] = TrialRow()
             self._counts[row.status] += 1
         return row
 
-    def _move(self, row: Row, status: str) -> None:
+    def _set_status(self, row: TrialRow, status: str) -> None:
         self._counts[row.status] -= 1
         self._counts[status] += 1
         row.status = status
 
-    def _report(self, row: Row, metrics: Mapping[str, Any]) -> None:
-        for name, value in _own_metrics(metrics, self._metric):
+    def _update_metrics(self, row: TrialRow, metrics: Mapping[str, Any]) -> None:
+        for name, value in _metric_cells(metrics, self._metric):
             row.metrics[name] = value
             self._metrics[name] = None
 
-    def _columns(self) -> dict[str, Any]:
-        return {"base": list(BASE), "hyperparameters": self.hyperparameters, "metrics": self.metrics}
+    def _column_names(self) -> dict[str, Any]:
+        return {
+            "base": list(BASE_COLUMNS),
+            "hyperparameters": self.hyperparameter_columns,
+            "metrics": self.metric_columns,
+        }
 
-    def _payload(self, trial_id: str, columns: Mapping[str, Any]) -> dict[str, Any]:
+    def _row_payload(self, trial_id: str, columns: Mapping[str, Any]) -> dict[str, Any]:
         row = self._rows[trial_id]
         shown = {
             "base": [trial_id, row.status],
-            "hyperparameters": [_sent(row.config.get(name)) for name in columns["hyperparameters"]],
-            "metrics": [_sent(row.metrics.get(name)) for name in columns["metrics"]],
+            "hyperparameters": [_to_payload_cell(row.config.get(name)) for name in columns["hyperparameters"]],
+            "metrics": [_to_payload_cell(row.metrics.get(name)) for name in columns["metrics"]],
         }
         flags = {
-            **_flags((name, row.config.get(name)) for name in columns["hyperparameters"]),
-            **_flags((name, row.metrics.get(name)) for name in columns["metrics"]),
+            **_nonfinite_flags((name, row.config.get(name)) for name in columns["hyperparameters"]),
+            **_nonfinite_flags((name, row.metrics.get(name)) for name in columns["metrics"]),
         }
         return {**shown, "nonfinite": flags} if flags else shown
 
-    def _delta_row(self, trial_id: str, columns: Mapping[str, Any]) -> dict[str, Any]:
+    def _delta_row_payload(self, trial_id: str, columns: Mapping[str, Any]) -> dict[str, Any]:
         metrics = self._rows[trial_id].metrics
-        made = self._payload(trial_id, columns)
-        made["all_metrics"] = {name: _sent(value) for name, value in metrics.items()}
-        if flags := {**made.get("nonfinite", {}), **_flags(metrics.items())}:
+        made = self._row_payload(trial_id, columns)
+        made["all_metrics"] = {name: _to_payload_cell(value) for name, value in metrics.items()}
+        if flags := {**made.get("nonfinite", {}), **_nonfinite_flags(metrics.items())}:
             made["nonfinite"] = flags
         return made
 
@@ -224,11 +228,11 @@ def merge_delta(payload: Mapping[str, Any], delta: Mapping[str, Any]) -> dict[st
     return {
         **columns,
         "best_trial": payload.get("best_trial", ""),
-        "trials": {trial_id: _fitted(row, columns, shown) for trial_id, row in rows.items()},
+        "trials": {trial_id: _fit_row(row, columns, shown) for trial_id, row in rows.items()},
     }
 
 
-def _fitted(row: Mapping[str, Any], columns: Mapping[str, Sequence[str]], shown: set[str]) -> dict[str, Any]:
+def _fit_row(row: Mapping[str, Any], columns: Mapping[str, Sequence[str]], shown: set[str]) -> dict[str, Any]:
     made: dict[str, Any] = {}
     for section in _SECTIONS:
         missing = len(columns[section]) - len(row[section])
@@ -243,44 +247,44 @@ def is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _own_metrics(metrics: Mapping[str, Any], objective: str) -> Iterator[tuple[str, int | float]]:
+def _metric_cells(metrics: Mapping[str, Any], objective: str) -> Iterator[tuple[str, int | float]]:
     for key, value in metrics.items():
         name = str(key)
         if (name in RESULT_KEYS or name.startswith("config/")) and name != objective:
             continue
-        cells = flatten({name: value}) if isinstance(value, Mapping) else {name: value}
+        cells = flatten_mapping({name: value}) if isinstance(value, Mapping) else {name: value}
         for inner, cell in cells.items():
-            number = cell if type(cell) is float else _cell(cell)
+            number = cell if type(cell) is float else _to_cell(cell)
             if is_number(number):
                 yield inner, number
 
 
-def _cell(value: Any) -> Any:
+def _to_cell(value: Any) -> Any:
     # never raises: a config may hold anything, and the table is fed from callbacks that must not stop a study
     try:
-        made = plain(value, nonfinite="keep")
+        made = to_plain(value, nonfinite="keep")
     except BadValue:
         return f"<{type(value).__name__}>"
-    return plain(made, nonfinite="null") if isinstance(made, list | dict) else made
+    return to_plain(made, nonfinite="null") if isinstance(made, list | dict) else made
 
 
-def _sent(value: Any) -> Any:
+def _to_payload_cell(value: Any) -> Any:
     if isinstance(value, list | dict):
-        return plain(value)  # a copy: payloads share nothing with the table
+        return to_plain(value)  # a copy: payloads share nothing with the table
     return None if nonfinite_name(value) else value
 
 
-def _flags(cells: Iterable[tuple[str, Any]]) -> dict[str, str]:
+def _nonfinite_flags(cells: Iterable[tuple[str, Any]]) -> dict[str, str]:
     return {name: flag for name, value in cells if (flag := nonfinite_name(value))}
 
 
-def _status(status: Any, where: str) -> str:
+def _check_status(status: Any, where: str) -> str:
     if status not in TRIAL_STATUSES:
         raise BadValue(f"status must be one of {', '.join(TRIAL_STATUSES)}", where=where, got=repr(status))
     return str(status)
 
 
-def normalise_payload(data: Any) -> dict[str, Any]:
+def normalize_payload(data: Any) -> dict[str, Any]:
     """A payload made elsewhere, checked: a dict with `trials`, and what else `normalise` takes. Raises BadValue."""
     if not isinstance(data, Mapping) or "trials" not in data:
         raise BadValue("must be a dict with 'trials'", where="log_trials data", got=type(data).__name__)
@@ -288,10 +292,10 @@ def normalise_payload(data: Any) -> dict[str, Any]:
     if unknown:
         raise BadValue("must not have other keys", where="log_trials data", got=", ".join(unknown))
     sections = {name: data.get(name) for name in _SECTIONS}
-    return normalise(data["trials"], best_trial=data.get("best_trial", ""), **sections)
+    return normalize_table(data["trials"], best_trial=data.get("best_trial", ""), **sections)
 
 
-def normalise(
+def normalize_table(
     trials: Mapping[str, Mapping[str, Any]],
     base: Sequence[str] | None = None,
     hyperparameters: Sequence[str] | None = None,
@@ -305,20 +309,22 @@ def normalise(
     Raises BadValue: a row does not fit the columns, a metric is no number, a status is none of TRIAL_STATUSES, or
     `best_trial` is none of the trials.
     """
-    rows = _rows_by_id(trials)
-    given = _given_columns(base, hyperparameters, metrics)
-    columns = _inferred(given, rows)
-    made = {trial_id: _made_row(trial_id, row, columns) for trial_id, row in rows.items()}
+    rows = _check_rows(trials)
+    given = _check_sections(base, hyperparameters, metrics)
+    columns = _infer_columns(given, rows)
+    made = {trial_id: _build_row(trial_id, row, columns) for trial_id, row in rows.items()}
     best = best_trial or ""
     if best and best not in rows:
-        raise BadValue("must be '' or one of the trials", where="best_trial", got=repr(best), fix=_hint(best, rows))
+        raise BadValue(
+            "must be '' or one of the trials", where="best_trial", got=repr(best), fix=_suggest_name(best, rows)
+        )
     sent = {**columns, "metrics": columns["metrics"][:METRIC_COLUMNS]}
     if "trial_id" not in sent["base"]:
         sent["base"] = ["trial_id", *sent["base"]]
     return {**sent, "best_trial": best, "trials": made}
 
 
-def _rows_by_id(trials: Any) -> dict[str, Mapping[str, Any]]:
+def _check_rows(trials: Any) -> dict[str, Mapping[str, Any]]:
     if not isinstance(trials, Mapping):
         raise BadValue("must be a dict of rows by trial id", where="trials", got=type(trials).__name__)
     for trial_id, row in trials.items():
@@ -329,14 +335,14 @@ def _rows_by_id(trials: Any) -> dict[str, Mapping[str, Any]]:
     return dict(trials)
 
 
-def _given_columns(
+def _check_sections(
     base: Sequence[str] | None, hyperparameters: Sequence[str] | None, metrics: Sequence[str] | None
 ) -> dict[str, list[str] | None]:
     given = dict(zip(_SECTIONS, (base, hyperparameters, metrics), strict=True))
-    return {section: _names(names, section) for section, names in given.items()}
+    return {section: _check_column_names(names, section) for section, names in given.items()}
 
 
-def _names(names: Any, section: str) -> list[str] | None:
+def _check_column_names(names: Any, section: str) -> list[str] | None:
     if names is None:
         return None
     if isinstance(names, str) or not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
@@ -354,10 +360,12 @@ def _is_positional(row: Mapping[str, Any]) -> bool:
     )
 
 
-def _inferred(given: Mapping[str, list[str] | None], rows: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
+def _infer_columns(
+    given: Mapping[str, list[str] | None], rows: Mapping[str, Mapping[str, Any]]
+) -> dict[str, list[str]]:
     columns = {section: names or [] for section, names in given.items()}
     if given["base"] is None:
-        columns["base"] = list(BASE)
+        columns["base"] = list(BASE_COLUMNS)
     open_sections = [section for section in _SECTIONS[1:] if given[section] is None]
     known = {"trial_id", *columns["base"], *columns["hyperparameters"], *columns["metrics"]}
     flat = (row for row in rows.values() if not _is_positional(row))
@@ -370,22 +378,22 @@ def _inferred(given: Mapping[str, list[str] | None], rows: Mapping[str, Mapping[
     return columns
 
 
-def _made_row(trial_id: str, row: Mapping[str, Any], columns: Mapping[str, list[str]]) -> dict[str, Any]:
+def _build_row(trial_id: str, row: Mapping[str, Any], columns: Mapping[str, list[str]]) -> dict[str, Any]:
     where = f"trial {trial_id!r}"
-    cells = _positional(row, columns, where) if _is_positional(row) else _flat(trial_id, row, columns)
+    cells = _positional_cells(row, columns, where) if _is_positional(row) else _flat_cells(trial_id, row, columns)
     _check_base(trial_id, dict(zip(columns["base"], cells["base"], strict=True)), where)
     base = cells["base"] if "trial_id" in columns["base"] else [trial_id, *cells["base"]]
-    hyperparameters = [_hand_cell(cell, where) for cell in cells["hyperparameters"]]
-    metrics = [_hand_metric(cell, where) for cell in cells["metrics"]][:METRIC_COLUMNS]
+    hyperparameters = [_convert_cell(cell, where) for cell in cells["hyperparameters"]]
+    metrics = [_convert_metric(cell, where) for cell in cells["metrics"]][:METRIC_COLUMNS]
     flags = {
         **_row_flags(row, columns),
-        **_flags(zip(columns["hyperparameters"], hyperparameters, strict=True)),
-        **_flags(zip(columns["metrics"][:METRIC_COLUMNS], metrics, strict=True)),
+        **_nonfinite_flags(zip(columns["hyperparameters"], hyperparameters, strict=True)),
+        **_nonfinite_flags(zip(columns["metrics"][:METRIC_COLUMNS], metrics, strict=True)),
     }
     made: dict[str, Any] = {
-        "base": [plain(cell, where) for cell in base],
-        "hyperparameters": [_sent(cell) for cell in hyperparameters],
-        "metrics": [_sent(cell) for cell in metrics],
+        "base": [to_plain(cell, where) for cell in base],
+        "hyperparameters": [_to_payload_cell(cell) for cell in hyperparameters],
+        "metrics": [_to_payload_cell(cell) for cell in metrics],
     }
     return {**made, "nonfinite": flags} if flags else made
 
@@ -396,7 +404,7 @@ def _row_flags(row: Mapping[str, Any], columns: Mapping[str, list[str]]) -> dict
     return {name: str(flag) for name, flag in flags.items() if name in shown} if isinstance(flags, Mapping) else {}
 
 
-def _positional(row: Mapping[str, Any], columns: Mapping[str, list[str]], where: str) -> dict[str, list[Any]]:
+def _positional_cells(row: Mapping[str, Any], columns: Mapping[str, list[str]], where: str) -> dict[str, list[Any]]:
     for section, names in columns.items():
         cells = len(row.get(section, ()))
         if cells != len(names):
@@ -405,11 +413,11 @@ def _positional(row: Mapping[str, Any], columns: Mapping[str, list[str]], where:
     return {section: list(row.get(section, ())) for section in _SECTIONS}
 
 
-def _flat(trial_id: str, row: Mapping[str, Any], columns: Mapping[str, list[str]]) -> dict[str, list[Any]]:
+def _flat_cells(trial_id: str, row: Mapping[str, Any], columns: Mapping[str, list[str]]) -> dict[str, list[Any]]:
     known = {"trial_id", *(name for names in columns.values() for name in names)}
     strange = [str(name) for name in row if name not in known]
     if strange:
-        fix = _hint(strange[0], known)
+        fix = _suggest_name(strange[0], known)
         raise BadValue("must fit the columns", where=f"trial {trial_id!r}", got=", ".join(strange), fix=fix)
     full = {"trial_id": trial_id, **row}
     return {section: [full.get(name) for name in names] for section, names in columns.items()}
@@ -419,22 +427,22 @@ def _check_base(trial_id: str, base: Mapping[str, Any], where: str) -> None:
     if base.get("trial_id", trial_id) != trial_id:
         raise BadValue("trial_id must be the row's key", where=where, got=repr(base["trial_id"]))
     if base.get("status") is not None:
-        _status(base["status"], where)
+        _check_status(base["status"], where)
 
 
-def _hand_cell(value: Any, where: str) -> Any:
-    made = plain(value, where, nonfinite="keep")
-    return plain(made, where, nonfinite="null") if isinstance(made, list | dict) else made
+def _convert_cell(value: Any, where: str) -> Any:
+    made = to_plain(value, where, nonfinite="keep")
+    return to_plain(made, where, nonfinite="null") if isinstance(made, list | dict) else made
 
 
-def _hand_metric(value: Any, where: str) -> int | float | None:
-    made = plain(value, where, nonfinite="keep")
+def _convert_metric(value: Any, where: str) -> int | float | None:
+    made = to_plain(value, where, nonfinite="keep")
     if made is not None and not is_number(made):
         raise BadValue("a metric must be a number", where=where, got=f"{type(value).__name__} {made!r}"[:80])
     return made  # type: ignore[no-any-return]  # plain() answers Any
 
 
-def _hint(name: str, known: Iterable[str]) -> str:
+def _suggest_name(name: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, sorted(known), n=1)
     return f"Did you mean {close[0]!r}?" if close else ""
 
@@ -452,15 +460,15 @@ class Coalescer:
         self._seconds_per_row = seconds_per_row
         self._last: float | None = None
 
-    def offer(self, now: float | None = None, rows: int = 0) -> bool:
+    def try_acquire(self, now: float | None = None, rows: int = 0) -> bool:
         """Whether a table of `rows` rows may go out now (default: by the clock); True counts as sent."""
         moment = self._clock() if now is None else now
-        if self.wait(moment, rows) > 0.0:
+        if self.seconds_until_due(moment, rows) > 0.0:
             return False
         self._last = moment
         return True
 
-    def wait(self, now: float | None = None, rows: int = 0) -> float:
+    def seconds_until_due(self, now: float | None = None, rows: int = 0) -> float:
         """Seconds until `offer` would say yes; 0.0 when it would now."""
         if self._last is None:
             return 0.0

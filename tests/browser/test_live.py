@@ -120,7 +120,7 @@ def test_the_table_of_the_page_is_the_table_of_the_recorder(recorder: Recorder, 
 
 
 def test_a_real_tuning_job_fills_the_page(page_of: Callable[[Any], Page], tmp_path: Path) -> None:
-    from trialrun.engine.backends import fixtures_of, recording
+    from trialrun.engine.backends import build_fixtures, start_recorder
 
     plugin = tmp_path / "slow.py"
     plugin.write_text(
@@ -143,8 +143,8 @@ def test_a_real_tuning_job_fills_the_page(page_of: Callable[[Any], Page], tmp_pa
     }
     data = {1: str(ROOT / "examples" / "line.csv")}
     results = tmp_path / "results"
-    places = fixtures_of(data, {}, {})
-    with recording(tmp_path / "results" / "recorder.sqlite", places) as backend:
+    places = build_fixtures(data, {}, {})
+    with start_recorder(tmp_path / "results" / "recorder.sqlite", places) as backend:
         assert backend.recorder is not None
         page = page_of(backend.recorder.server())
         with page.server:

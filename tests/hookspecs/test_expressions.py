@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trialrun_hookspecs.expressions import BadExpression, evaluated, names_in, parsed
+from trialrun_hookspecs.expressions import BadExpression, evaluate_expression, names_in, parse_expression
 
 VALUES = {"lr": 0.5, "n": 4, "kind": "sgd", "optimizer/lr": 2.0, "flag": True}
 
@@ -33,9 +33,9 @@ VALUES = {"lr": 0.5, "n": 4, "kind": "sgd", "optimizer/lr": 2.0, "flag": True}
 def test_arithmetic_comes_to_its_value(text: str, value: Any) -> None:
     if value is None:
         with pytest.raises(KeyError):  # a job that names what is not there is refused before
-            evaluated(parsed(text), VALUES)
+            evaluate_expression(parse_expression(text), VALUES)
     else:
-        assert evaluated(parsed(text), VALUES) == value
+        assert evaluate_expression(parse_expression(text), VALUES) == value
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_arithmetic_comes_to_its_value(text: str, value: Any) -> None:
 )
 def test_what_is_no_arithmetic_is_refused_before_anything_runs(text: str) -> None:
     with pytest.raises(BadExpression):
-        evaluated(parsed(text), VALUES)
+        evaluate_expression(parse_expression(text), VALUES)
 
 
 @pytest.mark.parametrize(
@@ -76,15 +76,15 @@ def test_what_is_no_arithmetic_is_refused_before_anything_runs(text: str) -> Non
 )
 def test_values_that_cannot_be_calculated_are_named_errors(text: str) -> None:
     with pytest.raises(BadExpression):
-        evaluated(parsed(text), VALUES)
+        evaluate_expression(parse_expression(text), VALUES)
 
 
 @given(st.text(max_size=60))
 def test_any_text_is_arithmetic_or_refused(text: str) -> None:
     try:
-        tree = parsed(text)
+        tree = parse_expression(text)
         values = dict.fromkeys(names_in(tree), 2)
-        value = evaluated(tree, values)
+        value = evaluate_expression(tree, values)
     except BadExpression:
         return
     assert isinstance(value, str) or math.isfinite(value)

@@ -19,7 +19,7 @@ MODULES = sorted(file for package in PACKAGES for file in package.rglob("*.py"))
 EXECUTABLE = {"__main__.py"}
 LAZY_ROOTS = [PACKAGES[0] / "__init__.py", PACKAGES[1] / "__init__.py"]
 NOT_FOR_PLUGINS = {  # shared within the contract and the runtime
-    "bundle",
+    "make_bundle",
     "did_you_mean",
     "divides",
     "not_blank",

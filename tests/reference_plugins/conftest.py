@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from trialrun_reference.digits import digits
+from trialrun_reference.digits import generate_digit_rows
 
 from .fake_run import FakeRun, unpack_rows
 
 
 @pytest.fixture(scope="session")
 def digits_dataset(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, Any]]]:
-    return unpack_rows(digits(), tmp_path_factory.mktemp("digits"))
+    return unpack_rows(generate_digit_rows(), tmp_path_factory.mktemp("digits"))
 
 
 @pytest.fixture

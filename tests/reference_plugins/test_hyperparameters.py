@@ -9,38 +9,38 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trialrun_hookspecs import BadValue
-from trialrun_reference.hyperparameters import count, number, settled
+from trialrun_reference.hyperparameters import make_count_rule, make_number_rule, resolve_settings
 
 RULES = {
-    "epochs": count(),
-    "rate": number("above 0", lambda value: value > 0, 0.5),
-    "width": count(8, fixed=True),
+    "epochs": make_count_rule(),
+    "rate": make_number_rule("above 0", lambda value: value > 0, 0.5),
+    "width": make_count_rule(8, fixed=True),
 }
 COUNTS = st.integers(1, 10**9)
 
 
 def test_what_is_not_given_is_the_default() -> None:
-    assert settled(RULES, {"epochs": 3}, None) == {"epochs": 3, "rate": 0.5, "width": 8}
+    assert resolve_settings(RULES, {"epochs": 3}, None) == {"epochs": 3, "rate": 0.5, "width": 8}
 
 
 @given(COUNTS, st.floats(1e-9, 1e9), COUNTS)
 def test_what_is_settled_is_settled_again_as_it_is(epochs: int, rate: float, width: int) -> None:
-    once = settled(RULES, {"epochs": float(epochs), "rate": rate, "width": width}, None)
+    once = resolve_settings(RULES, {"epochs": float(epochs), "rate": rate, "width": width}, None)
     assert once == {"epochs": epochs, "rate": rate, "width": width}
     assert type(once["epochs"]) is int
-    assert settled(RULES, once, once) == once
-    assert settled(RULES, {"epochs": epochs}, once) == once
+    assert resolve_settings(RULES, once, once) == once
+    assert resolve_settings(RULES, {"epochs": epochs}, once) == once
 
 
 @pytest.mark.parametrize("value", [0, -1, 1.5, True, "3", None, float("nan"), float("inf")])
 def test_what_is_no_count_is_refused(value: Any) -> None:
     with pytest.raises(BadValue, match="a whole number of at least 1"):
-        settled(RULES, {"epochs": value}, None)
+        resolve_settings(RULES, {"epochs": value}, None)
 
 
 def test_every_problem_is_told_at_once() -> None:
     with pytest.raises(BadValue) as refused:
-        settled(RULES, {"rate": 0, "width": 9, "depth": 2}, {"epochs": 5, "rate": 1.0, "width": 8})
+        resolve_settings(RULES, {"rate": 0, "width": 9, "depth": 2}, {"epochs": 5, "rate": 1.0, "width": 8})
     told = {problem.where: (problem.rule, problem.got) for problem in refused.value.problems}
     assert told == {
         "hyperparameter 'depth'": ("is not known", ""),

@@ -31,7 +31,7 @@ def few(digits_dataset: Dataset) -> Dataset:
 
 def weights(folder: str | Path | None) -> dict[str, Any]:
     assert folder is not None
-    saved = torch_digits.read(Path(folder))
+    saved = torch_digits.read_artifact(Path(folder))
     return {name: tensor.tolist() for name, tensor in (saved.weights | saved.momentum).items()}
 
 

@@ -11,7 +11,7 @@ import pytest
 import trialrun
 from trialrun.recorder import Recorder
 from trialrun_hookspecs import BadValue
-from trialrun_reference.digits import digits
+from trialrun_reference.digits import generate_digit_rows
 
 from .fake_run import FakeRun
 
@@ -35,7 +35,7 @@ def test_two_workers_train_one_trial_and_report_to_the_study(tmp_path: Path) -> 
     result = trialrun.run(
         {"action": "train", "params": params},
         plugin="trialrun_reference.torch_digits_ray",
-        datasets={1: list(islice(digits(), 100))},
+        datasets={1: list(islice(generate_digit_rows(), 100))},
         results=tmp_path,
     )
     (model,) = result.trial_models
@@ -43,7 +43,7 @@ def test_two_workers_train_one_trial_and_report_to_the_study(tmp_path: Path) -> 
     with Recorder.open(folder / "recorder.sqlite") as recorder:
         reports = [event["data"]["metrics"] for event in recorder.events("trial_result")]
     assert [(report["epoch"], report["workers"]) for report in reports] == [(1, 2), (2, 2)]
-    saved = torch_digits.read(folder / "trials" / model.trial_id / "artifact")
+    saved = torch_digits.read_artifact(folder / "trials" / model.trial_id / "artifact")
     assert (saved.epoch, saved.settings["channels"]) == (2, 2)
 
 

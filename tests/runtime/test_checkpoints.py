@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from trialrun.checkpoints import Artifact, resolve, trial_key
+from trialrun.checkpoints import Artifact, resolve_artifact, trial_key
 from trialrun.outcomes import Mode
 from trialrun_hookspecs.errors import ArtifactMissing, BadValue
 
@@ -34,7 +34,7 @@ def _resolve(root: Path, **given_: Any) -> Artifact | None:
         "mode": "max",
         "roots": [root],
     }
-    return resolve(**{**full, **given_})
+    return resolve_artifact(**{**full, **given_})
 
 
 def test_nothing_declared_or_kept_means_no_artifact(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trialrun.compat import ALGORITHMS, SCHEDULERS, compatibility_problems, halving_bracket, hints, with_max_t
+from trialrun.compat import ALGORITHMS, SCHEDULERS, fill_max_t, find_incompatibilities, halving_bracket, list_hints
 from trialrun_hookspecs.request import Request, parse_request
 
 UNIFORM = {"name": "x", "type": "uniform", "min": 0, "max": 1}
@@ -25,7 +25,7 @@ def job(*space: dict[str, Any], **config: Any) -> Request:
 
 
 def problems(*space: dict[str, Any], **config: Any) -> list[tuple[str, str]]:
-    return [(p.where.removeprefix("params."), p.rule) for p in compatibility_problems(job(*space, **config).params)]
+    return [(p.where.removeprefix("params."), p.rule) for p in find_incompatibilities(job(*space, **config).params)]
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
@@ -58,18 +58,18 @@ def test_what_a_scheduler_cannot_do_with_a_job_is_said(space: list[Any], schedul
 @pytest.mark.parametrize("scheduler", ["asha", "hyperband"])
 def test_max_t_comes_visibly_from_stop_or_epochs_or_is_asked_for(scheduler: str) -> None:
     epochs = {"name": "epochs", "type": "choice", "options": [5, 20]}
-    filled, note = with_max_t(job(UNIFORM, epochs, scheduler=scheduler))
+    filled, note = fill_max_t(job(UNIFORM, epochs, scheduler=scheduler))
     assert filled.params.tuning.scheduler.options == {"max_t": 20}
     assert "epochs" in note
-    assert list(compatibility_problems(filled.params)) == []
-    filled, note = with_max_t(job(UNIFORM, epochs, scheduler=scheduler, stop={"training_iteration": 7}))
+    assert list(find_incompatibilities(filled.params)) == []
+    filled, note = fill_max_t(job(UNIFORM, epochs, scheduler=scheduler, stop={"training_iteration": 7}))
     assert filled.params.tuning.scheduler.options == {"max_t": 7}
     assert "stop" in note
     given_by_user = job(UNIFORM, epochs, scheduler={"name": scheduler, "options": {"max_t": 3}})
-    assert with_max_t(given_by_user) == (given_by_user, "")
+    assert fill_max_t(given_by_user) == (given_by_user, "")
     by_time = job(UNIFORM, scheduler={"name": scheduler, "options": {"time_attr": "time_total_s"}})
-    assert with_max_t(by_time) == (by_time, "")
-    assert list(compatibility_problems(by_time.params)) == []
+    assert fill_max_t(by_time) == (by_time, "")
+    assert list(find_incompatibilities(by_time.params)) == []
 
 
 @given(max_t=st.integers(2, 500), eta=st.integers(2, 5))
@@ -92,7 +92,7 @@ def test_hyperband_is_said_to_stop_nothing_when_ray_s_own_stops_nothing(trials: 
     whole, _ = halving_bracket(9, 3)
     config = {"num_samples": trials, **({"max_concurrent_trials": at_once} if at_once else {})}
     options = {"name": "hyperband", "options": {"max_t": 9}}
-    told = hints(job(UNIFORM, scheduler=options, **config))
+    told = list_hints(job(UNIFORM, scheduler=options, **config))
     made = scheduler._create_bracket(1)
     live = [object() for _ in range(min(trials - whole, at_once or trials, made._n))]
     for value, trial in enumerate(live):
@@ -104,13 +104,13 @@ def test_hyperband_is_said_to_stop_nothing_when_ray_s_own_stops_nothing(trials: 
 
 def test_a_bracket_that_can_never_be_halved_is_told() -> None:
     hyperband = {"name": "hyperband", "options": {"max_t": 100}}
-    (hint,) = hints(job(UNIFORM, scheduler=hyperband, num_samples=50, max_concurrent_trials=3))
+    (hint,) = list_hints(job(UNIFORM, scheduler=hyperband, num_samples=50, max_concurrent_trials=3))
     assert "keeps 3 trials" in hint
-    (hint,) = hints(job(UNIFORM, scheduler=hyperband, num_samples=6))
+    (hint,) = list_hints(job(UNIFORM, scheduler=hyperband, num_samples=6))
     assert "runs 5 trials whole" in hint
-    (hint,) = hints(job(UNIFORM, scheduler={"name": "hyperband", "options": {"max_t": 1}}, num_samples=50))
+    (hint,) = list_hints(job(UNIFORM, scheduler={"name": "hyperband", "options": {"max_t": 1}}, num_samples=50))
     assert "too small" in hint
-    assert hints(job(UNIFORM, scheduler=hyperband, num_samples=50)) == []
-    assert hints(job(UNIFORM, scheduler=hyperband, num_samples=50, max_concurrent_trials=8)) == []
+    assert list_hints(job(UNIFORM, scheduler=hyperband, num_samples=50)) == []
+    assert list_hints(job(UNIFORM, scheduler=hyperband, num_samples=50, max_concurrent_trials=8)) == []
     training = parse_request({"action": "train", "params": {"name": "n", "dataset": 1, "hyperparameter": {}}})
-    assert hints(training) == []
+    assert list_hints(training) == []

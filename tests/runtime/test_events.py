@@ -23,7 +23,17 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 from trialrun import events
-from trialrun.events import Event, finite, flatten, from_line, image_data_uri, log_entry, plain, stamp, to_line
+from trialrun.events import (
+    Event,
+    flatten_mapping,
+    from_line,
+    image_data_uri,
+    require_finite,
+    stamp_event,
+    to_line,
+    to_log_entry,
+    to_plain,
+)
 from trialrun_hookspecs.errors import BadValue
 
 any_text = st.text(st.characters(exclude_categories=()), max_size=20)
@@ -36,27 +46,27 @@ words = any_text.filter(lambda text: bool(text.strip()))
 
 def _keys_stay_apart(value: Any) -> bool:
     try:
-        plain(value)
+        to_plain(value)
     except BadValue:
         return False
     return True
 
 
 built_events = st.one_of(
-    st.builds(events.metric, words, words, numbers, data_dicts.filter(_keys_stay_apart)),
-    st.builds(events.message, any_text, st.sampled_from(events.CONTEXTS)),
-    st.builds(events.progress, any_text, numbers, numbers, numbers, st.none() | numbers),
-    st.builds(events.status, st.sampled_from(events.STATUSES), st.none() | any_text),
-    st.builds(events.trial_result, words, st.integers(0, 99), data_dicts.filter(_keys_stay_apart)),
-    st.builds(events.model, st.integers(1), st.none() | words, any_text),
-    st.builds(events.result, data_dicts.filter(_keys_stay_apart)),
-    st.builds(events.trials, data_dicts.filter(_keys_stay_apart)),
-    st.builds(events.trials_delta, data_dicts.filter(_keys_stay_apart)),
+    st.builds(events.metric_event, words, words, numbers, data_dicts.filter(_keys_stay_apart)),
+    st.builds(events.message_event, any_text, st.sampled_from(events.CONTEXTS)),
+    st.builds(events.progress_event, any_text, numbers, numbers, numbers, st.none() | numbers),
+    st.builds(events.status_event, st.sampled_from(events.STATUSES), st.none() | any_text),
+    st.builds(events.trial_result_event, words, st.integers(0, 99), data_dicts.filter(_keys_stay_apart)),
+    st.builds(events.model_event, st.integers(1), st.none() | words, any_text),
+    st.builds(events.result_event, data_dicts.filter(_keys_stay_apart)),
+    st.builds(events.trials_event, data_dicts.filter(_keys_stay_apart)),
+    st.builds(events.trials_delta_event, data_dicts.filter(_keys_stay_apart)),
 )
 
 
 def _stamped(event: Event, job_id: int, trial_id: str | None, key: str, seq: int) -> Event:
-    return stamp(event, job_id=job_id, trial_id=trial_id, key=key, seq=seq, time="2026-01-02T03:04:05.678+00:00")
+    return stamp_event(event, job_id=job_id, trial_id=trial_id, key=key, seq=seq, time="2026-01-02T03:04:05.678+00:00")
 
 
 all_events = st.builds(_stamped, built_events, st.integers(), st.none() | words, any_text, st.integers())
@@ -79,7 +89,7 @@ def test_a_line_is_one_line_of_ascii_json(event: Event) -> None:
 
 @given(all_events)
 def test_what_an_event_holds_can_be_sent_as_utf_8(event: Event) -> None:
-    json.dumps(log_entry(event), ensure_ascii=False, allow_nan=False).encode()
+    json.dumps(to_log_entry(event), ensure_ascii=False, allow_nan=False).encode()
 
 
 @given(all_events, st.data())
@@ -125,7 +135,7 @@ def test_a_read_only_mapping_makes_a_line() -> None:
 
 @given(numbers)
 def test_finite_gives_plain_numbers_back(value: float) -> None:
-    made = finite(value, "x")
+    made = require_finite(value, "x")
     assert (made, type(made)) == (value, type(value))
 
 
@@ -141,7 +151,7 @@ def test_finite_gives_plain_numbers_back(value: float) -> None:
     ],
 )
 def test_scalars_of_other_libraries_become_plain(value: Any, expected: float) -> None:
-    for made in (finite(value, "x"), plain(value)):
+    for made in (require_finite(value, "x"), to_plain(value)):
         assert (made, type(made)) == (expected, type(expected))
 
 
@@ -165,7 +175,7 @@ def test_scalars_of_other_libraries_become_plain(value: Any, expected: float) ->
 )
 def test_finite_refuses_and_says_what_it_got(value: Any, got: str) -> None:
     with pytest.raises(BadValue) as refused:
-        finite(value, "metric 'loss'")
+        require_finite(value, "metric 'loss'")
     problem = refused.value.problems[0]
     assert problem.where == "metric 'loss'"
     assert got in problem.got
@@ -173,13 +183,13 @@ def test_finite_refuses_and_says_what_it_got(value: Any, got: str) -> None:
 
 @given(values.filter(_keys_stay_apart))
 def test_plain_is_idempotent(value: Any) -> None:
-    once = plain(value)
-    assert plain(once) == once
+    once = to_plain(value)
+    assert to_plain(once) == once
 
 
 @given(st.recursive(st.none() | st.booleans() | numbers | st.text(), st.lists))
 def test_plain_leaves_plain_values_as_they_are(value: Any) -> None:
-    assert plain(value) == value
+    assert to_plain(value) == value
 
 
 class _Colour(enum.StrEnum):
@@ -202,7 +212,7 @@ class _Colour(enum.StrEnum):
     ],
 )
 def test_plain_writes_what_has_a_json_form(value: Any, expected: Any) -> None:
-    made = plain(value)
+    made = to_plain(value)
     assert made == expected
     assert type(made) is type(expected)
 
@@ -232,7 +242,7 @@ def _deep(levels: int) -> Any:
 )
 def test_plain_names_the_place_it_refuses(value: Any, where: str) -> None:
     with pytest.raises(BadValue) as refused:
-        plain(value, "metrics")
+        to_plain(value, "metrics")
     assert refused.value.problems[0].where.endswith(where)
 
 
@@ -240,48 +250,48 @@ def test_a_value_that_holds_itself_is_refused() -> None:
     loop: list[Any] = []
     loop.append(loop)
     with pytest.raises(BadValue, match="nested"):
-        plain(loop)
+        to_plain(loop)
 
 
 def test_plain_can_null_or_keep_what_is_not_finite() -> None:
     values = [math.nan, math.inf, np.float32("-inf"), 1.0]
-    assert plain(values, nonfinite="null") == [None, None, None, 1.0]
-    assert [repr(value) for value in plain(values, nonfinite="keep")] == ["nan", "inf", "-inf", "1.0"]
+    assert to_plain(values, nonfinite="null") == [None, None, None, 1.0]
+    assert [repr(value) for value in to_plain(values, nonfinite="keep")] == ["nan", "inf", "-inf", "1.0"]
 
 
 def test_flatten_joins_nested_names() -> None:
-    assert flatten({"a": {"b": {"c": 1}, "d": 2}, "e": 3, "f": {}}) == {"a/b/c": 1, "a/d": 2, "e": 3}
+    assert flatten_mapping({"a": {"b": {"c": 1}, "d": 2}, "e": 3, "f": {}}) == {"a/b/c": 1, "a/d": 2, "e": 3}
 
 
 @given(st.dictionaries(st.text("abc/", max_size=3), numbers))
 def test_flatten_leaves_flat_mappings_alone(flat: dict[str, Any]) -> None:
-    assert flatten(flat) == flat
+    assert flatten_mapping(flat) == flat
 
 
 def test_metric_holds_the_platforms_fields() -> None:
-    event = events.metric("training", "loss", np.float32(0.5), {"epoch": np.int64(10)})
+    event = events.metric_event("training", "loss", np.float32(0.5), {"epoch": np.int64(10)})
     assert event.data == {"category": "training", "key": "loss", "value": 0.5, "metrics": {"epoch": 10}}
 
 
 @pytest.mark.parametrize(
     "call",
     [
-        lambda: events.metric("", "loss", 1.0, {}),
-        lambda: events.metric("training", " ", 1.0, {}),
-        lambda: events.metric("training", 3, 1.0, {}),  # type: ignore[arg-type]  # what a plugin may do
-        lambda: events.metric("training", "loss", math.nan, {}),
-        lambda: events.metric("training", "loss", 1.0, {"lr": math.inf}),
-        lambda: events.metric("training", "loss", 1.0, [1]),  # type: ignore[arg-type]  # what a plugin may do
-        lambda: events.message("x", "fatal"),
-        lambda: events.progress("train", math.nan, 1, 0, None),
-        lambda: events.progress(None, 1, 1, 0, None),  # type: ignore[arg-type]  # what a plugin may do
-        lambda: events.status("DONE"),
-        lambda: events.trial_result("", 1, {}),
-        lambda: events.visualization("p", "g", index=True, image=_PNG),
-        lambda: events.visualization("p", "g", 1.5, _PNG),  # type: ignore[arg-type]  # what a plugin may do
-        lambda: events.visualization("p", "g", 0, _PNG, {"index": 2}),
-        lambda: events.visualization("", "g", 0, _PNG),
-        lambda: events.trials([]),  # type: ignore[arg-type]  # what a plugin may do
+        lambda: events.metric_event("", "loss", 1.0, {}),
+        lambda: events.metric_event("training", " ", 1.0, {}),
+        lambda: events.metric_event("training", 3, 1.0, {}),  # type: ignore[arg-type]  # what a plugin may do
+        lambda: events.metric_event("training", "loss", math.nan, {}),
+        lambda: events.metric_event("training", "loss", 1.0, {"lr": math.inf}),
+        lambda: events.metric_event("training", "loss", 1.0, [1]),  # type: ignore[arg-type]  # what a plugin may do
+        lambda: events.message_event("x", "fatal"),
+        lambda: events.progress_event("train", math.nan, 1, 0, None),
+        lambda: events.progress_event(None, 1, 1, 0, None),  # type: ignore[arg-type]  # what a plugin may do
+        lambda: events.status_event("DONE"),
+        lambda: events.trial_result_event("", 1, {}),
+        lambda: events.visualization_event("p", "g", index=True, image=_PNG),
+        lambda: events.visualization_event("p", "g", 1.5, _PNG),  # type: ignore[arg-type]  # what a plugin may do
+        lambda: events.visualization_event("p", "g", 0, _PNG, {"index": 2}),
+        lambda: events.visualization_event("", "g", 0, _PNG),
+        lambda: events.trials_event([]),  # type: ignore[arg-type]  # what a plugin may do
     ],
 )
 def test_constructors_refuse_bad_values(call: Callable[[], Event]) -> None:
@@ -291,21 +301,21 @@ def test_constructors_refuse_bad_values(call: Callable[[], Event]) -> None:
 
 def test_what_an_event_holds_is_its_own_copy() -> None:
     mine = {"layers": [1]}
-    event = events.metric("training", "loss", 1.0, mine)
+    event = events.metric_event("training", "loss", 1.0, mine)
     mine["layers"].append(2)
     assert event.data["metrics"] == {"layers": [1]}
 
 
 def test_trial_result_keeps_what_was_not_finite_beside_the_metrics() -> None:
-    event = events.trial_result("a1", 3, {"loss": math.nan, "val": {"loss": np.float32("inf")}, "acc": 1})
+    event = events.trial_result_event("a1", 3, {"loss": math.nan, "val": {"loss": np.float32("inf")}, "acc": 1})
     assert event.data["metrics"] == {"loss": None, "val": {"loss": None}, "acc": 1}
     assert event.data["nonfinite"] == {"loss": "nan", "val/loss": "inf"}
     assert event.trial_id == "a1"
 
 
 def test_log_entry_is_the_platforms_form() -> None:
-    event = _stamped(events.metric("training", "loss", 0.5), 7, "a1", "k", 3)
-    assert log_entry(event) == {
+    event = _stamped(events.metric_event("training", "loss", 0.5), 7, "a1", "k", 3)
+    assert to_log_entry(event) == {
         "event": "metric",
         "data": {"category": "training", "key": "loss", "value": 0.5, "metrics": {}, "trial_id": "a1"},
         "datetime": "2026-01-02T03:04:05.678+00:00",
@@ -314,8 +324,8 @@ def test_log_entry_is_the_platforms_form() -> None:
 
 
 def test_the_runs_trial_id_wins_over_the_plugins() -> None:
-    event = events.visualization("p", "g", 0, _PNG, {"trial_id": "mine", "epoch": 1})
-    assert log_entry(_stamped(event, 7, "a1", "k", 0))["data"] == {
+    event = events.visualization_event("p", "g", 0, _PNG, {"trial_id": "mine", "epoch": 1})
+    assert to_log_entry(_stamped(event, 7, "a1", "k", 0))["data"] == {
         "category": "p",
         "group": "g",
         "index": 0,
@@ -326,7 +336,7 @@ def test_the_runs_trial_id_wins_over_the_plugins() -> None:
 
 @given(all_events)
 def test_log_entry_adds_a_trial_id_to_points_of_trials_only(event: Event) -> None:
-    data = log_entry(event)["data"]
+    data = to_log_entry(event)["data"]
     if event.kind == "metric" and event.trial_id is not None:
         assert data == {**event.data, "trial_id": event.trial_id}
     else:
@@ -334,9 +344,9 @@ def test_log_entry_adds_a_trial_id_to_points_of_trials_only(event: Event) -> Non
 
 
 def test_a_file_stands_beside_the_data() -> None:
-    entry = log_entry(events.visualization("p", "g", 0, _PNG))
+    entry = to_log_entry(events.visualization_event("p", "g", 0, _PNG))
     assert entry["file"] == f"data:image/png;base64,{base64.b64encode(_PNG).decode()}"
-    assert "file" not in log_entry(events.message("x"))
+    assert "file" not in to_log_entry(events.message_event("x"))
 
 
 def _decoded(uri: str) -> Image.Image:

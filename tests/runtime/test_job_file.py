@@ -14,7 +14,7 @@ import yaml
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
-from trialrun.job_file import LIMIT, read_job, to_request
+from trialrun.job_file import JOB_FILE_LIMIT, read_job, to_request
 from trialrun.testing.strategies import job_dicts, json_values
 from trialrun_hookspecs import JobUnreadable, Problem, Request, RequestInvalid, parse_request
 
@@ -130,8 +130,11 @@ def test_a_path_that_cannot_be_opened_is_said(tmp_path: Path, path: str, monkeyp
 
 def test_a_file_may_be_as_large_as_the_limit(tmp_path: Path) -> None:
     text = json.dumps(JOB)
-    assert read_job(file(tmp_path, text + " " * (LIMIT - len(text)))) == JOB
-    assert problem(file(tmp_path, text + " " * (LIMIT - len(text) + 1))).rule == "must have at most 5,000,000 bytes"
+    assert read_job(file(tmp_path, text + " " * (JOB_FILE_LIMIT - len(text)))) == JOB
+    assert (
+        problem(file(tmp_path, text + " " * (JOB_FILE_LIMIT - len(text) + 1))).rule
+        == "must have at most 5,000,000 bytes"
+    )
 
 
 def test_a_device_without_end_is_not_read_to_its_end() -> None:

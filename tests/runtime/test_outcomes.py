@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from trialrun.outcomes import Mode, best, check_objective, merge, normalise, objective
+from trialrun.outcomes import Mode, check_objective, find_best_trial, merge_metrics, normalize_metrics, objective_value
 from trialrun_hookspecs.errors import BadValue, ObjectiveMissing
 
 keys = st.sampled_from(["loss", "acc", "val/loss", "epoch"])
@@ -41,14 +41,14 @@ def _same(one: Any, other: Any) -> bool:
     ],
 )
 def test_what_tune_may_return_becomes_metrics(value: Any, expected: Any) -> None:
-    made = normalise(value, "score")
+    made = normalize_metrics(value, "score")
     assert made == expected
     assert [type(cell) for cell in (made or {}).values()] == [type(cell) for cell in (expected or {}).values()]
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, np.float32("nan")])
 def test_a_number_that_is_not_finite_is_left_to_the_objective_check(value: float) -> None:
-    made = normalise(value, "score")
+    made = normalize_metrics(value, "score")
     assert made is not None
     with pytest.raises(ObjectiveMissing, match="finite"):
         check_objective(made, "score", "a1")
@@ -67,29 +67,29 @@ def test_a_number_that_is_not_finite_is_left_to_the_objective_check(value: float
 )
 def test_what_tune_may_not_return_is_refused_by_type(value: Any, kind: str) -> None:
     with pytest.raises(BadValue, match=kind):
-        normalise(value, "score")
+        normalize_metrics(value, "score")
 
 
 def test_a_returned_dict_with_odd_values_is_refused_by_name() -> None:
     with pytest.raises(BadValue, match="weights"):
-        normalise({"score": 1.0, "weights": np.zeros(2)}, "score")
+        normalize_metrics({"score": 1.0, "weights": np.zeros(2)}, "score")
 
 
 @given(flat_metrics)
 def test_returning_nothing_adds_nothing(reported: dict[str, Any]) -> None:
-    assert merge(reported, None) is None
-    assert merge(reported, {}) is None
+    assert merge_metrics(reported, None) is None
+    assert merge_metrics(reported, {}) is None
 
 
 @given(flat_metrics)
 @example({"loss": math.nan})
 def test_returning_what_was_reported_adds_nothing(reported: dict[str, Any]) -> None:
-    assert merge(reported, dict(reported)) is None
+    assert merge_metrics(reported, dict(reported)) is None
 
 
 @given(flat_metrics, flat_metrics)
 def test_the_return_wins(reported: dict[str, Any], returned: dict[str, Any]) -> None:
-    made = merge(reported, returned)
+    made = merge_metrics(reported, returned)
     if made is not None:
         assert all(_same(made[name], value) for name, value in returned.items())
         assert all(_same(made[name], value) for name, value in reported.items() if name not in returned)
@@ -103,26 +103,26 @@ def test_merging_adds_exactly_what_is_new(reported: dict[str, Any], returned: di
         both_nan = value != value and old != old
         return not both_nan and (isinstance(old, bool) != isinstance(value, bool) or old != value)
 
-    assert (merge(reported, returned) is not None) == any(differs(*item) for item in returned.items())
+    assert (merge_metrics(reported, returned) is not None) == any(differs(*item) for item in returned.items())
 
 
 @given(flat_metrics, flat_metrics)
 def test_merging_twice_adds_nothing(reported: dict[str, Any], returned: dict[str, Any]) -> None:
-    made = merge(reported, returned)
-    assert made is None or merge(made, returned) is None
+    made = merge_metrics(reported, returned)
+    assert made is None or merge_metrics(made, returned) is None
 
 
 def test_true_is_not_one() -> None:
-    assert merge({"score": 1}, {"score": True}) == {"score": True}
+    assert merge_metrics({"score": 1}, {"score": True}) == {"score": True}
 
 
 def test_nested_reports_merge_by_flat_name() -> None:
-    assert merge({"val": {"loss": 1, "acc": 2}}, {"val/loss": 1}) is None
-    assert merge({"val": {"loss": 1, "acc": 2}}, {"val/loss": 0}) == {"val/loss": 0, "val/acc": 2}
+    assert merge_metrics({"val": {"loss": 1, "acc": 2}}, {"val/loss": 1}) is None
+    assert merge_metrics({"val": {"loss": 1, "acc": 2}}, {"val/loss": 0}) == {"val/loss": 0, "val/acc": 2}
 
 
 def test_a_report_that_holds_an_array_merges() -> None:
-    made = merge({"weights": np.zeros(2)}, {"weights": 1.0})
+    made = merge_metrics({"weights": np.zeros(2)}, {"weights": 1.0})
     assert made == {"weights": 1.0}
 
 
@@ -174,7 +174,7 @@ def test_best_agrees_with_brute_force(drawn: list[tuple[str, dict[str, Any]]], m
     }
     record = (max if mode == "max" else min)(worth.values(), default=None)
     expected = next((trial_id for trial_id, value in worth.items() if value == record), None)
-    assert best(trials, "score", mode) == expected
+    assert find_best_trial(trials, "score", mode) == expected
 
 
 @given(outcomes)
@@ -185,10 +185,10 @@ def test_the_best_by_max_is_the_best_of_the_negated_by_min(drawn: list[tuple[str
 
     up = [(str(number), *row) for number, row in enumerate(drawn)]
     down = [(trial_id, status, negated(metrics)) for trial_id, status, metrics in up]
-    assert best(up, "score", "max") == best(down, "score", "min")
+    assert find_best_trial(up, "score", "max") == find_best_trial(down, "score", "min")
 
 
 def test_objective_is_none_for_what_cannot_win() -> None:
-    assert objective({"score": math.nan}, "score") is None
-    assert objective({}, "score") is None
-    assert objective({"score": 0}, "score") == 0
+    assert objective_value({"score": math.nan}, "score") is None
+    assert objective_value({}, "score") is None
+    assert objective_value({"score": 0}, "score") == 0

@@ -13,7 +13,17 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from trialrun.space import CODECS, Category, Fixed, Integer, Real, Space, flatten, nest, snapped
+from trialrun.space import (
+    CODECS,
+    Category,
+    FixedValue,
+    Integer,
+    Real,
+    Space,
+    flatten_values,
+    nest_values,
+    round_to_step,
+)
 from trialrun.testing.strategies import distributions, spaces
 from trialrun_hookspecs import DISTRIBUTIONS, DistributionBase
 
@@ -166,14 +176,14 @@ def test_what_is_outside_is_not_contained(d: Any, value: Any) -> None:
 )
 def test_a_value_is_given_the_form_that_trials_get(d: Any, value: Any, plain: Any) -> None:
     assert codec(d).contains(d, value)
-    got = Space([d]).plain({"x": value})["x"]
+    got = Space([d]).to_plain({"x": value})["x"]
     assert json.dumps(got) == json.dumps(plain)
 
 
 @given(st.integers(-(10**6), 10**6), st.integers(1, 999), st.integers(-6, 3))
 def test_multiples_of_q_read_as_they_are_written(index: int, mantissa: int, exponent: int) -> None:
     q = float(f"{mantissa}e{exponent}")
-    value = snapped(index * q, q)
+    value = round_to_step(index * q, q)
     assert value == float(f"{index * mantissa}e{exponent}")
     assert math.copysign(1, value) == (1 if index >= 0 else -1)
 
@@ -181,7 +191,7 @@ def test_multiples_of_q_read_as_they_are_written(index: int, mantissa: int, expo
 @given(distributions(kinds=("quniform", "qloguniform")), units)
 def test_values_of_quantised_floats_are_clean(d: Any, unit: float) -> None:
     value = codec(d).decode(d, at(codec(d).primitive(d), unit))
-    assert value == snapped(value, d.q)
+    assert value == round_to_step(value, d.q)
 
 
 def test_a_trial_cannot_change_the_options_of_the_next() -> None:
@@ -250,8 +260,8 @@ def test_a_space_decodes_what_it_encodes_in_its_order(space: list[DistributionBa
     made_ = Space(space)
     values = made_.sample(random.Random(seed))
     assert list(values) == made_.names == [d.name for d in space]
-    assert list(made_.primitives()) == made_.names
-    assert all(made_.contains(name, value) for name, value in made_.plain(values).items())
+    assert list(made_.build_primitives()) == made_.names
+    assert all(made_.contains(name, value) for name, value in made_.to_plain(values).items())
 
 
 @settings(max_examples=30)
@@ -265,46 +275,46 @@ def test_the_same_seed_gives_the_same_sample(space: list[DistributionBase], seed
 def test_a_fixed_value_stands_as_it_is(space: list[DistributionBase], seed: int) -> None:
     made_ = Space(space)
     values = made_.sample(random.Random(seed))
-    assert made_.decode({name: Fixed(value=value) for name, value in values.items()}) == values
+    assert made_.decode({name: FixedValue(value=value) for name, value in values.items()}) == values
 
 
 def test_a_fixed_value_is_a_copy() -> None:
     value = {"a": [1]}
     space = Space([made("choice", options=[value])])
-    space.decode({"x": Fixed(value=value)})["x"]["a"].append(2)
+    space.decode({"x": FixedValue(value=value)})["x"]["a"].append(2)
     assert value == {"a": [1]}
 
 
 def test_grids_are_named() -> None:
     d = made("grid_search", options=[1])
-    assert Space([made("choice", options=[1]).model_copy(update={"name": "y"}), d]).grids == ["x"]
+    assert Space([made("choice", options=[1]).model_copy(update={"name": "y"}), d]).grid_names == ["x"]
 
 
 @settings(max_examples=30)
 @given(spaces(), seeds)
 def test_flatten_undoes_nest(space: list[DistributionBase], seed: int) -> None:
     values = Space(space).sample(random.Random(seed))
-    nested = nest(values)
-    assert flatten(nested, values) == values
+    nested = nest_values(values)
+    assert flatten_values(nested, values) == values
     assert all("/" not in key for key in nested)
 
 
 @settings(max_examples=30)
 @given(spaces(), seeds)
 def test_nest_undoes_flatten(space: list[DistributionBase], seed: int) -> None:
-    nested = nest(Space(space).sample(random.Random(seed)))
+    nested = nest_values(Space(space).sample(random.Random(seed)))
     assume(nested)
     before = copy.deepcopy(nested)
-    assert nest(flatten(nested, [d.name for d in space])) == before
+    assert nest_values(flatten_values(nested, [d.name for d in space])) == before
     assert nested == before
 
 
 def test_nested_names_make_nested_hyperparameters() -> None:
-    assert nest({"a": 1, "o/lr": 2, "o/s/t": 3, "o/s/u": 4}) == {"a": 1, "o": {"lr": 2, "s": {"t": 3, "u": 4}}}
+    assert nest_values({"a": 1, "o/lr": 2, "o/s/t": 3, "o/s/u": 4}) == {"a": 1, "o": {"lr": 2, "s": {"t": 3, "u": 4}}}
 
 
 def test_names_that_are_absent_are_left_out() -> None:
-    assert flatten({"a": 1, "b": {"c": 2}}, ["a", "b/c", "b/d", "a/x", "z"]) == {"a": 1, "b/c": 2}
+    assert flatten_values({"a": 1, "b": {"c": 2}}, ["a", "b/c", "b/d", "a/x", "z"]) == {"a": 1, "b/c": 2}
 
 
 @pytest.mark.parametrize(

@@ -17,22 +17,22 @@ from trialrun.trials import (
     RESULT_KEYS,
     TRIAL_STATUSES,
     Coalescer,
-    Reported,
-    Started,
-    StatusChanged,
+    TrialReported,
+    TrialStarted,
+    TrialStatusChanged,
     TrialTable,
     merge_delta,
-    normalise,
-    normalise_payload,
+    normalize_payload,
+    normalize_table,
 )
 from trialrun_hookspecs.errors import BadValue
 
 
 def _table(*reports: Mapping[str, Any], config: Mapping[str, Any] | None = None, metric: str = "acc") -> TrialTable:
     table = TrialTable(metric)
-    table.apply(Started(trial_id="a1", config=config or {}))
+    table.apply(TrialStarted(trial_id="a1", config=config or {}))
     for metrics in reports:
-        table.apply(Reported(trial_id="a1", metrics=metrics))
+        table.apply(TrialReported(trial_id="a1", metrics=metrics))
     return table
 
 
@@ -43,10 +43,10 @@ def _row(table: TrialTable) -> dict[str, Any]:
 
 def test_a_snapshot_is_the_platforms_payload() -> None:
     table = TrialTable("acc", ["lr", "units"])
-    table.apply(Started(trial_id="a1", config={"lr": 0.1, "units": 8}))
-    table.apply(Reported(trial_id="a1", metrics={"loss": 2, "acc": 0.5}))
-    table.apply(StatusChanged(trial_id="a1", status="TERMINATED"))
-    table.apply(StatusChanged(trial_id="a2", status="PENDING"))
+    table.apply(TrialStarted(trial_id="a1", config={"lr": 0.1, "units": 8}))
+    table.apply(TrialReported(trial_id="a1", metrics={"loss": 2, "acc": 0.5}))
+    table.apply(TrialStatusChanged(trial_id="a1", status="TERMINATED"))
+    table.apply(TrialStatusChanged(trial_id="a2", status="PENDING"))
     assert table.snapshot(best_trial="a1") == {
         "base": ["trial_id", "status"],
         "hyperparameters": ["lr", "units"],
@@ -60,22 +60,22 @@ def test_a_snapshot_is_the_platforms_payload() -> None:
 
 
 def test_the_objective_is_the_first_column_before_it_is_seen() -> None:
-    assert _table({"loss": 1}).metrics == ["acc", "loss"]
+    assert _table({"loss": 1}).metric_columns == ["acc", "loss"]
 
 
 def test_columns_stand_in_the_order_of_first_sight() -> None:
     table = TrialTable("acc", ["units"])
-    table.apply(Started(trial_id="a1", config={"lr": 1, "units": 2}))
-    table.apply(Started(trial_id="a2", config={"optimizer": "adam"}))
-    table.apply(Reported(trial_id="a2", metrics={"z": 1, "b": 1}))
-    table.apply(Reported(trial_id="a1", metrics={"a": 1, "acc": 1}))
-    assert table.hyperparameters == ["units", "lr", "optimizer"]
-    assert table.metrics == ["acc", "z", "b", "a"]
+    table.apply(TrialStarted(trial_id="a1", config={"lr": 1, "units": 2}))
+    table.apply(TrialStarted(trial_id="a2", config={"optimizer": "adam"}))
+    table.apply(TrialReported(trial_id="a2", metrics={"z": 1, "b": 1}))
+    table.apply(TrialReported(trial_id="a1", metrics={"a": 1, "acc": 1}))
+    assert table.hyperparameter_columns == ["units", "lr", "optimizer"]
+    assert table.metric_columns == ["acc", "z", "b", "a"]
 
 
 def test_metrics_after_the_fourth_stay_out_of_the_payload_only() -> None:
     table = _table({"a": 1, "b": 2, "c": 3, "d": 4})
-    assert table.metrics == ["acc", "a", "b", "c"]
+    assert table.metric_columns == ["acc", "a", "b", "c"]
     assert table.rows["a1"].metrics == {"a": 1, "b": 2, "c": 3, "d": 4}
     delta = table.take_delta()
     assert delta is not None
@@ -84,18 +84,18 @@ def test_metrics_after_the_fourth_stay_out_of_the_payload_only() -> None:
 
 @pytest.mark.parametrize("key", sorted({*RESULT_KEYS, "config/lr"}))
 def test_rays_own_keys_are_never_columns(key: str) -> None:
-    assert _table({key: 1, "loss": 2}).metrics == ["acc", "loss"]
+    assert _table({key: 1, "loss": 2}).metric_columns == ["acc", "loss"]
 
 
 def test_rays_own_key_is_a_column_when_it_is_the_objective() -> None:
     table = _table({"time_total_s": 1.5, "training_iteration": 1}, metric="time_total_s")
-    assert (table.metrics, _row(table)["metrics"]) == (["time_total_s"], [1.5])
+    assert (table.metric_columns, _row(table)["metrics"]) == (["time_total_s"], [1.5])
 
 
 def test_nested_names_are_flat_columns() -> None:
     table = _table({"val": {"loss": 1, "top": {"5": 2}}}, config={"optimizer": {"lr": 0.1, "name": "adam"}})
-    assert table.hyperparameters == ["optimizer/lr", "optimizer/name"]
-    assert table.metrics == ["acc", "val/loss", "val/top/5"]
+    assert table.hyperparameter_columns == ["optimizer/lr", "optimizer/name"]
+    assert table.metric_columns == ["acc", "val/loss", "val/top/5"]
 
 
 def test_a_metric_keeps_its_type() -> None:
@@ -108,7 +108,7 @@ def test_a_metric_keeps_its_type() -> None:
 )
 def test_what_is_no_number_is_no_metric(value: Any) -> None:
     table = _table({"acc": 0.5}, {"acc": value, "other": value})
-    assert table.metrics == ["acc"]
+    assert table.metric_columns == ["acc"]
     assert _row(table)["metrics"] == [0.5]
 
 
@@ -137,8 +137,8 @@ def test_what_is_not_finite_is_null_with_a_flag() -> None:
     row = _row(table)
     assert (row["hyperparameters"], row["metrics"]) == ([None, 1], [None, None, None, 1])
     assert row["nonfinite"] == {"lr": "inf", "acc": "nan", "a": "inf", "b": "-inf"}
-    table.apply(Reported(trial_id="a1", metrics={"acc": 1, "a": 1, "b": 1}))
-    table.apply(Started(trial_id="a1", config={"lr": 1}))
+    table.apply(TrialReported(trial_id="a1", metrics={"acc": 1, "a": 1, "b": 1}))
+    table.apply(TrialStarted(trial_id="a1", config={"lr": 1}))
     assert "nonfinite" not in _row(table)
 
 
@@ -148,23 +148,23 @@ def test_a_report_keeps_what_it_leaves_out() -> None:
 
 def test_a_restart_replaces_the_config() -> None:
     table = _table(config={"lr": 1, "units": 2})
-    table.apply(Started(trial_id="a1", config={"lr": 3}))
+    table.apply(TrialStarted(trial_id="a1", config={"lr": 3}))
     assert _row(table)["hyperparameters"] == [3, None]
 
 
 def test_an_unknown_status_is_refused_without_a_trace() -> None:
     table = TrialTable("acc")
     with pytest.raises(BadValue, match="PENDING"):
-        table.apply(StatusChanged(trial_id="a1", status="DONE"))
+        table.apply(TrialStatusChanged(trial_id="a1", status="DONE"))
     assert table.snapshot()["trials"] == {}
     assert table.take_delta() is None
-    assert sum(table.counts().values()) == 0
+    assert sum(table.status_counts().values()) == 0
 
 
 def test_a_first_report_means_that_the_trial_runs() -> None:
     table = TrialTable("acc")
-    table.apply(Reported(trial_id="a1", metrics={}))
-    assert table.counts()["RUNNING"] == 1
+    table.apply(TrialReported(trial_id="a1", metrics={}))
+    assert table.status_counts()["RUNNING"] == 1
 
 
 def test_a_snapshot_shares_nothing_with_the_table() -> None:
@@ -184,10 +184,10 @@ def test_rows_can_be_read_but_not_replaced() -> None:
 
 def test_a_delta_holds_only_what_changed_since_the_last() -> None:
     table = _table({"acc": 1})
-    table.apply(Started(trial_id="a2", config={}))
+    table.apply(TrialStarted(trial_id="a2", config={}))
     table.take_delta()
     assert table.take_delta() is None
-    table.apply(StatusChanged(trial_id="a2", status="ERROR"))
+    table.apply(TrialStatusChanged(trial_id="a2", status="ERROR"))
     delta = table.take_delta()
     assert delta is not None
     assert list(delta["trials"]) == ["a2"]
@@ -197,10 +197,10 @@ def test_a_change_costs_the_same_at_any_number_of_trials() -> None:
     """Counted, not timed: what a change touches is its own row."""
     table = TrialTable("acc", ["lr"])
     for number in range(2_000):
-        table.apply(Started(trial_id=f"t{number}", config={"lr": number}))
+        table.apply(TrialStarted(trial_id=f"t{number}", config={"lr": number}))
     table.take_delta()
     others = {trial_id: (row, dict(row.metrics)) for trial_id, row in table.rows.items() if trial_id != "t7"}
-    table.apply(Reported(trial_id="t7", metrics={"acc": 1.0}))
+    table.apply(TrialReported(trial_id="t7", metrics={"acc": 1.0}))
     delta = table.take_delta()
     assert delta is not None
     assert list(delta["trials"]) == ["t7"]
@@ -212,7 +212,7 @@ def test_a_merged_delta_leaves_the_old_payload_alone() -> None:
     table.take_delta()
     old = table.snapshot()
     kept = copy.deepcopy(old)
-    table.apply(Reported(trial_id="a1", metrics={"loss": math.nan}))
+    table.apply(TrialReported(trial_id="a1", metrics={"loss": math.nan}))
     delta = table.take_delta()
     assert delta is not None
     assert merge_delta(old, delta) == table.snapshot()
@@ -238,51 +238,51 @@ HYPERPARAMETERS = ["batch_size", "learning_rate"]
 
 @pytest.mark.parametrize("base", [["status"], ["trial_id", "status"], None])
 def test_flat_rows_become_the_payload(base: list[str] | None) -> None:
-    assert normalise(SEED_ROWS, base=base, hyperparameters=HYPERPARAMETERS, metrics=["accuracy"]) == SEED_PAYLOAD
+    assert normalize_table(SEED_ROWS, base=base, hyperparameters=HYPERPARAMETERS, metrics=["accuracy"]) == SEED_PAYLOAD
 
 
 def test_one_kind_of_column_may_be_left_out() -> None:
-    assert normalise(SEED_ROWS, hyperparameters=HYPERPARAMETERS) == SEED_PAYLOAD
-    assert normalise(SEED_ROWS, metrics=["accuracy"]) == SEED_PAYLOAD
+    assert normalize_table(SEED_ROWS, hyperparameters=HYPERPARAMETERS) == SEED_PAYLOAD
+    assert normalize_table(SEED_ROWS, metrics=["accuracy"]) == SEED_PAYLOAD
 
 
 def test_positional_rows_get_their_id_in_front() -> None:
     rows = {"a": {"base": ["RUNNING"], "hyperparameters": [1], "metrics": [2]}}
-    made = normalise(rows, base=["status"], hyperparameters=["lr"], metrics=["acc"])
+    made = normalize_table(rows, base=["status"], hyperparameters=["lr"], metrics=["acc"])
     assert made["base"] == ["trial_id", "status"]
     assert made["trials"]["a"]["base"] == ["a", "RUNNING"]
 
 
 def test_a_payload_is_its_own_normal_form() -> None:
-    assert normalise_payload(SEED_PAYLOAD) == SEED_PAYLOAD
+    assert normalize_payload(SEED_PAYLOAD) == SEED_PAYLOAD
 
 
 @pytest.mark.parametrize("data", [None, [], "trials", {}, {"rows": {}}, {"trials": {}, "metric": []}])
 def test_data_that_is_no_payload_is_refused(data: Any) -> None:
     with pytest.raises(BadValue, match="log_trials data"):
-        normalise_payload(data)
+        normalize_payload(data)
 
 
 def test_an_empty_table_is_one() -> None:
-    assert normalise({})["trials"] == {}
+    assert normalize_table({})["trials"] == {}
 
 
 def test_a_missing_cell_is_null() -> None:
-    made = normalise({"a": {"status": "RUNNING"}}, hyperparameters=["lr"], metrics=["acc"])
+    made = normalize_table({"a": {"status": "RUNNING"}}, hyperparameters=["lr"], metrics=["acc"])
     assert made["trials"]["a"] == {"base": ["a", "RUNNING"], "hyperparameters": [None], "metrics": [None]}
 
 
 def test_only_four_metrics_are_sent() -> None:
-    made = normalise({"a": {"status": "RUNNING", **dict.fromkeys("vwxyz", math.nan)}}, hyperparameters=[])
+    made = normalize_table({"a": {"status": "RUNNING", **dict.fromkeys("vwxyz", math.nan)}}, hyperparameters=[])
     assert made["metrics"] == ["v", "w", "x", "y"]
     assert made["trials"]["a"]["metrics"] == [None] * 4
     assert made["trials"]["a"]["nonfinite"] == dict.fromkeys("vwxy", "nan")
-    assert normalise_payload(made) == made
+    assert normalize_payload(made) == made
 
 
 def test_cells_made_by_hand_are_plain_copies() -> None:
     layers = (np.int64(1), 2)
-    made = normalise({"a": {"layers": layers, "acc": np.float32(0.5)}}, base=[], hyperparameters=["layers"])
+    made = normalize_table({"a": {"layers": layers, "acc": np.float32(0.5)}}, base=[], hyperparameters=["layers"])
     assert made["trials"]["a"] == {"base": ["a"], "hyperparameters": [[1, 2]], "metrics": [0.5]}
     json.dumps(made, allow_nan=False)
 
@@ -311,7 +311,7 @@ def test_cells_made_by_hand_are_plain_copies() -> None:
 )
 def test_rows_that_do_not_fit_are_refused_by_name(asked: dict[str, Any], message: str) -> None:
     with pytest.raises(BadValue) as refused:
-        normalise(**asked)
+        normalize_table(**asked)
     assert message in str(refused.value)
 
 
@@ -331,7 +331,7 @@ def flat_tables(draw: st.DrawFn) -> dict[str, Any]:
 
 @given(flat_tables())
 def test_a_flat_table_keeps_every_finite_cell(asked: dict[str, Any]) -> None:
-    made = normalise(**asked)
+    made = normalize_table(**asked)
     for trial_id, row in asked["trials"].items():
         sent = made["trials"][trial_id]
         for section in ("hyperparameters", "metrics"):
@@ -344,9 +344,9 @@ def test_a_flat_table_keeps_every_finite_cell(asked: dict[str, Any]) -> None:
 
 @given(flat_tables())
 def test_normalising_twice_changes_nothing(asked: dict[str, Any]) -> None:
-    made = normalise(**asked)
+    made = normalize_table(**asked)
     json.dumps(made, allow_nan=False)
-    assert normalise_payload(made) == made
+    assert normalize_payload(made) == made
 
 
 @given(st.lists(st.tuples(st.floats(0, 3), st.integers(0, 1_000)), max_size=50))
@@ -355,8 +355,8 @@ def test_tables_keep_their_distance(steps: list[tuple[float, int]]) -> None:
     for later, rows in steps:
         now += later
         floor = max(0.5, 0.005 * rows)
-        wait = coalescer.wait(now, rows)
-        sent = coalescer.offer(now, rows)
+        wait = coalescer.seconds_until_due(now, rows)
+        sent = coalescer.try_acquire(now, rows)
         assert sent == (wait == 0.0) == (last is None or last + floor <= now)
         if sent:
             last = now
@@ -365,15 +365,15 @@ def test_tables_keep_their_distance(steps: list[tuple[float, int]]) -> None:
 @given(st.integers(0, 20_000), st.floats(0, 100))
 def test_who_waits_as_told_may_send(rows: int, start: float) -> None:
     coalescer = Coalescer(lambda: start)
-    assert coalescer.offer(rows=rows)
-    assert not coalescer.offer(rows=rows)
-    wait = coalescer.wait(rows=rows)
+    assert coalescer.try_acquire(rows=rows)
+    assert not coalescer.try_acquire(rows=rows)
+    wait = coalescer.seconds_until_due(rows=rows)
     assert wait >= 0.5 - 1e-9
-    assert coalescer.offer(start + wait + 1e-6, rows)
+    assert coalescer.try_acquire(start + wait + 1e-6, rows)
 
 
 def test_larger_tables_go_out_more_rarely() -> None:
     coalescer = Coalescer(lambda: 0.0)
-    coalescer.offer(0.0)
-    waits = [coalescer.wait(0.0, rows) for rows in (10, 1_000, 10_000)]
+    coalescer.try_acquire(0.0)
+    waits = [coalescer.seconds_until_due(0.0, rows) for rows in (10, 1_000, 10_000)]
     assert waits == [0.5, 5.0, 50.0]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from trialrun import events
-from trialrun.backend import Client, Http, LogSink, Memory, Patience, Retry, Tokens, Transport
+from trialrun.backend import Client, Http, LogSink, Memory, Retry, RetryPolicy, Tokens, Transport
 from trialrun.backend.ledger import Ledger
 from trialrun.recorder import Recorder
 from trialrun.run_dir.spool import SpoolWriter
@@ -22,7 +22,7 @@ from trialrun.web.server import RecorderServer
 from trialrun_hookspecs.errors import BackendUnavailable
 from trialrun_hookspecs.event import Event
 
-QUICK = Patience(attempts=3, first=0.0005, longest=0.001)
+QUICK = RetryPolicy(attempts=3, first=0.0005, longest=0.001)
 TRIALS = ["t0", "t1", None]
 KINDS: list[Any] = ["unavailable", "timeout", "drop", "cut", "refuse", "busy", "delay"]
 LONG = 60.0
@@ -66,7 +66,7 @@ class Delivery(RuleBasedStateMachine):
         ledger = Ledger(self.folder) if self.carrier == "spool" else None
         self.ledger = ledger
         self.sink = LogSink(
-            self.client, entry=events.log_entry, interval=0.0005, max_batch=4, patience=QUICK, journal=ledger
+            self.client, entry=events.to_log_entry, interval=0.0005, max_batch=4, patience=QUICK, journal=ledger
         )
         if ledger is not None:
             self.go_on(ledger)
@@ -78,14 +78,16 @@ class Delivery(RuleBasedStateMachine):
         if ledger.unanswered is not None:
             track, keys = ledger.unanswered
             by_key = {event.key: event for event in spooled}
-            self.sink.first(track, [by_key[key] for key in keys])
+            self.sink.put_first(track, [by_key[key] for key in keys])
         for event in spooled:
             self.sink.put(event)
 
     def send(self, event: Event, trial: str | None) -> None:
         self.number += 1
         time = f"2026-01-01T00:00:{self.number % 60:02d}+00:00"
-        stamped = events.stamp(event, job_id=1, trial_id=trial, key=f"r-{self.number}", seq=self.number, time=time)
+        stamped = events.stamp_event(
+            event, job_id=1, trial_id=trial, key=f"r-{self.number}", seq=self.number, time=time
+        )
         if self.carrier == "spool":
             self.spool.write(events.to_line(stamped))
         if self.carrier != "call":
@@ -96,7 +98,7 @@ class Delivery(RuleBasedStateMachine):
                 if stamped.kind == "status":
                     self.client.patch_job(1, key=f"p-{stamped.key}", **stamped.data)
                 else:
-                    self.client.logs([{**events.log_entry(stamped), "key": stamped.key}], key=stamped.key)
+                    self.client.post_logs([{**events.to_log_entry(stamped), "key": stamped.key}], key=stamped.key)
                 return
             except BackendUnavailable:
                 self.recorder.heal()
@@ -105,12 +107,12 @@ class Delivery(RuleBasedStateMachine):
     def log(self, trial: str | None, count: int) -> None:
         for _ in range(count):
             self.accepted[trial].append(self.number)
-            self.send(events.metric("training", "loss", self.number), trial)
+            self.send(events.metric_event("training", "loss", self.number), trial)
 
     @rule(status=st.sampled_from(["RUNNING", "STOPPED"]))
     def change_status(self, status: str) -> None:
         self.statuses.append(status)
-        self.send(events.status(status), None)
+        self.send(events.status_event(status), None)
 
     @rule(
         kind=st.sampled_from([*KINDS, "drop"]),

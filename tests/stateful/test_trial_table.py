@@ -12,12 +12,12 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from trialrun.trials import (
     RESULT_KEYS,
     TRIAL_STATUSES,
-    Reported,
-    Started,
-    StatusChanged,
+    TrialReported,
+    TrialStarted,
+    TrialStatusChanged,
     TrialTable,
     merge_delta,
-    normalise_payload,
+    normalize_payload,
 )
 
 OBJECTIVE = "acc"
@@ -61,7 +61,7 @@ class TrialTables(RuleBasedStateMachine):
 
     @rule(trial_id=trial_ids, config=configs)
     def start(self, trial_id: str, config: dict[str, Any]) -> None:
-        self.table.apply(Started(trial_id=trial_id, config=config))
+        self.table.apply(TrialStarted(trial_id=trial_id, config=config))
         self._see(trial_id, "RUNNING")
         self.status[trial_id] = "RUNNING"
         self.config[trial_id] = dict(config)
@@ -69,14 +69,14 @@ class TrialTables(RuleBasedStateMachine):
 
     @rule(trial_id=trial_ids, status=st.sampled_from(TRIAL_STATUSES))
     def change_status(self, trial_id: str, status: str) -> None:
-        self.table.apply(StatusChanged(trial_id=trial_id, status=status))
+        self.table.apply(TrialStatusChanged(trial_id=trial_id, status=status))
         self._see(trial_id, status)
         self.status[trial_id] = status
 
     @rule(trial_id=trial_ids, metrics=reports, nested=st.booleans())
     def report(self, trial_id: str, metrics: dict[str, Any], nested: bool) -> None:
         flat = {f"val/{name}": value for name, value in metrics.items()} if nested else metrics
-        self.table.apply(Reported(trial_id=trial_id, metrics={"val": metrics} if nested else metrics))
+        self.table.apply(TrialReported(trial_id=trial_id, metrics={"val": metrics} if nested else metrics))
         self._see(trial_id, "RUNNING")
         for name, value in flat.items():
             if _is_metric(name, value):
@@ -125,7 +125,9 @@ class TrialTables(RuleBasedStateMachine):
 
     @invariant()
     def the_counts_are_those_of_the_rows(self) -> None:
-        assert self.table.counts() == {status: list(self.status.values()).count(status) for status in TRIAL_STATUSES}
+        assert self.table.status_counts() == {
+            status: list(self.status.values()).count(status) for status in TRIAL_STATUSES
+        }
 
     @invariant()
     @precondition(lambda self: not self.changed)
@@ -135,7 +137,7 @@ class TrialTables(RuleBasedStateMachine):
     @invariant()
     def a_snapshot_is_accepted_as_a_table_made_by_hand(self) -> None:
         snapshot = self.table.snapshot()
-        assert normalise_payload(snapshot) == snapshot
+        assert normalize_payload(snapshot) == snapshot
 
 
 TestTrialTable = TrialTables.TestCase

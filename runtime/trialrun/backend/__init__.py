@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from trialrun.backend.client import Client
     from trialrun.backend.http import Http, Tokens
     from trialrun.backend.memory import Memory
-    from trialrun.backend.retry import Patience, Retry
+    from trialrun.backend.retry import Retry, RetryPolicy
     from trialrun.backend.sink import LogSink
     from trialrun.backend.transport import Answer, Call, Transport
 
@@ -21,8 +21,8 @@ __all__ = [
     "Limits",
     "LogSink",
     "Memory",
-    "Patience",
     "Retry",
+    "RetryPolicy",
     "Tokens",
     "Transport",
     "unzip",
@@ -34,7 +34,7 @@ HOMES = {
     "client": ("Client",),
     "http": ("Http", "Tokens"),
     "memory": ("Memory",),
-    "retry": ("Patience", "Retry"),
+    "retry": ("Retry", "RetryPolicy"),
     "sink": ("LogSink",),
     "transport": ("Answer", "Call", "Transport"),
 }

@@ -11,8 +11,8 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from trialrun.backend.archives import unzip, zip_folder
-from trialrun.backend.multipart import multipart
-from trialrun.backend.retry import retry_after
+from trialrun.backend.multipart import encode_multipart
+from trialrun.backend.retry import parse_retry_after
 from trialrun.backend.transport import Answer, Call, Transport
 from trialrun.names import encode_name, file_name
 from trialrun_hookspecs.errors import (
@@ -28,9 +28,9 @@ __all__ = ["Client"]
 
 LOGS_PER_CALL = 1000
 CHUNK_LIMIT = 50_000_000
-PAGE = "100"
-COMPLETE = 2  # the state of an upload whose checksum was right
-FEW_FILES = 4  # below it, threads cost more than they save
+PAGE_SIZE = "100"
+UPLOAD_COMPLETE = 2  # the state of an upload whose checksum was right
+MIN_FILES_FOR_THREADS = 4  # below it, threads cost more than they save
 
 
 class Client:
@@ -58,16 +58,16 @@ class Client:
         if self._is_recorder is None:
             call = Call(method="GET", path="trialrun/")
             answer = self._transport.send(call)
-            if answer.passing or answer.status in (401, 403):
-                _accepted(answer, call)
-            self._is_recorder = answer.ok and _says_recorder(answer)
+            if answer.retryable or answer.status in (401, 403):
+                _check_accepted(answer, call)
+            self._is_recorder = answer.ok and _is_recorder_answer(answer)
         return self._is_recorder
 
-    def name_taken(self, name: str, *, job_id: int | None = None, models: bool = True) -> str | None:
+    def find_name_conflict(self, name: str, *, job_id: int | None = None, models: bool = True) -> str | None:
         """What already has the job's name (not yet encoded), or None; `job_id` is the job that asks."""
         encoded = encode_name(name)
         if models:
-            for model in self._pages("models/", ("name", encoded)):
+            for model in self._iterate_rows("models/", ("name", encoded)):
                 if model.get("name") in (name, encoded):
                     return f"model {model.get('id')} has this name"
         own = "" if job_id is None else str(job_id)
@@ -78,22 +78,22 @@ class Client:
             ("is_active", "True"),
             ("params", f"name:{encoded}"),
         )
-        for job in self._pages("jobs/", *query):
-            if str(job.get("id")) != own and _job_name(job, name) in (name, encoded):
+        for job in self._iterate_rows("jobs/", *query):
+            if str(job.get("id")) != own and _get_job_name(job, name) in (name, encoded):
                 return f"active job {job.get('id')} has this name"
         return None
 
-    def job(self, job_id: int) -> dict[str, Any]:
-        return self._known(Call(method="GET", path=f"jobs/{job_id}/"), f"job {job_id}")
+    def get_job(self, job_id: int) -> dict[str, Any]:
+        return self._read_by_id(Call(method="GET", path=f"jobs/{job_id}/"), f"job {job_id}")
 
-    def plugin_release(self, release_id: int) -> dict[str, Any]:
+    def get_plugin_release(self, release_id: int) -> dict[str, Any]:
         """The release with its plugin (`plugin.code`, `version`)."""
         call = Call(method="GET", path=f"plugin_releases/{release_id}/", params=(("expand", "plugin"),))
-        return self._known(call, f"plugin release {release_id}")
+        return self._read_by_id(call, f"plugin release {release_id}")
 
     # What a job reads
 
-    def dataset(self, dataset_id: int, into: Path) -> dict[str, list[dict[str, Any]]]:
+    def download_dataset(self, dataset_id: int, into: Path) -> dict[str, list[dict[str, Any]]]:
         """`{category: [{"files": {name: local path}, "data": …}]}`, in the backend's order; files are under `into`."""
         query = (
             ("fields", "category"),
@@ -101,43 +101,43 @@ class Client:
             ("fields", "data"),
             ("expand", "data"),
             ("ground_truth_dataset_versions", str(dataset_id)),
-            ("page_size", PAGE),
+            ("page_size", PAGE_SIZE),
         )
         dataset: dict[str, list[dict[str, Any]]] = {}
         wanted: list[tuple[str, Path]] = []
         try:
-            for number, row in enumerate(self._pages("sdk/ground_truth_events/", *query)):
-                files = _urls(row, f"row {number} of dataset {dataset_id}")
+            for number, row in enumerate(self._iterate_rows("sdk/ground_truth_events/", *query)):
+                files = _parse_file_urls(row, f"row {number} of dataset {dataset_id}")
                 folder = into / f"{number:06d}"
-                paths = {name: folder / _local_name(name, url) for name, url in files.items()}
+                paths = {name: folder / _make_local_name(name, url) for name, url in files.items()}
                 wanted += ((url, paths[name]) for name, url in files.items())
                 local = {"files": {name: str(path) for name, path in paths.items()}, "data": row.get("data")}
-                dataset.setdefault(_category(row), []).append(local)
+                dataset.setdefault(_get_category(row), []).append(local)
         except BackendRefused as error:
-            _unless_unknown(error, f"dataset {dataset_id}", "dataset", dataset_id)
+            _raise_if_unknown(error, f"dataset {dataset_id}", "dataset", dataset_id)
             raise
         if not dataset:
-            raise _unknown(f"dataset {dataset_id}", "dataset", dataset_id, got="no rows")
-        self._download_all(wanted)
+            raise _unknown_id_error(f"dataset {dataset_id}", "dataset", dataset_id, got="no rows")
+        self._download_files(wanted)
         return dataset
 
-    def checkpoint(self, model_id: int, into: Path) -> dict[str, Any]:
+    def download_checkpoint(self, model_id: int, into: Path) -> dict[str, Any]:
         """The model's record with `path`: the folder (`into`) that its archive was unpacked to."""
         what = f"checkpoint {model_id}"
-        model = self._known(Call(method="GET", path=f"models/{model_id}/"), what, "checkpoint", model_id)
-        url = _url(model.get("file"))
+        model = self._read_by_id(Call(method="GET", path=f"models/{model_id}/"), what, "checkpoint", model_id)
+        url = _parse_url(model.get("file"))
         if url is None:
-            raise _unknown(what, "checkpoint", model_id, got="a model without a file")
+            raise _unknown_id_error(what, "checkpoint", model_id, got="a model without a file")
         into.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".checkpoint-", dir=into.parent) as scratch:
             archive = Path(scratch) / "checkpoint.zip"
-            self._download(url, archive)
+            self._download_file(url, archive)
             unzip(archive, into)
         return {**model, "path": str(into)}
 
     # What a job leaves
 
-    def upload(self, path: Path) -> int | str:
+    def upload_file(self, path: Path) -> int | str:
         """Send a file in chunks read from disk as they go; returns the id for `create_model(chunked_upload=…)`."""
         total = path.stat().st_size if path.is_file() else 0
         if not total:
@@ -149,14 +149,14 @@ class Client:
                 file.seek(at)
                 chunk = file.read(min(self._chunk, total - at))
                 state = self._put_chunk(url, path.name, chunk, at, total, md5)
-                at = _advanced(state, at, at + len(chunk))
-                url = str(state.get("url") or f"chunked_upload/{_upload_id(state)}/")
-        return _upload_id({**state, **self._finish(url, md5)})
+                at = _next_offset(state, at, at + len(chunk))
+                url = str(state.get("url") or f"chunked_upload/{_parse_upload_id(state)}/")
+        return _parse_upload_id({**state, **self._finish_upload(url, md5)})
 
     def upload_artifact(self, path: Path) -> int | str:
         """Zip a folder or file, and upload that."""
         with tempfile.TemporaryDirectory(prefix="trialrun-upload-") as scratch:
-            return self.upload(zip_folder(path, Path(scratch) / "archive.zip"))
+            return self.upload_file(zip_folder(path, Path(scratch) / "archive.zip"))
 
     def create_model(
         self,
@@ -181,57 +181,57 @@ class Client:
             "description": description,
         }
         body = {field: value for field, value in body.items() if value is not None}
-        return _id(self._made(Call(method="POST", path="models/", json=body, key=key)), "the new model")
+        return _parse_id(self._send_create(Call(method="POST", path="models/", json=body, key=key)), "the new model")
 
-    def logs(self, entries: Sequence[Mapping[str, Any]], *, key: str | None = None) -> None:
+    def post_logs(self, entries: Sequence[Mapping[str, Any]], *, key: str | None = None) -> None:
         """Post log entries in order, at most 1000 a call; raises at the first call that fails."""
         for at in range(0, len(entries), LOGS_PER_CALL):
             part = [dict(entry) for entry in entries[at : at + LOGS_PER_CALL]]
             part_key = f"{key}-{at}" if key is not None and at else key
-            self._write(Call(method="POST", path="logs/", json=part, key=part_key))
+            self._send_write(Call(method="POST", path="logs/", json=part, key=part_key))
 
     def patch_job(self, job_id: int, *, key: str | None = None, **fields: Any) -> None:
         """Set `status`, `progress_record`, `metrics_record`, `console_logs` or `result` of a job."""
-        self._write(Call(method="PATCH", path=f"jobs/{job_id}/", json=fields, key=key))
+        self._send_write(Call(method="PATCH", path=f"jobs/{job_id}/", json=fields, key=key))
 
     def override_best(
         self, job_id: int, trial_id: str, hyperparameters: Mapping[str, Any], *, key: str | None = None
     ) -> None:
         """Name the best trial; a hyperparameter that is called `trial_id` gives way."""
         body = {**hyperparameters, "trial_id": trial_id}
-        self._write(Call(method="PUT", path=f"trains/{job_id}/override_best_trial/", json=body, key=key))
+        self._send_write(Call(method="PUT", path=f"trains/{job_id}/override_best_trial/", json=body, key=key))
 
     # How calls are made
 
-    def _write(self, call: Call) -> None:
+    def _send_write(self, call: Call) -> None:
         """Send what changes something. What an accepting answer says does not matter: it may be empty, or no JSON."""
-        _accepted(self._transport.send(call), call)
+        _check_accepted(self._transport.send(call), call)
 
-    def _made(self, call: Call) -> dict[str, Any]:
+    def _send_create(self, call: Call) -> dict[str, Any]:
         """Send what makes something; the answer's object, empty when it has none."""
-        answer = _accepted(self._transport.send(call), call)
+        answer = _check_accepted(self._transport.send(call), call)
         given = answer.json() if answer.body.strip() else {}
         return given if isinstance(given, dict) else {}
 
-    def _read(self, call: Call) -> dict[str, Any]:
-        given = _accepted(self._transport.send(call), call).json()
+    def _read_object(self, call: Call) -> dict[str, Any]:
+        given = _check_accepted(self._transport.send(call), call).json()
         if not isinstance(given, dict):
             raise BackendRefused("must answer with an object", where=str(call), got=type(given).__name__)
         return given
 
-    def _known(self, call: Call, what: str, option: str = "", item: int = 0) -> dict[str, Any]:
+    def _read_by_id(self, call: Call, what: str, option: str = "", item: int = 0) -> dict[str, Any]:
         try:
-            return self._read(call)
+            return self._read_object(call)
         except BackendRefused as error:
-            _unless_unknown(error, what, option, item)
+            _raise_if_unknown(error, what, option, item)
             raise
 
-    def _pages(self, path: str, *query: tuple[str, str]) -> Iterator[dict[str, Any]]:
+    def _iterate_rows(self, path: str, *query: tuple[str, str]) -> Iterator[dict[str, Any]]:
         """The rows of all pages, in order."""
         call: Call | None = Call(method="GET", path=path, params=query)
         seen: set[str] = set()
         while call is not None:
-            page = self._read(call)
+            page = self._read_object(call)
             rows = page.get("results", [])
             if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
                 raise BackendRefused("`results` must be a list of objects", where=str(call))
@@ -242,27 +242,27 @@ class Client:
             seen.add(following)
             call = Call(method="GET", path=following) if following else None
 
-    def _download(self, url: str, path: Path) -> None:
+    def _download_file(self, url: str, path: Path) -> None:
         call = Call(method="GET", path=url, save_to=path)
-        _accepted(self._transport.send(call), call)
+        _check_accepted(self._transport.send(call), call)
 
-    def _download_all(self, wanted: Sequence[tuple[str, Path]]) -> None:
+    def _download_files(self, wanted: Sequence[tuple[str, Path]]) -> None:
         for folder in {path.parent for _, path in wanted}:
             folder.mkdir(parents=True, exist_ok=True)
-        if len(wanted) < FEW_FILES:
+        if len(wanted) < MIN_FILES_FOR_THREADS:
             for url, path in wanted:
-                self._download(url, path)
+                self._download_file(url, path)
             return
         with ThreadPoolExecutor(self._workers, thread_name_prefix="trialrun-download") as pool:
             try:
-                for _ in pool.map(lambda pair: self._download(*pair), wanted):
+                for _ in pool.map(lambda pair: self._download_file(*pair), wanted):
                     pass
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
 
     def _put_chunk(self, url: str, name: str, chunk: bytes, at: int, total: int, md5: str) -> dict[str, Any]:
-        body, content_type = multipart({"filename": name}, name, chunk)
+        body, content_type = encode_multipart({"filename": name}, name, chunk)
         call = Call(
             method="PUT",
             path=url,
@@ -272,51 +272,51 @@ class Client:
             key=f"chunk-{md5}-{total}-{at}-{url}" if at else None,
         )
         try:
-            return self._made(call)
+            return self._send_create(call)
         except BackendRefused:
-            state = self._state(url) if at else {}
+            state = self._read_upload_state(url) if at else {}
             if state.get("offset") == at + len(chunk):  # it had arrived; only the answer was lost
                 return state
             raise
 
-    def _finish(self, url: str, md5: str) -> dict[str, Any]:
+    def _finish_upload(self, url: str, md5: str) -> dict[str, Any]:
         try:
-            return self._made(Call(method="POST", path=url, json={"md5": md5}, key=f"finish-{md5}-{url}"))
+            return self._send_create(Call(method="POST", path=url, json={"md5": md5}, key=f"finish-{md5}-{url}"))
         except BackendRefused:
-            state = self._state(url)
-            if state.get("status") == COMPLETE:  # it was finished; only the answer was lost
+            state = self._read_upload_state(url)
+            if state.get("status") == UPLOAD_COMPLETE:  # it was finished; only the answer was lost
                 return state
             raise
 
-    def _state(self, url: str) -> dict[str, Any]:
+    def _read_upload_state(self, url: str) -> dict[str, Any]:
         try:
-            return self._read(Call(method="GET", path=url))
+            return self._read_object(Call(method="GET", path=url))
         except BackendError:
             return {}
 
 
-def _accepted(answer: Answer, call: Call) -> Answer:
-    _usable(answer, str(call))
+def _check_accepted(answer: Answer, call: Call) -> Answer:
+    _check_usable(answer, str(call))
     if answer.ok:
         return answer
     fix = "Check the token." if answer.status in (401, 403) else ""
     if 300 <= answer.status < 400:
-        fix = f"Use the address it redirects to: {(answer.header('Location') or '').partition('?')[0]}"
+        fix = f"Use the address it redirects to: {(answer.get_header('Location') or '').partition('?')[0]}"
     error = BackendRefused(
-        "the backend refused the call", where=str(call), got=f"{answer.status} {answer.excerpt()}".strip(), fix=fix
+        "the backend refused the call", where=str(call), got=f"{answer.status} {answer.body_excerpt()}".strip(), fix=fix
     )
     error.status = answer.status
     raise error
 
 
-def _usable(answer: Answer, where: str) -> None:
-    if answer.passing:
+def _check_usable(answer: Answer, where: str) -> None:
+    if answer.retryable:
         error = BackendUnavailable("the backend cannot answer now", where=where, got=f"status {answer.status}")
-        error.retry_after = retry_after(answer)
+        error.retry_after = parse_retry_after(answer)
         raise error
 
 
-def _says_recorder(answer: Answer) -> bool:
+def _is_recorder_answer(answer: Answer) -> bool:
     try:
         given = answer.json()
     except BackendRefused:  # some page of somebody else
@@ -324,57 +324,57 @@ def _says_recorder(answer: Answer) -> bool:
     return isinstance(given, dict) and given.get("recorder") == "trialrun"
 
 
-def _unless_unknown(error: BackendRefused, what: str, option: str, item: int) -> None:
+def _raise_if_unknown(error: BackendRefused, what: str, option: str, item: int) -> None:
     if error.status in (404, 410):
-        raise _unknown(what, option, item, got=str(error.status)) from error
+        raise _unknown_id_error(what, option, item, got=str(error.status)) from error
 
 
-def _unknown(what: str, option: str, item: int, *, got: str) -> NotOnBackend:
+def _unknown_id_error(what: str, option: str, item: int, *, got: str) -> NotOnBackend:
     fix = f"Check the id; trialrun's own recorder serves what it is given: --{option} {item}=PATH." if option else ""
     return NotOnBackend("the backend does not know it", where=what, got=got, fix=fix)
 
 
-def _job_name(job: Mapping[str, Any], otherwise: str) -> object:
+def _get_job_name(job: Mapping[str, Any], otherwise: str) -> object:
     """The name in the job's parameters; `otherwise` when they are not shown."""
     params = job.get("params")
     return params.get("name", otherwise) if isinstance(params, dict) else otherwise
 
 
-def _category(row: Mapping[str, Any]) -> str:
+def _get_category(row: Mapping[str, Any]) -> str:
     category = row.get("category")
     return "" if category is None else str(category)
 
 
-def _urls(row: Mapping[str, Any], where: str) -> dict[str, str]:
+def _parse_file_urls(row: Mapping[str, Any], where: str) -> dict[str, str]:
     files = row.get("files") or {}
     if not isinstance(files, dict):
         raise BackendRefused("`files` must be an object", where=where, got=type(files).__name__)
-    urls = {str(name): _url(value) for name, value in files.items()}
+    urls = {str(name): _parse_url(value) for name, value in files.items()}
     for name, url in urls.items():
         if url is None:
             raise BackendRefused("a file must be a URL or an object with `url`", where=f"{where}: files[{name!r}]")
     return {name: url for name, url in urls.items() if url is not None}
 
 
-def _url(value: object) -> str | None:
+def _parse_url(value: object) -> str | None:
     url = value.get("url") if isinstance(value, dict) else value
-    return url if isinstance(url, str) and _is_url(url) else None
+    return url if isinstance(url, str) and _is_valid_url(url) else None
 
 
-def _is_url(text: str) -> bool:
+def _is_valid_url(text: str) -> bool:
     try:
         return bool(urlsplit(text).path or urlsplit(text).netloc)
     except ValueError:
         return False
 
 
-def _local_name(name: str, url: str) -> str:
+def _make_local_name(name: str, url: str) -> str:
     """A safe file name; readers go by the suffix, so a name without one gets the URL's."""
     suffix = "" if PurePosixPath(name).suffix else PurePosixPath(unquote(urlsplit(url).path)).suffix
     return file_name(name + suffix)
 
 
-def _advanced(state: Mapping[str, Any], before: int, expected: int) -> int:
+def _next_offset(state: Mapping[str, Any], before: int, expected: int) -> int:
     """Where the next chunk starts: what the backend says, as long as it moves on."""
     offset = state.get("offset", expected)
     if not isinstance(offset, int) or not before < offset <= expected:
@@ -384,13 +384,13 @@ def _advanced(state: Mapping[str, Any], before: int, expected: int) -> int:
     return offset
 
 
-def _upload_id(given: Mapping[str, Any]) -> int | str:
+def _parse_upload_id(given: Mapping[str, Any]) -> int | str:
     """Uploads may be numbered or carry UUIDs."""
     upload_id = given.get("id")
-    return upload_id if isinstance(upload_id, str) and upload_id else _id(given, "the upload")
+    return upload_id if isinstance(upload_id, str) and upload_id else _parse_id(given, "the upload")
 
 
-def _id(given: Mapping[str, Any], what: str) -> int:
+def _parse_id(given: Mapping[str, Any], what: str) -> int:
     number = given.get("id")
     if isinstance(number, str) and number.isascii() and number.isdigit():
         number = int(number)

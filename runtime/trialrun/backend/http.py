@@ -19,9 +19,9 @@ from trialrun_hookspecs.errors import BackendRefused, BackendUnavailable, BadVal
 
 __all__ = ["Http", "Tokens"]
 
-HOPS = 5
-PIECE = 1 << 20
-PORTS = {"http": 80, "https": 443}
+MAX_REDIRECTS = 5
+CHUNK_BYTES = 1 << 20
+DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +43,7 @@ class Tokens:
                     fix="Look for a line break or a quotation mark that was copied along.",
                 )
 
-    def headers(self) -> dict[str, str]:
+    def to_headers(self) -> dict[str, str]:
         """The headers of those that are set."""
         named = {
             "Synapse-Access-Token": self.access,
@@ -51,12 +51,12 @@ class Tokens:
             "Synapse-Tenant": self.tenant,
             "SYNAPSE-Agent": self.agent,
         }
-        return {name: f"Token {_bare(token)}" for name, token in named.items() if token}
+        return {name: f"Token {_strip_token(token)}" for name, token in named.items() if token}
 
-    def hide(self, content: bytes) -> bytes:
+    def redact_tokens(self, content: bytes) -> bytes:
         """`content` with every token in it replaced: servers that echo headers exist."""
         for part in fields(self):
-            token = _bare(getattr(self, part.name) or "")
+            token = _strip_token(getattr(self, part.name) or "")
             if len(token) > 3:
                 content = content.replace(token.encode(), b"***")
         return content
@@ -77,12 +77,12 @@ class Http:
         timeout: tuple[float, float] = (5.0, 60.0),
         connections: int = 16,
     ) -> None:
-        self._base = _checked(url)
-        self._origin = _origin(urlsplit(self._base))
+        self._base = _check_url(url)
+        self._origin = _parse_origin(urlsplit(self._base))
         self._tokens = tokens or Tokens()
         self._timeout = timeout
         self._session = requests.Session()
-        self._session.auth = _unchanged  # else requests takes credentials from ~/.netrc
+        self._session.auth = _no_auth  # else requests takes credentials from ~/.netrc
         self._session.trust_env = not _is_loopback(urlsplit(self._base).hostname or "")
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self._session.headers["User-Agent"] = "trialrun"
@@ -99,27 +99,27 @@ class Http:
         return self._base
 
     def send(self, call: Call) -> Answer:
-        call = call.encoded()
-        url, failure = _joined(self._base, call.path, call), None
+        call = call.with_json_body()
+        url, failure = _join_url(self._base, call.path, call), None
         try:
-            for _ in range(HOPS):
-                with self._request(call, url) as response:
+            for _ in range(MAX_REDIRECTS):
+                with self._send_request(call, url) as response:
                     if not (response.is_redirect and call.method in ("GET", "HEAD")):
-                        return self._answer(call, response)
-                    url = _joined(url, response.headers["Location"], call)
+                        return self._read_answer(call, response)
+                    url = _join_url(url, response.headers["Location"], call)
                     call = replace(call, params=())  # the new address carries its own
         except requests.RequestException as error:
             # Raised again below, outside: what requests raises holds the request, and with it the tokens.
-            failure = _translated(f"{call} at {self.url}", error)
+            failure = _translate_error(f"{call} at {self.url}", error)
         raise failure or BackendRefused("must not redirect in circles", where=str(call), fix="Check the backend's URL.")
 
     def close(self) -> None:
         self._session.close()
 
-    def _request(self, call: Call, url: str) -> requests.Response:
-        headers = call.wire_headers()
-        if _origin(urlsplit(url)) == self._origin:
-            headers |= self._tokens.headers()
+    def _send_request(self, call: Call, url: str) -> requests.Response:
+        headers = call.to_headers()
+        if _parse_origin(urlsplit(url)) == self._origin:
+            headers |= self._tokens.to_headers()
         return self._session.request(
             call.method,
             url,
@@ -131,17 +131,19 @@ class Http:
             stream=True,
         )
 
-    def _answer(self, call: Call, response: requests.Response) -> Answer:
+    def _read_answer(self, call: Call, response: requests.Response) -> Answer:
         headers = dict(response.headers)
         ok = 200 <= response.status_code < 300
         if ok and call.save_to is not None:
-            _save(response.iter_content(PIECE), call.save_to)
+            _save_atomically(response.iter_content(CHUNK_BYTES), call.save_to)
             return Answer(status=response.status_code, headers=headers)
         body = response.content
-        return Answer(status=response.status_code, body=body if ok else self._tokens.hide(body), headers=headers)
+        return Answer(
+            status=response.status_code, body=body if ok else self._tokens.redact_tokens(body), headers=headers
+        )
 
 
-def _save(pieces: Iterator[Any], path: Path) -> None:
+def _save_atomically(pieces: Iterator[Any], path: Path) -> None:
     """Write all or nothing: a file of that name is a whole one."""
     partial = path.with_name(path.name[:200] + ".part")
     try:
@@ -153,21 +155,21 @@ def _save(pieces: Iterator[Any], path: Path) -> None:
         partial.unlink(missing_ok=True)
 
 
-def _unchanged(request: requests.PreparedRequest) -> requests.PreparedRequest:
+def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
 
 
-def _bare(token: str) -> str:
+def _strip_token(token: str) -> str:
     return token.strip().removeprefix("Token ").strip()
 
 
-def _checked(url: str) -> str:
+def _check_url(url: str) -> str:
     try:
         parts = urlsplit(url)
     except ValueError:
         parts = urlsplit("")
-    good = parts.scheme in PORTS and parts.hostname and not (parts.username or parts.password)
-    if not good or parts.query or parts.fragment or not _has_port(parts):
+    good = parts.scheme in DEFAULT_PORTS and parts.hostname and not (parts.username or parts.password)
+    if not good or parts.query or parts.fragment or not _has_valid_port(parts):
         shown = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}" if parts.netloc else "no host"
         raise BadValue(
             "must be an http or https URL without user name, query or fragment",
@@ -178,10 +180,10 @@ def _checked(url: str) -> str:
     return url if url.endswith("/") else url + "/"
 
 
-def _joined(base: str, path: str, call: Call) -> str:
+def _join_url(base: str, path: str, call: Call) -> str:
     try:
         url = urljoin(base, path)
-        known = urlsplit(url).scheme in PORTS
+        known = urlsplit(url).scheme in DEFAULT_PORTS
     except ValueError:
         known = False
     if not known:
@@ -189,16 +191,16 @@ def _joined(base: str, path: str, call: Call) -> str:
     return url
 
 
-def _has_port(parts: SplitResult) -> bool:
+def _has_valid_port(parts: SplitResult) -> bool:
     try:
         return parts.port is None or parts.port > 0
     except ValueError:
         return False
 
 
-def _origin(parts: SplitResult) -> tuple[str, str, int | None]:
-    port = parts.port if _has_port(parts) else -1
-    return parts.scheme, (parts.hostname or "").lower(), port or PORTS.get(parts.scheme)
+def _parse_origin(parts: SplitResult) -> tuple[str, str, int | None]:
+    port = parts.port if _has_valid_port(parts) else -1
+    return parts.scheme, (parts.hostname or "").lower(), port or DEFAULT_PORTS.get(parts.scheme)
 
 
 def _is_loopback(host: str) -> bool:
@@ -208,9 +210,9 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _translated(where: str, error: requests.RequestException) -> TrialrunError:
+def _translate_error(where: str, error: requests.RequestException) -> TrialrunError:
     """Our error for one of requests; its text is made anew, since theirs shows the query."""
-    causes = list(_chain(error))
+    causes = list(_iterate_causes(error))
     if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
         return BackendRefused("the certificate must be valid", where=where, fix="Set REQUESTS_CA_BUNDLE to your CA.")
     if isinstance(error, ValueError):
@@ -221,7 +223,7 @@ def _translated(where: str, error: requests.RequestException) -> TrialrunError:
     return BackendUnavailable("no answer", where=where, got=reason, fix="Check the URL and the network.")
 
 
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
+def _iterate_causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
         inner = error.args[-1] if error.args and isinstance(error.args[-1], BaseException) else None

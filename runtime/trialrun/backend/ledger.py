@@ -13,19 +13,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from trialrun.backend.outbox import Parcel, Refused, Track
+from trialrun.backend.outbox import Batch, Channel, RefusedEvent
 from trialrun.events import from_line, to_line
 from trialrun.run_dir.spool import SpoolWriter
 from trialrun_hookspecs.errors import BadValue, SpoolFull, UsageError
 
-__all__ = ["DEAD_LETTERS", "OWN", "Ledger", "dead_letters", "settle_dead_letters", "take_dead_letters"]
+__all__ = ["DEAD_LETTERS", "OWN_RECORDER", "Ledger", "ack_dead_letters", "read_dead_letters", "take_dead_letters"]
 
-OWN = "recorder"
+OWN_RECORDER = "recorder"
 """How a run's own recorder is called; every other backend goes by its URL."""
 DEAD_LETTERS = "refused.jsonl"
 COMPACT_AT = 4000  # lines: two per call of the backend, for weeks
 
-Run = tuple[str, int, int]  # keys `<prefix>-<first>` to `<prefix>-<last>`
+KeyRange = tuple[str, int, int]  # keys `<prefix>-<first>` to `<prefix>-<last>`
 
 
 class Ledger:
@@ -36,20 +36,20 @@ class Ledger:
     written down is only sent once more. One process at a time holds a folder's ledger; another gets a UsageError.
     """
 
-    def __init__(self, folder: Path, backend: str = OWN) -> None:
+    def __init__(self, folder: Path, backend: str = OWN_RECORDER) -> None:
         self._home = folder / "sent"
         self._home.mkdir(parents=True, exist_ok=True)
-        self._lock = _locked(self._home / "lock", folder)
-        mark = OWN if backend == OWN else hashlib.sha256(backend.encode()).hexdigest()[:12]
+        self._lock = _acquire_lock(self._home / "lock", folder)
+        mark = OWN_RECORDER if backend == OWN_RECORDER else hashlib.sha256(backend.encode()).hexdigest()[:12]
         self._path = self._home / f"{mark}.jsonl"
         self._dead = folder / DEAD_LETTERS
         self._arrived: dict[tuple[str, str], list[tuple[int, int]]] = {}
         self._begun: list[Any] = []
-        self._lines = self._load()
-        self.unanswered = (self._begun[0], list(_keys(self._begun[1]))) if self._begun else None
+        self._lines = self._load_entries()
+        self.unanswered = (self._begun[0], list(_ranges_to_keys(self._begun[1]))) if self._begun else None
         self._writer = SpoolWriter(self._path)
         if not self._lines:
-            self._write({"backend": backend})
+            self._append_entry({"backend": backend})
 
     def __enter__(self) -> Self:
         return self
@@ -63,42 +63,42 @@ class Ledger:
             os.close(self._lock)
         self._lock = -1
 
-    def has(self, track: Track, key: str) -> bool:
+    def is_answered(self, track: Channel, key: str) -> bool:
         """Whether the backend has answered for this event, with a yes or a no."""
-        prefix, number = _parted(key)
+        prefix, number = _split_key(key)
         spans = self._arrived.get((track, prefix), [])
         at = bisect_left(spans, (number + 1,)) - 1
         return at >= 0 and spans[at][1] >= number
 
-    def begin(self, parcel: Parcel) -> None:
+    def record_attempt(self, parcel: Batch) -> None:
         """It is about to be sent, perhaps not for the first time."""
-        begun = [parcel.track, _runs(event.key for event in parcel.events)]
+        begun = [parcel.channel, _keys_to_ranges(event.key for event in parcel.events)]
         if begun != self._begun:
             self._begun = begun
-            self._write({"begin": begun})
+            self._append_entry({"begin": begun})
 
-    def settled(self, parcel: Parcel) -> None:
+    def record_delivery(self, parcel: Batch) -> None:
         """It arrived."""
-        self._done(parcel.track, parcel.covers)
+        self._record_answer(parcel.channel, parcel.covers)
 
-    def refused(self, refused: Refused) -> None:
+    def record_refusal(self, refused: RefusedEvent) -> None:
         """The event was set aside."""
-        letter = {"reason": refused.reason, "track": refused.track, "event": json.loads(to_line(refused.event))}
+        letter = {"reason": refused.reason, "track": refused.channel, "event": json.loads(to_line(refused.event))}
         with contextlib.suppress(OSError, SpoolFull), SpoolWriter(self._dead) as writer:
             writer.write(json.dumps(letter, ensure_ascii=False))
-        self._done(refused.track, (*refused.covers, refused.event.key))
+        self._record_answer(refused.channel, (*refused.covers, refused.event.key))
 
-    def _done(self, track: Track, keys: Iterable[str]) -> None:
-        runs = _runs(keys)
+    def _record_answer(self, track: Channel, keys: Iterable[str]) -> None:
+        runs = _keys_to_ranges(keys)
         self._begun = []
-        self._add(track, runs)
-        self._write({"done": [track, runs]})
+        self._add_ranges(track, runs)
+        self._append_entry({"done": [track, runs]})
 
-    def _add(self, track: str, runs: Iterable[Any]) -> None:
+    def _add_ranges(self, track: str, runs: Iterable[Any]) -> None:
         for prefix, first, last in runs:
-            _widen(self._arrived.setdefault((track, prefix), []), first, last)
+            _insert_span(self._arrived.setdefault((track, prefix), []), first, last)
 
-    def _load(self) -> int:
+    def _load_entries(self) -> int:
         """How many lines there were."""
         try:
             lines = self._path.read_bytes().split(b"\n")
@@ -111,17 +111,17 @@ class Ledger:
                     self._begun = entry["begin"]
                 elif "done" in entry:
                     self._begun = []
-                    self._add(*entry["done"])
+                    self._add_ranges(*entry["done"])
         return len(lines) - 1
 
-    def _write(self, entry: dict[str, Any]) -> None:
+    def _append_entry(self, entry: dict[str, Any]) -> None:
         with contextlib.suppress(OSError, SpoolFull):
             if self._lines >= COMPACT_AT:
-                self._compact()
+                self._compact_file()
             self._writer.write(json.dumps(entry))
             self._lines += 1
 
-    def _compact(self) -> None:
+    def _compact_file(self) -> None:
         """The same in few lines, put in place at once."""
         smaller = self._path.with_suffix(".new")
         smaller.unlink(missing_ok=True)
@@ -135,40 +135,40 @@ class Ledger:
         self._lines = len(self._arrived) + 1
 
 
-def dead_letters(folder: Path) -> list[Refused]:
+def read_dead_letters(folder: Path) -> list[RefusedEvent]:
     """What backends refused of this run, each once; lines that a death cut short are left out."""
-    found: dict[tuple[str, str], Refused] = {}
-    for path in (_retried(folder), folder / DEAD_LETTERS):
+    found: dict[tuple[str, str], RefusedEvent] = {}
+    for path in (_retry_path(folder), folder / DEAD_LETTERS):
         with contextlib.suppress(FileNotFoundError):
             for line in path.read_bytes().split(b"\n"):
                 with contextlib.suppress(ValueError, KeyError, TypeError):
                     letter = json.loads(line)
                     event = from_line(json.dumps(letter["event"]))
-                    track: Track = letter["track"]
-                    found[track, event.key] = Refused(event=event, reason=letter["reason"], track=track)
+                    track: Channel = letter["track"]
+                    found[track, event.key] = RefusedEvent(event=event, reason=letter["reason"], channel=track)
     return list(found.values())
 
 
-def take_dead_letters(folder: Path) -> list[Refused]:
+def take_dead_letters(folder: Path) -> list[RefusedEvent]:
     """The same, laid aside until `settle_dead_letters`: a retry that is cut short is found by the next."""
-    letters, current = dead_letters(folder), folder / DEAD_LETTERS
+    letters, current = read_dead_letters(folder), folder / DEAD_LETTERS
     if current.exists():
-        with _retried(folder).open("ab") as target:
+        with _retry_path(folder).open("ab") as target:
             target.write(current.read_bytes())
         current.unlink()
     return letters
 
 
-def settle_dead_letters(folder: Path) -> None:
+def ack_dead_letters(folder: Path) -> None:
     """All that was taken has been answered."""
-    _retried(folder).unlink(missing_ok=True)
+    _retry_path(folder).unlink(missing_ok=True)
 
 
-def _retried(folder: Path) -> Path:
+def _retry_path(folder: Path) -> Path:
     return folder / f"{DEAD_LETTERS}.retry"
 
 
-def _locked(path: Path, folder: Path) -> int:
+def _acquire_lock(path: Path, folder: Path) -> int:
     lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -181,17 +181,17 @@ def _locked(path: Path, folder: Path) -> int:
     return lock
 
 
-def _parted(key: str) -> tuple[str, int]:
+def _split_key(key: str) -> tuple[str, int]:
     """A key's prefix and number; -1, which no ledger holds, for a key of another form."""
     prefix, _, number = key.rpartition("-")
     return (prefix, int(number)) if number.isascii() and number.isdigit() and len(number) < 19 else (key, -1)
 
 
-def _runs(keys: Iterable[str]) -> list[Any]:
+def _keys_to_ranges(keys: Iterable[str]) -> list[Any]:
     """Keys in their order, neighbours as one run."""
     runs: list[list[Any]] = []
     for key in keys:
-        prefix, number = _parted(key)
+        prefix, number = _split_key(key)
         if number < 0:
             continue
         if runs and runs[-1][0] == prefix and runs[-1][2] == number - 1:
@@ -201,12 +201,12 @@ def _runs(keys: Iterable[str]) -> list[Any]:
     return runs
 
 
-def _keys(runs: Iterable[Run]) -> Iterator[str]:
+def _ranges_to_keys(runs: Iterable[KeyRange]) -> Iterator[str]:
     for prefix, first, last in runs:
         yield from (f"{prefix}-{number}" for number in range(first, last + 1))
 
 
-def _widen(spans: list[tuple[int, int]], first: int, last: int) -> None:
+def _insert_span(spans: list[tuple[int, int]], first: int, last: int) -> None:
     """Add `first` to `last` to sorted spans that neither touch nor overlap."""
     if not first <= last:
         raise BadValue("must not end before it begins", where="a run of the ledger", got=f"{first} to {last}")

@@ -36,8 +36,8 @@ class Memory:
         self._handler = handler
 
     def send(self, call: Call) -> Answer:
-        sent = _local(call.encoded())
-        sent = replace(sent, headers=sent.wire_headers())
+        sent = _drop_origin(call.with_json_body())
+        sent = replace(sent, headers=sent.to_headers())
         if call.json is not None and sent.body is not None:
             sent = replace(sent, json=json.loads(sent.body))
         try:
@@ -54,7 +54,7 @@ class Memory:
         pass
 
 
-def _local(call: Call) -> Call:
+def _drop_origin(call: Call) -> Call:
     """The call with scheme and host dropped, and the query moved to `params`."""
     parts = urlsplit(call.path)
     query = tuple(parse_qsl(parts.query, keep_blank_values=True))

@@ -13,13 +13,13 @@ from uuid import uuid4
 from trialrun.backend.transport import Answer, Call, Transport
 from trialrun_hookspecs.errors import BackendUnavailable
 
-__all__ = ["Patience", "Retry", "retry_after"]
+__all__ = ["Retry", "RetryPolicy", "parse_retry_after"]
 
-SAFE = ("GET", "HEAD")
+SAFE_METHODS = ("GET", "HEAD")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
+class RetryPolicy:
     """How often and how long: the n-th pause is drawn from 0 to min(`longest`, `first` * 2**n), all in seconds.
 
     No try begins later than `total` after the first one.
@@ -30,7 +30,7 @@ class Patience:
     longest: float = 20.0
     total: float = 90.0
 
-    def pause(self, tried: int, draw: float) -> float:
+    def compute_delay(self, tried: int, draw: float) -> float:
         """Seconds to wait after `tried` tries (at least 1), by `draw` from [0, 1): full jitter."""
         return draw * min(self.longest, self.first * 2.0 ** min(tried, 64))
 
@@ -47,27 +47,27 @@ class Retry:
         self,
         inner: Transport,
         *,
-        patience: Patience | None = None,
+        patience: RetryPolicy | None = None,
         sleep: Callable[[float], object] = time.sleep,
         draw: Callable[[], float] = random.random,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._inner = inner
-        self._patience = patience or Patience()
+        self._patience = patience or RetryPolicy()
         self._sleep, self._draw, self._clock, self._now = sleep, draw, clock, now
 
     def send(self, call: Call) -> Answer:
-        if call.key is None and call.method not in SAFE:
+        if call.key is None and call.method not in SAFE_METHODS:
             call = replace(call, key=uuid4().hex)
         end = self._clock() + self._patience.total
         tried = 0
         while True:
-            result = self._try(call)
+            result = self._try_send(call)
             tried += 1
-            if isinstance(result, Answer) and not result.passing:
+            if isinstance(result, Answer) and not result.retryable:
                 return result
-            pause = self._pause(result, tried)
+            pause = self._compute_pause(result, tried)
             if tried >= self._patience.attempts or self._clock() + pause > end:
                 break
             self._sleep(pause)
@@ -78,34 +78,34 @@ class Retry:
     def close(self) -> None:
         self._inner.close()
 
-    def _try(self, call: Call) -> Answer | BackendUnavailable:
+    def _try_send(self, call: Call) -> Answer | BackendUnavailable:
         try:
             return self._inner.send(call)
         except BackendUnavailable as error:
             return error
 
-    def _pause(self, result: Answer | BackendUnavailable, tried: int) -> float:
-        asked = retry_after(result, self._now()) if isinstance(result, Answer) else result.retry_after
-        return max(asked or 0.0, self._patience.pause(tried, self._draw()))
+    def _compute_pause(self, result: Answer | BackendUnavailable, tried: int) -> float:
+        asked = parse_retry_after(result, self._now()) if isinstance(result, Answer) else result.retry_after
+        return max(asked or 0.0, self._patience.compute_delay(tried, self._draw()))
 
 
-def retry_after(answer: Answer, now: float | None = None) -> float | None:
+def parse_retry_after(answer: Answer, now: float | None = None) -> float | None:
     """Seconds that `Retry-After` asks for, never negative; None when it is absent or unreadable.
 
     A date counts from the answer's own `Date`, else from `now` (Unix time): the backend's clock may be another.
     """
-    text = (answer.header("Retry-After") or "").strip()
+    text = (answer.get_header("Retry-After") or "").strip()
     if text.isascii() and text.isdigit():
         return float(text)
-    until = _unix_time(text)
+    until = _parse_http_date(text)
     if until is None:
         return None
-    since = _unix_time(answer.header("Date") or "")
+    since = _parse_http_date(answer.get_header("Date") or "")
     since = now if since is None else since
     return None if since is None else max(0.0, until - since)
 
 
-def _unix_time(date: str) -> float | None:
+def _parse_http_date(date: str) -> float | None:
     try:
         moment = parsedate_to_datetime(date)
     except (ValueError, TypeError, IndexError, OverflowError):

@@ -9,37 +9,37 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from trialrun.backend.outbox import Outbox, Parcel, Refused, Throttle, Track, tracks
-from trialrun.backend.retry import Patience
+from trialrun.backend.outbox import Batch, Channel, Outbox, RefusedEvent, Throttle, select_channels
+from trialrun.backend.retry import RetryPolicy
 from trialrun.trials import Coalescer
 from trialrun_hookspecs.errors import BackendRefused, BackendUnavailable, BadValue
 from trialrun_hookspecs.event import Event
 
-__all__ = ["Inlet", "Journal", "LogSink"]
+__all__ = ["DeliveryClient", "DeliveryLog", "LogSink"]
 
-SHORTEST = 0.02
-LONGEST_WHEN_FLUSHING = 1.0
+MIN_PAUSE_S = 0.02
+MAX_FLUSH_PAUSE_S = 1.0
 # Statuses that refuse what is in a call. Others (a token, an address, a redirect) would refuse every call alike: no
 # reason to set an event aside. A PATCH that finds no job concerns that job only.
-ITS_CONTENT = frozenset({400, 409, 413, 422})
-ITS_JOB = frozenset({404, 410})
+CONTENT_STATUSES = frozenset({400, 409, 413, 422})
+JOB_STATUSES = frozenset({404, 410})
 
 
-class Inlet(Protocol):
+class DeliveryClient(Protocol):
     """What a sink needs of a client."""
 
     def is_recorder(self) -> bool: ...
-    def logs(self, entries: Sequence[Mapping[str, Any]], *, key: str | None = None) -> None: ...
+    def post_logs(self, entries: Sequence[Mapping[str, Any]], *, key: str | None = None) -> None: ...
     def patch_job(self, job_id: int, *, key: str | None = None, **fields: Any) -> None: ...
 
 
-class Journal(Protocol):
+class DeliveryLog(Protocol):
     """Remembers across processes what was sent; `trialrun.backend.ledger.Ledger` is one."""
 
-    def has(self, track: Track, key: str) -> bool: ...
-    def begin(self, parcel: Parcel) -> None: ...
-    def settled(self, parcel: Parcel) -> None: ...
-    def refused(self, refused: Refused) -> None: ...
+    def is_answered(self, track: Channel, key: str) -> bool: ...
+    def record_attempt(self, parcel: Batch) -> None: ...
+    def record_delivery(self, parcel: Batch) -> None: ...
+    def record_refusal(self, refused: RefusedEvent) -> None: ...
 
 
 class LogSink:
@@ -54,26 +54,26 @@ class LogSink:
 
     def __init__(
         self,
-        client: Inlet,
+        client: DeliveryClient,
         *,
         entry: Callable[[Event], dict[str, Any]],
         clock: Callable[[], float] = time.monotonic,
         max_batch: int = 1000,
         interval: float = 0.5,
         throttle: Throttle | None = None,
-        patience: Patience | None = None,
+        patience: RetryPolicy | None = None,
         draw: Callable[[], float] = random.random,
-        journal: Journal | None = None,
+        journal: DeliveryLog | None = None,
     ) -> None:
         self._client, self._entry, self._clock, self._draw = client, entry, clock, draw
         self._max_batch, self._interval = max_batch, interval
         self._throttle = throttle or Coalescer(clock)
-        self._patience = patience or Patience(first=0.5, longest=30.0)
+        self._patience = patience or RetryPolicy(first=0.5, longest=30.0)
         self._journal = journal
         self._told = 0  # how many of the refused the journal knows
-        self._first: tuple[Track, Sequence[Event]] | None = None
+        self._first: tuple[Channel, Sequence[Event]] | None = None
         self._changed = threading.Condition()
-        self._inbox: list[tuple[Event, Track | None]] = []
+        self._inbox: list[tuple[Event, Channel | None]] = []
         self._first_put = 0.0
         self._taken = 0  # events that have left the inbox
         self._settled = 0  # of these, how many had left when nothing waited any more
@@ -83,14 +83,14 @@ class LogSink:
         self._failures = 0
         self._retry_at: float | None = None
         self.trouble: str | None = None
-        self._thread = threading.Thread(target=self._work, name="trialrun-sink", daemon=True)
+        self._thread = threading.Thread(target=self._run_loop, name="trialrun-sink", daemon=True)
         self._thread.start()
 
-    def first(self, track: Track, events: Sequence[Event]) -> None:
+    def put_first(self, track: Channel, events: Sequence[Event]) -> None:
         """Before anything is put: what is to go before all else, in one call."""
         self._first = track, events
 
-    def put(self, event: Event, only: Track | None = None) -> None:
+    def put(self, event: Event, only: Channel | None = None) -> None:
         """Queue an event. After `close` it only counts as undelivered. `only`: see `Outbox.put`."""
         with self._changed:
             self._inbox.append((event, only))
@@ -100,13 +100,13 @@ class LogSink:
             if waiting in (1, self._max_batch):  # in between, the thread's deadline stands
                 self._changed.notify_all()
 
-    def due(self, event: Event) -> bool:
+    def is_due(self, event: Event) -> bool:
         """Whether something of the event still has to be sent, as far as journal and backend have told."""
         outbox, journal = self._outbox, self._journal
         if journal is None:
             return True
         recorder = outbox is None or outbox.recorder  # a recorder wants all that a platform does, and more
-        return not all(journal.has(track, event.key) for track in tracks(event, recorder=recorder))
+        return not all(journal.is_answered(track, event.key) for track in select_channels(event, recorder=recorder))
 
     def flush(self, timeout: float | None = None) -> bool:
         """Send at once what was put so far, and wait until it arrived or was refused; False when time ran out first."""
@@ -134,20 +134,20 @@ class LogSink:
         self._thread.join(None if end is None else max(0.1, end - time.monotonic()))
 
     @property
-    def delivered(self) -> int:
+    def total_delivered(self) -> int:
         """How many things arrived."""
         return 0 if self._outbox is None else self._outbox.delivered
 
     @property
-    def refused(self) -> tuple[Refused, ...]:
+    def refused_events(self) -> tuple[RefusedEvent, ...]:
         """What was set aside, and why."""
         return () if self._outbox is None else tuple(self._outbox.refused)
 
     @property
-    def undelivered(self) -> int:
+    def pending_count(self) -> int:
         """How many things wait now; after `close`, how many were not delivered."""
         with self._changed:
-            return len(self._inbox) + (0 if self._outbox is None else self._outbox.waiting)
+            return len(self._inbox) + (0 if self._outbox is None else self._outbox.pending_count)
 
     def __enter__(self) -> Self:
         return self
@@ -155,20 +155,20 @@ class LogSink:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
-    def _work(self) -> None:
+    def _run_loop(self) -> None:
         while True:
             with self._changed:
-                while not self._stopped and ((delay := self._delay()) is None or delay > 0):
+                while not self._stopped and ((delay := self._next_delay()) is None or delay > 0):
                     self._changed.wait(delay)
                 if self._stopped:
                     return
                 force = self._flushing > 0
-            self._round(force=force)
+            self._send_due(force=force)
 
-    def _delay(self) -> float | None:
+    def _next_delay(self) -> float | None:
         """Seconds until there is something to do; None for as long as nothing changes. Called under the lock."""
         now = self._clock()
-        left = None if self._outbox is None else self._outbox.wait(now)
+        left = None if self._outbox is None else self._outbox.seconds_until_due(now)
         if not self._inbox and left is None:
             return None
         if self._retry_at is not None:
@@ -178,34 +178,34 @@ class LogSink:
         due = self._first_put + self._interval - now if self._inbox else None
         return min(delay for delay in (left, due) if delay is not None)
 
-    def _round(self, *, force: bool) -> None:
+    def _send_due(self, *, force: bool) -> None:
         """Take what was put, and send until nothing is due or the backend fails."""
         try:
             if self._outbox is None:
-                self._outbox = self._new_outbox()
-            self._take(self._outbox)
-            while not self._stopped and (parcel := self._outbox.next(self._clock(), force=force)):
-                self._send(self._outbox, parcel)
+                self._outbox = self._create_outbox()
+            self._drain_inbox(self._outbox)
+            while not self._stopped and (parcel := self._outbox.next_batch(self._clock(), force=force)):
+                self._send_batch(self._outbox, parcel)
                 self._failures, self.trouble = 0, None
-            self._tell(self._outbox)
+            self._record_refusals(self._outbox)
         except Exception as error:  # noqa: BLE001 - whatever a transport raises: the thread and the queue must survive
-            self._pause(error)
+            self._schedule_retry(error)
         with self._changed:
-            if self._outbox is not None and not self._outbox.waiting:
+            if self._outbox is not None and not self._outbox.pending_count:
                 self._settled = self._taken
             self._changed.notify_all()
 
-    def _new_outbox(self) -> Outbox:
+    def _create_outbox(self) -> Outbox:
         recorder = self._client.is_recorder()
-        arrived = self._journal.has if self._journal is not None else lambda track, key: False
+        arrived = self._journal.is_answered if self._journal is not None else lambda track, key: False
         outbox = Outbox(
             self._entry, recorder=recorder, throttle=self._throttle, max_batch=self._max_batch, arrived=arrived
         )
         if self._first is not None:
-            outbox.first(*self._first)
+            outbox.put_first(*self._first)
         return outbox
 
-    def _take(self, outbox: Outbox) -> None:
+    def _drain_inbox(self, outbox: Outbox) -> None:
         with self._changed:
             events, self._inbox = self._inbox, []
             self._taken += len(events)
@@ -213,40 +213,40 @@ class LogSink:
             for event, only in events:
                 outbox.put(event, only)
 
-    def _send(self, outbox: Outbox, parcel: Parcel) -> None:
+    def _send_batch(self, outbox: Outbox, parcel: Batch) -> None:
         """Settle the parcel one way or the other; raises when it has to wait."""
         if self._journal is not None:
-            self._journal.begin(parcel)
+            self._journal.record_attempt(parcel)
         try:
             if parcel.fields is None:
-                self._client.logs(parcel.entries, key=parcel.key)
+                self._client.post_logs(parcel.entries, key=parcel.key)
             else:
                 self._client.patch_job(parcel.job_id, key=parcel.key, **parcel.fields)
         except BackendRefused as error:
-            if error.status not in (ITS_CONTENT if parcel.fields is None else ITS_CONTENT | ITS_JOB):
+            if error.status not in (CONTENT_STATUSES if parcel.fields is None else CONTENT_STATUSES | JOB_STATUSES):
                 raise
-            outbox.refuse(str(error))
+            outbox.refuse_batch(str(error))
         except BadValue as error:
-            outbox.refuse(str(error))
+            outbox.refuse_batch(str(error))
         else:
-            outbox.settle()
+            outbox.ack()
             if self._journal is not None:
-                self._journal.settled(parcel)
-        self._tell(outbox)
+                self._journal.record_delivery(parcel)
+        self._record_refusals(outbox)
 
-    def _tell(self, outbox: Outbox) -> None:
+    def _record_refusals(self, outbox: Outbox) -> None:
         """Have the journal keep what was set aside."""
         if self._journal is not None:
             for refused in outbox.refused[self._told :]:
-                self._journal.refused(refused)
+                self._journal.record_refusal(refused)
         self._told = len(outbox.refused)
 
-    def _pause(self, error: Exception) -> None:
+    def _schedule_retry(self, error: Exception) -> None:
         asked = error.retry_after if isinstance(error, BackendUnavailable) else None
         self._failures += 1
-        pause = max(SHORTEST, self._patience.pause(self._failures, self._draw()))
+        pause = max(MIN_PAUSE_S, self._patience.compute_delay(self._failures, self._draw()))
         with self._changed:
             if self._flushing:  # somebody waits
-                pause = min(pause, LONGEST_WHEN_FLUSHING)
+                pause = min(pause, MAX_FLUSH_PAUSE_S)
             self._retry_at = self._clock() + max(asked or 0.0, pause)
             self.trouble = str(error) or type(error).__name__

@@ -12,7 +12,7 @@ from trialrun_hookspecs.errors import BackendRefused, BadValue
 
 __all__ = ["Answer", "Call", "Transport"]
 
-EXCERPT = 300  # characters of an answer that an error message shows
+EXCERPT_CHARS = 300  # characters of an answer that an error message shows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +38,7 @@ class Call:
         """Method and path; never the query, which may be a signature."""
         return f"{self.method} {self.path.partition('?')[0].partition('#')[0]}"
 
-    def encoded(self) -> Call:
+    def with_json_body(self) -> Call:
         """The same call with `json` written out as `body`; raises BadValue for what JSON cannot say."""
         if self.json is None or self.body is not None:
             return self
@@ -53,7 +53,7 @@ class Call:
             ) from error
         return replace(self, body=body, content_type="application/json")
 
-    def wire_headers(self) -> dict[str, str]:
+    def to_headers(self) -> dict[str, str]:
         """All headers of the call itself."""
         headers = dict(self.headers)
         if self.content_type:
@@ -76,11 +76,11 @@ class Answer:
         return 200 <= self.status < 300
 
     @property
-    def passing(self) -> bool:
+    def retryable(self) -> bool:
         """The backend cannot now and may later: 5xx, 429, 408."""
         return self.status >= 500 or self.status in (408, 429)
 
-    def header(self, name: str) -> str | None:
+    def get_header(self, name: str) -> str | None:
         """The value of a header, in whatever case it was sent."""
         wanted = name.lower()
         return next((value for key, value in self.headers.items() if key.lower() == wanted), None)
@@ -94,16 +94,16 @@ class Answer:
         error = BackendRefused(
             "an answer must be JSON",
             where=f"status {self.status}",
-            got=repr(self.excerpt()),
+            got=repr(self.body_excerpt()),
             fix="Check that the URL is that of the API.",
         )
         error.status = self.status
         raise error
 
-    def excerpt(self) -> str:
+    def body_excerpt(self) -> str:
         """The beginning of the body, for an error message."""
-        text = self.body[: EXCERPT * 4].decode(errors="replace").strip()
-        return text if len(text) <= EXCERPT else text[:EXCERPT] + "…"
+        text = self.body[: EXCERPT_CHARS * 4].decode(errors="replace").strip()
+        return text if len(text) <= EXCERPT_CHARS else text[:EXCERPT_CHARS] + "…"
 
 
 class Transport(Protocol):

@@ -41,7 +41,7 @@ COMMANDS: Mapping[str, str] = {
 """Name -> what `--help` says; the module `trialrun.cli.<name>` has the command as `command`."""
 
 
-class _Commands(click.Group):
+class _LazyGroup(click.Group):
     """Imports a command when it is needed: `--help` and `--version` cost click alone."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -58,7 +58,7 @@ class _Commands(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
     def invoke(self, ctx: click.Context) -> Any:
-        _never_choke_on_characters()
+        _escape_unencodable_output()
         try:
             return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, BrokenPipeError):
@@ -66,10 +66,10 @@ class _Commands(click.Group):
         except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # the last door: all else gets its exit code
             from trialrun.cli import failures
 
-            ctx.exit(failures.reported(error))
+            ctx.exit(failures.report_error(error))
 
 
-def _never_choke_on_characters() -> None:
+def _escape_unencodable_output() -> None:
     """What the terminal's encoding does not have is written as an escape."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError, ValueError):  # a stand-in, or closed
@@ -77,7 +77,7 @@ def _never_choke_on_characters() -> None:
 
 
 @click.group(
-    cls=_Commands,
+    cls=_LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 success, 1 the job failed, 2 the call was wrong and nothing ran, 3 a bug in trialrun, "
     "130 interrupted.",

@@ -12,7 +12,7 @@ import click
 if TYPE_CHECKING:
     from trialrun.testing.verdicts import Outcome, Report
 
-__all__ = ["command", "words"]
+__all__ = ["command", "split_check_ids"]
 
 
 @click.command(
@@ -59,32 +59,32 @@ def command(
     a check needs it; nothing leaves this machine.
     """
     from trialrun.testing.harness import check_plugin
-    from trialrun.testing.reports import parse_targets, write
+    from trialrun.testing.reports import parse_targets, write_reports
 
     targets = parse_targets(reports)
     report = check_plugin(
         plugin,
-        select=words(select),
-        ignore=words(ignore),
+        select=split_check_ids(select),
+        ignore=split_check_ids(ignore),
         repro_dir=None if no_repro else Path(repro),
         ray=False if no_ray else None,
         dataset=dataset if dataset is None or not Path(dataset).exists() else str(Path(dataset).absolute()),
-        on_outcome=_ticker(quiet=quiet),
-        **_settings(jobs),
+        on_outcome=_make_progress_printer(quiet=quiet),
+        **_read_job_settings(jobs),
         **options,
     )
-    write(report.to_json(), targets)
+    write_reports(report.to_json(), targets)
     if not quiet:
-        _show(report, verbose=verbose)
+        _print_report(report, verbose=verbose)
     ctx.exit(report.exit_code)
 
 
-def words(texts: Iterable[str]) -> list[str]:
+def split_check_ids(texts: Iterable[str]) -> list[str]:
     """`("TR2,tr305", "TR4")` -> TR2, TR305, TR4."""
     return [word.strip().upper() for text in texts for word in text.split(",") if word.strip()]
 
 
-def _settings(jobs: Iterable[str]) -> dict[str, Any]:
+def _read_job_settings(jobs: Iterable[str]) -> dict[str, Any]:
     """What jobs say about the plugin: hyperparameters of a training job, space and objective of a tuning job."""
     from trialrun.job_file import to_request
 
@@ -99,24 +99,24 @@ def _settings(jobs: Iterable[str]) -> dict[str, Any]:
     return found
 
 
-def _ticker(*, quiet: bool) -> Callable[[Outcome], None]:
+def _make_progress_printer(*, quiet: bool) -> Callable[[Outcome], None]:
     """Show on a terminal how far it is."""
     shown = not quiet and sys.stderr.isatty()
 
-    def tick(outcome: Outcome) -> None:
+    def print_outcome(outcome: Outcome) -> None:
         if shown and outcome.selected:
             click.echo(f"\r\x1b[2K{outcome.id} {outcome.verdict}: {outcome.title}"[:100], nl=False, err=True)
             if outcome.seconds == 0:
                 click.echo("\r\x1b[2K", nl=False, err=True)
 
-    return tick
+    return print_outcome
 
 
-def _show(report: Report, *, verbose: bool) -> None:
+def _print_report(report: Report, *, verbose: bool) -> None:
     from rich.console import Console
 
     from trialrun.testing.reports import terminal
 
     if sys.stderr.isatty():
         click.echo("\r\x1b[2K", nl=False, err=True)
-    terminal.show(report.to_json(), Console(soft_wrap=False), verbose=verbose)
+    terminal.print_report(report.to_json(), Console(soft_wrap=False), verbose=verbose)

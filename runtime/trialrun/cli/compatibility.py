@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 from trialrun_hookspecs.markers import hookimpl
 
 if TYPE_CHECKING:
-    from trialrun.cli.jobs import Given, Problems
+    from trialrun.cli.jobs import JobInputs, Problems
 
-__all__ = ["problems_of"]
+__all__ = ["check_compatibility"]
 
 
-class _AnyPlugin:
+class _PlaceholderPlugin:
     """Stands in where no plugin was named."""
 
     @hookimpl
@@ -20,9 +20,9 @@ class _AnyPlugin:
         """Never called."""
 
 
-def problems_of(called: Given, executor: str, problems: Problems) -> None:
+def check_compatibility(called: JobInputs, executor: str, problems: Problems) -> None:
     """Note all that keeps the job from starting. Ray is imported only where its schedulers have to be asked."""
-    from trialrun.engine.job import prepare
+    from trialrun.engine.job import prepare_job
     from trialrun_hookspecs.request import SchedulerConfig
 
     config = called.request.params.tune_config
@@ -30,14 +30,14 @@ def problems_of(called: Given, executor: str, problems: Problems) -> None:
         return
     params = called.request.params
     with_fifo = params.model_copy(update={"tune_config": config.model_copy(update={"scheduler": SchedulerConfig()})})
-    plugin = called.plugin or _AnyPlugin()
-    with problems.noting():  # the search algorithm, which both executors judge alike
-        prepare(
+    plugin = called.plugin or _PlaceholderPlugin()
+    with problems.collect_usage_errors():  # the search algorithm, which both executors judge alike
+        prepare_job(
             called.request.model_copy(update={"params": with_fifo}),
             plugin=plugin,
             plugins=called.others,
             executor="inline",
         )
     if config.scheduler.name != "fifo" or config.scheduler.options:
-        with problems.noting():
-            prepare(called.request, plugin=plugin, plugins=called.others, executor=executor)  # type: ignore[arg-type]  # click has checked it
+        with problems.collect_usage_errors():
+            prepare_job(called.request, plugin=plugin, plugins=called.others, executor=executor)  # type: ignore[arg-type]  # click has checked it

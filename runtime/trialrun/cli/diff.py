@@ -29,32 +29,32 @@ def command(one: str, other: str, tolerance: float, limit: int, as_json: bool) -
     Trials are known by their hyperparameters; ids, times and folders are left out. The exit code is 0 when they are
     the same, 1 when they differ.
     """
-    from trialrun.recordings import opened
-    from trialrun.recordings.diff import differences
+    from trialrun.recordings import open_study
+    from trialrun.recordings.diff import compare_studies
 
-    with opened(one) as first, opened(other) as second:
-        found = differences(first, second, tolerance)
+    with open_study(one) as first, open_study(other) as second:
+        found = compare_studies(first, second, tolerance)
     if as_json:
-        click.echo(json.dumps([_plain(asdict(difference)) for difference in found], ensure_ascii=False))
+        click.echo(json.dumps([_name_nonfinite(asdict(difference)) for difference in found], ensure_ascii=False))
     else:
         for difference in found[: limit or None]:
-            click.echo(text.cut(text.clean(difference.where), _WHERE))
-            click.echo(f"  A  {_shown(difference.a)}\n  B  {_shown(difference.b)}")
+            click.echo(text.truncate(text.clean(difference.where), _WHERE))
+            click.echo(f"  A  {_format_value(difference.a)}\n  B  {_format_value(difference.b)}")
         if limit and len(found) > limit:
             click.echo(f"… and {len(found) - limit} more: --limit 0 prints all")
         click.echo(f"{len(found)} difference{'s' * (len(found) != 1)}" if found else "the same")
     click.get_current_context().exit(1 if found else 0)
 
 
-def _plain(difference: dict[str, Any]) -> dict[str, Any]:
+def _name_nonfinite(difference: dict[str, Any]) -> dict[str, Any]:
     """NaN and infinities as words: JSON has no other way to tell them from nothing."""
     words = {name: nonfinite_name(difference[name]) for name in ("a", "b")}
     return {**difference, **{name: word for name, word in words.items() if word}}
 
 
-def _shown(value: Any) -> str:
+def _format_value(value: Any) -> str:
     if value is None:
         return "–"
     if isinstance(value, float):
         return repr(value)
-    return text.cut(text.clean(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)), _VALUE)
+    return text.truncate(text.clean(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)), _VALUE)

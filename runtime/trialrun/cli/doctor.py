@@ -11,7 +11,7 @@ import click
 from trialrun.cli.text import clean
 
 if TYPE_CHECKING:
-    from trialrun.engine.doctor import Checkup
+    from trialrun.engine.doctor import DoctorReport
 
 __all__ = ["command"]
 
@@ -25,17 +25,17 @@ def command(ctx: click.Context, address: str | None, as_json: bool) -> None:
 
     Exits with 1 when something will make jobs fail or suffer. Environment variables are told only where they are set.
     """
-    from trialrun.engine.doctor import checkup
+    from trialrun.engine.doctor import examine_machine
 
-    found = checkup(os.environ, address=address)
+    found = examine_machine(os.environ, address=address)
     if as_json:
         click.echo(json.dumps(found.as_json(), indent=2, ensure_ascii=False))
     else:
-        _show(found)
-    ctx.exit(1 if found.bites else 0)
+        _print_report(found)
+    ctx.exit(1 if found.has_errors else 0)
 
 
-def _show(found: Checkup) -> None:
+def _print_report(found: DoctorReport) -> None:
     click.echo("versions   " + ", ".join(f"{name} {version}" for name, version in found.versions.items()))
     click.echo("resources  " + ", ".join(f"{value:g} {name}" for name, value in found.resources.items()))
     click.echo("GPUs       " + (", ".join(map(clean, found.gpus)) or "none"))
@@ -45,6 +45,6 @@ def _show(found: Checkup) -> None:
         said = {"works": "works", "option": "is trialrun's to set", "gone": "is gone"}[variable.fate]
         click.echo(f"set        {variable.name}={clean(variable.value)} {said}: {variable.note}")
     for trouble in found.troubles:
-        click.echo(f"{'bites' if trouble.level == 'bites' else 'note':<10} {clean(trouble.what)}")
-    if not found.bites:
+        click.echo(f"{trouble.level:<10} {clean(trouble.what)}")
+    if not found.has_errors:
         click.echo("Nothing that would bite was found.")

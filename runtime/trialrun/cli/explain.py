@@ -30,23 +30,23 @@ def command(check: str | None, listed: bool) -> None:
     if listed or check is None:
         if check is None and not listed:
             raise UsageError("a check must be named", where="explain", got="none", fix="`--list` has them all.")
-        click.echo("\n".join(line(found) for found in checks.values()))
+        click.echo("\n".join(format_check_line(found) for found in checks.values()))
         return
     name = check.upper()
     if name not in checks:
         fix = did_you_mean(name, checks) or "`trialrun explain --list` has them all."
         raise UsageError("must be the id of a check", where="explain", got=repr(check), fix=fix)
-    click.echo("\n".join(explained(checks[name])))
+    click.echo("\n".join(explain_check(checks[name])))
 
 
-def line(found: Check) -> str:
+def format_check_line(found: Check) -> str:
     """A check in one line."""
     marks = ["extended"] if found.level == "extended" else []
     marks += sorted(found.needs)
     return f"{found.id}  {found.title}" + (f"  ({', '.join(marks)})" if marks else "")
 
 
-def explained(found: Check) -> Iterator[str]:
+def explain_check(found: Check) -> Iterator[str]:
     """A check in full."""
     yield f"{found.id}: {found.title}"
     yield f"{found.family}, {found.level}" + (f", needs {', '.join(sorted(found.needs))}" if found.needs else "")

@@ -21,11 +21,11 @@ def command(path: str, kind: str, output: str | None, overwrite: bool, job: int 
     DIR is a results folder; a single recorder.sqlite will do too. csv and parquet write trials and metrics, json writes
     study.json, tensorboard a folder of runs (the extra `tensorboard`).
     """
-    from trialrun.recordings import opened
-    from trialrun.recordings.export import export
+    from trialrun.recordings import open_study
+    from trialrun.recordings.export import export_study
 
-    with opened(path, job) as study:
-        made = export(study, kind, Path(output) if output else study.folder / "export", overwrite=overwrite)
+    with open_study(path, job) as study:
+        made = export_study(study, kind, Path(output) if output else study.folder / "export", overwrite=overwrite)
     for file in made[:2]:
         click.echo(file)
     if len(made) > 2:

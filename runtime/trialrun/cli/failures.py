@@ -14,67 +14,69 @@ import click
 from trialrun.cli.text import clean
 from trialrun_hookspecs.errors import JobFailed, TrialrunError, UsageError
 
-__all__ = ["BUG", "INTERRUPTED", "reported", "where_it_ran"]
+__all__ = ["BUG", "INTERRUPTED", "report_error", "set_results_dir"]
 
 BUG = 3
 INTERRUPTED = 130
 
 _MOST_LINES = 20  # of a job that failed: a large study may have failed a thousand times over
 
-_SURROUNDINGS = frozenset({errno.EACCES, errno.EDQUOT, errno.EMFILE, errno.ENOSPC, errno.EPERM, errno.EROFS})
+_SYSTEM_ERRNOS = frozenset({errno.EACCES, errno.EDQUOT, errno.EMFILE, errno.ENOSPC, errno.EPERM, errno.EROFS})
 
-_results: list[Path] = []
+_current_results: list[Path] = []
 
 
-def where_it_ran(results: Path | None) -> None:
+def set_results_dir(results: Path | None) -> None:
     """Remember the results folder of the job that runs, for what an error has to say; None: there is none yet."""
-    _results[:] = [results] if results is not None else []
+    _current_results[:] = [results] if results is not None else []
 
 
-def reported(error: BaseException) -> int:
+def report_error(error: BaseException) -> int:
     """Say what went wrong, one line per problem, and give the exit code."""
-    results, _results[:] = list(_results), []
+    results, _current_results[:] = list(_current_results), []
     if isinstance(error, KeyboardInterrupt):
-        _say("interrupted")
+        _print_line("interrupted")
         return INTERRUPTED
     if isinstance(error, TrialrunError):
-        _tell(error)
+        _print_problems(error)
         if results and not isinstance(error, UsageError):
-            _say(f"results so far: {results[0]}")
+            _print_line(f"results so far: {results[0]}")
         return error.exit_code
-    if isinstance(error, OSError) and error.errno in _SURROUNDINGS:
-        return _refused_by_system(error, results)
-    return _bug(error, results)
+    if isinstance(error, OSError) and error.errno in _SYSTEM_ERRNOS:
+        return _report_os_error(error, results)
+    return _report_bug(error, results)
 
 
-def _refused_by_system(error: OSError, results: list[Path]) -> int:
+def _report_os_error(error: OSError, results: list[Path]) -> int:
     """A full disk or a missing permission is nobody's bug."""
     place = f"{error.filename}: " if error.filename else ""
-    _say(f"error: {place}{error.strerror}. The traceback is in {_kept(_traceback(error), results)}")
+    _print_line(
+        f"error: {place}{error.strerror}. The traceback is in {_save_traceback(_format_traceback(error), results)}"
+    )
     return TrialrunError.exit_code
 
 
-def _tell(error: TrialrunError) -> None:
+def _print_problems(error: TrialrunError) -> None:
     problems = list(error.problems)
     shown = problems[: _MOST_LINES + 1] if isinstance(error, JobFailed) else problems
     for problem in shown:
-        _say(f"error: {problem}")
+        _print_line(f"error: {problem}")
     if len(problems) > len(shown):
-        _say(f"error: … and {len(problems) - len(shown)} more")
+        _print_line(f"error: … and {len(problems) - len(shown)} more")
 
 
-def _bug(error: BaseException, results: list[Path]) -> int:
-    path = _kept(_traceback(error), results)
-    _say(f"error: {type(error).__name__}: {error}")
-    _say(f"This is a bug in trialrun; please report it with the traceback in {path}")
+def _report_bug(error: BaseException, results: list[Path]) -> int:
+    path = _save_traceback(_format_traceback(error), results)
+    _print_line(f"error: {type(error).__name__}: {error}")
+    _print_line(f"This is a bug in trialrun; please report it with the traceback in {path}")
     return BUG
 
 
-def _traceback(error: BaseException) -> str:
+def _format_traceback(error: BaseException) -> str:
     return "".join(traceback.format_exception(error))
 
 
-def _kept(text: str, results: list[Path]) -> Path:
+def _save_traceback(text: str, results: list[Path]) -> Path:
     if results:
         with contextlib.suppress(OSError):  # such as a disk that is full
             path = results[0] / "traceback.txt"
@@ -86,5 +88,5 @@ def _kept(text: str, results: list[Path]) -> Path:
     return Path(name)
 
 
-def _say(line: str) -> None:
+def _print_line(line: str) -> None:
     click.echo(clean(line), err=True)

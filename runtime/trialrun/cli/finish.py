@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from trialrun.cli.streams import reserved_stdout, silenced
+from trialrun.cli.streams import reserve_stdout, silence_output
 from trialrun_hookspecs.errors import TrialrunError, UsageError
 
 if TYPE_CHECKING:
     from trialrun.cli.views import View
     from trialrun_hookspecs.results import JobResult
 
-__all__ = ["finish", "outcome_options"]
+__all__ = ["add_result_options", "run_and_report"]
 
 _OPTIONS = (
     click.option("--json", "as_json", is_flag=True, help="Print the result object alone on stdout."),
@@ -25,45 +25,47 @@ _OPTIONS = (
 )
 
 
-def outcome_options(command: Callable[..., Any]) -> Callable[..., Any]:
+def add_result_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give the command the options of `finish`."""
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
 
 
-def finish(run: Callable[[View], JobResult], *, as_json: bool, quiet: bool, fail_on_trial_error: bool) -> None:
+def run_and_report(run: Callable[[View], JobResult], *, as_json: bool, quiet: bool, fail_on_trial_error: bool) -> None:
     """Let `run` run a job, and tell what came of it."""
-    from trialrun.cli.summary import trial_failures
-    from trialrun.cli.views import view_for
+    from trialrun.cli.summary import format_trial_failures
+    from trialrun.cli.views import create_view
 
-    view = view_for(quiet=quiet)
+    view = create_view(quiet=quiet)
     try:
         with (
-            reserved_stdout() if as_json else contextlib.nullcontext(),
-            silenced() if quiet else contextlib.nullcontext(),
+            reserve_stdout() if as_json else contextlib.nullcontext(),
+            silence_output() if quiet else contextlib.nullcontext(),
         ):
             result = run(view)
     except TrialrunError as error:
         if as_json and not isinstance(error, UsageError):
             _print_result_file(view)
         raise
-    _tell(view, result, as_json=as_json, quiet=quiet)
-    failed = trial_failures(result)
+    _print_result(view, result, as_json=as_json, quiet=quiet)
+    failed = format_trial_failures(result)
     if failed and (fail_on_trial_error or as_json) and not (quiet and not fail_on_trial_error):
         click.echo("\n".join(failed), err=True)
     if failed and fail_on_trial_error:
         click.get_current_context().exit(1)
 
 
-def _tell(view: View, result: JobResult, *, as_json: bool, quiet: bool) -> None:
-    from trialrun.cli.summary import summary
+def _print_result(view: View, result: JobResult, *, as_json: bool, quiet: bool) -> None:
+    from trialrun.cli.summary import format_summary
 
     if as_json:
         click.echo(json.dumps(result.model_dump(mode="json"), indent=2, ensure_ascii=False))
     elif not quiet:
         board = view.board
-        lines = summary(result, name=view.name, elapsed=view.elapsed, trials=len(board.trials), metric=board.metric)
+        lines = format_summary(
+            result, name=view.name, elapsed=view.seconds_elapsed, trials=len(board.trials), metric=board.metric
+        )
         click.echo("\n".join(lines))
 
 

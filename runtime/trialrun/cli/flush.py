@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from trialrun.engine.flush import Flushed
+    from trialrun.engine.flush import FlushResult
 
 __all__ = ["command"]
 
@@ -36,12 +36,12 @@ def command(
     if as_json:
         click.echo(json.dumps(asdict(done)))
     else:
-        click.echo("\n".join(_told(done, folder)))
+        click.echo("\n".join(_format_summary(done, folder)))
     if done.left or done.refused:
         ctx.exit(1)
 
 
-def _told(done: Flushed, folder: str) -> list[str]:
+def _format_summary(done: FlushResult, folder: str) -> list[str]:
     lines = [f"sent       {done.sent}" if done.sent or done.left else f"nothing to send: all {done.had} had arrived"]
     if done.refused:
         lines.append(f"refused    {done.refused}, kept in {folder}/refused.jsonl")

@@ -11,16 +11,16 @@ from typing import Any
 
 from trialrun_hookspecs.event import Event
 
-__all__ = ["ENDED", "Board", "Trial"]
+__all__ = ["ENDED_STATUSES", "JobState", "TrialRow"]
 
-ENDED = frozenset({"TERMINATED", "ERROR"})
-_OVER = frozenset({"SUCCEEDED", "FAILED", "STOPPED"})
-_ORDER = {"RUNNING": 0, "TERMINATED": 1, "PAUSED": 1, "PENDING": 2, "ERROR": 3}
-_MESSAGES = 50
+ENDED_STATUSES = frozenset({"TERMINATED", "ERROR"})
+_FINAL_JOB_STATUSES = frozenset({"SUCCEEDED", "FAILED", "STOPPED"})
+_STATUS_ORDER = {"RUNNING": 0, "TERMINATED": 1, "PAUSED": 1, "PENDING": 2, "ERROR": 3}
+_MOST_MESSAGES = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trial:
+class TrialRow:
     """A row; `cells` maps columns to values, NaN and infinities as the words that stand for them."""
 
     trial_id: str
@@ -29,7 +29,7 @@ class Trial:
     metrics: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Board:
+class JobState:
     """Takes every event; an event costs what it brings, whatever the number of trials.
 
     `metric` and `mode` are the objective; None in training mode, where a plugin may still log a table by hand.
@@ -38,11 +38,11 @@ class Board:
     def __init__(self, metric: str | None = None, mode: str | None = None, total: int | None = None) -> None:
         self.metric = metric
         self.total = total
-        self.trials: dict[str, Trial] = {}
+        self.trials: dict[str, TrialRow] = {}
         self.hyperparameters: list[str] = []
         self.metrics: list[str] = []
         self.points: dict[str, Mapping[str, Any]] = {}
-        self.messages: deque[Event] = deque(maxlen=_MESSAGES)
+        self.messages: deque[Event] = deque(maxlen=_MOST_MESSAGES)
         self.overall = 0.0
         self.eta_s: float | None = None
         self.phase = ""
@@ -51,11 +51,11 @@ class Board:
         self._ended = 0
         self._sign = -1.0 if mode == "max" else 1.0
 
-    def take(self, event: Event) -> None:
+    def apply_event(self, event: Event) -> None:
         """Take in one event. What a trial says of itself alone (its own table, its own progress) is left out."""
         data = event.data
         if event.kind in ("trials", "trials_delta") and event.trial_id is None:
-            self._take_table(data)
+            self._apply_table(data)
         elif event.kind == "progress" and event.trial_id is None:
             self.overall, self.eta_s, self.phase = data["overall"], data["eta_s"], str(data["category"])
         elif event.kind == "metric" and event.trial_id is None:
@@ -63,62 +63,64 @@ class Board:
         elif event.kind == "message" and not self.over:
             self.messages.append(event)
         elif event.kind == "status":
-            self.over = data["status"] in _OVER
+            self.over = data["status"] in _FINAL_JOB_STATUSES
 
     @property
-    def ended(self) -> int:
+    def num_ended(self) -> int:
         """How many trials have ended, well or not."""
         return self._ended
 
-    def objective(self, trial: Trial) -> float | None:
+    def objective_value(self, trial: TrialRow) -> float | None:
         """What the trial is judged by; None: it has none that counts."""
         value = trial.metrics.get(self.metric) if self.metric else None
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             return None
         return float(value)
 
-    def best(self) -> Trial | None:
+    def find_best(self) -> TrialRow | None:
         """The best so far: never one with an error, ties to the earlier."""
         if self.chosen in self.trials:
             return self.trials[self.chosen]
         judged = [
-            trial for trial in self.trials.values() if trial.status != "ERROR" and self.objective(trial) is not None
+            trial
+            for trial in self.trials.values()
+            if trial.status != "ERROR" and self.objective_value(trial) is not None
         ]
-        return min(judged, key=self._loss, default=None)
+        return min(judged, key=self._objective_loss, default=None)
 
-    def first(self, count: int) -> list[Trial]:
+    def top_trials(self, count: int) -> list[TrialRow]:
         """The `count` rows to show: running ones, then by the objective, those with an error last."""
-        return heapq.nsmallest(count, self.trials.values(), key=self._rank)
+        return heapq.nsmallest(count, self.trials.values(), key=self._sort_key)
 
-    def _loss(self, trial: Trial) -> float:
-        value = self.objective(trial)
+    def _objective_loss(self, trial: TrialRow) -> float:
+        value = self.objective_value(trial)
         return math.inf if value is None else self._sign * value
 
-    def _rank(self, trial: Trial) -> tuple[int, float]:
-        return _ORDER.get(trial.status, 2), self._loss(trial)
+    def _sort_key(self, trial: TrialRow) -> tuple[int, float]:
+        return _STATUS_ORDER.get(trial.status, 2), self._objective_loss(trial)
 
-    def _take_table(self, table: Mapping[str, Any]) -> None:
+    def _apply_table(self, table: Mapping[str, Any]) -> None:
         self.hyperparameters, self.metrics = list(table["hyperparameters"]), list(table["metrics"])
         self.chosen = table.get("best_trial") or self.chosen
         for trial_id, row in table["trials"].items():
-            made = self._trial(trial_id, table["base"], row)
+            made = self._parse_row(trial_id, table["base"], row)
             before = self.trials.get(trial_id)
-            self._ended += (made.status in ENDED) - (before is not None and before.status in ENDED)
+            self._ended += (made.status in ENDED_STATUSES) - (before is not None and before.status in ENDED_STATUSES)
             self.trials[trial_id] = made
 
-    def _trial(self, trial_id: str, base: Iterable[str], row: Mapping[str, Any]) -> Trial:
+    def _parse_row(self, trial_id: str, base: Iterable[str], row: Mapping[str, Any]) -> TrialRow:
         words = row.get("nonfinite", {})
         facts = dict(zip(base, row["base"], strict=False))
-        return Trial(
+        return TrialRow(
             trial_id=trial_id,
             status=str(facts.get("status", "")),
             hyperparameters={
                 **dict(zip(self.hyperparameters, row["hyperparameters"], strict=False)),
-                **_of(words, self.hyperparameters),
+                **_pick_columns(words, self.hyperparameters),
             },
-            metrics={**dict(zip(self.metrics, row["metrics"], strict=False)), **_of(words, self.metrics)},
+            metrics={**dict(zip(self.metrics, row["metrics"], strict=False)), **_pick_columns(words, self.metrics)},
         )
 
 
-def _of(words: Mapping[str, str], columns: Iterable[str]) -> dict[str, str]:
+def _pick_columns(words: Mapping[str, str], columns: Iterable[str]) -> dict[str, str]:
     return {name: words[name] for name in columns if name in words}

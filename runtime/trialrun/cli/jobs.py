@@ -15,7 +15,15 @@ if TYPE_CHECKING:
     from trialrun.plugins import Plugin
     from trialrun_hookspecs.request import Request
 
-__all__ = ["Given", "Problems", "amounts", "failing_fast", "fixtures", "given", "read_request"]
+__all__ = [
+    "JobInputs",
+    "Problems",
+    "load_inputs",
+    "parse_fixtures",
+    "parse_resources",
+    "read_request",
+    "with_fail_fast",
+]
 
 _AMOUNT = re.compile(r"([^=\s]+)=(\d+(?:\.\d+)?)", re.ASCII)
 
@@ -27,21 +35,21 @@ class Problems:
         self.found: list[Problem] = []
 
     @contextlib.contextmanager
-    def noting(self) -> Iterator[None]:
+    def collect_usage_errors(self) -> Iterator[None]:
         """Keep the problems of a UsageError that the block raises, and go on."""
         try:
             yield
         except UsageError as error:
             self.found += [problem for problem in error.problems if problem not in self.found]
 
-    def refuse(self) -> None:
+    def raise_if_any(self) -> None:
         """Raise a UsageError with all that was found, if anything was."""
         if self.found:
             raise UsageError(problems=self.found)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Given:
+class JobInputs:
     """A job and the plugins it was called with; `plugin` is None where none was named."""
 
     request: Request
@@ -61,28 +69,28 @@ def read_request(job: str, warn: Callable[[str], None]) -> Request:
     return request
 
 
-def given(
+def load_inputs(
     job: str, plugin: str | None, others: Iterable[str], warn: Callable[[str], None], problems: Problems
-) -> Given:
+) -> JobInputs:
     """Read the job and load the plugins. Raises UsageError with `problems` and all that is wrong with these."""
     from trialrun.plugins import load_plugin
 
     requests: list[Request] = []
     loaded: Plugin | None = None
     more: list[Plugin] = []
-    with problems.noting():
+    with problems.collect_usage_errors():
         requests.append(read_request(job, warn))
     if plugin is not None:
-        with problems.noting():
+        with problems.collect_usage_errors():
             loaded = load_plugin(plugin, need_train=True)
     for other in others:
-        with problems.noting():
+        with problems.collect_usage_errors():
             more.append(load_plugin(other))
-    problems.refuse()
-    return Given(request=requests[0], plugin=loaded, others=tuple(more))
+    problems.raise_if_any()
+    return JobInputs(request=requests[0], plugin=loaded, others=tuple(more))
 
 
-def failing_fast(request: Request) -> Request:
+def with_fail_fast(request: Request) -> Request:
     """The job as it ends at its first failed trial. Raises UsageError: it has no trials, or starts them again."""
     config = request.params.tune_config
     if config is None or config.max_failures:
@@ -92,12 +100,12 @@ def failing_fast(request: Request) -> Request:
     return request.model_copy(update={"params": request.params.model_copy(update={"tune_config": tuning})})
 
 
-def amounts(texts: Iterable[str], option: str, problems: Problems) -> dict[str, float]:
+def parse_resources(texts: Iterable[str], option: str, problems: Problems) -> dict[str, float]:
     """`NAME=AMOUNT` options as a dict; what is wrong with them goes to `problems`."""
     found: dict[str, float] = {}
     for text in texts:
         matched = _AMOUNT.fullmatch(text)
-        with problems.noting():
+        with problems.collect_usage_errors():
             if matched is None:
                 fix = "Write GPU=2, or license=1.5: a name, and how many there are."
                 raise UsageError("must be NAME=AMOUNT", where=option, got=repr(text), fix=fix)
@@ -105,13 +113,13 @@ def amounts(texts: Iterable[str], option: str, problems: Problems) -> dict[str, 
     return found
 
 
-def fixtures(texts: Iterable[str], option: str, problems: Problems) -> dict[int, Any]:
+def parse_fixtures(texts: Iterable[str], option: str, problems: Problems) -> dict[int, Any]:
     """`ID=PATH` options as a dict; what is wrong with them goes to `problems`."""
     from trialrun.recorder.fixtures import split_fixture
 
     found: dict[int, Any] = {}
     for text in texts:
-        with problems.noting():
+        with problems.collect_usage_errors():
             fixture_id, source = split_fixture(text)
             if fixture_id in found:
                 fix = "Give each id once."

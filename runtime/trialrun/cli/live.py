@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from trialrun.cli import text
-from trialrun.cli.tables import point_table, trial_table
+from trialrun.cli.tables import build_point_table, build_trial_table
 from trialrun.cli.views import View
 from trialrun_hookspecs.event import Event
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rich.console import ConsoleOptions, RenderableType, RenderResult
     from rich.status import Status
 
-__all__ = ["Live"]
+__all__ = ["LiveView"]
 
 _PER_SECOND = 4
 _MESSAGES = 4
@@ -33,7 +33,7 @@ _PHASE = 20
 _CONTEXTS = {"danger": "red", "warning": "yellow", "success": "green"}
 
 
-class Live(View):
+class LiveView(View):
     """Draws itself anew a few times a second, as large as the terminal is then."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic, console: Console | None = None) -> None:
@@ -47,10 +47,10 @@ class Live(View):
         self._waiting = self._console.status("checking the job and the plugin")
         self._waiting.start()
 
-    def begin(self, heading: list[str], advice: list[str]) -> None:
-        self._prepared()
+    def show_heading(self, heading: list[str], advice: list[str]) -> None:
+        self._stop_spinner()
         for line in heading:
-            self._print(line)
+            self._print_line(line)
         for warning in advice:
             self.warn(warning)
         self._live = RichLive(
@@ -59,59 +59,59 @@ class Live(View):
         self._live.start()
 
     def warn(self, text_: str) -> None:
-        self._print(f"warning: {text.clean(text_)}", "yellow")
+        self._print_line(f"warning: {text.clean(text_)}", "yellow")
 
-    def show(self, event: Event) -> None:
+    def show_event(self, event: Event) -> None:
         if event.kind == "progress":
             self._eta_at = self.clock()
 
     def close(self) -> None:
-        self._prepared()
+        self._stop_spinner()
         if self._live is not None:
             self._live.stop()
-            self._print("")
+            self._print_line("")
 
-    def _prepared(self) -> None:
+    def _stop_spinner(self) -> None:
         if self._waiting is not None:
             self._waiting.stop()
             self._waiting = None
 
-    def _print(self, line: str, style: str = "") -> None:
+    def _print_line(self, line: str, style: str = "") -> None:
         self._console.print(Text(line, style=style), soft_wrap=True)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         with self._lock:
             width, height = console.size
-            below = [*self._messages(width), *self._best(), self._bar(width)]
-            yield Group(*self._above(width, height - len(below) - _MARGIN), *below)
+            below = [*self._render_messages(width), *self._render_best(), self._render_progress_bar(width)]
+            yield Group(*self._render_table(width, height - len(below) - _MARGIN), *below)
 
-    def _above(self, width: int, lines: int) -> list[RenderableType]:
+    def _render_table(self, width: int, lines: int) -> list[RenderableType]:
         board = self.board
         if lines < _LEAST_TABLE:
             return []
         if board.trials:
-            return [trial_table(board, width, lines)]
-        return [point_table(board.points, lines)] if board.points else []
+            return [build_trial_table(board, width, lines)]
+        return [build_point_table(board.points, lines)] if board.points else []
 
-    def _messages(self, width: int) -> list[RenderableType]:
+    def _render_messages(self, width: int) -> list[RenderableType]:
         lines: list[RenderableType] = []
         for event in list(self.board.messages)[-_MESSAGES:]:
             who = f"{text.clean(event.trial_id)}: " if event.trial_id else ""
-            line = text.cut(who + text.clean(event.data["content"]), width * 2)
+            line = text.truncate(who + text.clean(event.data["content"]), width * 2)
             style = _CONTEXTS.get(str(event.data["context"]), "")
             lines.append(Text(line, style=style, no_wrap=True, overflow="ellipsis"))
         return lines
 
-    def _best(self) -> list[RenderableType]:
-        best, metric = self.board.best(), self.board.metric
+    def _render_best(self) -> list[RenderableType]:
+        best, metric = self.board.find_best(), self.board.metric
         if best is None or metric is None:
             return []
         line = Text("best so far  ", style="bold", no_wrap=True, overflow="ellipsis")
-        line.append(f"{text.clean(best.trial_id)}  {text.clean(metric)} {text.value(best.metrics.get(metric))}")
+        line.append(f"{text.clean(best.trial_id)}  {text.clean(metric)} {text.format_value(best.metrics.get(metric))}")
         return [line]
 
-    def _bar(self, width: int) -> RenderableType:
-        said = self._how_far()
+    def _render_progress_bar(self, width: int) -> RenderableType:
+        said = self._format_progress()
         line = Table.grid(padding=(0, 2))
         bar = max(min(_BAR, width - len(said) - 3), 4)
         line.add_row(
@@ -120,15 +120,15 @@ class Live(View):
         )
         return line
 
-    def _how_far(self) -> str:
+    def _format_progress(self) -> str:
         board = self.board
         words = [f"{int(board.overall * 100):3d} %"]
         if board.total is not None:
-            words.append(f"{board.ended} of {board.total} trials")
+            words.append(f"{board.num_ended} of {board.total} trials")
         elif board.phase:
-            words.append(text.cut(text.clean(board.phase), _PHASE))
-        words.append(text.duration(self.elapsed))
+            words.append(text.truncate(text.clean(board.phase), _PHASE))
+        words.append(text.format_duration(self.seconds_elapsed))
         if board.eta_s is not None and not board.over:
             left = board.eta_s - (self.clock() - self._eta_at)
-            words.append(f"about {text.duration(max(left, 1))} left")
+            words.append(f"about {text.format_duration(max(left, 1))} left")
         return "  ".join(words)

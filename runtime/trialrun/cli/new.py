@@ -13,7 +13,7 @@ import click
 from trialrun import __version__
 from trialrun_hookspecs.errors import Problem, UsageError
 
-__all__ = ["command", "written"]
+__all__ = ["command", "write_plugin_files"]
 
 _FILES: Mapping[str, str] = {
     "@@module@@.py": "plugin.py.txt",
@@ -37,16 +37,19 @@ def command(folder: Path) -> None:
 
     The folder's name is the plugin's. Nothing that is there is overwritten.
     """
-    for path in written(folder):
+    for path in write_plugin_files(folder):
         click.echo(f"wrote {path}")
-    module = _module(folder)
+    module = _derive_module_name(folder)
     click.echo(f"\nNow run:\n  cd {folder}\n  trialrun check ./{module}.py\n  python -m pytest")
 
 
-def written(folder: Path) -> list[Path]:
+def write_plugin_files(folder: Path) -> list[Path]:
     """The files that were written. Raises UsageError, with nothing written, when one of them is there already."""
-    words = {"@@module@@": _module(folder), "@@title@@": folder.absolute().name, "@@version@@": __version__}
-    texts = {folder / _filled(path, words): _filled(_template(name), words) for path, name in _FILES.items()}
+    words = {"@@module@@": _derive_module_name(folder), "@@title@@": folder.absolute().name, "@@version@@": __version__}
+    texts = {
+        folder / _fill_template(path, words): _fill_template(_read_template(name), words)
+        for path, name in _FILES.items()
+    }
     _refuse_to_overwrite(folder, texts)
     try:
         for path, text in texts.items():
@@ -59,7 +62,7 @@ def written(folder: Path) -> list[Path]:
     return list(texts)
 
 
-def _module(folder: Path) -> str:
+def _derive_module_name(folder: Path) -> str:
     """The plugin's module: the folder's name with `_` for `-`. Raises UsageError when that is no module's name."""
     name = folder.absolute().name
     module = name.replace("-", "_").lower()
@@ -79,11 +82,11 @@ def _refuse_to_overwrite(folder: Path, texts: Mapping[Path, str]) -> None:
         raise UsageError(problems=[Problem(where=str(path), rule=rule, fix=fix) for path in there])
 
 
-def _template(name: str) -> str:
+def _read_template(name: str) -> str:
     return files("trialrun.cli").joinpath("templates", name).read_text("utf-8")
 
 
-def _filled(text: str, words: Mapping[str, str]) -> str:
+def _fill_template(text: str, words: Mapping[str, str]) -> str:
     for word, value in words.items():
         text = text.replace(word, value)
     return text

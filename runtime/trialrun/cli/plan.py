@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from trialrun.cli.jobs import Problems, given
+from trialrun.cli.jobs import Problems, load_inputs
 
 __all__ = ["command"]
 
@@ -33,18 +33,22 @@ def command(
 
     Exits with 2 when the job, the plugin, the search algorithm and the scheduler do not fit together.
     """
-    from trialrun.cli.compatibility import problems_of
-    from trialrun.cli.job_plan import machine, planned, shown
-    from trialrun.cli.timing import measured
+    from trialrun.cli.compatibility import check_compatibility
+    from trialrun.cli.job_plan import build_plan, detect_resources, format_plan
+    from trialrun.cli.timing import estimate_trial_time
 
     warnings: list[str] = []
     problems = Problems()
-    called = given(job, plugin, others, warnings.append, problems)
-    problems_of(called, executor, problems)
-    problems.refuse()
-    timing = measured(Path(results), called.request) if trial_seconds is None else (trial_seconds, "--trial-seconds")
-    plan = planned(called.request, executor=executor, machine=machine(), timing=timing, warnings=warnings)
+    called = load_inputs(job, plugin, others, warnings.append, problems)
+    check_compatibility(called, executor, problems)
+    problems.raise_if_any()
+    timing = (
+        estimate_trial_time(Path(results), called.request)
+        if trial_seconds is None
+        else (trial_seconds, "--trial-seconds")
+    )
+    plan = build_plan(called.request, executor=executor, machine=detect_resources(), timing=timing, warnings=warnings)
     if as_json:
         click.echo(json.dumps(plan, indent=2, ensure_ascii=False))
     else:
-        click.echo("\n".join(shown(plan)))
+        click.echo("\n".join(format_plan(plan)))

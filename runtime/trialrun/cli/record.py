@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from trialrun.cli.jobs import Problems, fixtures
+from trialrun.cli.jobs import Problems, parse_fixtures
 from trialrun_hookspecs.errors import UsageError
 
 if TYPE_CHECKING:
     from trialrun.recorder import Fixtures, Recorder
 
-__all__ = ["command", "told_to_end"]
+__all__ = ["catch_stop_signals", "command"]
 
 
 @click.command("record", context_settings={"show_default": True})
@@ -43,10 +43,10 @@ def command(
     as_json: bool,
 ) -> None:
     """Start the recorder, print its URL and token, and serve until Ctrl-C."""
-    served = _served(datasets, checkpoints)
+    served = _load_fixtures(datasets, checkpoints)
     with (
-        told_to_end() as end,
-        _recorder(db, strict, served) as recorder,
+        catch_stop_signals() as end,
+        _create_recorder(db, strict, served) as recorder,
         recorder.server(host, port, allow_remote=allow_remote) as server,
     ):
         if server.remote:
@@ -63,18 +63,21 @@ def command(
         end.wait(seconds)
 
 
-def _served(datasets: tuple[str, ...], checkpoints: tuple[str, ...]) -> Fixtures:
+def _load_fixtures(datasets: tuple[str, ...], checkpoints: tuple[str, ...]) -> Fixtures:
     """The fixtures, read; a dataset may be a path or one that an installed plugin offers."""
-    from trialrun.engine.backends import fixtures_of, offers_of
+    from trialrun.engine.backends import build_fixtures, named_datasets
     from trialrun.plugins import Manager
 
     problems = Problems()
-    named, models = fixtures(datasets, "--dataset", problems), fixtures(checkpoints, "--checkpoint", problems)
-    problems.refuse()
-    return fixtures_of(named, models, offers_of(Manager(), named))
+    named, models = (
+        parse_fixtures(datasets, "--dataset", problems),
+        parse_fixtures(checkpoints, "--checkpoint", problems),
+    )
+    problems.raise_if_any()
+    return build_fixtures(named, models, named_datasets(Manager(), named))
 
 
-def _recorder(db: str | None, strict: bool, served: Fixtures) -> Recorder:
+def _create_recorder(db: str | None, strict: bool, served: Fixtures) -> Recorder:
     from trialrun.recorder import Recorder
 
     if db is not None and Path(db).is_dir():
@@ -87,7 +90,7 @@ def _recorder(db: str | None, strict: bool, served: Fixtures) -> Recorder:
 
 
 @contextlib.contextmanager
-def told_to_end() -> Iterator[threading.Event]:
+def catch_stop_signals() -> Iterator[threading.Event]:
     """Set by Ctrl-C and by SIGTERM: both are the normal end of a server."""
     end = threading.Event()
     before = {number: signal.signal(number, lambda *_: end.set()) for number in (signal.SIGINT, signal.SIGTERM)}

@@ -34,21 +34,23 @@ def command(path: str, url: str, speed: float, jobs: tuple[str, ...]) -> None:
     Tokens come from the environment: TRIALRUN_ACCESS_TOKEN, TRIALRUN_AUTHORIZATION, TRIALRUN_TENANT, TRIALRUN_AGENT.
     Idempotency keys are kept, so that a second replay stores nothing new. The exit code is 1 when a call was refused.
     """
-    from trialrun.recordings import opened
+    from trialrun.recordings import open_study
     from trialrun.recordings.replay import Replay
 
-    mapped = dict(_pair(words) for words in jobs)
+    mapped = dict(_parse_job_pair(words) for words in jobs)
     said: list[str] = []
 
-    def told(call: Call, refused: str) -> None:
+    def report_call(call: Call, refused: str) -> None:
         if refused:
             said.append(refused)
             if len(said) <= _MOST_REFUSED:
-                click.echo(f"refused: {text.clean(call)}: {text.cut(text.clean(refused), _LONG)}", err=True)
+                click.echo(f"refused: {text.clean(call)}: {text.truncate(text.clean(refused), _LONG)}", err=True)
 
-    with opened(path) as study, _backend(url) as transport:
-        replay = Replay(study=study, transport=transport, jobs=mapped, speed=speed, sleep=time.sleep, told=told)
-        total = replay.count()
+    with open_study(path) as study, _connect_backend(url) as transport:
+        replay = Replay(
+            study=study, transport=transport, jobs=mapped, speed=speed, sleep=time.sleep, on_call=report_call
+        )
+        total = replay.count_calls()
         click.echo(f"{total} calls to {text.clean(url)}", err=True)
         replay.run()
     click.echo(
@@ -59,7 +61,7 @@ def command(path: str, url: str, speed: float, jobs: tuple[str, ...]) -> None:
         click.get_current_context().exit(1)
 
 
-def _pair(words: str) -> tuple[int, int]:
+def _parse_job_pair(words: str) -> tuple[int, int]:
     found = re.fullmatch(r"([0-9]{1,18})=([0-9]{1,18})", words)
     if found is None:
         raise UsageError("must be two ids", where="--job", got=repr(words), fix="Such as 1=77.")
@@ -67,13 +69,13 @@ def _pair(words: str) -> tuple[int, int]:
 
 
 @contextmanager
-def _backend(url: str) -> Iterator[Transport]:
+def _connect_backend(url: str) -> Iterator[Transport]:
     from trialrun.backend.http import Http
     from trialrun.backend.retry import Retry
-    from trialrun.engine.backends import tokens_from
+    from trialrun.engine.backends import read_tokens
 
     try:
-        transport = Http(url, tokens_from(os.environ))
+        transport = Http(url, read_tokens(os.environ))
     except BadValue as error:
         raise UsageError(problems=error.problems) from None
     try:

@@ -40,33 +40,35 @@ def command(
 
     With --plot, write that plot alone. PNG needs Pillow (the extra `png`).
     """
-    from trialrun.recordings import opened
+    from trialrun.recordings import open_study
 
-    with opened(path, job) as study:
+    with open_study(path, job) as study:
         target = Path(output) if output else study.folder / (f"{plot}.{kind or 'svg'}" if plot else "report.html")
-        content = _plot(study, plot, kind or target.suffix[1:].lower() or "svg", metric, dark, size) if plot else None
+        content = (
+            _render_plot(study, plot, kind or target.suffix[1:].lower() or "svg", metric, dark, size) if plot else None
+        )
         if plot is None and (kind or metric or dark):
             fix = "Name one with --plot."
             raise UsageError("goes with a plot", where="--format, --metric, --dark", got="no --plot", fix=fix)
-        _check(target, overwrite=overwrite)
+        _check_target(target, overwrite=overwrite)
         if content is None:
-            from trialrun.web.report import html
+            from trialrun.web.report import render_html
 
-            content = html(study).encode()
+            content = render_html(study).encode()
     target.write_bytes(content)
     click.echo(target)
 
 
-def _plot(study: Study, name: str, kind: str, metric: str | None, dark: bool, size: str) -> bytes:
-    from trialrun.recordings.plots import plot
+def _render_plot(study: Study, name: str, kind: str, metric: str | None, dark: bool, size: str) -> bytes:
+    from trialrun.recordings.plots import render_plot
 
     width, _, height = size.partition("x")
     if not (width.isascii() and width.isdigit() and height.isascii() and height.isdigit()):
         raise UsageError("must be WIDTHxHEIGHT in pixels", where="--size", got=repr(size), fix="Such as 900x420.")
-    return plot(study, name, kind, metric=metric, dark=dark, size=(int(width), int(height)))
+    return render_plot(study, name, kind, metric=metric, dark=dark, size=(int(width), int(height)))
 
 
-def _check(target: Path, *, overwrite: bool) -> None:
+def _check_target(target: Path, *, overwrite: bool) -> None:
     if target.is_dir() or not target.parent.is_dir():
         got = f"{target}: a folder" if target.is_dir() else f"{target.parent}: no such folder"
         raise UsageError("must be a file in a folder that is there", where="--output", got=got, fix="Name a file.")

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from trialrun.cli.finish import finish, outcome_options
-from trialrun.cli.jobs import Problems, fixtures
+from trialrun.cli.finish import add_result_options, run_and_report
+from trialrun.cli.jobs import Problems, parse_fixtures
 
 if TYPE_CHECKING:
     from trialrun.cli.views import View
@@ -29,7 +29,7 @@ __all__ = ["command"]
 @click.option("--restore", metavar="DIR", help="Where its trials begin, likewise.")
 @click.option("--backend", metavar="URL", help="The backend, likewise.")
 @click.option("--address", metavar="A", help="The Ray to join, likewise.")
-@outcome_options
+@add_result_options
 def command(
     folder: str,
     others: tuple[str, ...],
@@ -49,15 +49,15 @@ def command(
     complete checkpoint; those that were not made yet are made. What was not delivered is sent first. A run that is
     complete stays as it is.
     """
-    finish(
-        lambda view: _resumed(view, folder, others, datasets, checkpoints, **options),
+    run_and_report(
+        lambda view: _resume_job(view, folder, others, datasets, checkpoints, **options),
         as_json=as_json,
         quiet=quiet,
         fail_on_trial_error=fail_on_trial_error,
     )
 
 
-def _resumed(
+def _resume_job(
     view: View,
     folder: str,
     others: tuple[str, ...],
@@ -65,13 +65,13 @@ def _resumed(
     checkpoints: tuple[str, ...],
     **options: Any,
 ) -> JobResult:
-    from trialrun.cli.views import watching
+    from trialrun.cli.views import use_view
     from trialrun.engine.job import resume
 
-    with watching(view):
+    with use_view(view):
         problems = Problems()
-        served = fixtures(datasets, "--dataset", problems), fixtures(checkpoints, "--checkpoint", problems)
-        problems.refuse()
+        served = parse_fixtures(datasets, "--dataset", problems), parse_fixtures(checkpoints, "--checkpoint", problems)
+        problems.raise_if_any()
         return resume(
             folder, plugins=others or None, datasets=served[0], checkpoints=served[1], watcher=view, **options
         )

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from trialrun.cli.finish import finish, outcome_options
-from trialrun.cli.jobs import Problems, amounts, failing_fast, fixtures, given
+from trialrun.cli.finish import add_result_options, run_and_report
+from trialrun.cli.jobs import Problems, load_inputs, parse_fixtures, parse_resources, with_fail_fast
 
 if TYPE_CHECKING:
     from trialrun.cli.views import View
@@ -45,7 +45,7 @@ __all__ = ["command"]
     help="What each trial may report at most; log_* calls beyond it raise.",
 )
 @click.option("--seed", type=int, metavar="N", help="Seed of search and trials; else the job's, else drawn.")
-@outcome_options
+@add_result_options
 def command(
     job: str,
     plugin: str,
@@ -66,8 +66,8 @@ def command(
     each trial wrote.
     """
     bound = int(spool_limit * 2**20)
-    finish(
-        lambda view: _ran(
+    run_and_report(
+        lambda view: _run_job(
             view,
             job,
             plugin,
@@ -85,7 +85,7 @@ def command(
     )
 
 
-def _ran(
+def _run_job(
     view: View,
     job: str,
     plugin: str,
@@ -97,19 +97,19 @@ def _ran(
     fail_fast: bool,
     **options: Any,
 ) -> JobResult:
-    from trialrun.cli.views import watching
+    from trialrun.cli.views import use_view
     from trialrun.engine.job import run
-    from trialrun.run_dir.storage import checked
+    from trialrun.run_dir.storage import refuse_credentials
 
-    with watching(view):
+    with use_view(view):
         problems = Problems()
-        served = fixtures(datasets, "--dataset", problems), fixtures(checkpoints, "--checkpoint", problems)
-        local = amounts(resources, "--resource", problems)
-        with problems.noting():
-            checked(options["storage"] or "", "--storage")
-        called = given(job, plugin, others, view.warn, problems)
+        served = parse_fixtures(datasets, "--dataset", problems), parse_fixtures(checkpoints, "--checkpoint", problems)
+        local = parse_resources(resources, "--resource", problems)
+        with problems.collect_usage_errors():
+            refuse_credentials(options["storage"] or "", "--storage")
+        called = load_inputs(job, plugin, others, view.warn, problems)
         return run(
-            failing_fast(called.request) if fail_fast else called.request,
+            with_fail_fast(called.request) if fail_fast else called.request,
             plugin=called.plugin,
             plugins=called.others,
             datasets=served[0],

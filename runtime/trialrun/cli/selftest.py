@@ -25,17 +25,19 @@ def command(
     ctx: click.Context, /, plugins: str | None, select: tuple[str, ...], ray: bool, workers: int, as_json: bool
 ) -> None:
     """Put every broken plugin through every check: each must trip its own and no other; clean ones trip none."""
-    from trialrun.cli.check import words
-    from trialrun.testing.selftest import selftest
+    from trialrun.cli.check import split_check_ids
+    from trialrun.testing.selftest import run_selftest
 
-    matrix = selftest(
+    matrix = run_selftest(
         None if plugins is None else Path(plugins),
         ray=ray,
-        select=words(select),
+        select=split_check_ids(select),
         workers=workers,
-        on_row=_told,
+        on_row=_print_row,
     )
-    click.echo(json.dumps(matrix.to_json(), indent=1, ensure_ascii=False) if as_json else "\n".join(matrix.lines()))
+    click.echo(
+        json.dumps(matrix.to_json(), indent=1, ensure_ascii=False) if as_json else "\n".join(matrix.render_lines())
+    )
     for problem in matrix.problems:
         click.echo(f"error: {problem}", err=True)
     clean = sum(row.check is None for row in matrix.rows)
@@ -44,5 +46,5 @@ def command(
     ctx.exit(1 if matrix.problems else 0)
 
 
-def _told(row: Row) -> None:
+def _print_row(row: Row) -> None:
     click.echo(f"{row.plugin}: {', '.join(row.tripped) or 'trips nothing'}", err=True)

@@ -8,11 +8,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["reserved_stdout", "silenced"]
+__all__ = ["reserve_stdout", "silence_output"]
 
 
 @contextlib.contextmanager
-def reserved_stdout() -> Iterator[None]:
+def reserve_stdout() -> Iterator[None]:
     """Until the end of the block, send to stderr what this process, C libraries and child processes print to stdout."""
     shown = sys.stdout
     shown.flush()
@@ -29,7 +29,7 @@ def reserved_stdout() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def silenced() -> Iterator[None]:
+def silence_output() -> Iterator[None]:
     """Until the end of the block, what Python code prints is not shown; the files of runs and trials have it."""
     with (
         Path(os.devnull).open("w", encoding="utf-8") as nowhere,

@@ -46,26 +46,26 @@ def command(
         raise UsageError("must be a folder", where="--working-dir", got=working_dir, fix="Name the job's folder.")
     if not arguments:
         raise UsageError("must be named", where="JOB", got="nothing", fix="Write trialrun submit … JOB --plugin P.")
-    env = ray_job.runtime_env(folder, _lines(requirements), dict(map(_variable, variables)))
+    env = ray_job.build_runtime_env(folder, _read_requirements(requirements), dict(map(_parse_variable, variables)))
     entry = f"python -m trialrun run {shlex.join(arguments)} --address auto"
     if dry_run:
         import json
 
         click.echo(json.dumps({"entrypoint": entry, "runtime_env": env}, indent=2))
         return
-    client, sent = ray_job.submit(ray_job.dashboard_of(address), entry, env)
+    client, sent = ray_job.send_job(ray_job.resolve_dashboard(address), entry, env)
     click.echo(f"job {sent}", err=True)
     if no_wait:
         return
     status = ""
-    for status in ray_job.followed(client, sent):
+    for status in ray_job.follow_job(client, sent):
         if status not in ("SUCCEEDED", "FAILED", "STOPPED"):
             click.echo(status, nl=False)
     click.echo(f"job {sent}: {status}", err=True)
     ctx.exit(0 if status == "SUCCEEDED" else 1)
 
 
-def _lines(file: str | None) -> list[str]:
+def _read_requirements(file: str | None) -> list[str]:
     if file is None:
         return []
     try:
@@ -76,6 +76,6 @@ def _lines(file: str | None) -> list[str]:
     return [stripped for line in lines if (stripped := line.partition("#")[0].strip())]
 
 
-def _variable(text: str) -> tuple[str, str]:
+def _parse_variable(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     return name, value if equals else os.environ.get(name, "")

@@ -12,19 +12,19 @@ from trialrun.names import file_name
 from trialrun_hookspecs.errors import TrialrunError
 from trialrun_hookspecs.request import Request
 
-__all__ = ["durations", "measured"]
+__all__ = ["compute_durations", "estimate_trial_time"]
 
 
-def measured(root: Path, request: Request) -> tuple[float, str] | None:
+def estimate_trial_time(root: Path, request: Request) -> tuple[float, str] | None:
     """The mean seconds of a trial in the newest run below `root` that has ended trials, and that run's name."""
-    for folder in _newest_first(root, file_name(request.params.name)):
-        seconds = durations(_entries(folder / "recorder.sqlite"))
+    for folder in _list_runs(root, file_name(request.params.name)):
+        seconds = compute_durations(_read_entries(folder / "recorder.sqlite"))
         if seconds:
             return statistics.mean(seconds), folder.name
     return None
 
 
-def durations(entries: Iterable[Mapping[str, Any]]) -> list[float]:
+def compute_durations(entries: Iterable[Mapping[str, Any]]) -> list[float]:
     """Seconds from the first sight of each trial to its normal end; those with an error say nothing."""
     seen: dict[str, datetime] = {}
     ended: dict[str, float] = {}
@@ -39,7 +39,7 @@ def durations(entries: Iterable[Mapping[str, Any]]) -> list[float]:
     return list(ended.values())
 
 
-def _newest_first(root: Path, name: str) -> list[Path]:
+def _list_runs(root: Path, name: str) -> list[Path]:
     if not root.is_dir():
         return []
     found = [(folder.name.rpartition("-"), folder) for folder in root.iterdir()]
@@ -47,7 +47,7 @@ def _newest_first(root: Path, name: str) -> list[Path]:
     return [folder for _, folder in sorted(runs, reverse=True)]
 
 
-def _entries(path: Path) -> list[dict[str, Any]]:
+def _read_entries(path: Path) -> list[dict[str, Any]]:
     from trialrun.recorder import Recorder
 
     if not path.is_file():

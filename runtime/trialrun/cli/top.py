@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
-from trialrun.cli.lines import Lines
-from trialrun.cli.text import clean, cut
+from trialrun.cli.lines import LineView
+from trialrun.cli.text import clean, truncate
 from trialrun_hookspecs.event import Event
 
 if TYPE_CHECKING:
     from trialrun.cli.views import View
     from trialrun.recordings import Study
 
-__all__ = ["command", "followed"]
+__all__ = ["command", "follow_study"]
 
 _CUT_OFF_S = 3.0  # how long nobody may hold the run before that is said: a run begins before it takes its lock
 
@@ -35,12 +35,12 @@ def command(path: str, interval: float, job: int | None) -> None:
 
     The recording is only read. Where stdout is no terminal, plain lines are printed as `trialrun run` does.
     """
-    from trialrun.recordings import opened
+    from trialrun.recordings import open_study
 
-    with opened(path, job) as study, _keys() as wait:
-        view = _view()
+    with open_study(path, job) as study, _watch_keys() as wait:
+        view = _create_view()
         try:
-            said = followed(study, view, lambda: wait(interval))
+            said = follow_study(study, view, lambda: wait(interval))
         except KeyboardInterrupt:
             said = ""
         finally:
@@ -49,74 +49,78 @@ def command(path: str, interval: float, job: int | None) -> None:
             click.echo(said)
 
 
-def followed(study: Study, view: View, wait: Callable[[], bool], clock: Callable[[], float] = time.monotonic) -> str:
+def follow_study(
+    study: Study, view: View, wait: Callable[[], bool], clock: Callable[[], float] = time.monotonic
+) -> str:
     """Show a study through `view` until it ends, and give what there is to say then.
 
     `wait` passes the time until the next look; True means that the user has seen enough.
     """
-    from trialrun.cli.job_state import Board
-    from trialrun.recordings.following import Following
-    from trialrun.recordings.source import is_held
-    from trialrun.recordings.state import state_of
+    from trialrun.cli.job_state import JobState
+    from trialrun.recordings.following import StudyFollower
+    from trialrun.recordings.source import is_locked
+    from trialrun.recordings.state import read_state
 
-    state = state_of(study, datetime.now(UTC))
-    metric, mode = study.objective()
-    view.board = Board(metric, mode, _total(state.phases, metric))
+    state = read_state(study, datetime.now(UTC))
+    metric, mode = study.get_objective()
+    view.board = JobState(metric, mode, _total_trials(state.phases, metric))
     began = datetime.fromisoformat(state.started)
-    ended = datetime.fromisoformat(state.heard) if state.over else datetime.now(UTC)
-    view.since((ended - began).total_seconds())
-    view.begin([f"{cut(clean(state.name), 60)}: job {state.job_id}, {clean(study.folder)}"], [])
-    following = Following(study)
+    ended = datetime.fromisoformat(state.heard) if state.is_over else datetime.now(UTC)
+    view.set_elapsed((ended - began).total_seconds())
+    view.show_heading([f"{truncate(clean(state.name), 60)}: job {state.job_id}, {clean(study.folder)}"], [])
+    following = StudyFollower(study)
     free_since: float | None = None
     while True:
-        for event in following.news(datetime.now(UTC)):
-            view.heard(event)
+        for event in following.read_new_events(datetime.now(UTC)):
+            view.on_event(event)
             if event.kind == "progress" and event.data["category"] == "trials" and metric is not None:
                 view.board.total = int(event.data["total"])
         if following.over:
-            status = str(study.facts()["status"]).lower()
-            return f"{cut(clean(state.name), 60)}: {clean(status)}. `trialrun show {clean(study.folder)}` says more"
-        free_since = None if is_held(study.folder) is not False else free_since or clock()
+            status = str(study.read_job_facts()["status"]).lower()
+            return (
+                f"{truncate(clean(state.name), 60)}: {clean(status)}. `trialrun show {clean(study.folder)}` says more"
+            )
+        free_since = None if is_locked(study.folder) is not False else free_since or clock()
         if free_since is not None and clock() - free_since >= _CUT_OFF_S:
             return f"no process works on it any more; `trialrun resume {clean(study.folder)}` goes on"
         if wait():
             return ""
 
 
-def _total(phases: dict[str, tuple[float, float]], metric: str | None) -> int | None:
+def _total_trials(phases: dict[str, tuple[float, float]], metric: str | None) -> int | None:
     return int(phases["trials"][1]) if metric is not None and "trials" in phases else None
 
 
-class _Printed(Lines):
+class _StdoutView(LineView):
     """Lines on stdout, where they are what was asked for, with the times of what they tell."""
 
     def __init__(self) -> None:
         super().__init__(stamp=lambda: f"{self._at:%H:%M:%S}")
         self._at = datetime.now().astimezone()
 
-    def heard(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         self._at = datetime.fromisoformat(event.time).astimezone()
-        super().heard(event)
+        super().on_event(event)
 
     def write(self, line: str) -> None:
         click.echo(line)
 
 
-def _view() -> View:
+def _create_view() -> View:
     if sys.stdout.isatty() and os.environ.get("TERM", "") not in ("", "dumb", "unknown"):
         from rich.console import Console
 
-        from trialrun.cli.live import Live
+        from trialrun.cli.live import LiveView
 
-        return Live(console=Console(highlight=False))
-    return _Printed()
+        return LiveView(console=Console(highlight=False))
+    return _StdoutView()
 
 
 @contextlib.contextmanager
-def _keys() -> Iterator[Callable[[float], bool]]:
+def _watch_keys() -> Iterator[Callable[[float], bool]]:
     """What waits so many seconds, and ends sooner with True when q is pressed; keys are not echoed meanwhile."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        yield _slept
+        yield _sleep_for
         return
     import termios
     import tty
@@ -124,17 +128,17 @@ def _keys() -> Iterator[Callable[[float], bool]]:
     before = termios.tcgetattr(sys.stdin)
     tty.setcbreak(sys.stdin)
     try:
-        yield lambda seconds: _pressed(sys.stdin, seconds)
+        yield lambda seconds: _wait_for_quit(sys.stdin, seconds)
     finally:
         termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
 
 
-def _slept(seconds: float) -> bool:
+def _sleep_for(seconds: float) -> bool:
     time.sleep(seconds)
     return False
 
 
-def _pressed(keys: TextIO, seconds: float) -> bool:
+def _wait_for_quit(keys: TextIO, seconds: float) -> bool:
     end = time.monotonic() + seconds
     while (left := end - time.monotonic()) > 0:
         if select.select([keys], [], [], left)[0]:

@@ -24,13 +24,13 @@ def command(path: str, port: int, host: str, allow_remote: bool, open_: bool, se
     DIR is a results folder, or one that holds results folders; a single recorder.sqlite will do too. Nothing is
     changed, and a run that is still under way is shown live.
     """
-    from trialrun.cli.record import told_to_end
+    from trialrun.cli.record import catch_stop_signals
     from trialrun.web import Library
     from trialrun.web.server import LoopbackServer
 
-    root = _root(path)
+    root = _check_root(path)
     with (
-        told_to_end() as end,
+        catch_stop_signals() as end,
         LoopbackServer(Library(root), host=host, port=port, allow_remote=allow_remote, token=None) as server,
     ):
         click.echo(server.page_url)
@@ -39,7 +39,7 @@ def command(path: str, port: int, host: str, allow_remote: bool, open_: bool, se
         end.wait(seconds)
 
 
-def _root(path: str) -> Path:
+def _check_root(path: str) -> Path:
     root = Path(path)
     if root.is_file():
         from trialrun.recorder.store import Store

@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, TextIO
 import click
 
 from trialrun.cli import failures
-from trialrun.cli.job_state import Board
-from trialrun.cli.text import clean, cut
+from trialrun.cli.job_state import JobState
+from trialrun.cli.text import clean, truncate
 from trialrun_hookspecs.event import Event
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from trialrun.engine.runner import Opened
+    from trialrun.engine.runner import JobStarted
 
-__all__ = ["NAME_LIMIT", "Quiet", "View", "heading", "now", "view_for", "watching"]
+__all__ = ["NAME_LIMIT", "QuietView", "View", "create_view", "format_heading", "format_local_time", "use_view"]
 
 NAME_LIMIT = 60
 _MOST_WARNINGS = 20
@@ -33,7 +33,7 @@ class View:
     """Looks on while a job runs, from the engine's threads; what it cannot write it leaves out."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self.board = Board()
+        self.board = JobState()
         self.results: Path | None = None
         self.name = ""
         self.clock = clock
@@ -42,30 +42,30 @@ class View:
         self._gone = False
 
     @property
-    def elapsed(self) -> float:
+    def seconds_elapsed(self) -> float:
         """Seconds since the view was made."""
         return self.clock() - self._started
 
-    def since(self, seconds: float) -> None:
+    def set_elapsed(self, seconds: float) -> None:
         """The job has been running for so long already."""
         self._started = self.clock() - seconds
 
-    def opened(self, job: Opened) -> None:
+    def on_job_start(self, job: JobStarted) -> None:
         """The job is about to run."""
         params = job.prepared.request.params
         config = params.tune_config
         self.results, self.name = job.results, params.name
-        failures.where_it_ran(job.results)
+        failures.set_results_dir(job.results)
         with self._lock:
             if config is not None:
-                self.board = Board(config.metric, config.mode, job.prepared.total)
-            self.begin(heading(job), list(job.prepared.advice))
+                self.board = JobState(config.metric, config.mode, job.prepared.total)
+            self.show_heading(format_heading(job), list(job.prepared.advice))
 
-    def heard(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         """Something was reported."""
         with self._lock:
-            self.board.take(event)
-            self.show(event)
+            self.board.apply_event(event)
+            self.show_event(event)
 
     def warn(self, text: str) -> None:
         """Say something that the user should know, before, during or after the job."""
@@ -73,10 +73,10 @@ class View:
     def prepare(self) -> None:
         """Show that the job is being looked at, which takes seconds where libraries are imported."""
 
-    def begin(self, heading: list[str], advice: list[str]) -> None:
+    def show_heading(self, heading: list[str], advice: list[str]) -> None:
         """Show what there is to say at the start."""
 
-    def show(self, event: Event) -> None:
+    def show_event(self, event: Event) -> None:
         """Show what an event changed; the board has it already."""
 
     def close(self) -> None:
@@ -91,28 +91,28 @@ class View:
                 self._gone = True
 
 
-class Quiet(View):
+class QuietView(View):
     """Shows nothing."""
 
 
-def view_for(*, quiet: bool) -> View:
+def create_view(*, quiet: bool) -> View:
     """The view that fits: a live table where stderr is a terminal, else lines."""
     if quiet:
-        return Quiet()
+        return QuietView()
     if sys.stderr.isatty() and os.environ.get("TERM", "") not in ("", "dumb", "unknown"):
-        from trialrun.cli.live import Live
+        from trialrun.cli.live import LiveView
 
-        return Live()
-    from trialrun.cli.lines import Lines
+        return LiveView()
+    from trialrun.cli.lines import LineView
 
-    return Lines()
+    return LineView()
 
 
-def heading(job: Opened) -> list[str]:
+def format_heading(job: JobStarted) -> list[str]:
     """What a job is, where it can be watched and where its results go."""
     prepared, params = job.prepared, job.prepared.request.params
     trials = "training" if prepared.total is None else f"{prepared.total} trial{'s' * (prepared.total != 1)}"
-    lines = [f"{cut(clean(params.name), NAME_LIMIT)}: job {job.job_id}, {trials}, seed {prepared.seed}"]
+    lines = [f"{truncate(clean(params.name), NAME_LIMIT)}: job {job.job_id}, {trials}, seed {prepared.seed}"]
     lines.append(f"results   {clean(job.results)}")
     if not job.token:
         return [*lines, f"backend   {clean(job.url)}"]
@@ -120,14 +120,14 @@ def heading(job: Opened) -> list[str]:
 
 
 @contextlib.contextmanager
-def watching(view: View) -> Iterator[None]:
+def use_view(view: View) -> Iterator[None]:
     """Show through `view` what happens in the block, Python's warnings included, and close it at the end."""
     import warnings
 
     before = warnings.showwarning
     said: set[str] = set()
 
-    def show(
+    def show_warning(
         message: Warning | str,
         category: type[Warning],
         filename: str,
@@ -140,8 +140,8 @@ def watching(view: View) -> Iterator[None]:
             said.add(text)
             view.warn(text)
 
-    warnings.showwarning = show
-    failures.where_it_ran(None)
+    warnings.showwarning = show_warning
+    failures.set_results_dir(None)
     try:
         view.prepare()
         yield
@@ -150,6 +150,6 @@ def watching(view: View) -> Iterator[None]:
         view.close()
 
 
-def now() -> str:
+def format_local_time() -> str:
     """The local time, for people."""
     return datetime.now().astimezone().strftime("%H:%M:%S")

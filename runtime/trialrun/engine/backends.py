@@ -12,7 +12,7 @@ from typing import Any
 from trialrun.backend.client import Client
 from trialrun.backend.http import Http, Tokens
 from trialrun.backend.memory import Memory
-from trialrun.backend.retry import Patience, Retry
+from trialrun.backend.retry import Retry, RetryPolicy
 from trialrun.names import file_name
 from trialrun.plugins import Manager, load_plugin
 from trialrun.recorder import Fixtures, Recorder
@@ -21,13 +21,13 @@ from trialrun_hookspecs.request import Request, did_you_mean
 
 __all__ = [
     "Backend",
-    "at_url",
-    "fixtures_of",
-    "offers_of",
-    "recording",
-    "results_folder",
-    "tokens_from",
-    "without_tokens",
+    "build_fixtures",
+    "clear_tokens",
+    "connect",
+    "create_results_folder",
+    "named_datasets",
+    "read_tokens",
+    "start_recorder",
 ]
 
 _TOKEN_VARIABLES = {
@@ -46,39 +46,39 @@ class Backend:
     """
 
     client: Client
-    inlet: Client  # for the sink, which waits and tries again by itself
+    delivery_client: Client  # for the sink, which waits and tries again by itself
     url: str
     token: str = ""
     recorder: Recorder | None = None
-    patience: Patience | None = None
+    retry_policy: RetryPolicy | None = None
 
 
-def tokens_from(environment: Mapping[str, str]) -> Tokens:
+def read_tokens(environment: Mapping[str, str]) -> Tokens:
     """The credentials of a backend, from TRIALRUN_ACCESS_TOKEN, _AUTHORIZATION, _TENANT and _AGENT."""
     return Tokens(**{name: environment.get(variable) for name, variable in _TOKEN_VARIABLES.items()})
 
 
-def without_tokens() -> None:
+def clear_tokens() -> None:
     """Take the credentials out of this process's environment, which Ray hands to its workers."""
     for variable in _TOKEN_VARIABLES.values():
         os.environ.pop(variable, None)
 
 
 @contextlib.contextmanager
-def at_url(url: str, tokens: Tokens) -> Iterator[Backend]:
+def connect(url: str, tokens: Tokens) -> Iterator[Backend]:
     """A backend that runs already."""
     try:
         transport = Http(url, tokens)
     except BadValue as error:
         raise UsageError(problems=error.problems) from None
     try:
-        yield Backend(client=Client(Retry(transport)), inlet=Client(transport), url=transport.url)
+        yield Backend(client=Client(Retry(transport)), delivery_client=Client(transport), url=transport.url)
     finally:
         transport.close()
 
 
 @contextlib.contextmanager
-def recording(path: Path, fixtures: Fixtures) -> Iterator[Backend]:
+def start_recorder(path: Path, fixtures: Fixtures) -> Iterator[Backend]:
     """A recorder of our own, for as long as the job runs.
 
     The job talks to it through its memory door: the same API without a socket between two threads of one process, which
@@ -87,13 +87,13 @@ def recording(path: Path, fixtures: Fixtures) -> Iterator[Backend]:
     with Recorder(path, fixtures=fixtures) as recorder, recorder.server() as server:
         memory = Memory(recorder.handler())
         client, inlet = Client(Retry(memory)), Client(memory)
-        yield Backend(client=client, inlet=inlet, url=server.url, token=server.token, recorder=recorder)
+        yield Backend(client=client, delivery_client=inlet, url=server.url, token=server.token, recorder=recorder)
 
 
-Offers = Mapping[str, Callable[[], Iterable[Mapping[str, Any]]]]
+NamedDatasets = Mapping[str, Callable[[], Iterable[Mapping[str, Any]]]]
 
 
-def offers_of(manager: Manager, datasets: Mapping[int, Any]) -> Offers:
+def named_datasets(manager: Manager, datasets: Mapping[int, Any]) -> NamedDatasets:
     """Datasets by name: of the manager's plugins, and of an installed plugin of that name, which is added to them."""
     for source in datasets.values():
         if isinstance(source, str) and source not in manager.datasets() and not Path(source).exists():
@@ -102,20 +102,22 @@ def offers_of(manager: Manager, datasets: Mapping[int, Any]) -> Offers:
     return manager.datasets()
 
 
-def fixtures_of(datasets: Mapping[int, Any], checkpoints: Mapping[int, str | Path], offers: Offers) -> Fixtures:
+def build_fixtures(
+    datasets: Mapping[int, Any], checkpoints: Mapping[int, str | Path], offers: NamedDatasets
+) -> Fixtures:
     """What the recorder serves. A dataset is a path, rows, or the name of one that a plugin offers.
 
     Raises FixtureInvalid.
     """
     fixtures = Fixtures()
     for dataset_id, source in datasets.items():
-        fixtures.add_dataset(dataset_id, _source(source, offers))
+        fixtures.add_dataset(dataset_id, _resolve_source(source, offers))
     for model_id, path in checkpoints.items():
         fixtures.add_checkpoint(model_id, path)
     return fixtures
 
 
-def _source(source: Any, offers: Offers) -> Any:
+def _resolve_source(source: Any, offers: NamedDatasets) -> Any:
     if not isinstance(source, str):
         return source
     if source in offers:
@@ -128,7 +130,7 @@ def _source(source: Any, offers: Offers) -> Any:
     )
 
 
-def results_folder(root: Path, request: Request, job_id: int | None) -> tuple[Path, int]:
+def create_results_folder(root: Path, request: Request, job_id: int | None) -> tuple[Path, int]:
     """A new folder `<name>-<job id>` below `root`, and the job id: the next free one when None."""
     if root.exists() and not root.is_dir():
         raise UsageError("must be a folder", where="--results", got=str(root), fix="Name another one.")
@@ -139,7 +141,7 @@ def results_folder(root: Path, request: Request, job_id: int | None) -> tuple[Pa
         raise UsageError("cannot be made", where="--results", got=f"{root} ({error.strerror})", fix=fix) from None
     name = file_name(request.params.name)
     if job_id is not None:
-        return _made(root / f"{name}-{job_id}"), job_id
+        return _create_folder(root / f"{name}-{job_id}"), job_id
     endings = [entry.name.rpartition("-")[2] for entry in root.iterdir()]
     number = max((int(ending) for ending in endings if ending.isdecimal()), default=0) + 1
     while True:
@@ -150,7 +152,7 @@ def results_folder(root: Path, request: Request, job_id: int | None) -> tuple[Pa
         number += 1
 
 
-def _made(folder: Path) -> Path:
+def _create_folder(folder: Path) -> Path:
     try:
         folder.mkdir()
     except FileExistsError:

@@ -17,10 +17,10 @@ from typing import Any, Literal
 
 from trialrun import __version__
 from trialrun.executors.ray_tune import cluster
-from trialrun.executors.ray_tune.environment import Finding, findings
+from trialrun.executors.ray_tune.environment import VariableFinding, list_variable_findings
 from trialrun_hookspecs.errors import UsageError
 
-__all__ = ["Checkup", "Trouble", "checkup"]
+__all__ = ["DoctorFinding", "DoctorReport", "examine_machine"]
 
 _SHARED = Path("/dev/shm")  # noqa: S108  # where Ray keeps its objects
 _FEW_FILES = 1024
@@ -29,52 +29,56 @@ _SMALL_STORE_GB = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trouble:
-    """Something to know: `bites` fail or slow a run, `notes` are worth knowing."""
+class DoctorFinding:
+    """Something to know: `error`s fail or slow a run, `notes` are worth knowing."""
 
-    level: Literal["bites", "note"]
+    level: Literal["error", "note"]
     what: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Checkup:
+class DoctorReport:
     """What was found. `missing` are the extras that are not installed, with what each would bring."""
 
     versions: dict[str, str]
     resources: dict[str, float]
     gpus: list[str] = field(default_factory=list)
     missing: dict[str, list[str]] = field(default_factory=dict)
-    variables: list[Finding] = field(default_factory=list)
-    troubles: list[Trouble] = field(default_factory=list)
+    variables: list[VariableFinding] = field(default_factory=list)
+    troubles: list[DoctorFinding] = field(default_factory=list)
 
     @property
-    def bites(self) -> bool:
-        return any(trouble.level == "bites" for trouble in self.troubles)
+    def has_errors(self) -> bool:
+        return any(trouble.level == "error" for trouble in self.troubles)
 
     def as_json(self) -> dict[str, Any]:
-        return {**asdict(self), "ok": not self.bites}
+        return {**asdict(self), "ok": not self.has_errors}
 
 
-def checkup(environment: Mapping[str, str], *, address: str | None = None) -> Checkup:
+def examine_machine(environment: Mapping[str, str], *, address: str | None = None) -> DoctorReport:
     """Look at this machine. Nothing is started; a cluster is only asked whether it listens."""
-    wanted, extras = _requirements()
-    versions = {"python": platform.python_version(), "trialrun": __version__, **_versions([*wanted, *_all(extras)])}
-    variables = findings(environment)
-    return Checkup(
+    wanted, extras = _read_requirements()
+    versions = {
+        "python": platform.python_version(),
+        "trialrun": __version__,
+        **_find_versions([*wanted, *_list_packages(extras)]),
+    }
+    variables = list_variable_findings(environment)
+    return DoctorReport(
         versions=versions,
-        resources=_resources(),
-        gpus=_gpus(),
-        missing=_missing(extras),
+        resources=_measure_resources(),
+        gpus=_list_gpus(),
+        missing=_find_missing(extras),
         variables=variables,
         troubles=[
-            *_unfit(wanted, extras),
-            *(Trouble(level="bites", what=f"{f.name}={f.value}: {f.note}") for f in variables if f.bites),
+            *_check_versions(wanted, extras),
+            *(DoctorFinding(level="error", what=f"{f.name}={f.value}: {f.note}") for f in variables if f.is_error),
             *(
-                Trouble(level="note", what=f"{f.name} is set and does nothing: {f.note}")
+                DoctorFinding(level="note", what=f"{f.name} is set and does nothing: {f.note}")
                 for f in variables
                 if f.fate == "gone"
             ),
-            *_surroundings(environment, address),
+            *_check_surroundings(environment, address),
         ],
     )
 
@@ -82,7 +86,7 @@ def checkup(environment: Mapping[str, str], *, address: str | None = None) -> Ch
 Requirements = Mapping[str, Any]  # a distribution's name -> the specifiers that trialrun asks for
 
 
-def _requirements() -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+def _read_requirements() -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
     """What trialrun needs, and what each extra would add; those for developing trialrun are left out."""
     from packaging.requirements import Requirement
 
@@ -98,11 +102,11 @@ def _requirements() -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
     return wanted, extras
 
 
-def _all(extras: Mapping[str, Requirements]) -> list[str]:
+def _list_packages(extras: Mapping[str, Requirements]) -> list[str]:
     return [name for requirements in extras.values() for name in requirements]
 
 
-def _versions(names: list[str]) -> dict[str, str]:
+def _find_versions(names: list[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for name in names:
         with contextlib.suppress(metadata.PackageNotFoundError):
@@ -110,23 +114,23 @@ def _versions(names: list[str]) -> dict[str, str]:
     return found
 
 
-def _missing(extras: Mapping[str, Requirements]) -> dict[str, list[str]]:
-    absent = {extra: [n for n in names if not _versions([n])] for extra, names in sorted(extras.items())}
+def _find_missing(extras: Mapping[str, Requirements]) -> dict[str, list[str]]:
+    absent = {extra: [n for n in names if not _find_versions([n])] for extra, names in sorted(extras.items())}
     return {extra: names for extra, names in absent.items() if names}
 
 
-def _unfit(wanted: Requirements, extras: Mapping[str, Requirements]) -> Iterator[Trouble]:
+def _check_versions(wanted: Requirements, extras: Mapping[str, Requirements]) -> Iterator[DoctorFinding]:
     """Libraries that are there in a version that trialrun was not made for, or needed and not there."""
     for name, specifier in {**{n: s for e in extras.values() for n, s in e.items()}, **wanted}.items():
-        version = _versions([name]).get(name)
+        version = _find_versions([name]).get(name)
         if version is None and name in wanted:
-            yield Trouble(level="bites", what=f"{name} is not installed: pip install '{name}{specifier}'")
+            yield DoctorFinding(level="error", what=f"{name} is not installed: pip install '{name}{specifier}'")
         elif version is not None and not specifier.contains(version, prereleases=True):
-            yield Trouble(level="bites", what=f"{name} {version} does not fit: pip install '{name}{specifier}'")
+            yield DoctorFinding(level="error", what=f"{name} {version} does not fit: pip install '{name}{specifier}'")
 
 
-def _resources() -> dict[str, float]:
-    size = cluster.local_size({})
+def _measure_resources() -> dict[str, float]:
+    size = cluster.get_local_capacity({})
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return {**size, "memory_gb": round(pages / 2**30, 1), "shared_memory_gb": _free_gb(_SHARED)}
 
@@ -135,7 +139,7 @@ def _free_gb(folder: Path) -> float:
     return round(shutil.disk_usage(folder).free / 2**30, 1) if folder.is_dir() else 0.0
 
 
-def _gpus() -> list[str]:
+def _list_gpus() -> list[str]:
     """The models of the GPUs, as the driver names them."""
     found = Path("/proc/driver/nvidia/gpus")
     if not found.is_dir():
@@ -144,25 +148,25 @@ def _gpus() -> list[str]:
     return [match[1].strip() for text in texts if (match := re.search(r"^Model:(.*)$", text, re.MULTILINE))]
 
 
-def _surroundings(environment: Mapping[str, str], address: str | None) -> Iterator[Trouble]:
+def _check_surroundings(environment: Mapping[str, str], address: str | None) -> Iterator[DoctorFinding]:
     where = address or environment.get("RAY_ADDRESS")
     try:
         cluster.check_reachable(where)
     except UsageError as error:
-        yield Trouble(level="bites", what=str(error))
+        yield DoctorFinding(level="error", what=str(error))
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     if 0 <= most < _FEW_FILES:
-        yield Trouble(
-            level="bites", what=f"only {most} open files are allowed, and Ray needs thousands: ulimit -n 65536"
+        yield DoctorFinding(
+            level="error", what=f"only {most} open files are allowed, and Ray needs thousands: ulimit -n 65536"
         )
     for folder in dict.fromkeys((Path(tempfile.gettempdir()), Path.cwd())):
         usage = shutil.disk_usage(folder)
         if usage.used / usage.total > _FULL:
             what = f"the disk of {folder} is {usage.used / usage.total:.0%} full: Ray stores nothing on one beyond 95%"
-            yield Trouble(level="bites", what=what)
+            yield DoctorFinding(level="error", what=what)
     if _free_gb(_SHARED) < _SMALL_STORE_GB:
         what = f"{_SHARED} is small, so objects go through the disk: docker run --shm-size=8g"
-        yield Trouble(level="note", what=what)
+        yield DoctorFinding(level="note", what=what)
     visible = environment.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None and _gpus():
-        yield Trouble(level="note", what=f"CUDA_VISIBLE_DEVICES={visible!r} limits the GPUs that Ray sees")
+    if visible is not None and _list_gpus():
+        yield DoctorFinding(level="note", what=f"CUDA_VISIBLE_DEVICES={visible!r} limits the GPUs that Ray sees")

@@ -11,25 +11,25 @@ from pathlib import Path
 from trialrun import events
 from trialrun.backend.client import Client
 from trialrun.backend.http import Tokens
-from trialrun.backend.ledger import OWN, Ledger, settle_dead_letters, take_dead_letters
+from trialrun.backend.ledger import OWN_RECORDER, Ledger, ack_dead_letters, take_dead_letters
 from trialrun.backend.memory import Memory
-from trialrun.backend.outbox import tracks
-from trialrun.backend.retry import Patience
+from trialrun.backend.outbox import select_channels
+from trialrun.backend.retry import RetryPolicy
 from trialrun.backend.sink import LogSink
-from trialrun.engine.backends import Backend, at_url, tokens_from
+from trialrun.engine.backends import Backend, connect, read_tokens
 from trialrun.recorder import Recorder
-from trialrun.run_dir.spool_reader import Spooled
+from trialrun.run_dir.spool_reader import MergedSpools
 from trialrun_hookspecs.errors import BackendUnavailable, UsageError
 from trialrun_hookspecs.event import Event
 
-__all__ = ["Flushed", "flush"]
+__all__ = ["FlushResult", "flush"]
 
-PORTION = 20_000  # events in memory at once
-PATIENCE = Patience(first=0.25, longest=5.0)
+BATCH_SIZE = 20_000  # events in memory at once
+RETRY_POLICY = RetryPolicy(first=0.25, longest=5.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Flushed:
+class FlushResult:
     """`sent` arrived now, `refused` were set aside now, `left` did not get through; `had` had been answered before.
 
     `unreadable` lines of the spools are no events.
@@ -50,7 +50,7 @@ def flush(
     refused: bool = False,
     timeout: float = 60.0,
     tokens: Tokens | None = None,
-) -> Flushed:
+) -> FlushResult:
     """Send what of a run's spools has not arrived; done again, it sends nothing.
 
     folder: the results folder of a run that has ended, however it did.
@@ -61,45 +61,47 @@ def flush(
     Raises UsageError for a folder without spools, and for one that another process sends from.
     """
     place = Path(folder)
-    spools = Spooled(place / "spool", by_trials=_by_trials(place))
+    spools = MergedSpools(place / "spool", by_trials=_is_tune_job(place))
     if not spools:
         fix = "Name the folder that the run printed as its results."
         raise UsageError("must be the results folder of a run", where=str(place), got="no spool in it", fix=fix)
     with contextlib.ExitStack() as stack:
-        there, name = _backend(stack, place, backend, tokens or tokens_from(os.environ))
+        there, name = _open_backend(stack, place, backend, tokens or read_tokens(os.environ))
         ledger = stack.enter_context(Ledger(place, name))
-        return _Sending(place, there, ledger, spools, timeout).outcome(again=refused)
+        return _FlushTask(place, there, ledger, spools, timeout).send_all(again=refused)
 
 
-def _backend(
+def _open_backend(
     stack: contextlib.ExitStack, folder: Path, backend: str | Backend | None, tokens: Tokens
 ) -> tuple[Backend, str]:
     """Who is sent to, and its name in the ledger."""
     if isinstance(backend, Backend):
-        return backend, OWN if backend.recorder is not None else backend.url
+        return backend, OWN_RECORDER if backend.recorder is not None else backend.url
     if backend is None and (folder / "recorder.sqlite").exists():
         recorder = stack.enter_context(Recorder(folder / "recorder.sqlite"))
         memory = Client(Memory(recorder.handler()))
-        return Backend(client=memory, inlet=memory, url="", recorder=recorder, patience=PATIENCE), OWN
-    url = backend or _remembered(folder)
+        return Backend(
+            client=memory, delivery_client=memory, url="", recorder=recorder, retry_policy=RETRY_POLICY
+        ), OWN_RECORDER
+    url = backend or _read_backend_url(folder)
     if url is None:
         fix = "Say which: --backend URL."
         raise UsageError("must have a backend to send to", where=str(folder), got="no recording", fix=fix)
-    opened = stack.enter_context(at_url(url, tokens))
+    opened = stack.enter_context(connect(url, tokens))
     return opened, opened.url
 
 
-def _remembered(folder: Path) -> str | None:
+def _read_backend_url(folder: Path) -> str | None:
     """The URL that the run had, if it had one."""
     for path in sorted((folder / "sent").glob("*.jsonl")):
         with contextlib.suppress(ValueError, OSError), path.open(encoding="utf-8") as file:
             url = json.loads(file.readline()).get("backend")
-            if isinstance(url, str) and url != OWN:
+            if isinstance(url, str) and url != OWN_RECORDER:
                 return url
     return None
 
 
-def _by_trials(folder: Path) -> bool:
+def _is_tune_job(folder: Path) -> bool:
     try:
         job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
         return bool(job["params"].get("is_tune"))
@@ -107,10 +109,10 @@ def _by_trials(folder: Path) -> bool:
         return False
 
 
-class _Sending:
+class _FlushTask:
     """One flush."""
 
-    def __init__(self, folder: Path, backend: Backend, ledger: Ledger, spools: Spooled, timeout: float) -> None:
+    def __init__(self, folder: Path, backend: Backend, ledger: Ledger, spools: MergedSpools, timeout: float) -> None:
         self._folder = folder
         self._backend = backend
         self._ledger = ledger
@@ -118,35 +120,37 @@ class _Sending:
         self._timeout = timeout
         self._had = self._left = 0
 
-    def outcome(self, *, again: bool) -> Flushed:
+    def send_all(self, *, again: bool) -> FlushResult:
         try:
             recorder = self._backend.client.is_recorder()
         except BackendUnavailable as error:
-            left = sum(self._is_due(event, recorder=False) for event, _ in self._spools.events())
-            return Flushed(sent=0, refused=0, left=left, had=0, unreadable=0, trouble=str(error))
-        patience = self._backend.patience or PATIENCE
-        sink = LogSink(self._backend.inlet, entry=events.log_entry, patience=patience, journal=self._ledger)
+            left = sum(self._is_due(event, recorder=False) for event, _ in self._spools.read_events())
+            return FlushResult(sent=0, refused=0, left=left, had=0, unreadable=0, trouble=str(error))
+        patience = self._backend.retry_policy or RETRY_POLICY
+        sink = LogSink(
+            self._backend.delivery_client, entry=events.to_log_entry, patience=patience, journal=self._ledger
+        )
         try:
-            go_on(self._ledger, sink, self._spools)
-            whole = self._spooled(sink, recorder=recorder)
+            resend_unanswered(self._ledger, sink, self._spools)
+            whole = self._send_spools(sink, recorder=recorder)
             if whole and again:
-                whole = self._letters(sink)
+                whole = self._resend_refused(sink)
             trouble = "" if whole else sink.trouble or "no call got through in time"
         finally:
             sink.close(timeout=0.1)
-        return Flushed(
-            sent=sink.delivered,
-            refused=len(sink.refused),
-            left=self._left + sink.undelivered,
+        return FlushResult(
+            sent=sink.total_delivered,
+            refused=len(sink.refused_events),
+            left=self._left + sink.pending_count,
             had=self._had,
             unreadable=self._spools.unreadable,
             trouble=trouble,
         )
 
-    def _spooled(self, sink: LogSink, *, recorder: bool) -> bool:
+    def _send_spools(self, sink: LogSink, *, recorder: bool) -> bool:
         """Whether everything in the spools got through, with a yes or a no."""
         number, whole = 0, True
-        for event, _ in self._spools.events():
+        for event, _ in self._spools.read_events():
             due = self._is_due(event, recorder=recorder)
             self._had += not due
             if not whole:
@@ -154,41 +158,43 @@ class _Sending:
             elif due or event.kind == "progress":  # a record tells the newest of every category
                 sink.put(event)
                 number += 1
-                if number % PORTION == 0:
-                    whole = self._through(sink)
-        return whole and self._through(sink)
+                if number % BATCH_SIZE == 0:
+                    whole = self._wait_for_answers(sink)
+        return whole and self._wait_for_answers(sink)
 
-    def _letters(self, sink: LogSink) -> bool:
+    def _resend_refused(self, sink: LogSink) -> bool:
         """Send again what was refused. Until all of it was answered it lies where the next flush finds it."""
         for letter in take_dead_letters(self._folder):
-            if letter.track == "entries" or letter.event.kind != "progress":  # newer progress has followed
-                sink.put(letter.event, letter.track)
-        whole = self._through(sink)
+            if letter.channel == "entries" or letter.event.kind != "progress":  # newer progress has followed
+                sink.put(letter.event, letter.channel)
+        whole = self._wait_for_answers(sink)
         if whole:
-            settle_dead_letters(self._folder)
+            ack_dead_letters(self._folder)
         return whole
 
-    def _through(self, sink: LogSink) -> bool:
+    def _wait_for_answers(self, sink: LogSink) -> bool:
         """Wait until all that was put is answered; False when nothing at all got through for a while."""
         while True:
-            before = sink.delivered + len(sink.refused)
+            before = sink.total_delivered + len(sink.refused_events)
             if sink.flush(self._timeout):
                 return True
-            if sink.delivered + len(sink.refused) == before:
+            if sink.total_delivered + len(sink.refused_events) == before:
                 return False
 
     def _is_due(self, event: Event, *, recorder: bool) -> bool:
-        return not all(self._ledger.has(track, event.key) for track in tracks(event, recorder=recorder))
+        return not all(
+            self._ledger.is_answered(track, event.key) for track in select_channels(event, recorder=recorder)
+        )
 
 
-def go_on(ledger: Ledger, sink: LogSink, spools: Spooled) -> None:
+def resend_unanswered(ledger: Ledger, sink: LogSink, spools: MergedSpools) -> None:
     """Have the call that was not answered when its sender died go first, and be the same call."""
     if ledger.unanswered is None:
         return
     track, keys = ledger.unanswered
-    if all(ledger.has(track, key) for key in keys):  # dead letters, which are taken anew
+    if all(ledger.is_answered(track, key) for key in keys):  # dead letters, which are taken anew
         return
     wanted = dict.fromkeys(keys)
-    found = {event.key: event for event, _ in spools.events() if event.key in wanted}
+    found = {event.key: event for event, _ in spools.read_events() if event.key in wanted}
     if found.keys() == wanted.keys():
-        sink.first(track, [found[key] for key in wanted])
+        sink.put_first(track, [found[key] for key in wanted])

@@ -13,29 +13,35 @@ from typing import Any
 
 from trialrun.engine.backends import (
     Backend,
-    at_url,
-    fixtures_of,
-    offers_of,
-    recording,
-    results_folder,
-    tokens_from,
-    without_tokens,
+    build_fixtures,
+    clear_tokens,
+    connect,
+    create_results_folder,
+    named_datasets,
+    read_tokens,
+    start_recorder,
 )
-from trialrun.engine.preflight import ExecutorName, Prepared, prepare
-from trialrun.engine.resume import again, check_there, found_again, sources, unsaid
-from trialrun.engine.runner import Nobody, Opened, Running, Watcher
+from trialrun.engine.preflight import ExecutorName, PreparedJob, prepare_job
+from trialrun.engine.resume import (
+    check_sources_exist,
+    load_run,
+    merge_sources,
+    reload_plugin,
+    trials_missing_from_journal,
+)
+from trialrun.engine.runner import JobObserver, JobRunner, JobStarted, NullObserver
 from trialrun.recorder import Fixtures
-from trialrun.run_dir.checkpoints import restored_from, whole_in
+from trialrun.run_dir.checkpoints import files_of_newest, find_checkpoint
 from trialrun.run_dir.journal import read_journal
-from trialrun.run_dir.mirror import mirrored
-from trialrun.run_dir.record import RunRecord, held, recipe_of, recipes_of, sources_of
-from trialrun.run_dir.relocate import moved
+from trialrun.run_dir.mirror import mirror_folder
+from trialrun.run_dir.record import RunRecord, run_lock, serialize_recipe, serialize_recipes, serialize_sources
+from trialrun.run_dir.relocate import relocate_paths
 from trialrun.run_dir.spool import SPOOL_LIMIT
-from trialrun.run_dir.storage import absolute, checked
+from trialrun.run_dir.storage import make_absolute, refuse_credentials
 from trialrun_hookspecs.request import Request
 from trialrun_hookspecs.results import JobResult
 
-__all__ = ["ExecutorName", "Opened", "Prepared", "Watcher", "prepare", "resume", "run"]
+__all__ = ["ExecutorName", "JobObserver", "JobStarted", "PreparedJob", "prepare_job", "resume", "run"]
 
 
 def run(
@@ -52,7 +58,7 @@ def run(
     seed: int | None = None,
     plugins: Iterable[Any] = (),
     local_resources: Mapping[str, float] | None = None,
-    watcher: Watcher | None = None,
+    watcher: JobObserver | None = None,
     spool_limit: int | None = SPOOL_LIMIT,
     storage: str | None = None,
     restore: str | Path | None = None,
@@ -75,10 +81,10 @@ def run(
     """
     muted: list[str] = []
     if storage is not None:
-        checked(storage, "--storage")
+        refuse_credentials(storage, "--storage")
     if restore is not None:
-        restored_from(Path(restore))
-    prepared = prepare(
+        find_checkpoint(Path(restore))
+    prepared = prepare_job(
         job,
         plugin=plugin,
         executor=executor,
@@ -88,30 +94,34 @@ def run(
         local_resources=local_resources,
         muted=lambda name, error: muted.append(f"plugin {name} raised in report() and hears no more: {error!r}"),
     )
-    offers = offers_of(prepared.manager, datasets or {})
-    fixtures = fixtures_of(datasets or {}, checkpoints or {}, offers)
-    folder, number = results_folder(Path(results), prepared.request, job_id)
+    offers = named_datasets(prepared.manager, datasets or {})
+    fixtures = build_fixtures(datasets or {}, checkpoints or {}, offers)
+    folder, number = create_results_folder(Path(results), prepared.request, job_id)
     record = RunRecord(
         job_id=number,
         seed=prepared.seed,
         executor=executor,
-        plugin=recipe_of(prepared.plugin),
-        plugins=recipes_of(prepared.others),
-        datasets=sources_of(datasets or {}),
-        checkpoints=sources_of(checkpoints or {}),
+        plugin=serialize_recipe(prepared.plugin),
+        plugins=serialize_recipes(prepared.others),
+        datasets=serialize_sources(datasets or {}),
+        checkpoints=serialize_sources(checkpoints or {}),
         backend=backend.url if isinstance(backend, Backend) else backend,
         address=address,
         local_resources=dict(local_resources or {}),
         spool_limit=spool_limit,
-        storage=_storage(storage, prepared),
+        storage=_storage_url(storage, prepared),
         restore=str(Path(restore).absolute()) if restore is not None else None,
     )
     _write_job(folder, prepared)
     record.write(folder)
     late: list[str] = []
-    with held(folder), _stored(record, prepared, folder, late), _place(backend, folder, fixtures) as there:
-        result = Running(prepared, there, folder, record, watcher=watcher or Nobody(), muted=muted).result()
-    return _with_warnings(result, late)
+    with (
+        run_lock(folder),
+        _mirror_results(record, prepared, folder, late),
+        _open_backend(backend, folder, fixtures) as there,
+    ):
+        result = JobRunner(prepared, there, folder, record, watcher=watcher or NullObserver(), muted=muted).run()
+    return _add_warnings(result, late)
 
 
 def resume(
@@ -124,7 +134,7 @@ def resume(
     checkpoints: Mapping[int, str | Path] | None = None,
     backend: str | Backend | None = None,
     address: str | None = None,
-    watcher: Watcher | None = None,
+    watcher: JobObserver | None = None,
     into: str | Path | None = None,
     restore: str | Path | None = None,
 ) -> JobResult:
@@ -139,94 +149,94 @@ def resume(
     Trials that had ended stay as they are; those that were cut off, or lost with their worker or node, go on from
     their newest complete checkpoint, and trials that had not been made are made. Raises what `run` raises.
     """
-    folder, record = found_again(results, into)
-    with held(folder):
-        past, done = read_journal(folder), _result_of(folder)
-        if done is not None and not past.to_go_on(failed=failed):
+    folder, record = load_run(results, into)
+    with run_lock(folder):
+        past, done = read_journal(folder), _read_result(folder)
+        if done is not None and not past.resumable_trials(failed=failed):
             return done
         if restore is not None:
             record = replace(record, restore=str(Path(restore).absolute()))
-        check_there(folder, record, plugin, plugins, datasets or {}, checkpoints or {})
+        check_sources_exist(folder, record, plugin, plugins, datasets or {}, checkpoints or {})
         muted: list[str] = []
-        prepared = prepare(
+        prepared = prepare_job(
             folder / "job.json",
-            plugin=again(record.plugin) if plugin is None else plugin,
-            plugins=[again(recipe) for recipe in record.plugins] if plugins is None else plugins,
+            plugin=reload_plugin(record.plugin) if plugin is None else plugin,
+            plugins=[reload_plugin(recipe) for recipe in record.plugins] if plugins is None else plugins,
             executor=record.executor,  # type: ignore[arg-type]  # it was checked then
             seed=record.seed,
             address=address or record.address,
             local_resources=record.local_resources,
             muted=lambda name, error: muted.append(f"plugin {name} raised in report() and hears no more: {error!r}"),
         )
-        past = replace(past, configs={**past.configs, **unsaid(folder, past, prepared)})
-        served = sources(record.datasets, datasets or {})
-        kept = sources(record.checkpoints, checkpoints or {})
-        fixtures = fixtures_of(served, kept, offers_of(prepared.manager, served))
+        past = replace(past, configs={**past.configs, **trials_missing_from_journal(folder, past, prepared)})
+        served = merge_sources(record.datasets, datasets or {})
+        kept = merge_sources(record.checkpoints, checkpoints or {})
+        fixtures = build_fixtures(served, kept, named_datasets(prepared.manager, served))
         record = replace(record, address=address or record.address)
         late: list[str] = []
         with (
-            _stored(record, prepared, folder, late, again=True),
-            _place(backend or record.backend, folder, fixtures) as there,
+            _mirror_results(record, prepared, folder, late, again=True),
+            _open_backend(backend or record.backend, folder, fixtures) as there,
         ):
             for name in ("result.json", "undelivered.txt"):
                 (folder / name).unlink(missing_ok=True)
-            running = Running(
+            running = JobRunner(
                 prepared,
                 there,
                 folder,
                 record,
-                watcher=watcher or Nobody(),
+                watcher=watcher or NullObserver(),
                 muted=muted,
                 past=past,
-                go_on=tuple(past.to_go_on(failed=failed)),
+                go_on=tuple(past.resumable_trials(failed=failed)),
             )
-            result = running.result()
-        return _with_warnings(result, late)
+            result = running.run()
+        return _add_warnings(result, late)
 
 
-def _result_of(folder: Path) -> JobResult | None:
+def _read_result(folder: Path) -> JobResult | None:
     """The result of a run that came to its end."""
     try:
         said = json.loads((folder / "result.json").read_text(encoding="utf-8"))
-        result = JobResult.model_validate(moved(said, said["results_dir"] or str(folder), str(folder)))
+        result = JobResult.model_validate(relocate_paths(said, said["results_dir"] or str(folder), str(folder)))
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return result if result.status == "SUCCEEDED" else None
 
 
-def _stored(
-    record: RunRecord, prepared: Prepared, folder: Path, late: list[str], *, again: bool = False
+def _mirror_results(
+    record: RunRecord, prepared: PreparedJob, folder: Path, late: list[str], *, again: bool = False
 ) -> contextlib.AbstractContextManager[None]:
     """The results folder copied to where the call or the job wants it."""
     config = prepared.request.params.tune_config
     period = config.sync_period_s if config else 300.0
-    needed = partial(whole_in, folder)
-    return mirrored(
+    needed = partial(files_of_newest, folder)
+    return mirror_folder(
         record.storage, folder, period_s=period, where="storage", again=again, needed=needed, warn=late.append
     )
 
 
-def _storage(given: str | None, prepared: Prepared) -> str | None:
+def _storage_url(given: str | None, prepared: PreparedJob) -> str | None:
     config = prepared.request.params.tune_config
     url = given or (config.storage_path if config else None)
-    return absolute(url) if url else None
+    return make_absolute(url) if url else None
 
 
-def _with_warnings(result: JobResult, late: list[str]) -> JobResult:
+def _add_warnings(result: JobResult, late: list[str]) -> JobResult:
     return result.model_copy(update={"warnings": [*result.warnings, *late]}) if late else result
 
 
-def _place(
+def _open_backend(
     backend: str | Backend | None, folder: Path, fixtures: Fixtures
 ) -> contextlib.AbstractContextManager[Backend]:
-    tokens = tokens_from(os.environ)
-    without_tokens()
+    tokens = read_tokens(os.environ)
+    clear_tokens()
     if isinstance(backend, Backend):
         return contextlib.nullcontext(backend)
-    return at_url(backend, tokens) if backend else recording(folder / "recorder.sqlite", fixtures)
+    return connect(backend, tokens) if backend else start_recorder(folder / "recorder.sqlite", fixtures)
 
 
-def _write_job(folder: Path, prepared: Prepared) -> None:
+def _write_job(folder: Path, prepared: PreparedJob) -> None:
     data = prepared.request.model_dump(mode="json", exclude_none=True)
     if "tune_config" in data["params"]:
         data["params"]["tune_config"]["seed"] = prepared.seed

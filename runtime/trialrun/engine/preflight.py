@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from trialrun.compat import hints, with_max_t
+from trialrun.compat import fill_max_t, list_hints
 from trialrun.executors.base import Executor, Study
 from trialrun.job_file import to_request
 from trialrun.plugins import Manager, Plugin, load_plugin
@@ -16,13 +16,13 @@ from trialrun.space import Space
 from trialrun_hookspecs.errors import RequestInvalid
 from trialrun_hookspecs.request import Request, advice, count_trials
 
-__all__ = ["ExecutorName", "Prepared", "prepare", "study_of"]
+__all__ = ["ExecutorName", "PreparedJob", "build_study", "prepare_job"]
 
 ExecutorName = Literal["ray", "inline"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Prepared:
+class PreparedJob:
     """A job that has passed preflight. `total` is the number of trials, None in training mode."""
 
     request: Request
@@ -35,7 +35,7 @@ class Prepared:
     advice: tuple[str, ...]
 
 
-def prepare(
+def prepare_job(
     job: str | Path | Mapping[str, Any] | Request,
     *,
     plugin: Any,
@@ -45,16 +45,16 @@ def prepare(
     address: str | None = None,
     local_resources: Mapping[str, float] | None = None,
     muted: Any = None,
-) -> Prepared:
+) -> PreparedJob:
     """Check all that can be checked before anything starts. Raises UsageError with every problem that was found."""
-    request, note = with_max_t(to_request(job))
+    request, note = fill_max_t(to_request(job))
     loaded = load_plugin(plugin, need_train=True)
     others = tuple(load_plugin(other) for other in plugins)
     manager = Manager([loaded, *others], on_mute=muted or (lambda name, error: None))
-    drawn = _seed(request, seed)
+    drawn = _choose_seed(request, seed)
     # training needs no executor, and importing ray takes seconds
-    chosen = _executor("inline" if executor == "ray" and not request.params.is_tune else executor)
-    prepared = Prepared(
+    chosen = _make_executor("inline" if executor == "ray" and not request.params.is_tune else executor)
+    prepared = PreparedJob(
         request=request,
         plugin=loaded,
         others=others,
@@ -62,14 +62,14 @@ def prepare(
         executor=chosen,
         seed=drawn,
         total=count_trials(request),
-        advice=tuple(filter(None, [*advice(request), note, *hints(request)])),
+        advice=tuple(filter(None, [*advice(request), note, *list_hints(request)])),
     )
     if request.params.is_tune:
-        chosen.preflight(study_of(prepared, address=address, local_resources=local_resources or {}))
+        chosen.check_study(build_study(prepared, address=address, local_resources=local_resources or {}))
     return prepared
 
 
-def _seed(request: Request, seed: int | None) -> int:
+def _choose_seed(request: Request, seed: int | None) -> int:
     if seed is not None and not 0 <= seed < 2**32:
         raise RequestInvalid("must be at least 0 and below 2**32", where="--seed", got=str(seed))
     config = request.params.tune_config
@@ -78,7 +78,7 @@ def _seed(request: Request, seed: int | None) -> int:
     return secrets.randbelow(2**31) if seed is None else seed
 
 
-def _executor(name: str) -> Executor:
+def _make_executor(name: str) -> Executor:
     if name == "inline":
         from trialrun.executors.inline import InlineExecutor
 
@@ -90,7 +90,7 @@ def _executor(name: str) -> Executor:
     return RayExecutor()
 
 
-def study_of(prepared: Prepared, **known: Any) -> Study:
+def build_study(prepared: PreparedJob, **known: Any) -> Study:
     """The study of a tuning job; what is not known before it runs has a value that nothing reads."""
     params = prepared.request.params
     given: dict[str, Any] = {

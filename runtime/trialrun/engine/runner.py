@@ -11,72 +11,72 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from trialrun import __version__, events, progress
-from trialrun.backend.ledger import DEAD_LETTERS, OWN, Ledger
+from trialrun.backend.ledger import DEAD_LETTERS, OWN_RECORDER, Ledger
 from trialrun.backend.sink import LogSink
 from trialrun.engine.backends import Backend
-from trialrun.engine.event_bus import Hub
-from trialrun.engine.flush import go_on
-from trialrun.engine.preflight import Prepared, study_of
-from trialrun.engine.training import train
-from trialrun.engine.tuning import GO_ON, tune
-from trialrun.engine.uploads import Origin
-from trialrun.run_dir.checkpoints import restored_from
-from trialrun.run_dir.history import Past
+from trialrun.engine.event_bus import EventBus
+from trialrun.engine.flush import resend_unanswered
+from trialrun.engine.preflight import PreparedJob, build_study
+from trialrun.engine.training import run_training
+from trialrun.engine.tuning import RESUME_HINT, run_study
+from trialrun.engine.uploads import PluginOrigin
+from trialrun.run_dir.checkpoints import find_checkpoint
+from trialrun.run_dir.history import StudyHistory
 from trialrun.run_dir.record import RunRecord
-from trialrun.run_dir.spool_reader import Spooled
+from trialrun.run_dir.spool_reader import MergedSpools
 from trialrun_hookspecs.errors import JobInterrupted, RequestInvalid, TrialrunError
 from trialrun_hookspecs.event import Event
 from trialrun_hookspecs.results import JobResult, Status
 
-__all__ = ["Nobody", "Opened", "Running", "Watcher"]
+__all__ = ["JobObserver", "JobRunner", "JobStarted", "NullObserver"]
 
 CLOSE_TIMEOUT_S = 30.0  # how long the end of a job waits for its last entries to arrive
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Opened:
+class JobStarted:
     """Where a job that starts can be watched. `token` is the recorder's, empty for a backend that is not ours."""
 
-    prepared: Prepared
+    prepared: PreparedJob
     job_id: int
     results: Path
     url: str
     token: str
 
 
-class Watcher(Protocol):
+class JobObserver(Protocol):
     """Looks on: a terminal, a test."""
 
-    def opened(self, job: Opened) -> None:
+    def on_job_start(self, job: JobStarted) -> None:
         """The job is about to run."""
 
-    def heard(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         """Something was reported. Called from one background thread."""
 
 
-class Nobody:
+class NullObserver:
     """A watcher that does not look."""
 
-    def opened(self, job: Opened) -> None:
+    def on_job_start(self, job: JobStarted) -> None:
         """Nobody looks on."""
 
-    def heard(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         """Nobody looks on."""
 
 
-class Running:
+class JobRunner:
     """One job while it runs."""
 
     def __init__(
         self,
-        prepared: Prepared,
+        prepared: PreparedJob,
         backend: Backend,
         folder: Path,
         record: RunRecord,
         *,
-        watcher: Watcher,
+        watcher: JobObserver,
         muted: Sequence[str],
-        past: Past | None = None,
+        past: StudyHistory | None = None,
         go_on: tuple[str, ...] = (),
     ) -> None:
         self._undelivered: list[str] = []
@@ -87,12 +87,12 @@ class Running:
         self._record = record
         self._watcher = watcher
         self._muted = muted
-        self._past = past or Past()
+        self._past = past or StudyHistory()
         self._go_on = go_on
         self._job_id = record.job_id
-        self._register()
+        self._register_job()
 
-    def _register(self) -> None:
+    def _register_job(self) -> None:
         """Make the job known to our own recorder, unless it is; a platform made it before it started us."""
         recorder = self._backend.recorder
         if recorder is None or self._job_id in {job["id"] for job in recorder.jobs()}:
@@ -102,21 +102,23 @@ class Running:
             self._params.name, request, plugin=self._prepared.plugin.name, version=__version__, job_id=self._job_id
         )
 
-    def result(self) -> JobResult:
-        taken = self._backend.client.name_taken(self._params.name, job_id=self._job_id, models=not self._params.is_tune)
+    def run(self) -> JobResult:
+        taken = self._backend.client.find_name_conflict(
+            self._params.name, job_id=self._job_id, models=not self._params.is_tune
+        )
         if taken:
             fix = "Choose another name."
             raise RequestInvalid(f"is taken: {taken}", where="params.name", got=repr(self._params.name), fix=fix)
-        opened = Opened(
+        opened = JobStarted(
             prepared=self._prepared,
             job_id=self._job_id,
             results=self._folder,
             url=self._backend.url,
             token=self._backend.token,
         )
-        self._watcher.opened(opened)
-        with self._hub() as hub:
-            result = self._guarded(hub)
+        self._watcher.on_job_start(opened)
+        with self._open_event_bus() as hub:
+            result = self._run_and_report(hub)
         late = [*self._muted, *self._undelivered]  # a slow report hook may hear of the end after it
         if late:
             result = result.model_copy(update={"warnings": [*result.warnings, *late]})
@@ -124,19 +126,24 @@ class Running:
         return result
 
     @contextlib.contextmanager
-    def _hub(self) -> Iterator[Hub]:
-        ledger = Ledger(self._folder, OWN if self._backend.recorder is not None else self._backend.url)
-        sink = LogSink(self._backend.inlet, entry=events.log_entry, patience=self._backend.patience, journal=ledger)
-        spools = Spooled(self._folder / "spool", by_trials=self._params.is_tune)
-        go_on(ledger, sink, spools)
-        hub = Hub(
+    def _open_event_bus(self) -> Iterator[EventBus]:
+        ledger = Ledger(self._folder, OWN_RECORDER if self._backend.recorder is not None else self._backend.url)
+        sink = LogSink(
+            self._backend.delivery_client,
+            entry=events.to_log_entry,
+            patience=self._backend.retry_policy,
+            journal=ledger,
+        )
+        spools = MergedSpools(self._folder / "spool", by_trials=self._params.is_tune)
+        resend_unanswered(ledger, sink, spools)
+        hub = EventBus(
             spools,
             job_id=self._job_id,
             run_key=self._record.run_key,
-            progress=progress.tuning() if self._params.is_tune else progress.training(),
+            progress=progress.tuning_progress() if self._params.is_tune else progress.training_progress(),
             manager=self._prepared.manager,
             sink=sink,
-            viewers=[self._watcher.heard],
+            viewers=[self._watcher.on_event],
         )
         try:
             yield hub
@@ -144,41 +151,43 @@ class Running:
             self._undelivered = hub.close(CLOSE_TIMEOUT_S)
             sink.close(timeout=CLOSE_TIMEOUT_S)
             ledger.close()
-            self._undelivered += _losses(sink, self._folder)
+            self._undelivered += _describe_losses(sink, self._folder)
             if self._undelivered:
                 note = "\n".join(self._undelivered)
                 (self._folder / "undelivered.txt").write_text(note + "\n", encoding="utf-8")
 
-    def _guarded(self, hub: Hub) -> JobResult:
+    def _run_and_report(self, hub: EventBus) -> JobResult:
         """Whatever happens, the backend hears how it ended."""
-        hub.emit(events.status("RUNNING"))
+        hub.emit(events.status_event("RUNNING"))
         try:
-            result = self._execute(hub)
+            result = self._execute_job(hub)
         except KeyboardInterrupt:
-            self._ended(hub, "STOPPED", "interrupted")
-            raise JobInterrupted("interrupted", where=f"job {self._job_id}", fix=f"{GO_ON}{self._folder}") from None
+            self._report_end(hub, "STOPPED", "interrupted")
+            raise JobInterrupted(
+                "interrupted", where=f"job {self._job_id}", fix=f"{RESUME_HINT}{self._folder}"
+            ) from None
         except TrialrunError as error:
-            self._ended(hub, "STOPPED" if isinstance(error, JobInterrupted) else "FAILED", str(error))
+            self._report_end(hub, "STOPPED" if isinstance(error, JobInterrupted) else "FAILED", str(error))
             raise
         except Exception as error:
-            self._ended(hub, "FAILED", f"{type(error).__name__}: {error}")
+            self._report_end(hub, "FAILED", f"{type(error).__name__}: {error}")
             raise
         self._write_result(result)
-        hub.emit(events.result(_platform_result(result)))
-        self._ended(hub, result.status)
+        hub.emit(events.result_event(_platform_result(result)))
+        self._report_end(hub, result.status)
         return result
 
-    def _execute(self, hub: Hub) -> JobResult:
-        dataset = self._backend.client.dataset(self._params.dataset, self._folder / "dataset")
+    def _execute_job(self, hub: EventBus) -> JobResult:
+        dataset = self._backend.client.download_dataset(self._params.dataset, self._folder / "dataset")
         checkpoint = None
         if self._params.checkpoint is not None:
             shutil.rmtree(self._folder / "checkpoint", ignore_errors=True)  # of a run that goes on, perhaps in part
-            checkpoint = self._backend.client.checkpoint(self._params.checkpoint, self._folder / "checkpoint")
-        hub.progress("dataset", 1, 1)
-        restore = restored_from(Path(self._record.restore)) if self._record.restore else None
-        origin = Origin(self._prepared.plugin.name, __version__)
+            checkpoint = self._backend.client.download_checkpoint(self._params.checkpoint, self._folder / "checkpoint")
+        hub.emit_progress("dataset", 1, 1)
+        restore = find_checkpoint(Path(self._record.restore)) if self._record.restore else None
+        origin = PluginOrigin(self._prepared.plugin.name, __version__)
         if not self._params.is_tune:
-            return train(
+            return run_training(
                 self._prepared.plugin,
                 self._params,
                 hub=hub,
@@ -193,7 +202,7 @@ class Running:
                 spool_limit=self._record.spool_limit,
                 restore=restore,
             )
-        study = study_of(
+        study = build_study(
             self._prepared,
             job_id=self._job_id,
             run_key=self._record.run_key,
@@ -207,7 +216,7 @@ class Running:
             restore=restore,
             go_on=self._go_on,
         )
-        return tune(
+        return run_study(
             study,
             self._prepared.executor,
             hub=hub,
@@ -215,13 +224,13 @@ class Running:
             origin=origin,
         )
 
-    def _ended(self, hub: Hub, status: Status, error: str | None = None) -> None:
+    def _report_end(self, hub: EventBus, status: Status, error: str | None = None) -> None:
         hub.drain()  # what trials reported comes before the news of the end
         if error is not None:
-            hub.message(error, "danger")
+            hub.emit_message(error, "danger")
             self._write_error(status, error)
-        hub.emit(events.status(status, error))
-        hub.message("the run is complete", "success" if status == "SUCCEEDED" else "warning")
+        hub.emit(events.status_event(status, error))
+        hub.emit_message("the run is complete", "success" if status == "SUCCEEDED" else "warning")
 
     def _write_result(self, result: JobResult) -> None:
         text = json.dumps(result.model_dump(mode="json"), indent=2, ensure_ascii=False, allow_nan=False)
@@ -234,14 +243,15 @@ class Running:
             path.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def _losses(sink: LogSink, folder: Path) -> list[str]:
+def _describe_losses(sink: LogSink, folder: Path) -> list[str]:
     lost = []
-    if sink.refused:
+    if sink.refused_events:
         kept = f"they are kept in {folder / DEAD_LETTERS}"
-        lost.append(f"the backend refused {len(sink.refused)} entries; {kept}; the first: {sink.refused[0].reason}")
-    if sink.undelivered:
+        first = sink.refused_events[0].reason
+        lost.append(f"the backend refused {len(sink.refused_events)} entries; {kept}; the first: {first}")
+    if sink.pending_count:
         fix = f"`trialrun flush {folder}` sends them later"
-        lost.append(f"{sink.undelivered} entries did not reach the backend ({sink.trouble}); {fix}")
+        lost.append(f"{sink.pending_count} entries did not reach the backend ({sink.trouble}); {fix}")
     return lost
 
 

@@ -8,20 +8,20 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from trialrun import events
-from trialrun.engine.event_bus import Hub
-from trialrun.engine.uploads import Uploads
-from trialrun.run_dir.history import INTERRUPTED, Past, TrialOutcome
+from trialrun.engine.event_bus import EventBus
+from trialrun.engine.uploads import ModelUploads
+from trialrun.run_dir.history import INTERRUPTED, StudyHistory, TrialOutcome
 from trialrun.run_dir.journal import Journal
-from trialrun.trials import Coalescer, Reported, Started, StatusChanged, TrialTable
+from trialrun.trials import Coalescer, TrialReported, TrialStarted, TrialStatusChanged, TrialTable
 from trialrun_hookspecs.event import Event
 from trialrun_hookspecs.results import TrialStatus
 
-__all__ = ["StudyEars"]
+__all__ = ["StudyListener"]
 
-_DELTA_EVERY = 0.2  # seconds
+_DELTA_INTERVAL_S = 0.2  # seconds
 
 
-class StudyEars:
+class StudyListener:
     """Every change of a trial becomes a change of the table; rows go out as deltas, or whole for a platform.
 
     Our recorder takes deltas. The platform's API knows only whole tables: they are coalesced, newest wins.
@@ -30,8 +30,8 @@ class StudyEars:
     def __init__(
         self,
         table: TrialTable,
-        hub: Hub,
-        uploads: Uploads,
+        hub: EventBus,
+        uploads: ModelUploads,
         *,
         total: int,
         whole_tables: bool,
@@ -45,86 +45,86 @@ class StudyEars:
         self._journal = journal
         self._coalescer = Coalescer(clock) if whole_tables else None
         self._clock = clock
-        self._sent = -_DELTA_EVERY
+        self._sent = -_DELTA_INTERVAL_S
         self._whole_due = False
         self._running = False
         self._finished = 0
         self._lock = threading.RLock()
         self.warnings: list[str] = []
 
-    def recall(self, past: Past, go_on: Sequence[str]) -> None:
+    def restore_history(self, past: StudyHistory, go_on: Sequence[str]) -> None:
         """Take up the table where an earlier run left it."""
         with self._lock:
             for trial_id, config in past.configs.items():
-                self._table.apply(Started(trial_id=trial_id, config=config))
+                self._table.apply(TrialStarted(trial_id=trial_id, config=config))
                 outcome = past.outcomes.get(trial_id)
                 if outcome is not None and trial_id not in go_on:
-                    self._table.apply(Reported(trial_id=trial_id, metrics=_shown(outcome.metrics)))
-                    self._table.apply(StatusChanged(trial_id=trial_id, status=outcome.status))
+                    self._table.apply(TrialReported(trial_id=trial_id, metrics=_drop_output_path(outcome.metrics)))
+                    self._table.apply(TrialStatusChanged(trial_id=trial_id, status=outcome.status))
                     self._finished += 1
             self._running = bool(self._finished)
             if self._running:
-                self._hub.progress("trials", self._finished, max(self._total, self._finished))
+                self._hub.emit_progress("trials", self._finished, max(self._total, self._finished))
             self.tick()
 
-    def started(self, trial_id: str, config: Mapping[str, Any]) -> None:
+    def on_start(self, trial_id: str, config: Mapping[str, Any]) -> None:
         if self._journal is not None:
-            self._journal.made(trial_id, config)
+            self._journal.record_trial(trial_id, config)
         with self._lock:
-            self._table.apply(Started(trial_id=trial_id, config=config))
+            self._table.apply(TrialStarted(trial_id=trial_id, config=config))
             self.tick()
 
-    def status(self, trial_id: str, status: TrialStatus) -> None:
+    def on_status(self, trial_id: str, status: TrialStatus) -> None:
         with self._lock:
             if status == "RUNNING" and not self._running:
                 self._running = True
-                self._hub.progress("trials", 0, self._total)
-            self._table.apply(StatusChanged(trial_id=trial_id, status=status))
+                self._hub.emit_progress("trials", 0, self._total)
+            self._table.apply(TrialStatusChanged(trial_id=trial_id, status=status))
             self.tick()
 
-    def reported(self, trial_id: str, iteration: int, metrics: Mapping[str, Any]) -> None:
-        shown = _shown(metrics)
+    def on_report(self, trial_id: str, iteration: int, metrics: Mapping[str, Any]) -> None:
+        shown = _drop_output_path(metrics)
         with self._lock:
-            self._table.apply(Reported(trial_id=trial_id, metrics=shown))
-            self._hub.emit(events.trial_result(trial_id, iteration, shown))
+            self._table.apply(TrialReported(trial_id=trial_id, metrics=shown))
+            self._hub.emit(events.trial_result_event(trial_id, iteration, shown))
             self.tick()
 
-    def ended(self, outcome: TrialOutcome) -> None:
+    def on_end(self, outcome: TrialOutcome) -> None:
         if self._journal is not None:
-            self._journal.ended(outcome)
+            self._journal.record_outcome(outcome)
         with self._lock:
             self._finished += 1
-            self._hub.progress("trials", self._finished, max(self._total, self._finished))
+            self._hub.emit_progress("trials", self._finished, max(self._total, self._finished))
             if outcome.error:
-                self._hub.message(f"trial {outcome.trial_id} failed: {outcome.error}", "danger")
-                self._hub.emit(_failure(outcome))
+                self._hub.emit_message(f"trial {outcome.trial_id} failed: {outcome.error}", "danger")
+                self._hub.emit(_build_failure_event(outcome))
             elif outcome.status == "TERMINATED" and outcome.metrics and outcome.ended_by != INTERRUPTED:
                 self._uploads.add(outcome)
             if outcome.ended_by:
-                self._hub.message(f"trial {outcome.trial_id} was ended by {outcome.ended_by}")
+                self._hub.emit_message(f"trial {outcome.trial_id} was ended by {outcome.ended_by}")
             self.tick()
 
     def warn(self, text: str) -> None:
         self.warnings.append(text)
-        self._hub.message(text, "warning")
+        self._hub.emit_message(text, "warning")
 
     def tick(self) -> None:
         """Send what is due; called after every change and, by executors that wait, from time to time."""
         with self._lock:
             now = self._clock()
-            if now - self._sent >= _DELTA_EVERY:
+            if now - self._sent >= _DELTA_INTERVAL_S:
                 self._send_delta()
             whole = self._coalescer
-            if whole is not None and self._whole_due and whole.offer(now, len(self._table.rows)):
+            if whole is not None and self._whole_due and whole.try_acquire(now, len(self._table.rows)):
                 self._whole_due = False
-                self._hub.emit(events.trials(self._table.snapshot()))
+                self._hub.emit(events.trials_event(self._table.snapshot()))
 
     def flush(self, best_trial: str = "") -> dict[str, Any]:
         """The last state always arrives: what is left of the deltas, and the whole table."""
         with self._lock:
             self._send_delta()
             table = self._table.snapshot(best_trial)
-            self._hub.emit(events.trials(table))
+            self._hub.emit(events.trials_event(table))
             return table
 
     def _send_delta(self) -> None:
@@ -132,15 +132,15 @@ class StudyEars:
         if delta is not None:
             self._sent = self._clock()
             self._whole_due = True
-            self._hub.emit(events.trials_delta(delta))
+            self._hub.emit(events.trials_delta_event(delta))
 
 
-def _shown(metrics: Mapping[str, Any]) -> dict[str, Any]:
+def _drop_output_path(metrics: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in metrics.items() if key != "checkpoint_output"}
 
 
-def _failure(outcome: TrialOutcome) -> Event:
-    return events.failure(
+def _build_failure_event(outcome: TrialOutcome) -> Event:
+    return events.failure_event(
         outcome.trial_id,
         error=outcome.error,
         cause=outcome.cause,

@@ -12,27 +12,27 @@ from typing import Any
 
 from trialrun import events
 from trialrun.backend.client import Client
-from trialrun.checkpoints import Artifact, resolve
-from trialrun.engine.event_bus import Hub
-from trialrun.engine.uploads import Origin, artifact_roots
-from trialrun.executors.trial import open_spool, resumed
-from trialrun.executors.workspace import seeded, teed, unshown_stderr, working_in
-from trialrun.job_run import JobRun, Stamper
+from trialrun.checkpoints import Artifact, resolve_artifact
+from trialrun.engine.event_bus import EventBus
+from trialrun.engine.uploads import PluginOrigin, artifact_roots
+from trialrun.executors.trial import choose_checkpoint, open_spool
+from trialrun.executors.workspace import change_directory, get_hidden_stderr, seed_all, tee_output
+from trialrun.job_run import EventEmitter, JobRun
 from trialrun.plugins import Plugin
-from trialrun.run_dir.checkpoints import Mark, copied, mark_checkpoint, marks
+from trialrun.run_dir.checkpoints import CheckpointRecord, copy_checkpoint, list_checkpoints, write_checkpoint_record
 from trialrun.run_dir.spool import SPOOL_LIMIT
 from trialrun_hookspecs.errors import TrainingFailed, TrialrunError
 from trialrun_hookspecs.request import Params
 from trialrun_hookspecs.results import JobResult
 
-__all__ = ["train"]
+__all__ = ["run_training"]
 
 
-def train(
+def run_training(
     plugin: Plugin,
     params: Params,
     *,
-    hub: Hub,
+    hub: EventBus,
     client: Client,
     dataset: Any,
     checkpoint: dict[str, Any] | None,
@@ -40,9 +40,9 @@ def train(
     job_id: int,
     run_key: str,
     seed: int,
-    origin: Origin,
+    origin: PluginOrigin,
     spool_limit: int | None = SPOOL_LIMIT,
-    restore: Mark | None = None,
+    restore: CheckpointRecord | None = None,
 ) -> JobResult:
     """One model, trained, uploaded and registered.
 
@@ -53,8 +53,8 @@ def train(
     writer, attempt = open_spool(folder / "spool", "train", spool_limit)
     with writer:
         prefix = f"{run_key}-train-"
-        emit = Stamper(writer.write, job_id=job_id, trial_id=None, prefix=f"{prefix}{attempt}")
-        last = _going_on(work, emit, attempt, prefix) or restore
+        emit = EventEmitter(writer.write, job_id=job_id, trial_id=None, prefix=f"{prefix}{attempt}")
+        last = _resume_attempt(work, emit, attempt, prefix) or restore
         run = JobRun(
             emit,
             name=params.name,
@@ -62,17 +62,17 @@ def train(
             trial_id=None,
             seed=seed,
             folder=work,
-            on_checkpoint=_Keeper(work, attempt, emit).keep,
+            on_checkpoint=_CheckpointKeeper(work, attempt, emit).keep_checkpoint,
             reports=last.iteration if last else 0,
         )
-        given = resumed(checkpoint, Path(last.path) if last else None)
-        returned = _called(plugin, params, run, dataset, given, work, seed)
-    artifact = _artifact(returned, run, [work, *artifact_roots(folder)])
+        given = choose_checkpoint(checkpoint, Path(last.path) if last else None)
+        returned = _call_plugin(plugin, params, run, dataset, given, work, seed)
+    artifact = _resolve_output(returned, run, [work, *artifact_roots(folder)])
     hub.drain()
-    hub.progress("train", 1, 1)
-    hub.progress("model_upload", 0, 2)
+    hub.emit_progress("train", 1, 1)
+    hub.emit_progress("model_upload", 0, 2)
     upload = client.upload_artifact(artifact.path)
-    hub.progress("model_upload", 1, 2)
+    hub.emit_progress("model_upload", 1, 2)
     model_id = client.create_model(
         name=params.name,
         plugin=origin.plugin,
@@ -83,48 +83,48 @@ def train(
         description=params.description,
         key=f"{run_key}-model",
     )
-    hub.emit(events.model(model_id, None, params.name))
-    hub.progress("model_upload", 2, 2)
+    hub.emit(events.model_event(model_id, None, params.name))
+    hub.emit_progress("model_upload", 2, 2)
     return JobResult(model_id=model_id, job_id=job_id, seed=seed, results_dir=str(folder))
 
 
-def _going_on(work: Path, emit: Stamper, attempt: int, prefix: str) -> Mark | None:
+def _resume_attempt(work: Path, emit: EventEmitter, attempt: int, prefix: str) -> CheckpointRecord | None:
     """The newest complete checkpoint of an attempt that was cut off; tells what is done again."""
     if not attempt:
         return None
-    found = marks(work)
+    found = list_checkpoints(work)
     last = found[-1] if found else None
     after = (last.attempt, last.number) if last else None
-    emit(events.resumed(None, attempt, last.iteration if last else 0, prefix, after))
+    emit(events.resume_event(None, attempt, last.iteration if last else 0, prefix, after))
     return last
 
 
-class _Keeper:
+class _CheckpointKeeper:
     """Keeps a copy of the newest checkpoint: the plugin may write over its own, and die while it does."""
 
-    def __init__(self, work: Path, attempt: int, emit: Stamper) -> None:
+    def __init__(self, work: Path, attempt: int, emit: EventEmitter) -> None:
         self._work = work
         self._attempt = attempt
         self._emit = emit
 
-    def keep(self, checkpoint: Path, number: int, metrics: dict[str, Any]) -> None:
-        before = marks(self._work)
-        target = copied(checkpoint, self._work / f"checkpoint_{number:06d}")
-        mark = Mark(
+    def keep_checkpoint(self, checkpoint: Path, number: int, metrics: dict[str, Any]) -> None:
+        before = list_checkpoints(self._work)
+        target = copy_checkpoint(checkpoint, self._work / f"checkpoint_{number:06d}")
+        mark = CheckpointRecord(
             path=str(target),
             iteration=number,
             attempt=self._attempt,
-            number=self._emit.count - 1,
-            metrics=events.plain(metrics, "report", "null"),
+            number=self._emit.event_count - 1,
+            metrics=events.to_plain(metrics, "report", "null"),
             report={},
         )
-        mark_checkpoint(self._work, mark)
+        write_checkpoint_record(self._work, mark)
         for older in before:
             if older.path != mark.path:
                 shutil.rmtree(older.path, ignore_errors=True)
 
 
-def _called(
+def _call_plugin(
     plugin: Plugin,
     params: Params,
     run: JobRun,
@@ -135,23 +135,23 @@ def _called(
 ) -> Any:
     hyperparameter = copy.deepcopy(params.hyperparameter)
     with contextlib.ExitStack() as stack:
-        stack.enter_context(working_in(work))
-        stack.enter_context(teed(work))
-        seeded(seed)
+        stack.enter_context(change_directory(work))
+        stack.enter_context(tee_output(work))
+        seed_all(seed)
         try:
             return plugin.train(run, dataset, hyperparameter, checkpoint)
         except (Exception, SystemExit) as error:
-            traceback.print_exc(file=unshown_stderr())
+            traceback.print_exc(file=get_hidden_stderr())
             got = f"{type(error).__name__}: {error}"
             fix = f"The traceback is in {work / 'stderr'}."
             raise TrainingFailed("train() raised", where=f"plugin {plugin.name!r}", got=got, fix=fix) from error
 
 
-def _artifact(returned: Any, run: JobRun, roots: Sequence[Path]) -> Artifact:
+def _resolve_output(returned: Any, run: JobRun, roots: Sequence[Path]) -> Artifact:
     declared = returned if returned is not None else run.declared_output
     try:
         kept: list[tuple[Path, dict[str, Any]]] = [(run.last_checkpoint, {})] if run.last_checkpoint is not None else []
-        artifact = resolve(declared=declared, in_metrics={}, kept=kept, metric=None, mode="max", roots=roots)
+        artifact = resolve_artifact(declared=declared, in_metrics={}, kept=kept, metric=None, mode="max", roots=roots)
     except TrialrunError as error:
         raise TrainingFailed(problems=error.problems) from error
     if artifact is None:

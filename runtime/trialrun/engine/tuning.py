@@ -7,27 +7,27 @@ from dataclasses import replace
 from typing import Any
 
 from trialrun.backend.client import Client
-from trialrun.engine.event_bus import Hub
-from trialrun.engine.study_listener import StudyEars
-from trialrun.engine.uploads import Origin, Uploads, artifact_roots, sendable
+from trialrun.engine.event_bus import EventBus
+from trialrun.engine.study_listener import StudyListener
+from trialrun.engine.uploads import ModelUploads, PluginOrigin, artifact_roots, serialize_metrics
 from trialrun.executors.base import Executor, Study, StudyOutcome
-from trialrun.outcomes import best
-from trialrun.run_dir.checkpoints import marks
+from trialrun.outcomes import find_best_trial
+from trialrun.run_dir.checkpoints import list_checkpoints
 from trialrun.run_dir.history import TrialOutcome
 from trialrun.run_dir.journal import Journal
 from trialrun.trials import TrialTable
 from trialrun_hookspecs.errors import AllTrialsFailed, JobInterrupted, Problem, TrialFailed
 from trialrun_hookspecs.results import BestTrial, JobResult, TrialFailure, TrialModel
 
-__all__ = ["GO_ON", "tune"]
+__all__ = ["RESUME_HINT", "run_study"]
 
-GO_ON = "Go on with: trialrun resume "
+RESUME_HINT = "Go on with: trialrun resume "
 
 
-def tune(study: Study, executor: Executor, *, hub: Hub, client: Client, origin: Origin) -> JobResult:
+def run_study(study: Study, executor: Executor, *, hub: EventBus, client: Client, origin: PluginOrigin) -> JobResult:
     """Run the study. Raises AllTrialsFailed, or JobInterrupted after everything was recorded."""
     journal = Journal(study.results)
-    uploads = Uploads(
+    uploads = ModelUploads(
         client,
         study.params,
         origin,
@@ -35,53 +35,53 @@ def tune(study: Study, executor: Executor, *, hub: Hub, client: Client, origin: 
         roots=artifact_roots(study.results),
         emit=hub.emit,
         models=study.past.models,
-        made=journal.model,
+        made=journal.record_model,
     )
     table = TrialTable(study.tune_config.metric, study.space.names)
     whole = not client.is_recorder()
-    ears = StudyEars(table, hub, uploads, total=study.total, whole_tables=whole, journal=journal)
-    hub.message(_opening(study, executor))
+    ears = StudyListener(table, hub, uploads, total=study.total, whole_tables=whole, journal=journal)
+    hub.emit_message(_opening_message(study, executor))
     try:
-        outcome = _executed(study, executor, ears, uploads)
+        outcome = _execute_remaining(study, executor, ears, uploads)
         if not outcome.interrupted:
-            journal.over(outcome.ended_by)
-        models, reasons = _models(uploads, hub)
+            journal.record_end(outcome.ended_by)
+        models, reasons = _collect_models(uploads, hub)
     finally:
         uploads.close()
         ears.flush()
         journal.close()
-    _refuse_failure(study, outcome)
-    chosen = _chosen(study, outcome)
+    _raise_on_failure(study, outcome)
+    chosen = _choose_best(study, outcome)
     if chosen is not None:
         client.override_best(
             study.job_id, chosen.trial_id, chosen.config, key=f"{study.run_key}-best-{chosen.trial_id}"
         )
         ears.flush(chosen.trial_id)
-    hub.progress("trials", len(outcome.trials), len(outcome.trials))
-    hub.progress("train", 1, 1)
-    hub.progress("model_upload", 1, 1)
-    return _result(study, outcome, chosen, models, reasons, [*ears.warnings, *outcome.warnings])
+    hub.emit_progress("trials", len(outcome.trials), len(outcome.trials))
+    hub.emit_progress("train", 1, 1)
+    hub.emit_progress("model_upload", 1, 1)
+    return _build_result(study, outcome, chosen, models, reasons, [*ears.warnings, *outcome.warnings])
 
 
-def _opening(study: Study, executor: Executor) -> str:
+def _opening_message(study: Study, executor: Executor) -> str:
     if not study.past.configs:
         return f"starting {study.total} trials on the {executor.name} executor"
     over = len(study.past.configs) - len(study.go_on)
-    return f"going on: {over} trials are over, {len(study.go_on)} go on, {study.left} are still to be made"
+    return f"going on: {over} trials are over, {len(study.go_on)} go on, {study.remaining} are still to be made"
 
 
-def _executed(study: Study, executor: Executor, ears: StudyEars, uploads: Uploads) -> StudyOutcome:
+def _execute_remaining(study: Study, executor: Executor, ears: StudyListener, uploads: ModelUploads) -> StudyOutcome:
     """What the executor makes of what is left, together with what is over."""
     past = study.past
-    ears.recall(past, study.go_on)
+    ears.restore_history(past, study.go_on)
     over = {trial_id: past.outcomes[trial_id] for trial_id in past.configs if trial_id not in study.go_on}
     for trial_id, outcome in over.items():
         if trial_id not in past.models and outcome.status == "TERMINATED" and outcome.metrics:
             uploads.add(outcome)
-    if past.configs and not study.go_on and not study.left:
+    if past.configs and not study.go_on and not study.remaining:
         return StudyOutcome(trials=tuple(over.values()), ended_by=past.ended_by)
-    for trial_id, iteration, metrics in _unheard(study):
-        ears.reported(trial_id, iteration, metrics)
+    for trial_id, iteration, metrics in _find_lost_reports(study):
+        ears.on_report(trial_id, iteration, metrics)
     new = executor.execute(study, ears)
     ran = {outcome.trial_id: outcome for outcome in new.trials}
     order = [*past.configs, *(trial_id for trial_id in ran if trial_id not in past.configs)]
@@ -89,30 +89,30 @@ def _executed(study: Study, executor: Executor, ears: StudyEars, uploads: Upload
     return replace(new, trials=tuple(known[trial_id] for trial_id in order if trial_id in known))
 
 
-def _unheard(study: Study) -> Iterator[tuple[str, int, Mapping[str, Any]]]:
+def _find_lost_reports(study: Study) -> Iterator[tuple[str, int, Mapping[str, Any]]]:
     """Reports whose checkpoints are complete, but which the driver did not live to hear."""
     heard: dict[str, int] = {}
     for trial_id, iteration, _ in study.past.results:
         heard[trial_id] = max(iteration, heard.get(trial_id, 0))
     for trial_id in study.go_on:
-        for mark in marks(study.folders.of(trial_id))[-1:]:
+        for mark in list_checkpoints(study.trial_folders.find_folder(trial_id))[-1:]:
             if mark.iteration > heard.get(trial_id, 0):
                 yield trial_id, mark.iteration, mark.report
 
 
-def _models(uploads: Uploads, hub: Hub) -> tuple[dict[str, TrialModel], dict[str, str]]:
-    hub.progress("model_upload", uploads.done, max(len(uploads), 1) + 1)
-    models, reasons = uploads.results()
+def _collect_models(uploads: ModelUploads, hub: EventBus) -> tuple[dict[str, TrialModel], dict[str, str]]:
+    hub.emit_progress("model_upload", uploads.ready_count, max(len(uploads), 1) + 1)
+    models, reasons = uploads.wait_for_models()
     for trial_id, reason in reasons.items():
-        hub.message(f"trial {trial_id}: {reason}", "warning")
+        hub.emit_message(f"trial {trial_id}: {reason}", "warning")
     return models, reasons
 
 
-def _refuse_failure(study: Study, outcome: StudyOutcome) -> None:
+def _raise_on_failure(study: Study, outcome: StudyOutcome) -> None:
     if outcome.interrupted:
         done = sum(trial.status in ("TERMINATED", "ERROR") and not trial.ended_by for trial in outcome.trials)
         got = f"{done} of {study.total} trials had ended"
-        raise JobInterrupted("interrupted", where="the study", got=got, fix=f"{GO_ON}{study.results}")
+        raise JobInterrupted("interrupted", where="the study", got=got, fix=f"{RESUME_HINT}{study.results}")
     if not outcome.trials:
         why = f"0 of {study.total}" + (f"; it was ended by {outcome.ended_by}" if outcome.ended_by else "")
         log = study.results / "ray.log"
@@ -131,13 +131,13 @@ def _refuse_failure(study: Study, outcome: StudyOutcome) -> None:
         )
 
 
-def _chosen(study: Study, outcome: StudyOutcome) -> TrialOutcome | None:
+def _choose_best(study: Study, outcome: StudyOutcome) -> TrialOutcome | None:
     trials = [(trial.trial_id, trial.status, trial.metrics) for trial in outcome.trials if trial.metrics]
-    winner = best(trials, study.tune_config.metric, study.tune_config.mode)
+    winner = find_best_trial(trials, study.tune_config.metric, study.tune_config.mode)
     return next((trial for trial in outcome.trials if trial.trial_id == winner), None)
 
 
-def _result(
+def _build_result(
     study: Study,
     outcome: StudyOutcome,
     chosen: TrialOutcome | None,
@@ -172,7 +172,7 @@ def _result(
             trial_id=chosen.trial_id,
             trial_logdir=str(chosen.logdir),
             config=chosen.config,
-            metrics=sendable(chosen.metrics),
+            metrics=serialize_metrics(chosen.metrics),
         ),
         trial_models=[models[trial.trial_id] for trial in outcome.trials if trial.trial_id in models],
         failures=failures,

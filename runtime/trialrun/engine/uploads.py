@@ -11,20 +11,20 @@ from typing import Any
 
 from trialrun import events
 from trialrun.backend.client import Client
-from trialrun.checkpoints import Artifact, resolve
-from trialrun.plugins.class_trainable import UNSAVED
+from trialrun.checkpoints import Artifact, resolve_artifact
+from trialrun.plugins.class_trainable import UNSAVED_MARKER
 from trialrun.run_dir.history import TrialOutcome
 from trialrun_hookspecs.errors import ArtifactMissing, TrialrunError
 from trialrun_hookspecs.event import Event
 from trialrun_hookspecs.request import Params
 from trialrun_hookspecs.results import TrialModel
 
-__all__ = ["Origin", "Uploads", "artifact_of", "artifact_roots", "sendable"]
+__all__ = ["ModelUploads", "PluginOrigin", "artifact_roots", "find_artifact", "serialize_metrics"]
 
-SAVE_S = 60.0
+SAVE_TIMEOUT_S = 60.0
 
 
-class Origin:
+class PluginOrigin:
     """Whose code made the models: what the backend calls the plugin and its version."""
 
     def __init__(self, plugin: str, version: str) -> None:
@@ -37,33 +37,35 @@ def artifact_roots(results: Path) -> list[Path]:
     return [results, Path.cwd(), Path(tempfile.gettempdir())]
 
 
-def artifact_of(outcome: TrialOutcome, params: Params, roots: Sequence[Path]) -> Artifact | None:
+def find_artifact(outcome: TrialOutcome, params: Params, roots: Sequence[Path]) -> Artifact | None:
     """The artifact of a trial; a declared one that an early stop kept from being written gives way to a checkpoint.
 
     Raises ArtifactMissing.
     """
     metric, mode = params.tuning.metric, params.tuning.mode
 
-    def resolved(declared: str | None, metrics: Mapping[str, Any]) -> Artifact | None:
-        return resolve(declared=declared, in_metrics=metrics, kept=outcome.kept, metric=metric, mode=mode, roots=roots)
+    def resolve_from(declared: str | None, metrics: Mapping[str, Any]) -> Artifact | None:
+        return resolve_artifact(
+            declared=declared, in_metrics=metrics, kept=outcome.kept, metric=metric, mode=mode, roots=roots
+        )
 
     try:
-        return resolved(outcome.declared, outcome.metrics)
+        return resolve_from(outcome.declared, outcome.metrics)
     except ArtifactMissing:
         said = Path(str(outcome.metrics.get("checkpoint_output", outcome.declared)))
         if not outcome.kept or said.exists():
             raise
-        return resolved(None, {key: value for key, value in outcome.metrics.items() if key != "checkpoint_output"})
+        return resolve_from(None, {key: value for key, value in outcome.metrics.items() if key != "checkpoint_output"})
 
 
-class Uploads:
+class ModelUploads:
     """Registers one model per trial, two at a time; `results()` waits for all of them."""
 
     def __init__(
         self,
         client: Client,
         params: Params,
-        origin: Origin,
+        origin: PluginOrigin,
         *,
         run_key: str,
         roots: Sequence[Path],
@@ -83,16 +85,16 @@ class Uploads:
         self._pending: dict[str, Future[TrialModel | None]] = {}
 
     def add(self, outcome: TrialOutcome) -> None:
-        self._pending[outcome.trial_id] = self._pool.submit(self._upload, outcome)
+        self._pending[outcome.trial_id] = self._pool.submit(self._upload_model, outcome)
 
     @property
-    def done(self) -> int:
+    def ready_count(self) -> int:
         return sum(future.done() for future in self._pending.values())
 
     def __len__(self) -> int:
         return len(self._pending)
 
-    def results(self) -> tuple[dict[str, TrialModel], dict[str, str]]:
+    def wait_for_models(self) -> tuple[dict[str, TrialModel], dict[str, str]]:
         """The models by trial id, and why the others have none."""
         models, reasons = dict(self._models), {}
         for trial_id, future in self._pending.items():
@@ -110,10 +112,10 @@ class Uploads:
     def close(self) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def _upload(self, outcome: TrialOutcome) -> TrialModel | None:
+    def _upload_model(self, outcome: TrialOutcome) -> TrialModel | None:
         if outcome.ended_by:
-            _await_saved(outcome.logdir / UNSAVED)
-        artifact = artifact_of(outcome, self._params, self._roots)
+            _wait_until_saved(outcome.logdir / UNSAVED_MARKER)
+        artifact = find_artifact(outcome, self._params, self._roots)
         if artifact is None:
             return None
         upload = self._client.upload_artifact(artifact.path)
@@ -124,43 +126,43 @@ class Uploads:
             version=self._origin.version,
             checkpoint=self._params.checkpoint,
             chunked_upload=upload,
-            configuration=_configuration(self._params, outcome),
+            configuration=_build_configuration(self._params, outcome),
             description=self._params.description,
             key=f"{self._run_key}-model-{outcome.trial_id}",
         )
-        self._emit(events.model(model_id, outcome.trial_id, name))
+        self._emit(events.model_event(model_id, outcome.trial_id, name))
         model = TrialModel(
             model_id=model_id,
             trial_id=outcome.trial_id,
             trial_logdir=str(outcome.logdir),
             config=outcome.config,
-            metrics=sendable(outcome.metrics),
+            metrics=serialize_metrics(outcome.metrics),
         )
         self._made(model)
         return model
 
 
-def _await_saved(unsaved: Path) -> None:
+def _wait_until_saved(unsaved: Path) -> None:
     """A trial that is told to stop saves in its worker, while the study goes on here; one that died never does."""
-    end = time.monotonic() + SAVE_S
+    end = time.monotonic() + SAVE_TIMEOUT_S
     while unsaved.exists() and time.monotonic() < end:
         time.sleep(0.05)
 
 
-def sendable(metrics: dict[str, Any]) -> dict[str, Any]:
+def serialize_metrics(metrics: dict[str, Any]) -> dict[str, Any]:
     """Metrics as JSON can carry them: NaN and infinities as null."""
     shown = {key: value for key, value in metrics.items() if key != "checkpoint_output"}
-    return dict(events.plain(shown, "metrics", "null"))
+    return dict(events.to_plain(shown, "metrics", "null"))
 
 
-def _configuration(params: Params, outcome: TrialOutcome) -> dict[str, Any]:
+def _build_configuration(params: Params, outcome: TrialOutcome) -> dict[str, Any]:
     return {
         "hyperparameters": [d.model_dump(mode="json") for d in params.hyperparameters or ()],
         "tune_config": params.tuning.model_dump(mode="json", exclude_none=True),
         "tune_trial": {
             "trial_id": outcome.trial_id,
             "config": outcome.config,
-            "metrics": sendable(outcome.metrics),
+            "metrics": serialize_metrics(outcome.metrics),
             "logdir": str(outcome.logdir),
         },
     }

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from trialrun.plugins import Manager, Plugin
-from trialrun.run_dir.checkpoints import Mark
-from trialrun.run_dir.history import Past, TrialOutcome
-from trialrun.run_dir.trial_dirs import Folders
+from trialrun.run_dir.checkpoints import CheckpointRecord
+from trialrun.run_dir.history import StudyHistory, TrialOutcome
+from trialrun.run_dir.trial_dirs import TrialFolders
 from trialrun.space import Space
 from trialrun_hookspecs.errors import UsageError
 from trialrun_hookspecs.request import Params, TuneConfig
@@ -23,8 +23,8 @@ __all__ = [
     "Listener",
     "Study",
     "StudyOutcome",
+    "derive_trial_seed",
     "no_local_ray",
-    "trial_seed",
 ]
 
 
@@ -54,12 +54,12 @@ class Study:
     local_resources: Mapping[str, float] = field(default_factory=dict)
     address: str | None = None
     spool_limit: int | None = None
-    past: Past = field(default_factory=Past)
-    restore: Mark | None = None  # where trials begin that have no checkpoint of their own
+    past: StudyHistory = field(default_factory=StudyHistory)
+    restore: CheckpointRecord | None = None  # where trials begin that have no checkpoint of their own
     go_on: tuple[str, ...] = ()  # trials of the past that run again, from their newest checkpoint
 
     @property
-    def left(self) -> int:
+    def remaining(self) -> int:
         """How many trials are still to be made."""
         return 0 if self.past.ended else max(self.total - len(self.past.configs), 0)
 
@@ -68,10 +68,10 @@ class Study:
         return self.results / "trials"
 
     @property
-    def folders(self) -> Folders:
+    def trial_folders(self) -> TrialFolders:
         """The folders of the trials."""
         names = tuple(self.space.names)
-        return Folders(root=self.trials_dir, template=self.tune_config.trial_name, names=names)
+        return TrialFolders(root=self.trials_dir, template=self.tune_config.trial_name, names=names)
 
     @property
     def spool_dir(self) -> Path:
@@ -91,16 +91,16 @@ class StudyOutcome:
 class Listener(Protocol):
     """Told of everything that happens to trials, on the driver. What it raises must not reach the executor."""
 
-    def started(self, trial_id: str, config: Mapping[str, Any]) -> None:
+    def on_start(self, trial_id: str, config: Mapping[str, Any]) -> None:
         """The trial exists, with its flat hyperparameters."""
 
-    def status(self, trial_id: str, status: TrialStatus) -> None:
+    def on_status(self, trial_id: str, status: TrialStatus) -> None:
         """It changed its status."""
 
-    def reported(self, trial_id: str, iteration: int, metrics: Mapping[str, Any]) -> None:
+    def on_report(self, trial_id: str, iteration: int, metrics: Mapping[str, Any]) -> None:
         """It reported; `metrics` are as reported, without what Ray adds."""
 
-    def ended(self, outcome: TrialOutcome) -> None:
+    def on_end(self, outcome: TrialOutcome) -> None:
         """It ended, for good."""
 
     def tick(self) -> None:
@@ -115,14 +115,14 @@ class Executor(Protocol):
 
     name: str
 
-    def preflight(self, study: Study) -> None:
+    def check_study(self, study: Study) -> None:
         """Refuse before anything starts what could only hang or fail. Raises UsageError."""
 
     def execute(self, study: Study, listener: Listener) -> StudyOutcome:
         """Run all trials to their end."""
 
 
-def trial_seed(seed: int, trial_id: str, config: Mapping[str, Any]) -> int:
+def derive_trial_seed(seed: int, trial_id: str, config: Mapping[str, Any]) -> int:
     """The seed of one trial, below 2**32: the same for the same job seed and the same trial of the study.
 
     Ray ends a trial's id with its number (`d4f7e_00003`) when it makes the variants itself; with a search algorithm the

@@ -13,15 +13,15 @@ from typing import Any, Protocol
 
 from trialrun import events
 
-__all__ = ["EXPORTS", "Exports", "with_config"]
+__all__ = ["EXPORTS", "Exports", "flatten_result"]
 
 _STEP = "training_iteration"
 
 
 class _Export(Protocol):
-    def result(self, result: Mapping[str, Any]) -> None: ...
+    def write_result(self, result: Mapping[str, Any]) -> None: ...
 
-    def end(self, metrics: Mapping[str, Any]) -> None: ...
+    def finish_export(self, metrics: Mapping[str, Any]) -> None: ...
 
 
 class Exports:
@@ -35,38 +35,38 @@ class Exports:
         self._open: dict[str, list[_Export]] = {}
         self.errors: list[Exception] = []
 
-    def started(self, trial_id: str, folder: Path, config: Mapping[str, Any]) -> None:
+    def start_trial(self, trial_id: str, folder: Path, config: Mapping[str, Any]) -> None:
         """The trial has its folder, and these flat hyperparameters."""
         if not self._kinds:
             return
-        with self._guarded():
+        with self._collect_errors():
             folder.mkdir(parents=True, exist_ok=True)
             _write_params(folder, config)
             self._open[trial_id] = [EXPORTS[kind](folder, config) for kind in self._kinds]
 
-    def reported(self, trial_id: str, result: Mapping[str, Any]) -> None:
+    def write_result(self, trial_id: str, result: Mapping[str, Any]) -> None:
         """A result, with all that is filled in by itself."""
         for export in self._open.get(trial_id, ()):
-            with self._guarded():
-                export.result(result)
+            with self._collect_errors():
+                export.write_result(result)
 
-    def ended(self, trial_id: str, metrics: Mapping[str, Any]) -> None:
+    def finish_trial(self, trial_id: str, metrics: Mapping[str, Any]) -> None:
         """The trial came to its end with these metrics."""
         for export in self._open.pop(trial_id, ()):
-            with self._guarded():
-                export.end(metrics)
+            with self._collect_errors():
+                export.finish_export(metrics)
 
     @contextlib.contextmanager
-    def _guarded(self) -> Iterator[None]:
+    def _collect_errors(self) -> Iterator[None]:
         try:
             yield
         except Exception as error:  # noqa: BLE001  # a full disk must not end the study
             self.errors.append(error)
 
 
-def with_config(result: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
+def flatten_result(result: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
     """A result as Ray writes it: flat, with the hyperparameters as `config/…`."""
-    flat = events.flatten({key: value for key, value in result.items() if key != "config"})
+    flat = events.flatten_mapping({key: value for key, value in result.items() if key != "config"})
     return {**flat, **{f"config/{name}": value for name, value in config.items()}}
 
 
@@ -74,7 +74,7 @@ def _write_params(folder: Path, config: Mapping[str, Any]) -> None:
     (folder / "params.json").write_text(json.dumps(config, indent=1, default=str) + "\n", encoding="utf-8")
 
 
-def _step(row: Mapping[str, Any]) -> int:
+def _read_step(row: Mapping[str, Any]) -> int:
     try:
         return int(float(row[_STEP]))
     except (KeyError, ValueError, TypeError):
@@ -87,34 +87,34 @@ class _Csv:
     def __init__(self, folder: Path, config: Mapping[str, Any]) -> None:
         self._path = folder / "progress.csv"
         self._config = config
-        rows = self._read()
-        self._last = max(map(_step, rows), default=0)
+        rows = self._read_rows()
+        self._last = max(map(_read_step, rows), default=0)
         self._columns = list(rows[0]) if rows else []
 
-    def result(self, result: Mapping[str, Any]) -> None:
-        row = {key: _cell(value) for key, value in with_config(result, self._config).items()}
+    def write_result(self, result: Mapping[str, Any]) -> None:
+        row = {key: _format_cell(value) for key, value in flatten_result(result, self._config).items()}
         more = [key for key in row if key not in self._columns]
-        whole = bool(more) or _step(result) <= self._last
-        rows = [*(old for old in self._read() if _step(old) < _step(result)), row] if whole else [row]
+        whole = bool(more) or _read_step(result) <= self._last
+        rows = [*(old for old in self._read_rows() if _read_step(old) < _read_step(result)), row] if whole else [row]
         self._columns += more
-        self._last = _step(result)
+        self._last = _read_step(result)
         with self._path.open("w" if whole else "a", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, self._columns, restval="")
             if whole:
                 writer.writeheader()
             writer.writerows(rows)
 
-    def end(self, metrics: Mapping[str, Any]) -> None:
+    def finish_export(self, metrics: Mapping[str, Any]) -> None:
         """Every row is there already."""
 
-    def _read(self) -> list[dict[str, Any]]:
+    def _read_rows(self) -> list[dict[str, Any]]:
         if not self._path.exists():
             return []
         with self._path.open(newline="", encoding="utf-8") as file:
             return list(csv.DictReader(file))
 
 
-def _cell(value: Any) -> Any:
+def _format_cell(value: Any) -> Any:
     return json.dumps(value) if isinstance(value, list | dict) else value
 
 
@@ -124,22 +124,22 @@ class _Json:
     def __init__(self, folder: Path, config: Mapping[str, Any]) -> None:
         self._path = folder / "result.json"
         self._config = config
-        self._last = max((_step(row) for row in self._read()), default=0)
+        self._last = max((_read_step(row) for row in self._read_rows()), default=0)
 
-    def result(self, result: Mapping[str, Any]) -> None:
+    def write_result(self, result: Mapping[str, Any]) -> None:
         kept: list[Mapping[str, Any]] = []
-        back = _step(result) <= self._last
+        back = _read_step(result) <= self._last
         if back:
-            kept = [row for row in self._read() if _step(row) < _step(result)]
+            kept = [row for row in self._read_rows() if _read_step(row) < _read_step(result)]
         with self._path.open("w" if back else "a", encoding="utf-8") as file:
             for row in [*kept, {**result, "config": dict(self._config)}]:
-                file.write(json.dumps(events.plain(row, "result", "null"), default=str) + "\n")
-        self._last = _step(result)
+                file.write(json.dumps(events.to_plain(row, "result", "null"), default=str) + "\n")
+        self._last = _read_step(result)
 
-    def end(self, metrics: Mapping[str, Any]) -> None:
+    def finish_export(self, metrics: Mapping[str, Any]) -> None:
         """Every line is there already."""
 
-    def _read(self) -> list[dict[str, Any]]:
+    def _read_rows(self) -> list[dict[str, Any]]:
         if not self._path.exists():
             return []
         rows = []
@@ -158,10 +158,10 @@ class _TensorBoard:
         self._writer: Any = None
         self._last = 0
 
-    def result(self, result: Mapping[str, Any]) -> None:
+    def write_result(self, result: Mapping[str, Any]) -> None:
         from tensorboardX import SummaryWriter
 
-        step = _step(result)
+        step = _read_step(result)
         if self._writer is None or step <= self._last:  # steps that are done again replace what was shown
             if self._writer is not None:
                 self._writer.close()
@@ -170,16 +170,16 @@ class _TensorBoard:
             purge = step if step > 1 else None
             self._writer = SummaryWriter(str(self._folder), purge_step=purge, filename_suffix=suffix, flush_secs=10)
         self._last = step
-        for name, value in events.flatten(result).items():
+        for name, value in events.flatten_mapping(result).items():
             if _is_number(value) and name not in (_STEP, "timestamp", "pid"):
                 self._writer.add_scalar(name, value, step)
 
-    def end(self, metrics: Mapping[str, Any]) -> None:
+    def finish_export(self, metrics: Mapping[str, Any]) -> None:
         if self._writer is None:
             return
         from tensorboardX.summary import hparams
 
-        numbers = {name: float(v) for name, v in events.flatten(metrics).items() if _is_number(v)}
+        numbers = {name: float(v) for name, v in events.flatten_mapping(metrics).items() if _is_number(v)}
         values = {name: v if isinstance(v, int | float | str | bool) else str(v) for name, v in self._config.items()}
         for summary in hparams(values, numbers):
             self._writer.file_writer.add_summary(summary)

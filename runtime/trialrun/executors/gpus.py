@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 from trialrun_hookspecs.errors import TrialFailed
 
-__all__ = ["Gpu", "GpuBusy", "nvidia_smi", "wait_for_gpu"]
+__all__ = ["Gpu", "GpuBusy", "query_gpus", "wait_for_gpu"]
 
 _TOLERANCE = 0.05  # of a GPU's memory: what its driver and an empty CUDA context hold
-_AGAIN_S = 1.0
-_ASK_S = 20
+_RETRY_INTERVAL_S = 1.0
+_QUERY_TIMEOUT_S = 20
 
 
 class GpuBusy(TrialFailed):
@@ -46,7 +46,7 @@ def wait_for_gpu(
 
     Raises GpuBusy after so many seconds.
     """
-    asked = ask or nvidia_smi
+    asked = ask or query_gpus
     most = 1 - min(share, 1.0) + _TOLERANCE
     end = clock() + seconds
     while True:
@@ -60,38 +60,38 @@ def wait_for_gpu(
                 got="; ".join(f"GPU {gpu.name}: {gpu.used:g} of {gpu.total:g} MiB used by others" for gpu in busy),
                 fix="End what holds it (nvidia-smi shows what), or wait longer: tune_config.wait_for_gpu_s.",
             )
-        sleep(min(_AGAIN_S, max(end - clock(), 0)))
+        sleep(min(_RETRY_INTERVAL_S, max(end - clock(), 0)))
 
 
-def nvidia_smi(ids: Sequence[int | str]) -> list[Gpu]:
+def query_gpus(ids: Sequence[int | str]) -> list[Gpu]:
     """These GPUs as nvidia-smi sees them; none where there is no nvidia-smi, or it does not know them."""
     chosen = ["-i", ",".join(map(str, ids))]
-    gpus = _rows([*chosen, "--query-gpu=uuid,index,memory.used,memory.total"]) if ids else []
+    gpus = _run_nvidia_smi([*chosen, "--query-gpu=uuid,index,memory.used,memory.total"]) if ids else []
     if not gpus:
         return []
     own: dict[str, float] = {}
-    for uuid, pid, used in _rows([*chosen, "--query-compute-apps=gpu_uuid,pid,used_memory"]):
+    for uuid, pid, used in _run_nvidia_smi([*chosen, "--query-compute-apps=gpu_uuid,pid,used_memory"]):
         if pid == str(os.getpid()):
-            own[uuid] = own.get(uuid, 0.0) + _number(used)
+            own[uuid] = own.get(uuid, 0.0) + _parse_number(used)
     return [
-        Gpu(name=index, used=max(_number(used) - own.get(uuid, 0.0), 0.0), total=_number(total))
+        Gpu(name=index, used=max(_parse_number(used) - own.get(uuid, 0.0), 0.0), total=_parse_number(total))
         for uuid, index, used, total in gpus
     ]
 
 
-def _rows(arguments: Sequence[str]) -> list[list[str]]:
+def _run_nvidia_smi(arguments: Sequence[str]) -> list[list[str]]:
     program = shutil.which("nvidia-smi")
     if program is None:
         return []
     command = [program, *arguments, "--format=csv,noheader,nounits"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_ASK_S, check=True)  # noqa: S603  # its path is the system's
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_QUERY_TIMEOUT_S, check=True)  # noqa: S603  # its path is the system's
     except (OSError, subprocess.SubprocessError):
         return []
     return [[cell.strip() for cell in row] for row in csv.reader(done.stdout.splitlines()) if row]
 
 
-def _number(text: str) -> float:
+def _parse_number(text: str) -> float:
     """MiB; what nvidia-smi cannot tell (`[N/A]`) counts as nothing."""
     try:
         return float(text)

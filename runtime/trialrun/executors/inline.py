@@ -17,17 +17,24 @@ from trialrun import events
 from trialrun.executors.base import Listener, Study, StudyOutcome, no_local_ray
 from trialrun.executors.exports import Exports
 from trialrun.executors.result_fields import TrialClock
-from trialrun.executors.search_replay import remembering
+from trialrun.executors.search_replay import replay_search
 from trialrun.executors.stop_rules import StopRules
-from trialrun.executors.stoppers import isolated
-from trialrun.executors.study_outcome import stderr_tail, study_outcome
-from trialrun.executors.trial import TrialSpec, check_result, declared_output, note_checkpoint, run_trial, spec_of
-from trialrun.outcomes import objective
-from trialrun.run_dir.checkpoints import copied, marks, pruned
+from trialrun.executors.stoppers import isolate_stoppers
+from trialrun.executors.study_outcome import build_study_outcome, read_stderr_tail
+from trialrun.executors.trial import (
+    TrialSpec,
+    build_trial_spec,
+    check_result,
+    find_artifact,
+    record_checkpoint,
+    run_trial,
+)
+from trialrun.outcomes import objective_value
+from trialrun.run_dir.checkpoints import copy_checkpoint, list_checkpoints, prune_checkpoints
 from trialrun.run_dir.history import TrialOutcome
-from trialrun.search import made_algorithm
+from trialrun.search import create_algorithm
 from trialrun.search.base import Algorithm
-from trialrun.space import nest
+from trialrun.space import nest_values
 from trialrun_hookspecs.errors import RequestInvalid
 from trialrun_hookspecs.request import TuneConfig
 from trialrun_hookspecs.results import FailureCause
@@ -37,11 +44,11 @@ __all__ = ["InlineExecutor"]
 _SESSION_MODULE = "ray.train._internal.session"
 
 
-class _Stopped(SystemExit):
+class _TrialStopped(SystemExit):
     """A rule ended the trial: unwinds the plugin as Ray does."""
 
 
-class InlineSeat:
+class InlineSession:
     """A trial in this process."""
 
     def __init__(
@@ -59,7 +66,7 @@ class InlineSeat:
         self.trial_id = trial_id
         self.reported: dict[str, Any] = {}
         self.attempt = 0
-        self.emitted: Callable[[], int] = int
+        self.event_count: Callable[[], int] = int
         self.kept: list[tuple[str, dict[str, Any]]] = []
         self._folder = folder
         self._rules = rules
@@ -72,31 +79,31 @@ class InlineSeat:
         self._iteration = 0
 
     def report(self, metrics: dict[str, Any], checkpoint: Path | None) -> None:
-        plain = events.plain(metrics, "report", "keep")
+        plain = events.to_plain(metrics, "report", "keep")
         check_result(plain, self._spec, self, checkpoint=checkpoint is not None)
         self._iteration += 1
-        self._listener.reported(self.trial_id, self._iteration, plain)
+        self._listener.on_report(self.trial_id, self._iteration, plain)
         if checkpoint is not None:
-            path = str(copied(checkpoint, self._folder / f"checkpoint_{self._iteration:06d}"))
+            path = str(copy_checkpoint(checkpoint, self._folder / f"checkpoint_{self._iteration:06d}"))
             self.kept.append((path, dict(self.reported)))
-            note_checkpoint(self._spec, self, path, self._iteration, plain)
-            self.kept = pruned(
+            record_checkpoint(self._spec, self, path, self._iteration, plain)
+            self.kept = prune_checkpoints(
                 self.kept, self._keep.keep, self._keep.by or self._spec.metric, self._keep.mode or self._mode
             )
-        result = {**plain, **self._clock.result(self._iteration, plain)}
-        self._exports.reported(self.trial_id, result)
-        if self._rules.trial(self.trial_id, result) or self._rules.ended_by:
-            raise _Stopped
+        result = {**plain, **self._clock.build_fields(self._iteration, plain)}
+        self._exports.write_result(self.trial_id, result)
+        if self._rules.check_trial(self.trial_id, result) or self._rules.ended_by:
+            raise _TrialStopped
 
-    def loaded(self) -> Path | None:
-        found = marks(self._folder)
+    def restore_checkpoint(self) -> Path | None:
+        found = list_checkpoints(self._folder)
         if not found or not self._again:
             return None
         self._iteration, self.reported = found[-1].iteration, dict(found[-1].metrics)
         self.kept = [(mark.path, mark.metrics) for mark in found]
         return Path(found[-1].path)
 
-    def begin_at(self, iteration: int) -> None:
+    def start_at(self, iteration: int) -> None:
         self._iteration = iteration
 
 
@@ -108,7 +115,7 @@ class InlineExecutor:
     def __init__(self) -> None:
         self._exports = Exports(())
 
-    def preflight(self, study: Study) -> None:
+    def check_study(self, study: Study) -> None:
         scheduler = study.tune_config.scheduler
         if scheduler.name != "fifo":
             fix = "Use --executor ray, or the scheduler fifo."
@@ -118,71 +125,73 @@ class InlineExecutor:
             )
         if study.local_resources:
             raise no_local_ray(study.local_resources, "the inline executor uses no Ray")
-        made_algorithm(study.params, seed=study.seed, extensions=study.manager.search_algorithms())
+        create_algorithm(study.params, seed=study.seed, extensions=study.manager.search_algorithms())
         study.manager.stoppers()
 
     def execute(self, study: Study, listener: Listener) -> StudyOutcome:
-        algorithm = remembering(study)
-        stoppers = isolated(study.manager.stoppers(), listener.warn)
+        algorithm = replay_search(study)
+        stoppers = isolate_stoppers(study.manager.stoppers(), listener.warn)
         rules = StopRules(study.tune_config, time.monotonic, threading.Event(), past=study.past, stoppers=stoppers)
         self._exports = Exports(study.tune_config.loggers)
         outcomes: list[TrialOutcome] = []
-        for trial_id, config in self._trials(study, rules, algorithm):
-            outcome = self._attempts(study, listener, rules, trial_id, config)
-            value = None if outcome.error else objective(outcome.metrics, study.tune_config.metric)
+        for trial_id, config in self._generate_trials(study, rules, algorithm):
+            outcome = self._run_attempts(study, listener, rules, trial_id, config)
+            value = None if outcome.error else objective_value(outcome.metrics, study.tune_config.metric)
             algorithm.tell(trial_id, value)
-            rules.trial_ended(value)
+            rules.record_trial_end(value)
             outcomes.append(outcome)
             if rules.interrupted.is_set() or (outcome.error and study.tune_config.fail_fast):
                 break
         if self._exports.errors:
             listener.warn(f"{len(self._exports.errors)} result(s) were not exported: {self._exports.errors[0]!r}")
-        return study_outcome(study, outcomes, rules)
+        return build_study_outcome(study, outcomes, rules)
 
-    def _trials(self, study: Study, rules: StopRules, algorithm: Algorithm) -> Iterator[tuple[str, dict[str, Any]]]:
+    def _generate_trials(
+        self, study: Study, rules: StopRules, algorithm: Algorithm
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
         """Those that go on, and then new ones, for as long as no rule ends the study."""
         for trial_id in study.go_on:
             if rules.ended_by:
                 return
             yield trial_id, study.past.configs[trial_id]
         made = len(study.past.configs)
-        for number in range(made, made + study.left):
+        for number in range(made, made + study.remaining):
             trial_id = f"{study.run_key[:5]}_{number:05d}"
             point = None if rules.ended_by else algorithm.ask(trial_id)
             if point is None:
                 return
-            yield trial_id, study.space.completed(study.space.decode(point))
+            yield trial_id, study.space.try_complete_values(study.space.decode(point))
 
-    def _attempts(
+    def _run_attempts(
         self, study: Study, listener: Listener, rules: StopRules, trial_id: str, config: dict[str, Any]
     ) -> TrialOutcome:
-        listener.started(trial_id, config)
-        self._exports.started(trial_id, study.folders.of(trial_id, config), config)
+        listener.on_start(trial_id, config)
+        self._exports.start_trial(trial_id, study.trial_folders.find_folder(trial_id, config), config)
         left, again = study.tune_config.max_failures, trial_id in study.go_on
         while True:
-            outcome = self._one(study, listener, rules, trial_id, config, again=again)
+            outcome = self._run_attempt(study, listener, rules, trial_id, config, again=again)
             if not outcome.error or left == 0:
                 break
             left, again = left - 1, True
             listener.warn(f"trial {trial_id} failed and is started again: {outcome.error}")
-        listener.status(trial_id, outcome.status)
-        listener.ended(outcome)
-        self._exports.ended(trial_id, outcome.metrics)
+        listener.on_status(trial_id, outcome.status)
+        listener.on_end(outcome)
+        self._exports.finish_trial(trial_id, outcome.metrics)
         return outcome
 
-    def _one(
+    def _run_attempt(
         self, study: Study, listener: Listener, rules: StopRules, trial_id: str, config: dict[str, Any], *, again: bool
     ) -> TrialOutcome:
-        spec = spec_of(study, capture=False)
-        folder = study.folders.of(trial_id, config)
-        seat = InlineSeat(trial_id, folder, rules, listener, spec, self._exports, study.tune_config, again=again)
-        listener.status(trial_id, "RUNNING")
+        spec = build_trial_spec(study, capture=False)
+        folder = study.trial_folders.find_folder(trial_id, config)
+        seat = InlineSession(trial_id, folder, rules, listener, spec, self._exports, study.tune_config, again=again)
+        listener.on_status(trial_id, "RUNNING")
         error = text = ended_by = ""
         cause: FailureCause = ""
         try:
             with _ray_session(seat, folder):
-                run_trial(spec, study.plugin, nest(config), study.dataset, study.checkpoint, seat)
-        except _Stopped:
+                run_trial(spec, study.plugin, nest_values(config), study.dataset, study.checkpoint, seat)
+        except _TrialStopped:
             ended_by = rules.reasons.get(trial_id) or rules.ended_by
         except KeyboardInterrupt:
             rules.interrupted.set()
@@ -200,23 +209,23 @@ class InlineExecutor:
             error=error,
             traceback=text,
             kept=tuple(seat.kept),
-            declared=declared_output(folder),
+            declared=find_artifact(folder),
             ended_by=ended_by,
             cause=cause,
             node=platform.node() if error else "",
-            stderr=stderr_tail(folder, spec.output_files) if error else "",
+            stderr=read_stderr_tail(folder, spec.output_files) if error else "",
         )
 
 
 @contextlib.contextmanager
-def _ray_session(seat: InlineSeat, folder: Path) -> Iterator[None]:
+def _ray_session(seat: InlineSession, folder: Path) -> Iterator[None]:
     """Let `ray.tune.report`, `get_checkpoint` and `get_context` work in this process, without a running Ray.
 
     Ray has no public way since local_mode is gone: its module-level session is a private name, guarded by a test for
     every Ray version. Where the plugin has not imported Ray there is nothing to do until it does.
     """
     session = types.SimpleNamespace(
-        report=lambda metrics, checkpoint=None: seat.report(dict(metrics), _path(checkpoint)),
+        report=lambda metrics, checkpoint=None: seat.report(dict(metrics), _get_checkpoint_path(checkpoint)),
         loaded_checkpoint=None,
         world_rank=None,
         trial_id=seat.trial_id,
@@ -227,15 +236,15 @@ def _ray_session(seat: InlineSeat, folder: Path) -> Iterator[None]:
     )
     finder = _SessionFinder(session)
     sys.meta_path.insert(0, finder)
-    finder.place()
+    finder.set_session()
     try:
         yield
     finally:
         sys.meta_path.remove(finder)
-        finder.remove()
+        finder.clear_session()
 
 
-def _path(checkpoint: Any) -> Path | None:
+def _get_checkpoint_path(checkpoint: Any) -> Path | None:
     return None if checkpoint is None else Path(checkpoint.path)
 
 
@@ -261,11 +270,11 @@ class _SessionFinder:
             spec.loader.exec_module = exec_module  # type: ignore[method-assign]  # this one loader object only
         return spec
 
-    def place(self) -> None:
+    def set_session(self) -> None:
         if _SESSION_MODULE in sys.modules:
             sys.modules[_SESSION_MODULE]._session = self._session  # type: ignore[attr-defined]  # noqa: SLF001  # see _ray_session
 
-    def remove(self) -> None:
+    def clear_session(self) -> None:
         module: Any = sys.modules.get(_SESSION_MODULE)
         if module is not None and module._session is self._session:  # noqa: SLF001  # see _ray_session
             module._session = None  # noqa: SLF001  # see _ray_session

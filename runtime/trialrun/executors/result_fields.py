@@ -26,7 +26,7 @@ class TrialClock:
         self._timesteps = 0
         self._episodes = 0
 
-    def result(self, iteration: int, reported: Mapping[str, Any]) -> dict[str, Any]:
+    def build_fields(self, iteration: int, reported: Mapping[str, Any]) -> dict[str, Any]:
         """What is filled into report number `iteration`."""
         now = self._clock()
         this, self._last = now - self._last, now
@@ -45,10 +45,10 @@ class TrialClock:
             "hostname": platform.node(),
             "node_ip": "127.0.0.1",
             "pid": os.getpid(),
-            **self._counted(reported),
+            **self._count_totals(reported),
         }
 
-    def _counted(self, reported: Mapping[str, Any]) -> dict[str, int]:
+    def _count_totals(self, reported: Mapping[str, Any]) -> dict[str, int]:
         """Totals of what the plugin counts per report, where it does."""
         totals = {}
         if isinstance(steps := reported.get("timesteps_this_iter"), int):

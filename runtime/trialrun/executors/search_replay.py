@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from trialrun.executors.base import Study
-from trialrun.outcomes import objective
-from trialrun.search import GRID_ALGORITHM, made_algorithm
+from trialrun.outcomes import objective_value
+from trialrun.search import GRID_ALGORITHM, create_algorithm
 from trialrun.search.base import Algorithm
 
-__all__ = ["remembering"]
+__all__ = ["replay_search"]
 
 
-def remembering(study: Study) -> Algorithm:
+def replay_search(study: Study) -> Algorithm:
     """The study's algorithm as if it had suggested the trials of the past itself.
 
     A learning one gets each trial's values as a point that is given, and the objective of those that are over; random
@@ -19,7 +19,7 @@ def remembering(study: Study) -> Algorithm:
     past = study.past
     made = len(past.configs)
     if not made:
-        return made_algorithm(study.params, seed=study.seed, extensions=study.manager.search_algorithms())
+        return create_algorithm(study.params, seed=study.seed, extensions=study.manager.search_algorithms())
     skips = study.tune_config.search_alg.name == GRID_ALGORITHM
     points = study.tune_config.search_alg.points_to_evaluate
     search_alg = study.tune_config.search_alg.model_copy(
@@ -27,11 +27,11 @@ def remembering(study: Study) -> Algorithm:
     )
     tuning = study.tune_config.model_copy(update={"search_alg": search_alg})
     params = study.params.model_copy(update={"tune_config": tuning})
-    algorithm = made_algorithm(params, seed=study.seed, extensions=study.manager.search_algorithms())
+    algorithm = create_algorithm(params, seed=study.seed, extensions=study.manager.search_algorithms())
     for trial_id, config in past.configs.items():
         algorithm.ask(trial_id) if skips else algorithm.ask(trial_id, study.space.encode(config))
         outcome = past.outcomes.get(trial_id)
         if outcome is not None and trial_id not in study.go_on:
-            value = None if outcome.error else objective(outcome.metrics, study.tune_config.metric)
+            value = None if outcome.error else objective_value(outcome.metrics, study.tune_config.metric)
             algorithm.tell(trial_id, value)
     return algorithm

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from trialrun.events import flatten
+from trialrun.events import flatten_mapping
 from trialrun.executors.stoppers import IsolatedStopper
-from trialrun.outcomes import is_better, objective
-from trialrun.run_dir.history import Past
+from trialrun.outcomes import is_better, objective_value
+from trialrun.run_dir.history import StudyHistory
 from trialrun_hookspecs.request import Plateau, TuneConfig
 
 __all__ = ["StopRules"]
@@ -24,7 +24,7 @@ class _Best:
     since: int = 0
     seen: int = 0
 
-    def note(self, value: float, mode: Any, min_delta: float) -> None:
+    def add_value(self, value: float, mode: Any, min_delta: float) -> None:
         self.seen += 1
         moved = self.value is None or is_better(value, self.value + (min_delta if mode == "max" else -min_delta), mode)
         if moved:
@@ -44,7 +44,7 @@ class StopRules:
         config: TuneConfig,
         clock: Callable[[], float],
         interrupted: threading.Event,
-        past: Past | None = None,
+        past: StudyHistory | None = None,
         stoppers: Sequence[IsolatedStopper] = (),
     ) -> None:
         self._config = config
@@ -58,17 +58,17 @@ class StopRules:
         self.interrupted = interrupted
         self.reasons: dict[str, str] = {}
         for outcome in past.outcomes.values() if past else ():
-            self.trial_ended(None if outcome.error else objective(outcome.metrics, config.metric))
-            self._unseen -= flatten(outcome.metrics).keys()
+            self.record_trial_end(None if outcome.error else objective_value(outcome.metrics, config.metric))
+            self._unseen -= flatten_mapping(outcome.metrics).keys()
         for trial_id, number, metrics in past.results if past else ():
-            self._stopper_rule(trial_id, {**metrics, "training_iteration": number, "trial_id": trial_id})
+            self._check_stoppers(trial_id, {**metrics, "training_iteration": number, "trial_id": trial_id})
 
-    def trial(self, trial_id: str, result: Mapping[str, Any]) -> str:
+    def check_trial(self, trial_id: str, result: Mapping[str, Any]) -> str:
         """The rule that ends this trial, or an empty string; kept in `reasons`."""
-        value = objective(result, self._config.metric)
-        self._note_target(value)
-        theirs = self._stopper_rule(trial_id, result)  # always asked: it may count
-        reason = self._stop_rule(result) or self._trial_plateau(trial_id, value) or theirs
+        value = objective_value(result, self._config.metric)
+        self._check_target(value)
+        theirs = self._check_stoppers(trial_id, result)  # always asked: it may count
+        reason = self._check_stop(result) or self._check_plateau(trial_id, value) or theirs
         if reason:
             self.reasons.setdefault(trial_id, reason)
         return reason
@@ -77,17 +77,17 @@ class StopRules:
         """Something else ends it, unless a rule has."""
         self._reached = self._reached or reason
 
-    def trial_ended(self, value: float | None) -> None:
+    def record_trial_end(self, value: float | None) -> None:
         """A trial came to its end with this objective (None: it failed)."""
         rule = self._config.plateau.study
         if rule is None or value is None:
             return
-        self._study.note(value, self._config.mode, rule.min_delta)
+        self._study.add_value(value, self._config.mode, rule.min_delta)
         if self._study.is_flat(rule) and not self._reached:
             self._reached = f"plateau.study: {self._config.metric} did not improve in {self._study.since} trials"
 
-    def _stop_rule(self, result: Mapping[str, Any]) -> str:
-        flat = flatten(result)
+    def _check_stop(self, result: Mapping[str, Any]) -> str:
+        flat = flatten_mapping(result)
         self._unseen -= flat.keys()
         for name, bound in self._config.stop.items():
             value = flat.get(name)
@@ -95,23 +95,23 @@ class StopRules:
                 return f"stop: {name} reached {bound:g}"
         return ""
 
-    def _stopper_rule(self, trial_id: str, result: Mapping[str, Any]) -> str:
-        stopped = [stopper.name for stopper in self._stoppers if stopper.stops(trial_id, result)]
+    def _check_stoppers(self, trial_id: str, result: Mapping[str, Any]) -> str:
+        stopped = [stopper.name for stopper in self._stoppers if stopper.should_stop(trial_id, result)]
         return f"stopper: {stopped[0]} ended it" if stopped else ""
 
-    def _trial_plateau(self, trial_id: str, value: float | None) -> str:
+    def _check_plateau(self, trial_id: str, value: float | None) -> str:
         rule = self._config.plateau.trial
         if rule is None or value is None:
             return ""
         best = self._trials.setdefault(trial_id, _Best())
-        best.note(value, self._config.mode, rule.min_delta)
+        best.add_value(value, self._config.mode, rule.min_delta)
         return (
             f"plateau.trial: {self._config.metric} did not improve in {best.since} reports"
             if best.is_flat(rule)
             else ""
         )
 
-    def _note_target(self, value: float | None) -> None:
+    def _check_target(self, value: float | None) -> None:
         target = self._config.target
         if target is None or value is None or self._reached:
             return
@@ -119,7 +119,7 @@ class StopRules:
             self._reached = f"target: {self._config.metric} reached {value:g}"
 
     @property
-    def never_reported(self) -> list[str]:
+    def missing_metrics(self) -> list[str]:
         """Metrics of `stop` that no result held, so that the rule could not do anything."""
         return sorted(self._unseen)
 
@@ -132,6 +132,6 @@ class StopRules:
         if not self._reached and budget is not None and self._clock() - self._start >= budget:
             self._reached = f"time_budget_s: {budget:g} s are over"
         for stopper in self._stoppers:
-            if not self._reached and stopper.stops_all():
+            if not self._reached and stopper.should_stop_all():
                 self._reached = f"stopper: {stopper.name} ended the study"
         return self._reached

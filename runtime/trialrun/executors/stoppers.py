@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-__all__ = ["IsolatedStopper", "isolated"]
+__all__ = ["IsolatedStopper", "isolate_stoppers"]
 
 
 class IsolatedStopper:
@@ -17,17 +17,17 @@ class IsolatedStopper:
         self._inner: Callable[..., Any] | None = inner
         self._warn = warn
 
-    def stops(self, trial_id: str, result: Mapping[str, Any]) -> bool:
+    def should_stop(self, trial_id: str, result: Mapping[str, Any]) -> bool:
         """Whether it ends this trial. It gets a result of its own, which it may change."""
         inner = self._inner
-        return inner is not None and self._asked(lambda: inner(trial_id, dict(result)))
+        return inner is not None and self._ask_stopper(lambda: inner(trial_id, dict(result)))
 
-    def stops_all(self) -> bool:
+    def should_stop_all(self) -> bool:
         """Whether it ends the study; one without `stop_all` never does."""
         ask = getattr(self._inner, "stop_all", None)
-        return ask is not None and self._asked(ask)
+        return ask is not None and self._ask_stopper(ask)
 
-    def _asked(self, ask: Callable[[], Any]) -> bool:
+    def _ask_stopper(self, ask: Callable[[], Any]) -> bool:
         try:
             return bool(ask())
         except (Exception, SystemExit) as error:  # noqa: BLE001  # theirs, whatever it is
@@ -36,6 +36,6 @@ class IsolatedStopper:
             return False
 
 
-def isolated(offered: Iterable[tuple[str, Any]], warn: Callable[[str], None]) -> list[IsolatedStopper]:
+def isolate_stoppers(offered: Iterable[tuple[str, Any]], warn: Callable[[str], None]) -> list[IsolatedStopper]:
     """The stoppers that plugins offer, each with its plugin's name."""
     return [IsolatedStopper(plugin, inner, warn) for plugin, inner in offered]

@@ -10,13 +10,13 @@ from trialrun.executors.stop_rules import StopRules
 from trialrun.executors.workspace import OUTPUT_FILES
 from trialrun.run_dir.history import TrialOutcome
 
-__all__ = ["stderr_tail", "study_outcome"]
+__all__ = ["build_study_outcome", "read_stderr_tail"]
 
 _TAIL = 2000  # bytes
 _REPORT = 200_000
 
 
-def stderr_tail(folder: Path, files: tuple[str, str] | None = OUTPUT_FILES, *, whole: bool = False) -> str:
+def read_stderr_tail(folder: Path, files: tuple[str, str] | None = OUTPUT_FILES, *, whole: bool = False) -> str:
     """The end of what the trial of this folder wrote to stderr, from the beginning of a line where that can be.
 
     `files` are those of stdout and stderr, None: there are none. `whole`: so much that a crash's report of every
@@ -36,14 +36,14 @@ def stderr_tail(folder: Path, files: tuple[str, str] | None = OUTPUT_FILES, *, w
     return rest if size > most and rest else content
 
 
-def study_outcome(study: Study, trials: Sequence[TrialOutcome], rules: StopRules) -> StudyOutcome:
+def build_study_outcome(study: Study, trials: Sequence[TrialOutcome], rules: StopRules) -> StudyOutcome:
     """All trials, with the rule that ended the study early, if one did."""
     ended_by = rules.ended_by
     failed = next((trial for trial in trials if trial.error), None)
     if not ended_by and failed is not None and study.tune_config.fail_fast:
         ended_by = f"fail_fast: trial {failed.trial_id} failed"
     warnings = [
-        f"tune_config.stop: no trial reported {name!r}, so that rule did nothing" for name in rules.never_reported
+        f"tune_config.stop: no trial reported {name!r}, so that rule did nothing" for name in rules.missing_metrics
     ]
     return StudyOutcome(
         trials=tuple(trials),

@@ -13,29 +13,41 @@ from typing import Any, Protocol
 
 from trialrun import events, outcomes
 from trialrun.compat import needs_checkpoints
-from trialrun.executors.base import Study, trial_seed
-from trialrun.executors.workspace import captured, restored, seeded, teed, unshown_stderr, working_in
-from trialrun.job_run import JobRun, Stamper
+from trialrun.executors.base import Study, derive_trial_seed
+from trialrun.executors.workspace import (
+    capture_output,
+    change_directory,
+    get_hidden_stderr,
+    restore_process,
+    seed_all,
+    tee_output,
+)
+from trialrun.job_run import EventEmitter, JobRun
 from trialrun.plugins import Plugin
-from trialrun.run_dir.checkpoints import Mark, mark_checkpoint, mark_of, marks
+from trialrun.run_dir.checkpoints import (
+    CheckpointRecord,
+    find_checkpoint_record,
+    list_checkpoints,
+    write_checkpoint_record,
+)
 from trialrun.run_dir.spool import SpoolWriter
-from trialrun.run_dir.trial_dirs import Folders
-from trialrun.space import Space, flatten, nest
+from trialrun.run_dir.trial_dirs import TrialFolders
+from trialrun.space import Space, flatten_values, nest_values
 from trialrun.trials import RESULT_KEYS
 from trialrun_hookspecs.errors import CheckpointMissing, ObjectiveMissing, TrialFailed, TrialrunError
 
 __all__ = [
     "FINISHED_FILE",
     "PluginExited",
-    "Seat",
+    "TrialSession",
     "TrialSpec",
+    "build_trial_spec",
     "check_result",
-    "declared_output",
-    "note_checkpoint",
+    "choose_checkpoint",
+    "find_artifact",
     "open_spool",
-    "resumed",
+    "record_checkpoint",
     "run_trial",
-    "spec_of",
 ]
 
 OUTPUT_FILE = "checkpoint_output"
@@ -56,23 +68,23 @@ class TrialSpec:
     seed: int
     metric: str
     space: Space
-    folders: Folders
+    trial_folders: TrialFolders
     spool_dir: Path
     capture: bool
     output_files: tuple[str, str] | None = ("stdout", "stderr")
     scheduler: str = "fifo"
     time_attr: str = ""
     needs_checkpoints: bool = False
-    go_on: Mapping[str, Mark] = field(default_factory=dict)  # where trials of an earlier run go on
+    go_on: Mapping[str, CheckpointRecord] = field(default_factory=dict)  # where trials of an earlier run go on
     spool_limit: int | None = None
     gpus: float = 0.0
     wait_for_gpu_s: float | None = None
-    restore: Mark | None = None
+    restore: CheckpointRecord | None = None
     every: int = 0
     at_end: bool = True
 
 
-def spec_of(study: Study, *, capture: bool) -> TrialSpec:
+def build_trial_spec(study: Study, *, capture: bool) -> TrialSpec:
     """What a study's trials have to know."""
     scheduler = study.tune_config.scheduler
     return TrialSpec(
@@ -82,7 +94,7 @@ def spec_of(study: Study, *, capture: bool) -> TrialSpec:
         seed=study.seed,
         metric=study.tune_config.metric,
         space=study.space,
-        folders=study.folders,
+        trial_folders=study.trial_folders,
         spool_dir=study.spool_dir,
         capture=capture,
         output_files=study.tune_config.output_files,
@@ -95,25 +107,29 @@ def spec_of(study: Study, *, capture: bool) -> TrialSpec:
         scheduler=scheduler.name,
         time_attr=str(scheduler.options.get("time_attr", "")),
         needs_checkpoints=needs_checkpoints(scheduler) and not study.tune_config.allow_restart,
-        go_on={trial_id: found[-1] for trial_id in study.go_on if (found := marks(study.folders.of(trial_id)))},
+        go_on={
+            trial_id: found[-1]
+            for trial_id in study.go_on
+            if (found := list_checkpoints(study.trial_folders.find_folder(trial_id)))
+        },
     )
 
 
-class Seat(Protocol):
+class TrialSession(Protocol):
     """Where a trial sits: its executor, as the trial sees it."""
 
     trial_id: str
     reported: dict[str, Any]  # everything reported so far, the newest value of each key
     attempt: int  # how many there were before
-    emitted: Callable[[], int]  # how many events this attempt has made
+    event_count: Callable[[], int]  # how many events this attempt has made
 
     def report(self, metrics: dict[str, Any], checkpoint: Path | None) -> None:
         """Report one result. May raise SystemExit when the trial is to stop."""
 
-    def loaded(self) -> Path | None:
+    def restore_checkpoint(self) -> Path | None:
         """The checkpoint that this trial is to go on from, after a pause, a failure or an exploit."""
 
-    def begin_at(self, iteration: int) -> None:
+    def start_at(self, iteration: int) -> None:
         """Count reports on from here: another trial made so many before."""
 
 
@@ -123,28 +139,28 @@ def run_trial(
     config: Mapping[str, Any],
     dataset: Any,
     checkpoint: dict[str, Any] | None,
-    seat: Seat,
+    seat: TrialSession,
 ) -> None:
     """Run one trial to its end. Raises what the plugin raises; its traceback is left in the trial's folder."""
-    searched: dict[str, Any] = events.plain(config, "hyperparameter")
-    flat = spec.space.completed(flatten(searched, spec.space.distributions))
-    folder = spec.folders.of(seat.trial_id, flat)
+    searched: dict[str, Any] = events.to_plain(config, "hyperparameter")
+    flat = spec.space.try_complete_values(flatten_values(searched, spec.space.distributions))
+    folder = spec.trial_folders.find_folder(seat.trial_id, flat)
     folder.mkdir(parents=True, exist_ok=True)
-    hyperparameter = nest(flat)
+    hyperparameter = nest_values(flat)
     (folder / "config.json").write_text(json.dumps(hyperparameter, indent=1), encoding="utf-8")
-    seed = trial_seed(spec.seed, seat.trial_id, flat)
+    seed = derive_trial_seed(spec.seed, seat.trial_id, flat)
     with contextlib.ExitStack() as stack:
         writer, attempt = open_spool(spec.spool_dir, seat.trial_id, spec.spool_limit)
         stack.callback(writer.close)
         prefix = f"{spec.run_key}-{seat.trial_id}-{attempt}"
-        emit = Stamper(writer.write, job_id=spec.job_id, trial_id=seat.trial_id, prefix=prefix)
-        seat.attempt, seat.emitted = attempt, lambda: emit.count
-        loaded = seat.loaded()
+        emit = EventEmitter(writer.write, job_id=spec.job_id, trial_id=seat.trial_id, prefix=prefix)
+        seat.attempt, seat.event_count = attempt, lambda: emit.event_count
+        loaded = seat.restore_checkpoint()
         if attempt:
-            _tell_resumed(spec, seat, emit, folder, loaded)
+            _emit_resumed(spec, seat, emit, folder, loaded)
         if loaded is None and spec.restore is not None:
             loaded = Path(spec.restore.path)
-            seat.begin_at(spec.restore.iteration)
+            seat.start_at(spec.restore.iteration)
         run = JobRun(
             emit,
             name=spec.name,
@@ -153,19 +169,19 @@ def run_trial(
             seed=seed,
             folder=folder,
             reporter=seat.report,
-            on_output=lambda path: (folder / OUTPUT_FILE).write_text(_below(folder, path), encoding="utf-8"),
+            on_output=lambda path: (folder / OUTPUT_FILE).write_text(_make_relative(folder, path), encoding="utf-8"),
         )
-        stack.enter_context(restored())
-        stack.enter_context(working_in(folder))
+        stack.enter_context(restore_process())
+        stack.enter_context(change_directory(folder))
         if spec.output_files is not None:
-            stack.enter_context((captured if spec.capture else teed)(folder, spec.output_files))
-        seeded(seed)
+            stack.enter_context((capture_output if spec.capture else tee_output)(folder, spec.output_files))
+        seed_all(seed)
         try:
-            spec.space.complete(flat)  # says which expression cannot be calculated
-            _call(spec, plugin, hyperparameter, dataset, resumed(checkpoint, loaded), run, seat)
+            spec.space.complete_values(flat)  # says which expression cannot be calculated
+            _call_plugin(spec, plugin, hyperparameter, dataset, choose_checkpoint(checkpoint, loaded), run, seat)
         except Exception as error:
             _explain_legacy_report(error)
-            traceback.print_exc(file=unshown_stderr())
+            traceback.print_exc(file=get_hidden_stderr())
             raise
         (folder / FINISHED_FILE).touch()
 
@@ -179,54 +195,56 @@ def open_spool(folder: Path, trial_id: str, limit: int | None) -> tuple[SpoolWri
     return SpoolWriter(folder / f"{trial_id}.{attempt}.jsonl", limit), attempt
 
 
-def _tell_resumed(spec: TrialSpec, seat: Seat, emit: Stamper, folder: Path, loaded: Path | None) -> None:
+def _emit_resumed(spec: TrialSpec, seat: TrialSession, emit: EventEmitter, folder: Path, loaded: Path | None) -> None:
     """Say what of the earlier attempts is done again, so that each step is shown once."""
     prefix = f"{spec.run_key}-{seat.trial_id}-"
     if loaded is None:
-        emit(events.resumed(seat.trial_id, seat.attempt, 0, prefix, None))
+        emit(events.resume_event(seat.trial_id, seat.attempt, 0, prefix, None))
         return
-    mark = mark_of(folder, loaded)
+    mark = find_checkpoint_record(folder, loaded)
     if mark is not None:  # else another trial's, which it copies: what it did before stays
-        emit(events.resumed(seat.trial_id, seat.attempt, mark.iteration, prefix, (mark.attempt, mark.number)))
+        emit(events.resume_event(seat.trial_id, seat.attempt, mark.iteration, prefix, (mark.attempt, mark.number)))
 
 
-def note_checkpoint(spec: TrialSpec, seat: Seat, path: str, iteration: int, report: Mapping[str, Any]) -> None:
+def record_checkpoint(
+    spec: TrialSpec, seat: TrialSession, path: str, iteration: int, report: Mapping[str, Any]
+) -> None:
     """The checkpoint that came with this report is complete. To be called after `check_result`."""
-    mark = Mark(
+    mark = CheckpointRecord(
         path=path,
         iteration=iteration,
         attempt=seat.attempt,
-        number=seat.emitted() - 1,
-        metrics=events.plain(seat.reported, "report", "null"),
-        report=events.plain(report, "report", "null"),
+        number=seat.event_count() - 1,
+        metrics=events.to_plain(seat.reported, "report", "null"),
+        report=events.to_plain(report, "report", "null"),
     )
-    mark_checkpoint(spec.folders.of(seat.trial_id), mark)
+    write_checkpoint_record(spec.trial_folders.find_folder(seat.trial_id), mark)
 
 
-def resumed(checkpoint: dict[str, Any] | None, loaded: Path | None) -> dict[str, Any] | None:
+def choose_checkpoint(checkpoint: dict[str, Any] | None, loaded: Path | None) -> dict[str, Any] | None:
     """A trial that goes on is handed its own checkpoint in the place of the job's."""
     return checkpoint if loaded is None else {**(checkpoint or {}), "path": str(loaded), "resumed": True}
 
 
-def _call(
+def _call_plugin(
     spec: TrialSpec,
     plugin: Plugin,
     hyperparameter: dict[str, Any],
     dataset: Any,
     checkpoint: dict[str, Any] | None,
     run: JobRun,
-    seat: Seat,
+    seat: TrialSession,
 ) -> None:
     if plugin.has("tune"):
-        saving = {"every": spec.every, "at_end": spec.at_end} if plugin.steps else {}
+        saving = {"every": spec.every, "at_end": spec.at_end} if plugin.has_save_options else {}
         returned = plugin.tune(hyperparameter, run, dataset, checkpoint, **saving)
         if inspect.isgenerator(returned):
             for value in returned:
-                step = outcomes.normalise(value, spec.metric)
+                step = outcomes.normalize_metrics(value, spec.metric)
                 if step is not None:
                     seat.report(step, None)
             return
-        last = outcomes.normalise(returned, spec.metric)
+        last = outcomes.normalize_metrics(returned, spec.metric)
     else:
         artifact = plugin.train(run, dataset, hyperparameter, checkpoint)
         if artifact is not None:
@@ -235,33 +253,33 @@ def _call(
     _report_last(spec, last, run, seat)
 
 
-def _report_last(spec: TrialSpec, returned: dict[str, Any] | None, run: JobRun, seat: Seat) -> None:
+def _report_last(spec: TrialSpec, returned: dict[str, Any] | None, run: JobRun, seat: TrialSession) -> None:
     """Report what the return value adds. The objective may also have come through log_metric alone."""
     if spec.metric not in seat.reported and spec.metric not in (returned or {}) and spec.metric in run.logged:
         returned = {**(returned or {}), **run.logged}
-    final = outcomes.merge(seat.reported, returned)
+    final = outcomes.merge_metrics(seat.reported, returned)
     if final is not None:
         seat.report(final, None)
-    elif not seat.reported and seat.loaded() is None:  # one that goes on may have reported all before
+    elif not seat.reported and seat.restore_checkpoint() is None:  # one that goes on may have reported all before
         outcomes.check_objective({}, spec.metric, seat.trial_id)
 
 
-def check_result(metrics: Mapping[str, Any], spec: TrialSpec, seat: Seat, *, checkpoint: bool) -> None:
+def check_result(metrics: Mapping[str, Any], spec: TrialSpec, seat: TrialSession, *, checkpoint: bool) -> None:
     """Look at the objective of a report, and remember what was reported; `checkpoint`: one came with it.
 
     The first result must hold the objective, and it must be finite in every result that holds it. The first must also
     hold what the scheduler goes by, and a checkpoint where the scheduler pauses or copies trials: Ray itself would
     start them over, or do nothing, in silence. Raises ObjectiveMissing, CheckpointMissing.
     """
-    flat = events.flatten(metrics)
+    flat = events.flatten_mapping(metrics)
     if not seat.reported:
-        _check_first(flat, spec, seat.trial_id, checkpoint)
+        _check_first_result(flat, spec, seat.trial_id, checkpoint)
     if not seat.reported or spec.metric in flat:
         outcomes.check_objective(metrics, spec.metric, seat.trial_id)
     seat.reported.update(metrics)
 
 
-def _check_first(flat: Mapping[str, Any], spec: TrialSpec, trial_id: str, checkpoint: bool) -> None:
+def _check_first_result(flat: Mapping[str, Any], spec: TrialSpec, trial_id: str, checkpoint: bool) -> None:
     where = f"trial {trial_id!r}"
     if spec.time_attr and spec.time_attr not in flat and spec.time_attr not in RESULT_KEYS:
         rule = f"must report {spec.time_attr!r}, which {spec.scheduler} goes by (scheduler.options.time_attr)"
@@ -276,13 +294,13 @@ def _check_first(flat: Mapping[str, Any], spec: TrialSpec, trial_id: str, checkp
         raise CheckpointMissing(rule, where=where, got="none with the first report", fix=fix)
 
 
-def _below(folder: Path, path: str) -> str:
+def _make_relative(folder: Path, path: str) -> str:
     """A path in the results as it is from them, so that they can be moved; another as it is."""
     results = folder.absolute().parent.parent
     return str(Path(path).relative_to(results)) if Path(path).is_relative_to(results) else path
 
 
-def declared_output(folder: Path) -> str | None:
+def find_artifact(folder: Path) -> str | None:
     """Where the trial of this folder said that its artifact is; else the suggested place, if something is there."""
     try:
         text = (folder / OUTPUT_FILE).read_text(encoding="utf-8")

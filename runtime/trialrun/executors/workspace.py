@@ -11,13 +11,21 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
-__all__ = ["InFront", "captured", "restored", "seeded", "teed", "unshown_stderr", "working_in"]
+__all__ = [
+    "StreamProxy",
+    "capture_output",
+    "change_directory",
+    "get_hidden_stderr",
+    "restore_process",
+    "seed_all",
+    "tee_output",
+]
 
 OUTPUT_FILES = ("stdout", "stderr")
 
 
 @contextlib.contextmanager
-def working_in(folder: Path) -> Iterator[None]:
+def change_directory(folder: Path) -> Iterator[None]:
     """Make `folder` the current one, and go back afterwards (to the root if the old one is gone)."""
     try:
         before = Path.cwd()
@@ -32,7 +40,7 @@ def working_in(folder: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def restored() -> Iterator[None]:
+def restore_process() -> Iterator[None]:
     """Put environment and `sys.path` back: a reused worker must not hand one trial's changes to the next."""
     environment, path = dict(os.environ), list(sys.path)
     try:
@@ -44,7 +52,7 @@ def restored() -> Iterator[None]:
         sys.path[:] = path
 
 
-def seeded(seed: int) -> None:
+def seed_all(seed: int) -> None:
     """Seed Python's generator, and numpy's and torch's where they are loaded."""
     random.seed(seed)
     if "numpy" in sys.modules:
@@ -54,7 +62,7 @@ def seeded(seed: int) -> None:
 
 
 @contextlib.contextmanager
-def captured(folder: Path, names: tuple[str, str] = OUTPUT_FILES) -> Iterator[None]:
+def capture_output(folder: Path, names: tuple[str, str] = OUTPUT_FILES) -> Iterator[None]:
     """Send everything that this process prints, its children included, to files in `folder`."""
     sys.stdout.flush()
     sys.stderr.flush()
@@ -64,8 +72,8 @@ def captured(folder: Path, names: tuple[str, str] = OUTPUT_FILES) -> Iterator[No
     for fd, target in zip((1, 2), files, strict=True):
         os.dup2(target, fd)
         os.close(target)
-    sys.stdout = _text(1)
-    sys.stderr = _text(2)
+    sys.stdout = _open_text_stream(1)
+    sys.stderr = _open_text_stream(2)
     try:
         yield
     finally:
@@ -78,11 +86,11 @@ def captured(folder: Path, names: tuple[str, str] = OUTPUT_FILES) -> Iterator[No
             os.close(old)
 
 
-def _text(fd: int) -> TextIO:
+def _open_text_stream(fd: int) -> TextIO:
     return io.TextIOWrapper(open(fd, "wb", buffering=0, closefd=False), write_through=True, errors="backslashreplace")
 
 
-class InFront(io.TextIOBase):
+class StreamProxy(io.TextIOBase):
     """Stands in front of a stream: all but `write` goes through to it."""
 
     def __init__(self, shown: TextIO) -> None:
@@ -102,7 +110,7 @@ class InFront(io.TextIOBase):
         return self._shown.encoding
 
 
-class _Tee(InFront):
+class _Tee(StreamProxy):
     """Writes to a file and to the stream that was there before."""
 
     def __init__(self, file: TextIO, shown: TextIO) -> None:
@@ -121,18 +129,18 @@ class _Tee(InFront):
             super().flush()
 
     @property
-    def unshown(self) -> TextIO:
+    def file_stream(self) -> TextIO:
         return self._file
 
 
-def unshown_stderr() -> TextIO:
+def get_hidden_stderr() -> TextIO:
     """The run's `stderr` file, for what is kept there without being shown: a traceback that a message sums up."""
-    kept: TextIO = getattr(sys.stderr, "unshown", sys.stderr)
+    kept: TextIO = getattr(sys.stderr, "file_stream", sys.stderr)
     return kept
 
 
 @contextlib.contextmanager
-def teed(folder: Path, names: tuple[str, str] = OUTPUT_FILES) -> Iterator[None]:
+def tee_output(folder: Path, names: tuple[str, str] = OUTPUT_FILES) -> Iterator[None]:
     """Copy what Python code prints to files in `folder`, and still show it: debuggers go on working."""
     streams = sys.stdout, sys.stderr
     with (

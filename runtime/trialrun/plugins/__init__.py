@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from trialrun.plugins.installed import Installed, discover
+from trialrun.plugins.installed import InstalledPlugin, discover_plugins
 from trialrun.plugins.loading import load_plugin, load_recipe
 from trialrun.plugins.manager import Manager
 from trialrun.plugins.plugin import Plugin, Recipe
 
-__all__ = ["Installed", "Manager", "Plugin", "Recipe", "discover", "load_plugin", "load_recipe"]
+__all__ = ["InstalledPlugin", "Manager", "Plugin", "Recipe", "discover_plugins", "load_plugin", "load_recipe"]

@@ -15,7 +15,7 @@ from typing import Any
 from trialrun_hookspecs import spec
 from trialrun_hookspecs.errors import Problem
 
-__all__ = ["EXTENSIONS", "HOOKS", "Hook", "adapt", "place", "written"]
+__all__ = ["EXTENSIONS", "HOOKS", "Hook", "adapt_hook", "format_location", "format_signature"]
 
 HOOKS: Mapping[str, tuple[str, ...]] = {
     name: tuple(inspect.signature(getattr(spec, name)).parameters) for name in spec.__all__
@@ -23,7 +23,7 @@ HOOKS: Mapping[str, tuple[str, ...]] = {
 EXTENSIONS: tuple[str, ...] = tuple(name for name in HOOKS if name not in ("train", "tune"))
 
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-_LONGEST = 200
+_MAX_SIGNATURE_LENGTH = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,53 +33,56 @@ class Hook:
     name: str
     function: Callable[..., Any]
     keywords: frozenset[str] | None  # extra keyword arguments it can take; None: any but those in `taken`
-    taken: frozenset[str]  # names that the positional arguments already fill
+    positional_names: frozenset[str]  # names that the positional arguments already fill
     tryfirst: bool = False  # as its @hookimpl says
     trylast: bool = False
 
     def __call__(self, *args: Any, **extra: Any) -> Any:
-        return self.function(*args, **{key: value for key, value in extra.items() if self._takes(key)})
+        return self.function(*args, **{key: value for key, value in extra.items() if self._accepts_keyword(key)})
 
-    def _takes(self, keyword: str) -> bool:
-        return keyword not in self.taken if self.keywords is None else keyword in self.keywords
+    def _accepts_keyword(self, keyword: str) -> bool:
+        return keyword not in self.positional_names if self.keywords is None else keyword in self.keywords
 
 
-def adapt(
+def adapt_hook(
     name: str, function: Callable[..., Any], *, where: str, options: Mapping[str, Any] | None = None
 ) -> tuple[Hook | None, list[Problem]]:
     """Give `function` as the hook `name`, or all that keeps it from being one. `where` names the plugin."""
     options = options or {}
-    where = f"{where}, {name}(){place(function)}"
-    problems = [*_wrong_kind(name, function, options, where=where)]
+    where = f"{where}, {name}(){format_location(function)}"
+    problems = [*_check_kind(name, function, options, where=where)]
     try:
         parameters = list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):
         rule = "a hook must be a function whose signature can be read"
-        return None, [*problems, Problem(where=where, rule=rule, got=repr(function), fix=f"Write `{_needed(name)}`.")]
-    problems += _wrong_shape(name, function, parameters, where=where)
+        return None, [
+            *problems,
+            Problem(where=where, rule=rule, got=repr(function), fix=f"Write `{_format_expected(name)}`."),
+        ]
+    problems += _check_signature(name, function, parameters, where=where)
     if problems:
         return None, problems
-    return _hook(name, function, parameters, options), []
+    return _build_hook(name, function, parameters, options), []
 
 
-def place(function: object) -> str:
+def format_location(function: object) -> str:
     """Say where a function was written, such as ` at plugin.py:12`, or nothing when that is unknown."""
     code = getattr(inspect.unwrap(function), "__code__", None) if callable(function) else None
     return f" at {Path(code.co_filename).name}:{code.co_firstlineno}" if code else ""
 
 
-def written(name: str, function: Callable[..., Any]) -> str:
+def format_signature(name: str, function: Callable[..., Any]) -> str:
     """Give the signature as its author wrote it."""
     text = f"{name}{inspect.signature(function)}"
-    return text if len(text) <= _LONGEST else text[: _LONGEST - 1] + "…"
+    return text if len(text) <= _MAX_SIGNATURE_LENGTH else text[: _MAX_SIGNATURE_LENGTH - 1] + "…"
 
 
-def _needed(name: str) -> str:
+def _format_expected(name: str) -> str:
     kwargs = () if name in EXTENSIONS else ("**kwargs",)
     return f"def {name}({', '.join((*HOOKS[name], *kwargs))})"
 
 
-def _hook(
+def _build_hook(
     name: str, function: Callable[..., Any], parameters: list[inspect.Parameter], options: Mapping[str, Any]
 ) -> Hook:
     positional = [p for p in parameters if p.kind in _POSITIONAL]
@@ -92,17 +95,17 @@ def _hook(
         name=name,
         function=function,
         keywords=None if takes_any else frozenset(named),
-        taken=frozenset(filled),
+        positional_names=frozenset(filled),
         tryfirst=bool(options.get("tryfirst")),
         trylast=bool(options.get("trylast")),
     )
 
 
-def _wrong_kind(name: str, function: Callable[..., Any], options: Mapping[str, Any], *, where: str) -> list[Problem]:
+def _check_kind(name: str, function: Callable[..., Any], options: Mapping[str, Any], *, where: str) -> list[Problem]:
     problems = []
     target = inspect.unwrap(function)
     if inspect.iscoroutinefunction(target) or inspect.isasyncgenfunction(target):
-        fix = f"Write `{_needed(name)}`, and call asyncio.run() inside."
+        fix = f"Write `{_format_expected(name)}`, and call asyncio.run() inside."
         problems.append(Problem(where=where, rule="a hook must be a plain function", got="an async function", fix=fix))
     if options.get("wrapper") or options.get("hookwrapper"):
         fix = "Mark it with plain @hookimpl."
@@ -113,19 +116,19 @@ def _wrong_kind(name: str, function: Callable[..., Any], options: Mapping[str, A
     return problems
 
 
-def _wrong_shape(
+def _check_signature(
     name: str, function: Callable[..., Any], parameters: list[inspect.Parameter], *, where: str
 ) -> list[Problem]:
-    rule = _broken_rule(name, parameters)
+    rule = _find_broken_rule(name, parameters)
     if rule is None:
         return []
-    fix = f"Write `{_needed(name)}`."
+    fix = f"Write `{_format_expected(name)}`."
     if name in ("train", "tune"):
         fix += " They are passed by position, and train() and tune() differ in order."
-    return [Problem(where=where, rule=rule, got=f"`{written(name, function)}`", fix=fix)]
+    return [Problem(where=where, rule=rule, got=f"`{format_signature(name, function)}`", fix=fix)]
 
 
-def _broken_rule(name: str, parameters: list[inspect.Parameter]) -> str | None:
+def _find_broken_rule(name: str, parameters: list[inspect.Parameter]) -> str | None:
     needed = HOOKS[name]
     positional = [p for p in parameters if p.kind in _POSITIONAL]
     listed = f"({', '.join(needed)})"

@@ -12,38 +12,38 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from trialrun.plugins.build import build, instance
-from trialrun.plugins.class_trainable import functions_of, is_stepping
-from trialrun.plugins.import_errors import guard, import_module
+from trialrun.plugins.build import build_plugin, create_instance
+from trialrun.plugins.class_trainable import is_class_trainable, make_hook_functions
+from trialrun.plugins.import_errors import call_plugin_code, import_module
 from trialrun.plugins.module_isolation import module_path
 from trialrun.plugins.plugin import Plugin, Recipe
-from trialrun.plugins.suggestions import nearby, nearest_name
+from trialrun.plugins.suggestions import suggest_name, suggest_path
 from trialrun_hookspecs.errors import PluginAbsent, PluginBroken
 
-__all__ = ["attribute", "from_name", "import_dotted"]
+__all__ = ["import_dotted", "load_by_name", "resolve_attribute"]
 
 _RULE = "there must be a plugin of that name"
 
 
-def from_name(spec: str, *, name: str, root: str, need_train: bool) -> Plugin:
+def load_by_name(spec: str, *, name: str, root: str, need_train: bool) -> Plugin:
     """Load the module, or what is in it. `root` is a folder to look in when it is found nowhere else."""
     where = f"plugin {spec!r}"
     dotted, colon, inner = spec.partition(":")
     parts = [*dotted.split("."), *(inner.split(".") if colon else [])]
     if not all(part.isidentifier() for part in parts):
-        raise PluginAbsent(_RULE, where=where, got="no dotted path", fix=nearest_name(spec))
+        raise PluginAbsent(_RULE, where=where, got="no dotted path", fix=suggest_name(spec))
     _make_findable(parts[0], root)
     module = import_dotted(dotted, where=where, inside=None)
     inside = module_path(module)
     if inside is not None and not getattr(module, "__file__", None):
         got = f"the folder {inside}, which has no __init__.py"
-        raise PluginAbsent(_RULE, where=where, got=got, fix=nearby(inside))
-    code = attribute(module, inner, where=where, inside=inside) if colon else module
-    named = functions_of(code) if is_stepping(code) else None
+        raise PluginAbsent(_RULE, where=where, got=got, fix=suggest_path(inside))
+    code = resolve_attribute(module, inner, where=where, inside=inside) if colon else module
+    named = make_hook_functions(code) if is_class_trainable(code) else None
     if inspect.isclass(code) and named is None:
-        code = instance(code, where=where, inside=inside)
-    recipe = Recipe(kind="module", spec=spec, name=name, root=_root_of(parts[0]))
-    return build(code, name=name, source=spec, recipe=recipe, home=None, need_train=need_train, named=named)
+        code = create_instance(code, where=where, inside=inside)
+    recipe = Recipe(kind="module", spec=spec, name=name, root=_find_import_root(parts[0]))
+    return build_plugin(code, name=name, source=spec, recipe=recipe, home=None, need_train=need_train, named=named)
 
 
 def import_dotted(dotted: str, *, where: str, inside: Path | None) -> ModuleType:
@@ -51,19 +51,19 @@ def import_dotted(dotted: str, *, where: str, inside: Path | None) -> ModuleType
     names = dotted.split(".")
     for at in range(1, len(names) + 1):
         name = ".".join(names[:at])
-        if name not in sys.modules and _spec_of(name) is None:
-            raise _no_module(names, at, where)
-        inside = inside or _location(names[0])
+        if name not in sys.modules and _find_spec(name) is None:
+            raise _absent_module_error(names, at, where)
+        inside = inside or _find_module_path(names[0])
         import_module(name, where=where, inside=inside)
     return sys.modules[dotted]
 
 
-def attribute(module: ModuleType, dotted: str, *, where: str, inside: Path | None) -> Any:
+def resolve_attribute(module: ModuleType, dotted: str, *, where: str, inside: Path | None) -> Any:
     """Get `a.b` of a module; raises PluginAbsent when it is not there."""
     value: Any = module
     for part in dotted.split("."):
         try:
-            value = guard(partial(getattr, value, part), where=where, inside=inside)
+            value = call_plugin_code(partial(getattr, value, part), where=where, inside=inside)
         except PluginBroken as error:
             if not isinstance(error.__cause__, AttributeError):
                 raise
@@ -86,33 +86,33 @@ def _make_findable(top: str, root: str) -> None:
             sys.path.remove(folder)
 
 
-def _root_of(top: str) -> str:
+def _find_import_root(top: str) -> str:
     path = module_path(sys.modules[top])
     return str(path.parent) if path else ""
 
 
-def _spec_of(name: str) -> Any:
+def _find_spec(name: str) -> Any:
     parent = name.rpartition(".")[0]
     if parent and not hasattr(sys.modules[parent], "__path__"):
         return None
     return importlib.util.find_spec(name)
 
 
-def _location(name: str) -> Path | None:
+def _find_module_path(name: str) -> Path | None:
     if name in sys.modules:
         return module_path(sys.modules[name])
-    spec = _spec_of(name)
+    spec = _find_spec(name)
     if spec is None or not spec.has_location or not spec.origin:
         return None
     path = Path(spec.origin)
     return path.parent if path.name == "__init__.py" else path
 
 
-def _no_module(names: list[str], at: int, where: str) -> PluginAbsent:
+def _absent_module_error(names: list[str], at: int, where: str) -> PluginAbsent:
     missing, parent = ".".join(names[:at]), ".".join(names[: at - 1])
     got = f"no module {missing!r}"
     if not parent:
-        return PluginAbsent(_RULE, where=where, got=got, fix=nearest_name(".".join(names)))
+        return PluginAbsent(_RULE, where=where, got=got, fix=suggest_name(".".join(names)))
     module = sys.modules[parent]
     if at == len(names) and names[-1] in vars(module):
         fix = f"Did you mean '{parent}:{names[-1]}'?"

@@ -10,44 +10,46 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from trialrun.plugins.build import build
-from trialrun.plugins.by_name import attribute, import_dotted
-from trialrun.plugins.config_yaml import CONFIG, is_platform_form, read_config
+from trialrun.plugins.build import build_plugin
+from trialrun.plugins.by_name import import_dotted, resolve_attribute
+from trialrun.plugins.config_yaml import CONFIG, is_config_folder, read_config
 from trialrun.plugins.import_errors import import_module
-from trialrun.plugins.module_isolation import Home
+from trialrun.plugins.module_isolation import PluginModules
 from trialrun.plugins.plugin import Plugin, Recipe
-from trialrun.plugins.suggestions import exists, nearby
+from trialrun.plugins.suggestions import path_exists, suggest_path
 from trialrun_hookspecs.errors import PluginAbsent, PluginBroken, PluginRefused
 
-__all__ = ["from_path"]
+__all__ = ["load_by_path"]
 
 
-def from_path(path: Path, *, need_train: bool) -> Plugin:
+def load_by_path(path: Path, *, need_train: bool) -> Plugin:
     """Load what lies at `path`, with the content that it has now."""
     label = str(path)
-    path = _resolved(path)
-    if not exists(path):
-        raise PluginAbsent("there must be a file or folder", where=f"plugin {label!r}", got="none", fix=nearby(path))
-    if path.is_dir() and is_platform_form(path):
-        return _from_platform_form(path, label, need_train=need_train)
+    path = _resolve_path(path)
+    if not path_exists(path):
+        raise PluginAbsent(
+            "there must be a file or folder", where=f"plugin {label!r}", got="none", fix=suggest_path(path)
+        )
+    if path.is_dir() and is_config_folder(path):
+        return _load_config_folder(path, label, need_train=need_train)
     if not (_is_package(path) if path.is_dir() else path.suffix == ".py"):
         got = "a folder with neither" if path.is_dir() else "another kind of file"
         rule = "it must be a .py file, or a folder with __init__.py or config.yaml"
-        raise PluginAbsent(rule, where=f"plugin {label!r}", got=got, fix=nearby(path))
-    home, name = _home_of(path)
-    home.move_in(name)
-    module = import_module(name, where=f"plugin {label!r}", inside=home.inside)
-    recipe = _recipe(path)
-    return build(module, name=recipe.name, source=label, recipe=recipe, home=home, need_train=need_train)
+        raise PluginAbsent(rule, where=f"plugin {label!r}", got=got, fix=suggest_path(path))
+    home, name = _build_modules(path)
+    home.reload(name)
+    module = import_module(name, where=f"plugin {label!r}", inside=home.source_folder)
+    recipe = _build_recipe(path)
+    return build_plugin(module, name=recipe.name, source=label, recipe=recipe, home=home, need_train=need_train)
 
 
-def _resolved(path: Path) -> Path:
+def _resolve_path(path: Path) -> Path:
     # os.path: the methods of Path raise where these say no (an unknown ~user, a folder that may not be searched)
     found = Path(os.path.realpath(os.path.expanduser(path)))  # noqa: PTH111
     return found.parent if found.name in (CONFIG, "__init__.py") and os.path.isfile(found) else found  # noqa: PTH113
 
 
-def _recipe(path: Path) -> Recipe:
+def _build_recipe(path: Path) -> Recipe:
     return Recipe(kind="path", spec=str(path), name=path.stem if path.suffix == ".py" else path.name)
 
 
@@ -55,7 +57,7 @@ def _is_package(folder: Path) -> bool:
     return (folder / "__init__.py").is_file()
 
 
-def _home_of(path: Path) -> tuple[Home, str]:
+def _build_modules(path: Path) -> tuple[PluginModules, str]:
     """Give the home of a file or package, and the module's name: dotted when it is part of a package."""
     top = path
     while _is_package(top.parent):
@@ -63,10 +65,10 @@ def _home_of(path: Path) -> tuple[Home, str]:
     parts = [*path.relative_to(top.parent).parts]
     parts[-1] = path.stem if path.is_file() else path.name
     alone = top == path and path.is_file()
-    home = Home(target=path, root=top.parent, claims={parts[0]: top}, is_open=alone)
-    if not parts[0].isidentifier() or home.taken():
+    home = PluginModules(target=path, root=top.parent, claims={parts[0]: top}, is_open=alone)
+    if not parts[0].isidentifier() or home.find_conflicts():
         parts[0] = _unique_name(top)
-        home = Home(target=path, root=top.parent, claims={parts[0]: top}, is_open=alone)
+        home = PluginModules(target=path, root=top.parent, claims={parts[0]: top}, is_open=alone)
     return home, ".".join(parts)
 
 
@@ -75,38 +77,40 @@ def _unique_name(path: Path) -> str:
     return f"trialrun_plugin_{readable}_{hashlib.sha1(os.fsencode(path), usedforsecurity=False).hexdigest()[:8]}"
 
 
-def _from_platform_form(folder: Path, label: str, *, need_train: bool) -> Plugin:
+def _load_config_folder(folder: Path, label: str, *, need_train: bool) -> Plugin:
     where = f"plugin {label!r}"
     entries = read_config(folder, where=where)
-    home = Home(target=folder, root=folder, claims=_claims(folder, entries.tops(), where), is_open=True)
-    for name, taken in home.taken().items():
+    home = PluginModules(
+        target=folder, root=folder, claims=_find_owned_paths(folder, entries.top_levels(), where), is_open=True
+    )
+    for name, taken in home.find_conflicts().items():
         rule = f"the module name {name!r} must be free for the plugin"
         raise PluginBroken(rule, where=f"{where}, {CONFIG}", got=f"taken by {taken}", fix=f"Rename {name!r}.")
-    home.move_in(*home.claims)
-    module, train = _entry_point("actions.train.entrypoint", entries.train, folder, where)
+    home.reload(*home.claims)
+    module, train = _load_entry_point("actions.train.entrypoint", entries.train, folder, where)
     named = {"train": train}
     if entries.tune is not None:
-        named["tune"] = _entry_point("actions.tune.entrypoint", entries.tune, folder, where)[1]
-    elif _is_beside(module, "tune"):
-        beside = import_module(_sibling(module, "tune"), where=where, inside=folder)
+        named["tune"] = _load_entry_point("actions.tune.entrypoint", entries.tune, folder, where)[1]
+    elif _has_sibling(module, "tune"):
+        beside = import_module(_sibling_name(module, "tune"), where=where, inside=folder)
         if callable(getattr(beside, "tune", None)):
             named["tune"] = beside.tune
         elif not callable(getattr(module, "tune", None)):
             rule = f"{beside.__name__} must define tune()"
             fix = "Write `def tune(hyperparameter, run, dataset, checkpoint, **kwargs)`, or rename the file."
             raise PluginRefused(rule, where=where, got="none", fix=fix)
-    return build(
+    return build_plugin(
         module,
         name=entries.name,
         source=label,
-        recipe=_recipe(folder),
+        recipe=_build_recipe(folder),
         home=home,
         need_train=need_train,
         named=named,
     )
 
 
-def _claims(folder: Path, tops: Iterable[str], where: str) -> dict[str, Path]:
+def _find_owned_paths(folder: Path, tops: Iterable[str], where: str) -> dict[str, Path]:
     """Give the file or folder of each module; they must be the plugin's own, whatever else has such a name."""
     claims = {}
     for top in tops:
@@ -121,11 +125,11 @@ def _claims(folder: Path, tops: Iterable[str], where: str) -> dict[str, Path]:
     return claims
 
 
-def _entry_point(key: str, entry: tuple[str, str], folder: Path, where: str) -> tuple[ModuleType, Any]:
+def _load_entry_point(key: str, entry: tuple[str, str], folder: Path, where: str) -> tuple[ModuleType, Any]:
     name, function = entry
     try:
         module = import_dotted(name, where=where, inside=folder)
-        return module, attribute(module, function, where=where, inside=folder)
+        return module, resolve_attribute(module, function, where=where, inside=folder)
     except PluginAbsent as error:
         rule = f"{key} must name a function that is there"
         problem = error.problems[0]
@@ -133,10 +137,10 @@ def _entry_point(key: str, entry: tuple[str, str], folder: Path, where: str) -> 
         raise PluginBroken(rule, where=f"{where}, {CONFIG}", got=got, fix=problem.fix) from error
 
 
-def _sibling(module: ModuleType, name: str) -> str:
+def _sibling_name(module: ModuleType, name: str) -> str:
     return ".".join([*module.__name__.split(".")[:-1], name])
 
 
-def _is_beside(module: ModuleType, name: str) -> bool:
+def _has_sibling(module: ModuleType, name: str) -> bool:
     folder = Path(module.__file__ or "").parent
     return (folder / f"{name}.py").is_file() or _is_package(folder / name)

@@ -9,31 +9,31 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeGuard
 
-__all__ = ["UNSAVED", "functions_of", "is_stepping", "takes_checkpoints"]
+__all__ = ["UNSAVED_MARKER", "accepts_save_options", "is_class_trainable", "make_hook_functions"]
 
-UNSAVED = "unsaved"
+UNSAVED_MARKER = "unsaved"
 """There while what a trial will leave at its end, whatever ends it, is not there yet: its model waits for that."""
 
 _COUNT = "iteration.json"  # how many steps lie behind a checkpoint, in its folder
 _STATE = "returned.json"  # what `save_checkpoint` returned, where that is a dict
-_MARK = "trialrun_steps"
+_SAVE_OPTIONS_FLAG = "trialrun_steps"
 
 
-def is_stepping(found: object) -> TypeGuard[type[Any]]:
+def is_class_trainable(found: object) -> TypeGuard[type[Any]]:
     """Whether it is a class with `setup(config)` and `step()`."""
     return inspect.isclass(found) and all(callable(getattr(found, name, None)) for name in ("setup", "step"))
 
 
-def takes_checkpoints(function: Callable[..., Any]) -> bool:
+def accepts_save_options(function: Callable[..., Any]) -> bool:
     """Whether it is made of a class, and is told how often to save."""
-    return bool(getattr(function, _MARK, False))
+    return bool(getattr(function, _SAVE_OPTIONS_FLAG, False))
 
 
-def functions_of(kind: type[Any]) -> dict[str, Callable[..., Any]]:
+def make_hook_functions(kind: type[Any]) -> dict[str, Callable[..., Any]]:
     """`train` and `tune` as functions that run the class: until it says `done`, or is stopped."""
 
     def train(run: Any, dataset: Any, hyperparameter: dict[str, Any], checkpoint: dict[str, Any] | None) -> str:
-        return _run(kind, run, dataset, hyperparameter, checkpoint, every=0, at_end=True)
+        return _run_steps(kind, run, dataset, hyperparameter, checkpoint, every=0, at_end=True)
 
     def tune(
         hyperparameter: dict[str, Any],
@@ -44,13 +44,13 @@ def functions_of(kind: type[Any]) -> dict[str, Callable[..., Any]]:
         every: int = 0,
         at_end: bool = True,
     ) -> None:
-        _run(kind, run, dataset, hyperparameter, checkpoint, every=every, at_end=at_end)
+        _run_steps(kind, run, dataset, hyperparameter, checkpoint, every=every, at_end=at_end)
 
-    setattr(tune, _MARK, True)
+    setattr(tune, _SAVE_OPTIONS_FLAG, True)
     return {"train": train, "tune": tune}
 
 
-def _run(
+def _run_steps(
     kind: type[Any],
     run: Any,
     dataset: Any,
@@ -63,25 +63,27 @@ def _run(
     artifact = Path(run.checkpoint_output)
     if at_end:
         run.checkpoint_output = artifact
-    made = _made(kind, hyperparameter, dataset, artifact.parent)
-    done, count = False, _loaded(made, checkpoint)
-    unsaved = artifact.parent / UNSAVED
+    made = _create_trainable(kind, hyperparameter, dataset, artifact.parent)
+    done, count = False, _load_checkpoint(made, checkpoint)
+    unsaved = artifact.parent / UNSAVED_MARKER
     if at_end:
         unsaved.touch()
     try:
         while not done:
             result = dict(made.step())
             count += 1
-            _count_on(made, count)
+            _set_iteration(made, count)
             done = bool(result.pop("done", False))
             last = done and at_end
             saved = (
-                _saved(made, artifact if last else Path("checkpoint"), count) if last or _is_due(every, count) else None
+                _save_checkpoint(made, artifact if last else Path("checkpoint"), count)
+                if last or _is_save_due(every, count)
+                else None
             )
             run.report(result, checkpoint=saved)
     except SystemExit:  # it is told to stop
         if at_end:
-            _saved(made, artifact, count)
+            _save_checkpoint(made, artifact, count)
         raise
     finally:
         unsaved.unlink(missing_ok=True)
@@ -89,25 +91,25 @@ def _run(
     return str(artifact)
 
 
-def _is_due(every: int, count: int) -> bool:
+def _is_save_due(every: int, count: int) -> bool:
     return bool(every) and count % every == 0
 
 
-def _made(kind: type[Any], hyperparameter: dict[str, Any], dataset: Any, folder: Path) -> Any:
+def _create_trainable(kind: type[Any], hyperparameter: dict[str, Any], dataset: Any, folder: Path) -> Any:
     """A subclass of Ray's class calls its `setup` by itself, and is told where it may write."""
     if hasattr(kind, "default_resource_request"):
         storage = types.SimpleNamespace(trial_fs_path=str(folder), trial_working_directory=str(folder))
-        return _with_dataset(kind, dataset)(hyperparameter, storage=storage)
+        return _bind_dataset(kind, dataset)(hyperparameter, storage=storage)
     made = kind()
-    made.setup(hyperparameter, **_wanted(made.setup, dataset))
+    made.setup(hyperparameter, **_select_setup_arguments(made.setup, dataset))
     return made
 
 
-def _wanted(setup: Callable[..., Any], dataset: Any) -> dict[str, Any]:
+def _select_setup_arguments(setup: Callable[..., Any], dataset: Any) -> dict[str, Any]:
     return {"dataset": dataset} if "dataset" in inspect.signature(setup).parameters else {}
 
 
-def _with_dataset(kind: type[Any], dataset: Any) -> type[Any]:
+def _bind_dataset(kind: type[Any], dataset: Any) -> type[Any]:
     """The class with a `setup` that is handed the dataset, where it takes one: as `tune.with_parameters` does."""
     if "dataset" not in inspect.signature(kind.setup).parameters:
         return kind
@@ -118,7 +120,7 @@ def _with_dataset(kind: type[Any], dataset: Any) -> type[Any]:
     return type(kind.__name__, (kind,), {"setup": setup})
 
 
-def _loaded(made: Any, checkpoint: Mapping[str, Any] | None) -> int:
+def _load_checkpoint(made: Any, checkpoint: Mapping[str, Any] | None) -> int:
     if checkpoint is None:
         return 0
     folder = Path(str(checkpoint["path"]))
@@ -128,17 +130,17 @@ def _loaded(made: Any, checkpoint: Mapping[str, Any] | None) -> int:
         count = int(json.loads((folder / _COUNT).read_text(encoding="utf-8"))["iteration"])
     except (OSError, ValueError, KeyError, TypeError):
         count = 0
-    _count_on(made, count)
+    _set_iteration(made, count)
     return count
 
 
-def _count_on(made: Any, count: int) -> None:
+def _set_iteration(made: Any, count: int) -> None:
     """`self.iteration` and `self.training_iteration` of Ray's class count steps."""
     if hasattr(made, "_iteration"):
         made._iteration = count  # noqa: SLF001  # its `train`, which counts, is Tune's to call
 
 
-def _saved(made: Any, folder: Path, count: int) -> Path:
+def _save_checkpoint(made: Any, folder: Path, count: int) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     returned = made.save_checkpoint(str(folder)) if hasattr(made, "save_checkpoint") else None
     if isinstance(returned, dict):  # Ray's class may hand over what is to be saved

@@ -10,7 +10,7 @@ from typing import Any
 
 from trialrun_hookspecs.errors import PluginBroken
 
-__all__ = ["CONFIG", "EntryPoints", "is_platform_form", "read_config"]
+__all__ = ["CONFIG", "EntryPoints", "is_config_folder", "read_config"]
 
 CONFIG = "config.yaml"
 _EXAMPLE = "Write `actions: {train: {entrypoint: plugin.train.train}}`."
@@ -24,35 +24,35 @@ class EntryPoints:
     train: tuple[str, str]
     tune: tuple[str, str] | None
 
-    def tops(self) -> set[str]:
+    def top_levels(self) -> set[str]:
         """Give the top-level names of the modules."""
         return {module.partition(".")[0] for module, _ in filter(None, (self.train, self.tune))}
 
 
-def is_platform_form(folder: Path) -> bool:
+def is_config_folder(folder: Path) -> bool:
     """Whether the folder is one. In a package, a `config.yaml` that has no `actions` is the package's own affair."""
     if not (folder / CONFIG).is_file():
         return False
     if not (folder / "__init__.py").is_file():
         return True
-    content = _parse(folder / CONFIG, where=f"plugin {folder.name!r}")
+    content = _parse_yaml(folder / CONFIG, where=f"plugin {folder.name!r}")
     return isinstance(content, dict) and "actions" in content
 
 
 def read_config(folder: Path, *, where: str) -> EntryPoints:
     """Read `config.yaml`; raises PluginBroken with the path of the key that is wrong."""
     file = folder / CONFIG
-    content = _mapping(_parse(file, where=where), "", file, where)
-    actions = _mapping(_get(content, "actions", "", file, where), "actions", file, where)
+    content = _require_mapping(_parse_yaml(file, where=where), "", file, where)
+    actions = _require_mapping(_require_key(content, "actions", "", file, where), "actions", file, where)
     name = content.get("code") or content.get("name")
     return EntryPoints(
         name=name if isinstance(name, str) else folder.name,
-        train=_entry(_get(actions, "train", "actions", file, where), "actions.train", file, where),
-        tune=_entry(actions["tune"], "actions.tune", file, where) if "tune" in actions else None,
+        train=_parse_entry_point(_require_key(actions, "train", "actions", file, where), "actions.train", file, where),
+        tune=_parse_entry_point(actions["tune"], "actions.tune", file, where) if "tune" in actions else None,
     )
 
 
-def _parse(file: Path, *, where: str) -> Any:
+def _parse_yaml(file: Path, *, where: str) -> Any:
     import yaml  # only this form needs it
 
     try:
@@ -64,23 +64,23 @@ def _parse(file: Path, *, where: str) -> Any:
         raise PluginBroken(f"{file.name} must be readable YAML", where=where, got=f"{told} at {file}{at}") from error
 
 
-def _mapping(value: Any, path: str, file: Path, where: str) -> Mapping[Any, Any]:
+def _require_mapping(value: Any, path: str, file: Path, where: str) -> Mapping[Any, Any]:
     if isinstance(value, dict):
         return value
     rule = f"{path or file.name} must be a mapping"
-    raise PluginBroken(rule, where=f"{where}, {file.name}", got=_kind(value), fix=_EXAMPLE)
+    raise PluginBroken(rule, where=f"{where}, {file.name}", got=_format_kind(value), fix=_EXAMPLE)
 
 
-def _get(content: Mapping[Any, Any], key: str, path: str, file: Path, where: str) -> Any:
+def _require_key(content: Mapping[Any, Any], key: str, path: str, file: Path, where: str) -> Any:
     if key in content:
         return content[key]
     full = f"{path}.{key}" if path else key
     where = f"{where}, {file.name}"
-    raise PluginBroken(f"{full} is required", where=where, got=_keys(content), fix=_meant(key, content))
+    raise PluginBroken(f"{full} is required", where=where, got=_format_keys(content), fix=_suggest_key(key, content))
 
 
-def _entry(action: Any, path: str, file: Path, where: str) -> tuple[str, str]:
-    value = _get(_mapping(action, path, file, where), "entrypoint", path, file, where)
+def _parse_entry_point(action: Any, path: str, file: Path, where: str) -> tuple[str, str]:
+    value = _require_key(_require_mapping(action, path, file, where), "entrypoint", path, file, where)
     if isinstance(value, str):
         module, _, function = value.replace(":", ".").rpartition(".")
         if module and all(part.isidentifier() for part in (*module.split("."), function)):
@@ -89,14 +89,14 @@ def _entry(action: Any, path: str, file: Path, where: str) -> tuple[str, str]:
     raise PluginBroken(rule, where=f"{where}, {file.name}", got=repr(value), fix=_EXAMPLE)
 
 
-def _kind(value: Any) -> str:
+def _format_kind(value: Any) -> str:
     return "nothing" if value is None else f"a {type(value).__name__}"
 
 
-def _keys(content: Iterable[Any]) -> str:
+def _format_keys(content: Iterable[Any]) -> str:
     return ", ".join(str(key) for key in content) or "nothing"
 
 
-def _meant(key: str, content: Iterable[Any]) -> str:
+def _suggest_key(key: str, content: Iterable[Any]) -> str:
     close = difflib.get_close_matches(key, [str(found) for found in content], n=1)
     return f"Did you mean {key!r} where it says {close[0]!r}?" if close else _EXAMPLE

@@ -12,16 +12,16 @@ from typing import Any
 
 import pluggy
 
-from trialrun.plugins.adapt import EXTENSIONS, HOOKS, Hook, adapt, place
-from trialrun.plugins.class_trainable import functions_of, is_stepping
+from trialrun.plugins.adapt import EXTENSIONS, HOOKS, Hook, adapt_hook, format_location
+from trialrun.plugins.class_trainable import is_class_trainable, make_hook_functions
 from trialrun_hookspecs.errors import Problem
 from trialrun_hookspecs.markers import PROJECT_NAME
 
-__all__ = ["Implemented", "find_hooks", "no_hooks", "no_train"]
+__all__ = ["ImplementedHooks", "find_hooks", "no_hooks_problem", "no_train_problem"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Implemented:
+class ImplementedHooks:
     """The hooks that fit, and all that is wrong with the others."""
 
     hooks: Mapping[str, Hook] = field(default_factory=dict)
@@ -34,7 +34,7 @@ def find_hooks(
     where: str,
     owns: Callable[[str], bool] = lambda name: False,
     named: Mapping[str, Any] | None = None,
-) -> Implemented:
+) -> ImplementedHooks:
     """Find the hooks of `code`. `owns` says whether a module of that name is the plugin's own.
 
     `named` gives functions for hooks outright: they come before what `code` has.
@@ -42,39 +42,39 @@ def find_hooks(
     candidates: dict[str, tuple[Callable[..., Any], Mapping[str, Any]]] = {}
     hooks: dict[str, Hook] = {}
     problems: list[Problem] = []
-    for hook, function, options in _marked(code):
+    for hook, function, options in _iter_marked_hooks(code):
         if hook not in HOOKS:
-            problems.append(_unknown(hook, function, where))
+            problems.append(_unknown_hook_problem(hook, function, where))
         elif hook in candidates:
             rule = f"the hook {hook!r} must be implemented once"
-            got, fix = f"a second one{place(function)}", "Drop @hookimpl from one of the two."
+            got, fix = f"a second one{format_location(function)}", "Drop @hookimpl from one of the two."
             problems.append(Problem(where=where, rule=rule, got=got, fix=fix))
         else:
             candidates[hook] = (function, options)
-    for hook, function in _unmarked(code, owns):
+    for hook, function in _iter_unmarked_hooks(code, owns):
         candidates.setdefault(hook, (function, {}))
     candidates |= {hook: (function, {}) for hook, function in (named or {}).items()}
     for hook, (function, options) in candidates.items():
-        adapted, faults = adapt(hook, function, where=where, options=options)
+        adapted, faults = adapt_hook(hook, function, where=where, options=options)
         problems += faults
         if adapted is not None:
             hooks[hook] = adapted
-    return Implemented(hooks=hooks, problems=tuple(problems))
+    return ImplementedHooks(hooks=hooks, problems=tuple(problems))
 
 
-def no_hooks(code: object, *, where: str) -> Problem:
+def no_hooks_problem(code: object, *, where: str) -> Problem:
     """Say that there is nothing to call, and what was probably meant."""
     rule = f"a plugin must implement a hook ({', '.join(HOOKS)})"
-    return Problem(where=where, rule=rule, got=_instead(code, HOOKS), fix=_advice(code))
+    return Problem(where=where, rule=rule, got=_describe_lookalike(code, HOOKS), fix=_suggest_fix(code))
 
 
-def no_train(code: object, *, where: str) -> Problem:
+def no_train_problem(code: object, *, where: str) -> Problem:
     """Say that train() is missing, and what was probably meant."""
     rule = "a plugin that is to run a job must have `train(run, dataset, hyperparameter, checkpoint)`"
-    return Problem(where=where, rule=rule, got=_instead(code, ("train",)), fix=_advice(code))
+    return Problem(where=where, rule=rule, got=_describe_lookalike(code, ("train",)), fix=_suggest_fix(code))
 
 
-def _marked(code: object) -> Iterator[tuple[str, Callable[..., Any], Mapping[str, Any]]]:
+def _iter_marked_hooks(code: object) -> Iterator[tuple[str, Callable[..., Any], Mapping[str, Any]]]:
     reader = pluggy.PluginManager(PROJECT_NAME)
     for attribute in sorted(vars(code) if isinstance(code, ModuleType) else dir(code)):
         options = reader.parse_hookimpl_opts(code, attribute)
@@ -82,7 +82,7 @@ def _marked(code: object) -> Iterator[tuple[str, Callable[..., Any], Mapping[str
             yield options.get("specname") or attribute, getattr(code, attribute), dict(options)
 
 
-def _unmarked(code: object, owns: Callable[[str], bool]) -> Iterator[tuple[str, Callable[..., Any]]]:
+def _iter_unmarked_hooks(code: object, owns: Callable[[str], bool]) -> Iterator[tuple[str, Callable[..., Any]]]:
     """Give plain functions named like a hook.
 
     `from ray import tune` makes `tune` a module, and `from ray.tune import report` makes `report` somebody else's
@@ -90,7 +90,7 @@ def _unmarked(code: object, owns: Callable[[str], bool]) -> Iterator[tuple[str, 
     """
     if not isinstance(code, ModuleType):
         return
-    for hook, made in _stepping(code).items():
+    for hook, made in _find_trainable_hooks(code).items():
         if inspect.isclass(vars(code).get(hook, type)):
             yield hook, made
     for hook in HOOKS:
@@ -102,10 +102,10 @@ def _unmarked(code: object, owns: Callable[[str], bool]) -> Iterator[tuple[str, 
             yield hook, found
 
 
-def _stepping(code: ModuleType) -> Mapping[str, Callable[..., Any]]:
+def _find_trainable_hooks(code: ModuleType) -> Mapping[str, Callable[..., Any]]:
     """A class in the style of Ray's Trainable, named like a hook, is both hooks."""
-    classes = [found for hook in ("tune", "train") if is_stepping(found := vars(code).get(hook))]
-    return functions_of(classes[0]) if classes else {}
+    classes = [found for hook in ("tune", "train") if is_class_trainable(found := vars(code).get(hook))]
+    return make_hook_functions(classes[0]) if classes else {}
 
 
 def _is_own(function: object, code: ModuleType, owns: Callable[[str], bool]) -> bool:
@@ -113,14 +113,14 @@ def _is_own(function: object, code: ModuleType, owns: Callable[[str], bool]) -> 
     return home.partition(".")[0] == code.__name__.partition(".")[0] or owns(home)
 
 
-def _unknown(hook: str, function: Callable[..., Any], where: str) -> Problem:
+def _unknown_hook_problem(hook: str, function: Callable[..., Any], where: str) -> Problem:
     close = difflib.get_close_matches(hook, HOOKS, n=1)
     fix = f"Did you mean {close[0]!r}?" if close else f"The hooks are: {', '.join(HOOKS)}."
     rule = "@hookimpl must mark a hook"
-    return Problem(where=where, rule=rule, got=f"{hook!r}{place(function)}, which is none", fix=fix)
+    return Problem(where=where, rule=rule, got=f"{hook!r}{format_location(function)}, which is none", fix=fix)
 
 
-def _instead(code: object, hooks: Mapping[str, Any] | tuple[str, ...]) -> str:
+def _describe_lookalike(code: object, hooks: Mapping[str, Any] | tuple[str, ...]) -> str:
     for hook in hooks:
         found = inspect.getattr_static(code, hook, None)
         if found is not None:
@@ -130,12 +130,12 @@ def _instead(code: object, hooks: Mapping[str, Any] | tuple[str, ...]) -> str:
     return "none of that name" if len(hooks) == 1 else "none"
 
 
-def _advice(code: object) -> str:
+def _suggest_fix(code: object) -> str:
     if not isinstance(code, ModuleType):
         return "Mark the methods with `@hookimpl` from trialrun_hookspecs."
     if hasattr(code, "__path__") and any(found.name == "train" for found in pkgutil.iter_modules(code.__path__)):
         return "Write `from .train import train` in its __init__.py."
-    classes = [name for name, value in vars(code).items() if inspect.isclass(value) and any(_marked(value))]
+    classes = [name for name, value in vars(code).items() if inspect.isclass(value) and any(_iter_marked_hooks(value))]
     if classes:
         return f"Its class {classes[0]!r} has hooks: hand over `{code.__name__}:{classes[0]}`."
     functions = [name for name, value in vars(code).items() if inspect.isfunction(value)]

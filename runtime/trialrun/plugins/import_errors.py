@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from trialrun_hookspecs.errors import PluginBroken
 
-__all__ = ["guard", "import_module"]
+__all__ = ["call_plugin_code", "import_module"]
 
 T = TypeVar("T")
 
@@ -26,10 +26,10 @@ _DISTRIBUTIONS = {  # where the name to install is not the name to import
 
 def import_module(name: str, *, where: str, inside: Path | None) -> ModuleType:
     """Import a module of a plugin; raises PluginBroken for whatever that raises."""
-    return guard(lambda: importlib.import_module(name), where=where, inside=inside)
+    return call_plugin_code(lambda: importlib.import_module(name), where=where, inside=inside)
 
 
-def guard(
+def call_plugin_code(
     call: Callable[[], T], *, where: str, inside: Path | None, rule: str = "it must import without an error"
 ) -> T:
     """Call the plugin's own code; whatever it raises becomes PluginBroken, the original chained.
@@ -41,16 +41,16 @@ def guard(
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        got = f"{_told(error)}{_at(error, inside)}"
-        raise PluginBroken(rule, where=where, got=got, fix=_fix(error, inside)) from error
+        got = f"{_format_error(error)}{_format_location(error, inside)}"
+        raise PluginBroken(rule, where=where, got=got, fix=_suggest_fix(error, inside)) from error
 
 
-def _told(error: BaseException) -> str:
+def _format_error(error: BaseException) -> str:
     text = error.msg if isinstance(error, SyntaxError) else str(error)
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
-def _at(error: BaseException, inside: Path | None) -> str:
+def _format_location(error: BaseException, inside: Path | None) -> str:
     if isinstance(error, SyntaxError) and error.filename:
         return f" at {error.filename}:{error.lineno or 1}"
     frames = traceback.extract_tb(error.__traceback__)
@@ -62,7 +62,7 @@ def _is_within(path: Path, inside: Path) -> bool:
     return path == inside or (inside in path.parents and "site-packages" not in path.relative_to(inside).parts)
 
 
-def _fix(error: BaseException, inside: Path | None) -> str:
+def _suggest_fix(error: BaseException, inside: Path | None) -> str:
     if isinstance(error, SystemExit):
         return "Keep what runs the program below `if __name__ == '__main__':`."
     if not isinstance(error, ModuleNotFoundError) or not error.name:

@@ -9,11 +9,11 @@ from trialrun.plugins.plugin import Plugin
 from trialrun_hookspecs.errors import PluginError, PluginRefused
 from trialrun_hookspecs.markers import PROJECT_NAME
 
-__all__ = ["Installed", "discover", "find_installed", "installed_names"]
+__all__ = ["InstalledPlugin", "discover_plugins", "find_installed", "list_installed"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Installed:
+class InstalledPlugin:
     """One entry point of group `trialrun`: the plugin, or the error that loading it gave."""
 
     name: str
@@ -23,12 +23,12 @@ class Installed:
     error: PluginError | None = None
 
 
-def discover() -> list[Installed]:
+def discover_plugins() -> list[InstalledPlugin]:
     """Load every installed plugin, in the order of their names; a broken one comes with its error."""
-    return [_load(point) for point in sorted(entry_points(group=PROJECT_NAME), key=lambda p: (p.name, p.value))]
+    return [_load_entry(point) for point in sorted(entry_points(group=PROJECT_NAME), key=lambda p: (p.name, p.value))]
 
 
-def installed_names() -> list[str]:
+def list_installed() -> list[str]:
     """Give the names of the installed plugins; none is loaded."""
     return sorted({point.name for point in entry_points(group=PROJECT_NAME)})
 
@@ -46,12 +46,12 @@ def find_installed(name: str) -> EntryPoint | None:
     return next(iter(points.values()), None)
 
 
-def _load(point: EntryPoint) -> Installed:
+def _load_entry(point: EntryPoint) -> InstalledPlugin:
     from trialrun.plugins.loading import load_installed  # it looks entry points up here, so it stands above
 
     distribution = point.dist.name if point.dist else ""
     try:
         plugin = load_installed(point)
     except PluginError as error:
-        return Installed(name=point.name, value=point.value, distribution=distribution, error=error)
-    return Installed(name=point.name, value=point.value, distribution=distribution, plugin=plugin)
+        return InstalledPlugin(name=point.name, value=point.value, distribution=distribution, error=error)
+    return InstalledPlugin(name=point.name, value=point.value, distribution=distribution, plugin=plugin)

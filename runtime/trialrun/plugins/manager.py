@@ -49,7 +49,7 @@ class Manager:
             if known.code is plugin.code or (plugin.origin is not None and known.origin == plugin.origin):
                 return name
         name = self._free_name(plugin)
-        self.pluggy.register(_facade(plugin), name=name)
+        self.pluggy.register(_build_facade(plugin), name=name)
         self._plugins[name] = plugin
         with self._lock:
             muted = set(self._plugins) - {name} - {known for known, _ in self._listeners}
@@ -66,41 +66,41 @@ class Manager:
             except (Exception, SystemExit) as error:  # noqa: BLE001 - it must not end the job, nor this thread
                 failed.append((name, error))
         for name, raised in failed:
-            if self._mute(name):
+            if self._mute_plugin(name):
                 self._on_mute(name, raised)
 
     def datasets(self) -> dict[str, Callable[[], Iterable[Mapping[str, Any]]]]:
         """Give the datasets that plugins offer, by name."""
-        return self._merged("datasets", ())
+        return self._merge_mappings("datasets", ())
 
     def search_algorithms(self, reserved: Iterable[str] = ()) -> dict[str, Callable[..., Any]]:
         """Give the search algorithms that plugins offer, by name in lower case; none may have a `reserved` name."""
-        return {name.lower(): made for name, made in self._merged("search_algorithms", reserved).items()}
+        return {name.lower(): made for name, made in self._merge_mappings("search_algorithms", reserved).items()}
 
     def schedulers(self, reserved: Iterable[str] = ()) -> dict[str, Callable[..., Any]]:
         """Give the trial schedulers that plugins offer, by name in lower case; none may have a `reserved` name."""
-        return {name.lower(): made for name, made in self._merged("schedulers", reserved).items()}
+        return {name.lower(): made for name, made in self._merge_mappings("schedulers", reserved).items()}
 
     def trial_callbacks(self) -> list[tuple[str, Any]]:
         """Give the trial callbacks that plugins offer, each with its plugin's name."""
-        return self._listed("trial_callbacks", "an iterable of callbacks")
+        return self._collect_lists("trial_callbacks", "an iterable of callbacks")
 
     def stoppers(self) -> list[tuple[str, Any]]:
         """Give the stoppers that plugins offer, each with its plugin's name."""
         needed = "an iterable of callables"
-        offered = self._listed("stoppers", needed)
+        offered = self._collect_lists("stoppers", needed)
         for name, stopper in offered:
             if not callable(stopper):
-                raise _wrong_answer(name, "stoppers", needed, stopper)
+                raise _wrong_answer_error(name, "stoppers", needed, stopper)
         return offered
 
-    def _listed(self, hook: str, needed: str) -> list[tuple[str, Any]]:
+    def _collect_lists(self, hook: str, needed: str) -> list[tuple[str, Any]]:
         listed: list[tuple[str, Any]] = []
-        for name, offered in self._ask(hook):
+        for name, offered in self._call_hook(hook):
             if offered is None:
                 continue
             if isinstance(offered, (str, bytes, Mapping)) or not isinstance(offered, Iterable):
-                raise _wrong_answer(name, hook, needed, offered)
+                raise _wrong_answer_error(name, hook, needed, offered)
             listed += [(name, one) for one in offered]
         return listed
 
@@ -109,76 +109,76 @@ class Manager:
         names += [f"{plugin.name} ({number})" for number in range(2, len(self._plugins) + 3)]
         return next(name for name in names if name not in self._plugins)
 
-    def _mute(self, name: str) -> bool:
+    def _mute_plugin(self, name: str) -> bool:
         with self._lock:
             heard = self._listeners
             self._listeners = tuple(listener for listener in heard if listener[0] != name)
             return len(self._listeners) < len(heard)
 
-    def _ask(self, hook: str) -> list[tuple[str, Any]]:
+    def _call_hook(self, hook: str) -> list[tuple[str, Any]]:
         answers = []
         for impl in reversed(getattr(self.pluggy.hook, hook).get_hookimpls()):
             try:
                 answer: Any = impl.function()
-                answers.append((impl.plugin_name, list(answer) if _is_lazy(answer) else answer))
+                answers.append((impl.plugin_name, list(answer) if _is_iterator(answer) else answer))
             except (Exception, SystemExit) as error:
                 got = f"{type(error).__name__}: {error}"
                 where = f"plugin {impl.plugin_name!r}, {hook}()"
                 raise PluginBroken("it must answer without an error", where=where, got=got) from error
         return answers
 
-    def _merged(self, hook: str, reserved: Iterable[str]) -> dict[str, Any]:
+    def _merge_mappings(self, hook: str, reserved: Iterable[str]) -> dict[str, Any]:
         merged: dict[str, Any] = {}
         owners = {name.casefold(): "trialrun itself" for name in reserved}
-        for plugin, offered in self._ask(hook):
+        for plugin, offered in self._call_hook(hook):
             if offered is None:
                 continue
             if not isinstance(offered, Mapping):
-                raise _wrong_answer(plugin, hook, "a mapping of names to callables", offered)
+                raise _wrong_answer_error(plugin, hook, "a mapping of names to callables", offered)
             for name, value in offered.items():
                 if not isinstance(name, str) or not name.strip() or not callable(value):
-                    raise _wrong_answer(plugin, hook, "a mapping of names to callables", {name: value})
+                    raise _wrong_answer_error(plugin, hook, "a mapping of names to callables", {name: value})
                 if name.casefold() in owners:
-                    raise _clash(hook, name, owners[name.casefold()], plugin)
+                    raise _name_clash_error(hook, name, owners[name.casefold()], plugin)
                 owners[name.casefold()] = f"plugin {plugin!r}"
                 merged[name] = value
         return merged
 
 
-def _facade(plugin: Plugin) -> SimpleNamespace:
+def _build_facade(plugin: Plugin) -> SimpleNamespace:
     """Give what pluggy sees of a plugin: its extension hooks, with the very signatures of the specs."""
     functions = {}
     for name in EXTENSIONS:
         if plugin.has(name):
             hook = plugin.hooks[name]
-            function = _with_event(hook) if HOOKS[name] else _without(hook)
+            function = _wrap_with_event(hook) if HOOKS[name] else _wrap_without_event(hook)
             functions[name] = hookimpl(tryfirst=hook.tryfirst, trylast=hook.trylast)(function)
     return SimpleNamespace(**functions)
 
 
-def _with_event(hook: Hook) -> Callable[[Event], Any]:
-    def call(event: Event) -> Any:
+def _wrap_with_event(hook: Hook) -> Callable[[Event], Any]:
+    def call_hook(event: Event) -> Any:
         return hook(event)
 
-    return call
+    return call_hook
 
 
-def _without(hook: Hook) -> Callable[[], Any]:
-    def call() -> Any:
+def _wrap_without_event(hook: Hook) -> Callable[[], Any]:
+    def call_hook() -> Any:
         return hook()
 
-    return call
+    return call_hook
 
 
-def _is_lazy(answer: object) -> bool:
+def _is_iterator(answer: object) -> bool:
     return hasattr(answer, "__next__")
 
 
-def _wrong_answer(plugin: str, hook: str, needed: str, got: object) -> PluginRefused:
+def _wrong_answer_error(plugin: str, hook: str, needed: str, got: object) -> PluginRefused:
     return PluginRefused(f"it must return {needed}", where=f"plugin {plugin!r}, {hook}()", got=repr(got)[:200])
 
 
-def _clash(hook: str, name: str, first: str, second: str) -> PluginRefused:
+def _name_clash_error(hook: str, name: str, first: str, second: str) -> PluginRefused:
     return PluginRefused(
         f"a name must be offered once (upper and lower case are the same), and {first} offers {name!r}",
         where=f"plugin {second!r}, {hook}()",

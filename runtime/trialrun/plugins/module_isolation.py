@@ -17,14 +17,14 @@ from pathlib import Path
 from types import CodeType, ModuleType
 from typing import Any
 
-__all__ = ["Home", "module_path"]
+__all__ = ["PluginModules", "module_path"]
 
 _RESERVED = sys.stdlib_module_names | {"trialrun", "trialrun_hookspecs"}
 _lock = threading.RLock()
-_homes: list[Home] = []  # the one entered last comes first
+_active_modules: list[PluginModules] = []  # the one entered last comes first
 
 
-class Home:
+class PluginModules:
     """The modules of one plugin below `root`.
 
     `claims` maps top-level module names to their file or package folder. `is_open`: other modules in `root` can be
@@ -39,47 +39,47 @@ class Home:
         self._names: set[str] = set()
         self._away: dict[str, ModuleType] = {}
 
-    def owns(self, name: str) -> bool:
+    def has_module(self, name: str) -> bool:
         """Whether the module of this name came from here."""
         return name in self._names
 
-    def taken(self) -> Mapping[str, str]:
+    def find_conflicts(self) -> Mapping[str, str]:
         """Give the claimed names that modules of no plugin have, and where those come from."""
         with _lock:
-            foreign = {name: sys.modules[name] for name in self.claims if name in sys.modules and not _owner(name)}
+            foreign = {name: sys.modules[name] for name in self.claims if name in sys.modules and not _find_owner(name)}
         taken = {name: str(module_path(module) or "built in") for name, module in foreign.items()}
         taken = {name: path for name, path in taken.items() if path != str(self.claims[name])}
         return taken | {name: "Python or trialrun itself" for name in self.claims if name in _RESERVED}
 
     @property
-    def inside(self) -> Path:
+    def source_folder(self) -> Path:
         """The folder that holds all of the plugin's own files."""
         return self.root if self.is_open else next(iter(self.claims.values()))
 
-    def move_in(self, *modules: str) -> None:
+    def reload(self, *modules: str) -> None:
         """Make ready for importing these modules anew: forget what was imported from the same files, then enter."""
         with _lock:
-            for home in [home for home in _homes if home.target == self.target]:
-                _homes.remove(home)
-                home.leave(home.tops())
-            for name in [name for name in sys.modules if _is_below(name, modules) and not _owner(name)]:
+            for home in [home for home in _active_modules if home.target == self.target]:
+                _active_modules.remove(home)
+                home.deactivate(home.top_levels())
+            for name in [name for name in sys.modules if _is_within_modules(name, modules) and not _find_owner(name)]:
                 del sys.modules[name]  # imported from these very files by somebody else: the content may be old
-            self.enter()
+            self.activate()
             if str(self.root) not in sys.path:
                 sys.path.append(str(self.root))  # child processes get sys.path, not this finder
         importlib.invalidate_caches()
 
-    def enter(self) -> None:
+    def activate(self) -> None:
         """Let imports find this plugin's modules first."""
         with _lock:
-            if _homes and _homes[0] is self:
+            if _active_modules and _active_modules[0] is self:
                 return
             if _finder not in sys.meta_path:
-                sys.meta_path.insert(_before_paths(), _finder)
-            for home in _homes:
+                sys.meta_path.insert(_path_finder_index(), _finder)
+            for home in _active_modules:
                 if home is not self:
-                    home.leave({top for top in home.tops() if self._spec_of_top(top) is not None})
-            _homes[:] = [self, *(home for home in _homes if home is not self)]
+                    home.deactivate({top for top in home.top_levels() if self._find_top_level_spec(top) is not None})
+            _active_modules[:] = [self, *(home for home in _active_modules if home is not self)]
             sys.modules.update(self._away)
             self._away.clear()
 
@@ -87,35 +87,35 @@ class Home:
         """Say how the module is loaded, when it is one of this plugin's."""
         top, _, rest = name.partition(".")
         if not rest:
-            spec = self._spec_of_top(name)
+            spec = self._find_top_level_spec(name)
         else:
-            spec = PathFinder.find_spec(name, path) if self._has(top) else None
+            spec = PathFinder.find_spec(name, path) if self._has_top_level(top) else None
         if spec is None:
             return None
         if type(spec.loader) is SourceFileLoader:
-            spec.loader = _Fresh(spec.loader.name, spec.loader.path)
+            spec.loader = _UncachedLoader(spec.loader.name, spec.loader.path)
         self._names.add(name)
         return spec
 
-    def tops(self) -> set[str]:
+    def top_levels(self) -> set[str]:
         """Give the top-level names of the modules that came from here."""
         return {name.partition(".")[0] for name in self._names}
 
-    def leave(self, tops: set[str]) -> None:
+    def deactivate(self, tops: set[str]) -> None:
         """Take the modules below these names out of `sys.modules`, to be put back by `enter`."""
         for name in [name for name in self._names if name.partition(".")[0] in tops and name in sys.modules]:
             self._away[name] = sys.modules.pop(name)
 
-    def _has(self, top: str) -> bool:
+    def _has_top_level(self, top: str) -> bool:
         return top in self._names or top in self.claims
 
-    def is_away(self, name: str) -> bool:
+    def is_deactivated(self, name: str) -> bool:
         """Whether the module of this name came from here and is not in `sys.modules` now."""
         return name in self._away
 
-    def _spec_of_top(self, name: str) -> ModuleSpec | None:
+    def _find_top_level_spec(self, name: str) -> ModuleSpec | None:
         if name in self.claims:
-            return _spec_at(name, self.claims[name])
+            return _build_spec(name, self.claims[name])
         if not self.is_open or name in _RESERVED:
             return None
         spec = PathFinder.find_spec(name, [str(self.root)])
@@ -123,25 +123,25 @@ class Home:
         return spec if spec is not None and spec.loader is not None and spec.has_location else None
 
 
-class _Fresh(SourceFileLoader):
+class _UncachedLoader(SourceFileLoader):
     """Compiles the file each time: cached bytecode is told apart by seconds and size only, and would litter."""
 
     def get_code(self, fullname: str) -> CodeType:
         return self.source_to_code(self.get_data(self.path), self.path)
 
 
-class _Finder:
+class _PluginFinder:
     """The one finder for all homes, which asks the home entered last first."""
 
     def find_spec(self, name: str, path: Sequence[str] | None = None, target: Any = None) -> ModuleSpec | None:
-        for home in tuple(_homes):  # another thread may enter one meanwhile
+        for home in tuple(_active_modules):  # another thread may enter one meanwhile
             spec = home.find_spec(name, path)
             if spec is not None:
                 return spec
         return None
 
 
-_finder: Any = _Finder()
+_finder: Any = _PluginFinder()
 
 
 def module_path(module: ModuleType) -> Path | None:
@@ -154,19 +154,19 @@ def module_path(module: ModuleType) -> Path | None:
     return Path(folders[0]).resolve() if folders else None
 
 
-def _owner(name: str) -> Home | None:
-    return next((home for home in _homes if home.owns(name) and not home.is_away(name)), None)
+def _find_owner(name: str) -> PluginModules | None:
+    return next((home for home in _active_modules if home.has_module(name) and not home.is_deactivated(name)), None)
 
 
-def _is_below(name: str, modules: Sequence[str]) -> bool:
+def _is_within_modules(name: str, modules: Sequence[str]) -> bool:
     return any(name == module or name.startswith(f"{module}.") for module in modules)
 
 
-def _before_paths() -> int:
+def _path_finder_index() -> int:
     return next((at for at, finder in enumerate(sys.meta_path) if finder is PathFinder), len(sys.meta_path))
 
 
-def _spec_at(name: str, path: Path) -> ModuleSpec | None:
+def _build_spec(name: str, path: Path) -> ModuleSpec | None:
     if path.is_file():
         return importlib.util.spec_from_file_location(name, path)
     init = path / "__init__.py"

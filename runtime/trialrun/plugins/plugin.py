@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from trialrun.plugins.class_trainable import takes_checkpoints
-from trialrun.plugins.hooks import no_train
+from trialrun.plugins.class_trainable import accepts_save_options
+from trialrun.plugins.hooks import no_train_problem
 from trialrun_hookspecs.errors import PluginRefused
 
 if TYPE_CHECKING:
     from trialrun.plugins.adapt import Hook
-    from trialrun.plugins.module_isolation import Home
+    from trialrun.plugins.module_isolation import PluginModules
 
 __all__ = ["Plugin", "Recipe"]
 
@@ -42,36 +42,36 @@ class Plugin:
     code: Any = field(repr=False)
     hooks: Mapping[str, Hook] = field(repr=False)
     origin: Recipe | None = field(default=None, repr=False)
-    home: Home | None = field(default=None, repr=False)
+    modules: PluginModules | None = field(default=None, repr=False)
 
     def has(self, hook: str) -> bool:
         """Whether the plugin implements the hook of this name."""
         return hook in self.hooks
 
     @property
-    def steps(self) -> bool:
+    def has_save_options(self) -> bool:
         """Whether it is a class that makes steps, and is told how often to save."""
-        return "tune" in self.hooks and takes_checkpoints(self.hooks["tune"].function)
+        return "tune" in self.hooks and accepts_save_options(self.hooks["tune"].function)
 
-    def recipe(self) -> Recipe | None:
+    def get_recipe(self) -> Recipe | None:
         """Give what `load_recipe` takes in another process; None for live objects."""
         return self.origin
 
     def require_train(self) -> Plugin:
         """Give this plugin; raises PluginRefused when it has no `train`."""
         if not self.has("train"):
-            raise PluginRefused(problems=[no_train(self.code, where=f"plugin {self.name!r}")])
+            raise PluginRefused(problems=[no_train_problem(self.code, where=f"plugin {self.name!r}")])
         return self
 
     def train(self, run: Any, dataset: Any, hyperparameter: Any, checkpoint: Any, **extra: Any) -> Any:
         """Call the plugin's `train` by position; `extra` reaches it as far as its signature takes it."""
-        return self._call("train", run, dataset, hyperparameter, checkpoint, **extra)
+        return self._call_hook("train", run, dataset, hyperparameter, checkpoint, **extra)
 
     def tune(self, hyperparameter: Any, run: Any, dataset: Any, checkpoint: Any, **extra: Any) -> Any:
         """Call the plugin's `tune` by position. A generator comes back as it is: the caller drives it."""
-        return self._call("tune", hyperparameter, run, dataset, checkpoint, **extra)
+        return self._call_hook("tune", hyperparameter, run, dataset, checkpoint, **extra)
 
-    def _call(self, hook: str, *args: Any, **extra: Any) -> Any:
+    def _call_hook(self, hook: str, *args: Any, **extra: Any) -> Any:
         if hook not in self.hooks:
             raise PluginRefused(
                 f"it must have {hook}() to be asked for it",
@@ -79,8 +79,8 @@ class Plugin:
                 got=f"only {', '.join(self.hooks)}",
                 fix=f"Ask `has({hook!r})` first.",
             )
-        if self.home is not None:
-            self.home.enter()
+        if self.modules is not None:
+            self.modules.activate()
         return self.hooks[hook](*args, **extra)
 
     def __reduce__(self) -> tuple[Any, ...]:

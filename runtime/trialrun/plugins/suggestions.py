@@ -7,49 +7,51 @@ import os
 from pathlib import Path
 
 from trialrun.plugins.config_yaml import CONFIG
-from trialrun.plugins.installed import installed_names
+from trialrun.plugins.installed import list_installed
 
-__all__ = ["FORMS", "exists", "is_plugin_folder", "nearby", "nearest_name"]
+__all__ = ["ACCEPTED_FORMS", "is_plugin_folder", "path_exists", "suggest_name", "suggest_path"]
 
-FORMS = (
+ACCEPTED_FORMS = (
     "Hand over a .py file, a package folder, a folder with config.yaml, `pkg.module`, `pkg.module:object`, "
     "or the name of an installed plugin."
 )
 
 
-def exists(path: Path) -> bool:
+def path_exists(path: Path) -> bool:
     """Whether something is there; False also for a name too long or a folder that may not be searched."""
     return os.path.exists(path)  # noqa: PTH110 - Path.exists() raises for those
 
 
 def is_plugin_folder(path: Path) -> bool:
     """Whether the folder has what makes it a plugin."""
-    return exists(path / "__init__.py") or exists(path / CONFIG)
+    return path_exists(path / "__init__.py") or path_exists(path / CONFIG)
 
 
-def nearby(path: Path) -> str:
+def suggest_path(path: Path) -> str:
     """Say which plugins lie near a path that is none."""
     folder = path if os.path.isdir(path) else path.parent  # noqa: PTH112 - as above
-    if not exists(folder):
+    if not path_exists(folder):
         return f"The folder {folder} does not exist either."
-    names = [entry.name for entry in _plugins_in(folder)]
+    names = [entry.name for entry in _list_plugins(folder)]
     close = difflib.get_close_matches(path.name, names, n=1) or difflib.get_close_matches(f"{path.name}.py", names, n=1)
     if close:
         return f"Did you mean {str(folder / close[0])!r}?"
-    return f"In {folder} there are: {', '.join(names[:10])}." if names else FORMS
+    return f"In {folder} there are: {', '.join(names[:10])}." if names else ACCEPTED_FORMS
 
 
-def nearest_name(name: str) -> str:
+def suggest_name(name: str) -> str:
     """Say which installed plugin, or which file of the current folder, has nearly this name."""
-    installed = installed_names()
-    choices = {entry.stem: f"./{entry.name}" for entry in _plugins_in(Path.cwd())} | {name: name for name in installed}
+    installed = list_installed()
+    choices = {entry.stem: f"./{entry.name}" for entry in _list_plugins(Path.cwd())} | {
+        name: name for name in installed
+    }
     close = difflib.get_close_matches(name, choices, n=1)
     if close:
         return f"Did you mean {choices[close[0]]!r}?"
-    return f"Installed are: {', '.join(installed)}. {FORMS}" if installed else FORMS
+    return f"Installed are: {', '.join(installed)}. {ACCEPTED_FORMS}" if installed else ACCEPTED_FORMS
 
 
-def _plugins_in(folder: Path) -> list[Path]:
+def _list_plugins(folder: Path) -> list[Path]:
     try:
         entries = sorted(folder.iterdir())
     except OSError:

@@ -8,9 +8,9 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from trialrun.recorder.replies import Refused, no
+from trialrun.recorder.replies import CallRefused, refuse
 
-__all__ = ["Door", "check_host", "check_token", "mask_headers", "secrets_of", "sign"]
+__all__ = ["Endpoint", "check_host", "check_token", "collect_secrets", "mask_headers", "sign"]
 
 TOKEN_HEADERS = ("authorization", "synapse-access-token")
 SECRET_HEADERS = frozenset({*TOKEN_HEADERS, "synapse-tenant", "synapse-agent", "cookie", "proxy-authorization"})
@@ -21,7 +21,7 @@ _TOKEN = re.compile(r"\s*(?:token|bearer)\s+(\S+)\s*", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Door:
+class Endpoint:
     """How a call came in.
 
     `base_url` is the address it sees, `token` what it must bring (None: nothing), `hosts` what it may name (None: any).
@@ -32,33 +32,33 @@ class Door:
     hosts: frozenset[str] | None = None
 
 
-def check_host(door: Door, headers: Mapping[str, str]) -> None:
+def check_host(door: Endpoint, headers: Mapping[str, str]) -> None:
     """Refuse what a web page of elsewhere can make a browser send: a foreign Host (rebinding) or a foreign Origin."""
     host = headers.get("host", "").lower()
     if door.hosts is not None and host not in door.hosts:
-        raise _foreign("Host", host, "Use the address that the recorder printed.")
+        raise _refuse_foreign("Host", host, "Use the address that the recorder printed.")
     origin = headers.get("origin")
     if origin is not None and (not host or origin.lower() != f"http://{host}"):
-        raise _foreign("Origin", origin, "Calls from other web pages are not served.")
+        raise _refuse_foreign("Origin", origin, "Calls from other web pages are not served.")
 
 
-def check_token(door: Door, headers: Mapping[str, str]) -> None:
+def check_token(door: Endpoint, headers: Mapping[str, str]) -> None:
     if door.token is None:
         return
     for name in TOKEN_HEADERS:
         sent = _TOKEN.fullmatch(headers.get(name, ""))
         if sent and hmac.compare_digest(sent[1].encode(), door.token.encode()):
             return
-    raise no(401, "Authorization or Synapse-Access-Token: must be 'Token <the token that the recorder printed>'.")
+    raise refuse(401, "Authorization or Synapse-Access-Token: must be 'Token <the token that the recorder printed>'.")
 
 
 def mask_headers(headers: Mapping[str, str]) -> dict[str, str]:
     return {name: MASK if name in SECRET_HEADERS else value for name, value in headers.items()}
 
 
-def secrets_of(door: Door, headers: Mapping[str, str]) -> tuple[str, ...]:
+def collect_secrets(door: Endpoint, headers: Mapping[str, str]) -> tuple[str, ...]:
     """What must not be written down of this call, wherever it stands in it."""
-    return tuple(word for word in {door.token or "", *_sent(headers)} if len(word) >= SHORTEST_SECRET)
+    return tuple(word for word in {door.token or "", *_header_words(headers)} if len(word) >= SHORTEST_SECRET)
 
 
 def sign(secret: bytes, path: str) -> str:
@@ -66,10 +66,10 @@ def sign(secret: bytes, path: str) -> str:
     return hmac.new(secret, path.encode(), hashlib.sha256).hexdigest()[:40]
 
 
-def _sent(headers: Mapping[str, str]) -> Iterable[str]:
+def _header_words(headers: Mapping[str, str]) -> Iterable[str]:
     for name in SECRET_HEADERS & headers.keys():
         yield from headers[name].split()
 
 
-def _foreign(name: str, got: str, fix: str) -> Refused:
-    return no(403, f"{name}: must be this recorder's own, got {got[:200]!r}. {fix}")
+def _refuse_foreign(name: str, got: str, fix: str) -> CallRefused:
+    return refuse(403, f"{name}: must be this recorder's own, got {got[:200]!r}. {fix}")

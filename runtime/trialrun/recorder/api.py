@@ -14,17 +14,17 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import parse_qsl
 
-from trialrun.recorder.access import MASK, Door, check_host, check_token, mask_headers, secrets_of, sign
+from trialrun.recorder.access import MASK, Endpoint, check_host, check_token, collect_secrets, mask_headers, sign
 from trialrun.recorder.bodies import Body, read_body
-from trialrun.recorder.context import Call, Context
-from trialrun.recorder.datasets import dataset_file, list_ground_truth_events
-from trialrun.recorder.faults import FAULTS_ROUTE, Faults, LostAnswer, change_faults, clear_faults, show_faults
+from trialrun.recorder.context import ApiCall, Context
+from trialrun.recorder.datasets import download_dataset_file, list_ground_truth_events
+from trialrun.recorder.faults import FAULTS_ROUTE, Faults, ReplyLost, change_faults, clear_faults, show_faults
 from trialrun.recorder.fixtures import Fixtures
 from trialrun.recorder.jobs import change_job, list_jobs, override_best_trial, show_job
 from trialrun.recorder.logs import add_logs
-from trialrun.recorder.models import add_model, list_models, model_archive, show_model
-from trialrun.recorder.normalise import BIGGEST_ID, Clock, text
-from trialrun.recorder.replies import Refused, Reply, json_reply, no
+from trialrun.recorder.models import add_model, download_model_archive, list_models, show_model
+from trialrun.recorder.normalise import BIGGEST_ID, Clock, to_text
+from trialrun.recorder.replies import CallRefused, Reply, json_reply, refuse
 from trialrun.recorder.store import Store
 from trialrun.recorder.uploads import continue_upload, finish_upload, show_upload, start_upload
 
@@ -38,18 +38,18 @@ Handler = Callable[..., Reply]
 _HEALTH = "health"
 
 
-def hello(call: Call) -> Reply:
-    return json_reply(200, {"recorder": "trialrun", "version": _version(), "strict": call.context.strict})
+def show_recorder(call: ApiCall) -> Reply:
+    return json_reply(200, {"recorder": "trialrun", "version": _package_version(), "strict": call.context.strict})
 
 
-def health(_: Call) -> Reply:
+def show_health(_: ApiCall) -> Reply:
     return json_reply(200, {"ok": True})
 
 
-def show_release(call: Call, release: int) -> Reply:
-    row = call.context.store.row("SELECT * FROM releases WHERE id = ?", (release,))
+def show_release(call: ApiCall, release: int) -> Reply:
+    row = call.context.store.fetch_one("SELECT * FROM releases WHERE id = ?", (release,))
     if row is None and call.context.strict:
-        raise no(404, f"plugin release {release}: there is none.")
+        raise refuse(404, f"plugin release {release}: there is none.")
     code, version = (row["code"], row["version"]) if row else (f"plugin-{release}", "0.0.0")
     expanded = "plugin" in ",".join(call.all_params("expand")).split(",")
     plugin = {"id": release, "code": code, "name": code} if expanded else release
@@ -57,8 +57,8 @@ def show_release(call: Call, release: int) -> Reply:
 
 
 ROUTES: tuple[tuple[str, dict[str, Handler]], ...] = (
-    (_HEALTH, {"GET": health}),
-    ("trialrun", {"GET": hello}),
+    (_HEALTH, {"GET": show_health}),
+    ("trialrun", {"GET": show_recorder}),
     (FAULTS_ROUTE, {"GET": show_faults, "POST": change_faults, "DELETE": clear_faults}),
     ("models", {"GET": list_models, "POST": add_model}),
     ("models/#", {"GET": show_model}),
@@ -70,8 +70,8 @@ ROUTES: tuple[tuple[str, dict[str, Handler]], ...] = (
     ("chunked_upload/#", {"GET": show_upload, "PUT": continue_upload, "POST": finish_upload}),
     ("logs", {"POST": add_logs}),
     ("trains/#/override_best_trial", {"PUT": override_best_trial}),
-    ("trialrun/files/models/#/*", {"GET": model_archive}),
-    ("trialrun/files/datasets/#/#/#/*", {"GET": dataset_file}),
+    ("trialrun/files/models/#/*", {"GET": download_model_archive}),
+    ("trialrun/files/datasets/#/#/#/*", {"GET": download_dataset_file}),
 )
 
 
@@ -114,26 +114,28 @@ class Api:
         headers: Mapping[str, str] | None = None,
         body: bytes = b"",
         *,
-        door: Door,
+        door: Endpoint,
     ) -> Reply:
         """Never raises for what a client sends. `path` may be absolute and may carry a query of its own.
 
         Raises LostAnswer, a ConnectionError, where a fault switch says so.
         """
-        method = text(method.upper())
+        method = to_text(method.upper())
         lowered = {name.lower(): value for name, value in (headers or {}).items()}
         pairs = tuple(params.items() if isinstance(params, Mapping) else params)
         try:
-            path, pairs = _located(path, pairs, door)
-            self._check_door(door, method, path, pairs, lowered)
+            path, pairs = _parse_target(path, pairs, door)
+            self._check_access(door, method, path, pairs, lowered)
             if len(body) > self.max_body:
-                raise no(413, f"body: holds at most {self.max_body} bytes, got {len(body)}.")
-            reply = self.faults.spoil(method, path, lambda: self._recorded(method, path, pairs, lowered, body, door))
-        except Refused as refused:
+                raise refuse(413, f"body: holds at most {self.max_body} bytes, got {len(body)}.")
+            reply = self.faults.intercept_call(
+                method, path, lambda: self._serve_and_record(method, path, pairs, lowered, body, door)
+            )
+        except CallRefused as refused:
             reply = refused.reply
         except RecursionError:
-            reply = no(400, "body: must be JSON, got one nested too deeply. Send a flatter one.").reply
-        except LostAnswer:
+            reply = refuse(400, "body: must be JSON, got one nested too deeply. Send a flatter one.").reply
+        except ReplyLost:
             raise
         except (sqlite3.OperationalError, OSError) as error:
             reply = _storage_reply(error)
@@ -141,17 +143,17 @@ class Api:
 
     def refuse_body(self, size: int) -> Reply:
         """The reply to a body that is not even read."""
-        return no(413, f"body: holds at most {self.max_body} bytes, got {size} or more.").reply
+        return refuse(413, f"body: holds at most {self.max_body} bytes, got {size} or more.").reply
 
-    def _check_door(
-        self, door: Door, method: str, path: str, params: tuple[tuple[str, str], ...], headers: Mapping[str, str]
+    def _check_access(
+        self, door: Endpoint, method: str, path: str, params: tuple[tuple[str, str], ...], headers: Mapping[str, str]
     ) -> None:
         check_host(door, headers)
         if path == _HEALTH or (method in READS and self._is_signed(path, params)):
             return
         check_token(door, headers)
         if self._store.readonly and method not in READS:
-            raise no(403, "recording: it is open for reading only.")
+            raise refuse(403, "recording: it is open for reading only.")
 
     def _is_signed(self, path: str, params: tuple[tuple[str, str], ...]) -> bool:
         if not path.startswith("trialrun/files/"):
@@ -162,23 +164,23 @@ class Api:
             for key, value in params
         )
 
-    def _recorded(
+    def _serve_and_record(
         self,
         method: str,
         path: str,
         params: tuple[tuple[str, str], ...],
         headers: Mapping[str, str],
         raw: bytes,
-        door: Door,
+        door: Endpoint,
     ) -> Reply:
         now = self._clock()
-        hidden = secrets_of(door, headers)
-        params = tuple((_masked(key, hidden), _masked(value, hidden)) for key, value in params)
+        hidden = collect_secrets(door, headers)
+        params = tuple((_mask_text(key, hidden), _mask_text(value, hidden)) for key, value in params)
         multipart = headers.get("content-type", "").lstrip().lower().startswith("multipart/")
-        clean = raw if multipart else _masked_bytes(raw, hidden)
-        call = Call(
+        clean = raw if multipart else _mask_bytes(raw, hidden)
+        call = ApiCall(
             context=self._context,
-            door=door,
+            endpoint=door,
             method=method,
             path=path,
             params=params,
@@ -188,15 +190,15 @@ class Api:
             time=now.astimezone(UTC).isoformat(),
         )
         if self._store.readonly:
-            return _answered(call, clean)
+            return _dispatch_call(call, clean)
         # a read may take long (a model is packed into an archive): it must not hold up those who write
-        read = _reply(call, clean) if method in READS else None
-        with self._store.writing():
-            reply, replayed = (read, False) if read else self._once(call, clean)
+        read = _dispatch_or_refuse(call, clean) if method in READS else None
+        with self._store.transaction():
+            reply, replayed = (read, False) if read else self._serve_once(call, clean)
             self._store.add_request(
                 time=call.time,
                 method=method,
-                path=_masked(path, hidden),
+                path=_mask_text(path, hidden),
                 params=[pair for pair in params if pair[0] != "signature"],
                 headers=mask_headers(headers),
                 body=b"" if multipart else clean,  # what a form carries is kept as an upload
@@ -206,38 +208,38 @@ class Api:
             )
         return reply
 
-    def _once(self, call: Call, raw: bytes) -> tuple[Reply, bool]:
+    def _serve_once(self, call: ApiCall, raw: bytes) -> tuple[Reply, bool]:
         key = call.headers.get("idempotency-key", "")
-        scope = text(key), call.method, call.path
-        known = self._store.reply(*scope) if key else None
+        scope = to_text(key), call.method, call.path
+        known = self._store.find_reply(*scope) if key else None
         if known is not None:
             headers = {"Content-Type": "application/json", "Idempotency-Replayed": "true"}
             return Reply(status=known[0], content=known[1], headers=headers), True
         try:
-            with self._store.undoable():
-                reply = _answered(call, raw)
-        except Refused as refused:
+            with self._store.savepoint():
+                reply = _dispatch_call(call, raw)
+        except CallRefused as refused:
             return refused.reply, False
         if key:
             self._store.add_reply(*scope, reply.status, reply.content)
         return reply, False
 
 
-def _reply(call: Call, raw: bytes) -> Reply:
+def _dispatch_or_refuse(call: ApiCall, raw: bytes) -> Reply:
     try:
-        return _answered(call, raw)
-    except Refused as refused:
+        return _dispatch_call(call, raw)
+    except CallRefused as refused:
         return refused.reply
 
 
-def _answered(call: Call, raw: bytes) -> Reply:
-    handler, ids = _routed("GET" if call.method == "HEAD" else call.method, call.path)
+def _dispatch_call(call: ApiCall, raw: bytes) -> Reply:
+    handler, ids = _match_route("GET" if call.method == "HEAD" else call.method, call.path)
     body = read_body(call.headers.get("content-type", ""), raw, strict=call.context.strict)
     return handler(replace(call, body=body), *ids)
 
 
-def _routed(method: str, path: str) -> tuple[Handler, tuple[int, ...]]:
-    for pattern, handlers in _patterns():
+def _match_route(method: str, path: str) -> tuple[Handler, tuple[int, ...]]:
+    for pattern, handlers in _compile_routes():
         if found := pattern.fullmatch(path):
             ids = tuple(int(word) for word in found.groups())
             if any(number > BIGGEST_ID for number in ids):
@@ -245,30 +247,32 @@ def _routed(method: str, path: str) -> tuple[Handler, tuple[int, ...]]:
             if method not in handlers:
                 allowed = ", ".join(sorted(handlers))
                 refusal = json_reply(405, {"detail": f"{method[:20]}: is not served here."}, Allow=allowed)
-                raise Refused(refusal)
+                raise CallRefused(refusal)
             return handlers[method], ids
-    raise no(404, f"path: there is no {path[:200]!r}.")
+    raise refuse(404, f"path: there is no {path[:200]!r}.")
 
 
 @cache
-def _patterns() -> list[tuple[re.Pattern[str], dict[str, Handler]]]:
-    def compiled(route: str) -> re.Pattern[str]:
+def _compile_routes() -> list[tuple[re.Pattern[str], dict[str, Handler]]]:
+    def compile_route(route: str) -> re.Pattern[str]:
         return re.compile(re.escape(route).replace(r"\#", "([0-9]{1,19})").replace(r"\*", "[^/]*"))
 
-    return [(compiled(route), handlers) for route, handlers in ROUTES]
+    return [(compile_route(route), handlers) for route, handlers in ROUTES]
 
 
-def _located(path: str, params: tuple[tuple[str, str], ...], door: Door) -> tuple[str, tuple[tuple[str, str], ...]]:
+def _parse_target(
+    path: str, params: tuple[tuple[str, str], ...], door: Endpoint
+) -> tuple[str, tuple[tuple[str, str], ...]]:
     """The path without the slashes at its ends, and all parameters: `path` may be an address that the recorder gave."""
     if len(path) > LONGEST_PATH:
-        raise no(414, f"path: holds at most {LONGEST_PATH} characters.")
+        raise refuse(414, f"path: holds at most {LONGEST_PATH} characters.")
     path = path.removeprefix(door.base_url)
     path, _, query = path.partition("?")
     try:
         asked = parse_qsl(query, keep_blank_values=True, max_num_fields=1000)
     except ValueError:
-        raise no(400, "query: cannot be read.") from None
-    return text(path.strip("/")), (*params, *asked)
+        raise refuse(400, "query: cannot be read.") from None
+    return to_text(path.strip("/")), (*params, *asked)
 
 
 def _storage_reply(error: sqlite3.OperationalError | OSError) -> Reply:
@@ -276,28 +280,28 @@ def _storage_reply(error: sqlite3.OperationalError | OSError) -> Reply:
     if isinstance(error, OSError):
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise error
-        return no(507, "recorder: its disk is full. Make room and send this again.").reply
+        return refuse(507, "recorder: its disk is full. Make room and send this again.").reply
     if "is full" in str(error):
-        return no(507, "recorder: its disk is full. Make room and send this again.").reply
+        return refuse(507, "recorder: its disk is full. Make room and send this again.").reply
     if "locked" in str(error) or "busy" in str(error):
         return json_reply(503, {"detail": "recorder: another process holds the recording."}, Retry_After="1")
     raise error
 
 
-def _masked(word: str, hidden: tuple[str, ...]) -> str:
+def _mask_text(word: str, hidden: tuple[str, ...]) -> str:
     for secret in hidden:
         word = word.replace(secret, MASK)
     return word
 
 
-def _masked_bytes(raw: bytes, hidden: tuple[str, ...]) -> bytes:
+def _mask_bytes(raw: bytes, hidden: tuple[str, ...]) -> bytes:
     for secret in hidden:
         raw = raw.replace(secret.encode(), MASK.encode())
     return raw
 
 
 @cache
-def _version() -> str:
+def _package_version() -> str:
     from importlib import metadata
 
     try:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
-from trialrun.recorder.replies import no
+from trialrun.recorder.replies import refuse
 
 __all__ = ["Body", "FilePart", "read_body"]
 
@@ -38,26 +38,26 @@ def read_body(content_type: str, raw: bytes, *, strict: bool) -> Body:
     """The body as `content_type` says; JSON where it says nothing, or where a client forgot to say so."""
     kind = content_type.partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
-        return _multipart(content_type, raw)
+        return _parse_multipart(content_type, raw)
     if not raw.strip():
         return Body()
     if kind == "application/x-www-form-urlencoded" and raw.lstrip()[:1] not in (b"{", b"["):
-        return Body(value=_form(raw))
-    return Body(value=_json(raw, strict=strict))
+        return Body(value=_parse_form(raw))
+    return Body(value=_parse_json(raw, strict=strict))
 
 
-def _json(raw: bytes, *, strict: bool) -> Any:
+def _parse_json(raw: bytes, *, strict: bool) -> Any:
     try:
         return json.loads(
-            raw, parse_constant=_refuse_constant if strict else None, object_pairs_hook=_first_of_each_key
+            raw, parse_constant=_refuse_constant if strict else None, object_pairs_hook=_keep_first_values
         )
     except RecursionError:
-        raise no(400, "body: must be JSON, got one nested too deeply. Send a flatter one.") from None
+        raise refuse(400, "body: must be JSON, got one nested too deeply. Send a flatter one.") from None
     except ValueError as error:
-        raise no(400, f"body: must be JSON ({error}).") from None
+        raise refuse(400, f"body: must be JSON ({error}).") from None
 
 
-def _first_of_each_key(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _keep_first_values(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """A key sent twice keeps its first value: a hyperparameter `trial_id` must not overwrite the trial's id."""
     if len(value := dict(pairs)) == len(pairs):
         return value
@@ -68,34 +68,34 @@ def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is no JSON")
 
 
-def _form(raw: bytes) -> dict[str, str]:
+def _parse_form(raw: bytes) -> dict[str, str]:
     try:
         pairs = parse_qsl(raw.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=1000)
     except ValueError as error:
-        raise no(400, f"body: must be a form ({error}).") from None
+        raise refuse(400, f"body: must be a form ({error}).") from None
     return dict(reversed(pairs))
 
 
-def _multipart(content_type: str, raw: bytes) -> Body:
-    boundary = _parameters(content_type).get("boundary", "")
+def _parse_multipart(content_type: str, raw: bytes) -> Body:
+    boundary = _parse_parameters(content_type).get("boundary", "")
     if not boundary:
-        raise no(400, "Content-Type: multipart/form-data must name its boundary.")
+        raise refuse(400, "Content-Type: multipart/form-data must name its boundary.")
     pieces = (b"\r\n" + raw).split(b"\r\n--" + boundary.encode("utf-8", "replace"), MOST_PARTS + 2)
     if len(pieces) < 2 or not pieces[-1].startswith(b"--"):
-        raise no(400, "body: the multipart form is cut off or has too many parts.")
+        raise refuse(400, "body: the multipart form is cut off or has too many parts.")
     fields: dict[str, Any] = {}
     files: dict[str, FilePart] = {}
     for piece in pieces[1:-1]:
         head, found, content = piece.removeprefix(b"\r\n").partition(b"\r\n\r\n")
         if not found:
-            raise no(400, "body: a part of the multipart form has no header.")
-        _take_part(head.decode("utf-8", "replace"), content, fields, files)
+            raise refuse(400, "body: a part of the multipart form has no header.")
+        _add_part(head.decode("utf-8", "replace"), content, fields, files)
     return Body(value=fields, files=files, multipart=True)
 
 
-def _take_part(head: str, content: bytes, fields: dict[str, Any], files: dict[str, FilePart]) -> None:
+def _add_part(head: str, content: bytes, fields: dict[str, Any], files: dict[str, FilePart]) -> None:
     lines = [line for line in head.split("\r\n") if line.lower().startswith("content-disposition:")]
-    parameters = _parameters(lines[0]) if lines else {}
+    parameters = _parse_parameters(lines[0]) if lines else {}
     name = parameters.get("name", "")
     if "filename" in parameters:
         files.setdefault(name, FilePart(filename=parameters["filename"], content=content))
@@ -103,7 +103,7 @@ def _take_part(head: str, content: bytes, fields: dict[str, Any], files: dict[st
         fields.setdefault(name, content.decode("utf-8", "replace"))
 
 
-def _parameters(header: str) -> dict[str, str]:
+def _parse_parameters(header: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, quoted, bare in _PARAMETER.findall(header):
         value = re.sub(r"\\(.)", r"\1", quoted) or bare

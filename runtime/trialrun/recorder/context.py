@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from trialrun.recorder.access import Door, sign
+from trialrun.recorder.access import Endpoint, sign
 from trialrun.recorder.bodies import Body
 from trialrun.recorder.fixtures import Fixtures
 from trialrun.recorder.normalise import safe_file_name
-from trialrun.recorder.replies import Reply, json_reply, no
+from trialrun.recorder.replies import Reply, json_reply, refuse
 from trialrun.recorder.store import Store
 
 if TYPE_CHECKING:
     from trialrun.recorder.faults import Faults
 
-__all__ = ["Call", "Context"]
+__all__ = ["ApiCall", "Context"]
 
 PAGE_SIZE = 100
 LARGEST_PAGE = 1000
@@ -38,11 +38,11 @@ class Context:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class ApiCall:
     """`path` has no slash at its ends; `headers` have lower-case names; `time` is `now` in UTC as ISO 8601."""
 
     context: Context
-    door: Door
+    endpoint: Endpoint
     method: str
     path: str
     params: tuple[tuple[str, str], ...]
@@ -51,43 +51,43 @@ class Call:
     now: datetime
     time: str
 
-    def param(self, name: str) -> str | None:
+    def first_param(self, name: str) -> str | None:
         return next((value for key, value in self.params if key == name), None)
 
     def all_params(self, name: str) -> tuple[str, ...]:
         return tuple(value for key, value in self.params if key == name)
 
-    def objects(self) -> list[dict[str, Any]]:
+    def body_objects(self) -> list[dict[str, Any]]:
         """The body's objects: it may be one or a list of them."""
         sent = self.body.value if isinstance(self.body.value, list) else [self.body.value]
         for index, item in enumerate(sent):
             if not isinstance(item, dict):
-                raise no(400, f"body[{index}]: must be an object, got {type(item).__name__}.")
+                raise refuse(400, f"body[{index}]: must be an object, got {type(item).__name__}.")
         return sent
 
-    def object(self) -> dict[str, Any]:
+    def body_object(self) -> dict[str, Any]:
         """The body's one object; clients that wrap it in a list are understood."""
-        found = self.objects()
+        found = self.body_objects()
         if len(found) != 1 or (self.context.strict and isinstance(self.body.value, list)):
-            raise no(400, f"body: must be one object, got a list of {len(found)}.")
+            raise refuse(400, f"body: must be one object, got a list of {len(found)}.")
         return found[0]
 
     def url(self, path: str) -> str:
-        return self.door.base_url + path
+        return self.endpoint.base_url + path
 
     def file_url(self, path: str, name: str) -> str:
         """An address that gives the file to whoever holds it, without a token."""
         return f"{self.url(path)}/{safe_file_name(name)}?signature={sign(self.context.key, path)}"
 
-    def page(self, total: int) -> tuple[slice, int, int]:
+    def select_page(self, total: int) -> tuple[slice, int, int]:
         """Which part of a list of `total` is asked for, with the page's number and size."""
-        size = min(max(_number(self.param("page_size"), PAGE_SIZE), 1), LARGEST_PAGE)
-        number = _number(self.param("page"), 0 if self.param("page") else 1)
+        size = min(max(_parse_number(self.first_param("page_size"), PAGE_SIZE), 1), LARGEST_PAGE)
+        number = _parse_number(self.first_param("page"), 0 if self.first_param("page") else 1)
         if number < 1 or (number > 1 and (number - 1) * size >= total):
-            raise no(404, "page: there is no such page.")
+            raise refuse(404, "page: there is no such page.")
         return slice((number - 1) * size, number * size), number, size
 
-    def listed(self, total: int, number: int, size: int, results: list[dict[str, Any]]) -> Reply:
+    def build_page_reply(self, total: int, number: int, size: int, results: list[dict[str, Any]]) -> Reply:
         following = self._page_url(number + 1) if number * size < total else None
         previous = self._page_url(number - 1) if number > 1 else None
         return json_reply(200, {"count": total, "next": following, "previous": previous, "results": results})
@@ -99,5 +99,5 @@ class Call:
         return (param for param in self.params if param[0] != "page")
 
 
-def _number(sent: str | None, default: int) -> int:
+def _parse_number(sent: str | None, default: int) -> int:
     return int(sent) if sent and sent.isascii() and sent.isdigit() and len(sent) < 10 else default

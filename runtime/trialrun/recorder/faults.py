@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
-from trialrun.recorder.context import Call
-from trialrun.recorder.replies import Refused, Reply, json_reply, no
+from trialrun.recorder.context import ApiCall
+from trialrun.recorder.replies import CallRefused, Reply, json_reply, refuse
 from trialrun_hookspecs.errors import BadValue
 
 __all__ = [
@@ -17,16 +17,16 @@ __all__ = [
     "Fault",
     "FaultKind",
     "Faults",
-    "LostAnswer",
+    "ReplyLost",
     "change_faults",
     "clear_faults",
     "show_faults",
 ]
 
 FAULTS_ROUTE = "trialrun/faults"
-UNTOUCHED = ("health", FAULTS_ROUTE)  # else a broken recorder could not be healed from outside
+EXEMPT_PATHS = ("health", FAULTS_ROUTE)  # else a broken recorder could not be healed from outside
 LONGEST_S = 60.0
-MOST = 1000
+MAX_FAULTS = 1000
 
 FaultKind = Literal["unavailable", "timeout", "drop", "cut", "refuse", "busy", "delay"]
 
@@ -57,13 +57,13 @@ class Fault:
         if not 0 <= self.seconds <= LONGEST_S or not 0 <= self.retry_after <= 3600:
             raise BadValue(f"must wait from 0 to {LONGEST_S:g} seconds", where="a fault", got=str(self.seconds))
 
-    def names(self, number: int, path: str) -> bool:
+    def applies_to(self, number: int, path: str) -> bool:
         """Whether it is meant for this call."""
         here = not self.route or f"{path}/".startswith(f"{self.route.strip('/')}/")
         return here and self.first <= number and (self.last is None or number <= self.last)
 
 
-class LostAnswer(ConnectionError):
+class ReplyLost(ConnectionError):
     """The caller is to get no answer, or `half` of one."""
 
     def __init__(self, half: Reply | None = None) -> None:
@@ -91,8 +91,8 @@ class Faults:
 
     def add(self, fault: Fault) -> None:
         with self._lock:
-            if len(self.plan) >= MOST:
-                raise BadValue(f"holds at most {MOST}", where="the fault switches", fix="Clear them.")
+            if len(self.plan) >= MAX_FAULTS:
+                raise BadValue(f"holds at most {MAX_FAULTS}", where="the fault switches", fix="Clear them.")
             self.plan.append(fault)
 
     def clear(self) -> None:
@@ -100,20 +100,20 @@ class Faults:
         with self._lock:
             self.plan.clear()
 
-    def restart(self) -> None:
+    def reset_count(self) -> None:
         """Count from 1 again; what was struck stays listed."""
         with self._lock:
             self.calls = []
 
-    def spoil(self, method: str, path: str, serve: Callable[[], Reply]) -> Reply:
+    def intercept_call(self, method: str, path: str, serve: Callable[[], Reply]) -> Reply:
         """The reply of `serve`, unless a fault names this call. Raises LostAnswer."""
-        fault = self._struck(method, path)
+        fault = self._register_call(method, path)
         if fault is None:
             return serve()
         if fault.kind in ("timeout", "delay"):
             self._sleep(fault.seconds)
         if fault.kind in ("unavailable", "timeout"):
-            raise LostAnswer
+            raise ReplyLost
         if fault.kind == "refuse":
             return json_reply(503, {"detail": "recorder: out of order, by a fault switch."})
         if fault.kind == "busy":
@@ -122,47 +122,47 @@ class Faults:
         reply = serve()
         if fault.kind == "delay":
             return reply
-        raise LostAnswer(reply if fault.kind == "cut" else None)
+        raise ReplyLost(reply if fault.kind == "cut" else None)
 
-    def _struck(self, method: str, path: str) -> Fault | None:
-        if path in UNTOUCHED:
+    def _register_call(self, method: str, path: str) -> Fault | None:
+        if path in EXEMPT_PATHS:
             return None
         with self._lock:
             self.calls.append(f"{method} {path}")
             number = len(self.calls)
-            found = next((fault for fault in self.plan if fault.names(number, path)), None)
+            found = next((fault for fault in self.plan if fault.applies_to(number, path)), None)
             if found is not None:
                 self.struck.append((number, found.kind))
         return found
 
 
-def show_faults(call: Call) -> Reply:
+def show_faults(call: ApiCall) -> Reply:
     faults: Faults = call.context.faults
     plan = [asdict(fault) for fault in faults.plan]
-    return json_reply(200, {"faults": plan, "calls": len(faults.calls), "struck": faults.struck[-MOST:]})
+    return json_reply(200, {"faults": plan, "calls": len(faults.calls), "struck": faults.struck[-MAX_FAULTS:]})
 
 
-def change_faults(call: Call) -> Reply:
+def change_faults(call: ApiCall) -> Reply:
     """Add what the body says, one fault or a list of them; calls are counted from 1 again."""
-    given = [_fault(sent) for sent in call.objects()]
-    call.context.faults.restart()
+    given = [_parse_fault(sent) for sent in call.body_objects()]
+    call.context.faults.reset_count()
     for fault in given:
         call.context.faults.add(fault)
     return show_faults(call)
 
 
-def clear_faults(call: Call) -> Reply:
+def clear_faults(call: ApiCall) -> Reply:
     call.context.faults.clear()
     return show_faults(call)
 
 
-def _fault(sent: dict[str, Any]) -> Fault:
+def _parse_fault(sent: dict[str, Any]) -> Fault:
     try:
         return Fault(**sent)
     except (TypeError, BadValue) as error:
-        raise _no_fault(error) from None
+        raise _refuse_fault(error) from None
 
 
-def _no_fault(error: Exception) -> Refused:
+def _refuse_fault(error: Exception) -> CallRefused:
     fields = ", ".join(Fault.__dataclass_fields__)
-    return no(400, f"body: must be a fault ({error})."[:500], fields=fields)
+    return refuse(400, f"body: must be a fault ({error})."[:500], fields=fields)

@@ -43,7 +43,7 @@ class Fixtures:
     def add_dataset(self, dataset_id: int, source: Source) -> None:
         """`source` is a folder, a CSV file, the rows themselves, or what gives the rows when called."""
         where = f"dataset {dataset_id}"
-        rows = _path_rows(Path(source), where) if isinstance(source, str | Path) else _given_rows(source, where)
+        rows = _read_path(Path(source), where) if isinstance(source, str | Path) else _parse_rows(source, where)
         if not rows:
             raise FixtureInvalid("must have at least one row", where=where, got="none", fix=FOLDER)
         self.datasets[dataset_id] = tuple(rows)
@@ -114,37 +114,37 @@ def _check_filled(path: Path, where: str) -> None:
         )
 
 
-def _path_rows(path: Path, where: str) -> list[DatasetRow]:
+def _read_path(path: Path, where: str) -> list[DatasetRow]:
     _check_filled(path, where)
     if path.is_dir():
-        return _folder_rows(path, where)
+        return _read_folder(path, where)
     if path.suffix.lower() == ".csv":
-        return _csv_rows(path, where)
+        return _read_csv(path, where)
     raise FixtureInvalid("a dataset is a folder or a .csv file", where=where, got=str(path), fix=FOLDER)
 
 
-def _folder_rows(folder: Path, where: str) -> list[DatasetRow]:
+def _read_folder(folder: Path, where: str) -> list[DatasetRow]:
     rows = []
-    for category in sorted(path for path in folder.iterdir() if path.is_dir() and not _hidden(path)):
-        files = sorted(path for path in category.rglob("*") if path.is_file() and not _hidden(path))
+    for category in sorted(path for path in folder.iterdir() if path.is_dir() and not _is_hidden(path)):
+        files = sorted(path for path in category.rglob("*") if path.is_file() and not _is_hidden(path))
         described = {path.with_suffix("") for path in files if path.suffix != ".json"}
         for path in files:
             sidecar = path.with_suffix(".json")
             if path != sidecar:
-                data = _json_file(sidecar, where) if sidecar.is_file() else {}
+                data = _read_json(sidecar, where) if sidecar.is_file() else {}
                 rows.append(DatasetRow(category=category.name, data=data, files={"file": path}))
             elif path.with_suffix("") not in described:
-                rows.append(DatasetRow(category=category.name, data=_json_file(path, where)))
+                rows.append(DatasetRow(category=category.name, data=_read_json(path, where)))
     if not rows:
         raise FixtureInvalid("must hold category folders with files", where=where, got=str(folder), fix=FOLDER)
     return rows
 
 
-def _hidden(path: Path) -> bool:
+def _is_hidden(path: Path) -> bool:
     return path.name.startswith(".")
 
 
-def _json_file(path: Path, where: str) -> Any:
+def _read_json(path: Path, where: str) -> Any:
     try:
         return json.loads(path.read_bytes())
     except (ValueError, RecursionError) as error:
@@ -152,18 +152,19 @@ def _json_file(path: Path, where: str) -> Any:
         raise FixtureInvalid(rule, where=where, got=f"{path} ({error})", fix="Correct that file.") from None
 
 
-def _csv_rows(path: Path, where: str) -> list[DatasetRow]:
+def _read_csv(path: Path, where: str) -> list[DatasetRow]:
     try:
         with path.open(newline="", encoding="utf-8-sig") as lines:
             return [
-                _csv_row(line, path, f"{where}, row {number}") for number, line in enumerate(csv.DictReader(lines), 1)
+                _parse_csv_row(line, path, f"{where}, row {number}")
+                for number, line in enumerate(csv.DictReader(lines), 1)
             ]
     except (UnicodeDecodeError, csv.Error) as error:
         fix = "Save it as CSV in UTF-8."
         raise FixtureInvalid("must be CSV in UTF-8", where=where, got=f"{path} ({error})", fix=fix) from None
 
 
-def _csv_row(line: dict[str, Any], path: Path, where: str) -> DatasetRow:
+def _parse_csv_row(line: dict[str, Any], path: Path, where: str) -> DatasetRow:
     if None in line or None in line.values():
         fix = "Quote cells that hold commas."
         raise FixtureInvalid("must have as many cells as the header", where=where, got=str(path), fix=fix)
@@ -171,10 +172,10 @@ def _csv_row(line: dict[str, Any], path: Path, where: str) -> DatasetRow:
     category = line.pop("category", "") or "train"
     files = {f"file_{n}" if n > 1 else "file": path.parent / part for n, part in enumerate(named, 1)}
     _check_files(files, where)
-    return DatasetRow(category=category, data={name: _number(cell) for name, cell in line.items()}, files=files)
+    return DatasetRow(category=category, data={name: _parse_cell(cell) for name, cell in line.items()}, files=files)
 
 
-def _number(cell: str) -> int | float | str:
+def _parse_cell(cell: str) -> int | float | str:
     """The number that the cell is, else the cell: `007`, `1_000`, `nan` and blanks stay text."""
     try:
         value = json.loads(cell, parse_constant=str)
@@ -183,14 +184,14 @@ def _number(cell: str) -> int | float | str:
     return value if type(value) is int or (type(value) is float and math.isfinite(value)) else cell
 
 
-def _given_rows(source: Any, where: str) -> list[DatasetRow]:
+def _parse_rows(source: Any, where: str) -> list[DatasetRow]:
     given = source() if callable(source) else source
     if isinstance(given, Mapping) or not isinstance(given, Iterable):
         raise FixtureInvalid("must be rows", where=where, got=type(given).__name__, fix="Give an iterable of dicts.")
-    return [_given_row(row, f"{where}, row {number}") for number, row in enumerate(given)]
+    return [_parse_row(row, f"{where}, row {number}") for number, row in enumerate(given)]
 
 
-def _given_row(row: Any, where: str) -> DatasetRow:
+def _parse_row(row: Any, where: str) -> DatasetRow:
     shape = 'Give {"category": str, "data": JSON, "files": {name: path or bytes}}.'
     if not isinstance(row, Mapping) or not isinstance(row.get("category"), str) or not row["category"]:
         raise FixtureInvalid("must be a dict with a category", where=where, got=repr(row)[:120], fix=shape)

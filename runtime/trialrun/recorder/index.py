@@ -8,10 +8,10 @@ import sqlite3
 from collections.abc import Iterable
 from typing import Any
 
-from trialrun.recorder.normalise import text
+from trialrun.recorder.normalise import to_text
 from trialrun.recorder.tables import merge_table
 
-__all__ = ["advance", "ensure", "is_indexed"]
+__all__ = ["advance_index", "ensure_index", "is_indexed"]
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS index_state (entry INTEGER NOT NULL, version INTEGER NOT NULL, epoch TEXT NOT NULL);
@@ -31,8 +31,8 @@ CREATE INDEX IF NOT EXISTS requests_facts ON requests (path, status, method);
 
 ENDED = frozenset({"TERMINATED", "ERROR"})
 MOST_SERIES = 2_000  # names of metrics that are remembered per job: a client may send any number
-READ = ("trials", "trials_delta", "trial_result", "metric")
-AT_ONCE = 5_000
+INDEXED_EVENTS = ("trials", "trials_delta", "trial_result", "metric")
+BATCH_SIZE = 5_000
 
 Row = dict[str, Any]
 
@@ -42,7 +42,7 @@ def is_indexed(connection: sqlite3.Connection) -> bool:
     return found is not None
 
 
-def ensure(connection: sqlite3.Connection) -> None:
+def ensure_index(connection: sqlite3.Connection) -> None:
     """Make the index where there is none, and bring it up to the last entry. Not called inside a transaction."""
     if not is_indexed(connection):
         connection.executescript(f"BEGIN; {SCHEMA} COMMIT;")
@@ -50,7 +50,7 @@ def ensure(connection: sqlite3.Connection) -> None:
     while True:
         connection.execute("BEGIN IMMEDIATE")
         try:
-            more = advance(connection)
+            more = advance_index(connection)
             connection.execute("COMMIT")
         except BaseException:
             connection.execute("ROLLBACK")
@@ -59,25 +59,25 @@ def ensure(connection: sqlite3.Connection) -> None:
             return
 
 
-def advance(connection: sqlite3.Connection) -> bool:
+def advance_index(connection: sqlite3.Connection) -> bool:
     """Take in the entries that came since, at most AT_ONCE of them; whether there were any. Inside a transaction."""
     state = connection.execute("SELECT entry, version FROM index_state").fetchone()
     came = connection.execute(
         "SELECT id, job, event, trial_id, time, data FROM entries WHERE id > ? ORDER BY id LIMIT ?",
-        (state["entry"], AT_ONCE),
+        (state["entry"], BATCH_SIZE),
     ).fetchall()
     if not came:
         return False
-    taking = _Taking(connection, state["version"])
+    taking = _IndexBatch(connection, state["version"])
     for entry in came:
-        if entry["event"] in READ:
-            taking.take(entry)
-    taking.store()
+        if entry["event"] in INDEXED_EVENTS:
+            taking.add_entry(entry)
+    taking.write_changes()
     connection.execute("UPDATE index_state SET entry = ?, version = ?", (came[-1]["id"], taking.version))
     return True
 
 
-class _Taking:
+class _IndexBatch:
     """The rows that a batch of entries changes, each read once and written once."""
 
     def __init__(self, connection: sqlite3.Connection, version: int) -> None:
@@ -88,64 +88,64 @@ class _Taking:
         self._series: dict[tuple[int, str, str], None] = {}
         self._numbers: dict[int, int] = {}
 
-    def take(self, entry: sqlite3.Row) -> None:
+    def add_entry(self, entry: sqlite3.Row) -> None:
         """Never raises for what a client sent."""
         data = json.loads(entry["data"])
         if not isinstance(data, dict):
             return
         job, time = entry["job"], entry["time"]
         if entry["event"] in ("trials", "trials_delta"):
-            self._table(job, time, data)
+            self._add_table(job, time, data)
             return
         if entry["event"] == "metric":
             self._series[job, "metric", _metric_name(data)] = None
         else:
             names = data.get("metrics")
             self._series.update(
-                ((job, "trial_result", text(name)), None) for name in (names if isinstance(names, dict) else ())
+                ((job, "trial_result", to_text(name)), None) for name in (names if isinstance(names, dict) else ())
             )
         if entry["trial_id"]:
-            self._point(job, entry["trial_id"], time, data.get("iteration"))
+            self._add_point(job, entry["trial_id"], time, data.get("iteration"))
 
-    def _table(self, job: int, time: str, payload: Row) -> None:
+    def _add_table(self, job: int, time: str, payload: Row) -> None:
         trials = payload.get("trials")
         if not isinstance(trials, dict):
             return
         for sent_id, sent in trials.items():
-            trial = text(sent_id)
-            row = self._row(job, trial)
+            trial = to_text(sent_id)
+            row = self._load_row(job, trial)
             before = row["cells"] if row else {}
             merged = {trial: {**before, "all_metrics": before.get("all_metrics", {})}}
             merge_table(merged, {**payload, "trials": {trial: sent}})
-            cells = _cells(merged[trial])
+            cells = _build_cells(merged[trial])
             status = cells.pop("status")
             if row is None:
-                row = self._new(job, trial, time)
+                row = self._create_row(job, trial, time)
             elif row["cells"] == cells and row["status"] == status:
                 continue
             row["cells"] = cells
-            self._move(row, status, time)
-            self._touch(job, trial, time)
+            self._set_status(row, status, time)
+            self._mark_changed(job, trial, time)
 
-    def _point(self, job: int, trial: str, time: str, iteration: Any) -> None:
-        row = self._row(job, trial)
+    def _add_point(self, job: int, trial: str, time: str, iteration: Any) -> None:
+        row = self._load_row(job, trial)
         known = row is not None
-        row = row or self._new(job, trial, time)
+        row = row or self._create_row(job, trial, time)
         reached = row["iteration"] or 0
         if isinstance(iteration, int) and not isinstance(iteration, bool) and reached < iteration < 2**62:
             row["iteration"], known = iteration, False
         if not known:
             row["started"] = row["started"] or time
-            self._touch(job, trial, time)
+            self._mark_changed(job, trial, time)
 
-    def _move(self, row: Row, status: str | None, time: str) -> None:
+    def _set_status(self, row: Row, status: str | None, time: str) -> None:
         if status not in (None, "PENDING"):
             row["started"] = row["started"] or time
         if status != row["status"]:
             row["ended"] = time if status in ENDED else None
         row["status"] = status
 
-    def _row(self, job: int, trial: str) -> Row | None:
+    def _load_row(self, job: int, trial: str) -> Row | None:
         known = self._rows.get((job, trial))
         if known is None:
             found = self._connection.execute(
@@ -155,7 +155,7 @@ class _Taking:
                 known = self._rows[job, trial] = {**dict(found), "cells": json.loads(found["cells"])}
         return known
 
-    def _new(self, job: int, trial: str, time: str) -> Row:
+    def _create_row(self, job: int, trial: str, time: str) -> Row:
         if job not in self._numbers:
             last = self._connection.execute("SELECT max(number) FROM trials WHERE job = ?", (job,)).fetchone()[0]
             self._numbers[job] = last or 0
@@ -165,16 +165,16 @@ class _Taking:
         self._rows[job, trial] = made
         return made
 
-    def _touch(self, job: int, trial: str, time: str) -> None:
+    def _mark_changed(self, job: int, trial: str, time: str) -> None:
         self._rows[job, trial]["updated"] = time
         self._changed[job, trial] = None
 
-    def store(self) -> None:
+    def write_changes(self) -> None:
         self._connection.executemany(
             "INSERT INTO trials VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (job, trial) DO UPDATE SET"
             " version = excluded.version, status = excluded.status, started = excluded.started, ended = excluded.ended,"
             " updated = excluded.updated, iteration = excluded.iteration, cells = excluded.cells",
-            [self._values(self._rows[key]) for key in self._changed],
+            [self._next_values(self._rows[key]) for key in self._changed],
         )
         self._connection.executemany(
             "INSERT INTO series SELECT ?1, ?2, ?3 WHERE NOT EXISTS"
@@ -183,28 +183,28 @@ class _Taking:
             [(*named, MOST_SERIES) for named in self._series],
         )
 
-    def _values(self, row: Row) -> tuple[Any, ...]:
+    def _next_values(self, row: Row) -> tuple[Any, ...]:
         self.version += 1
         keys = ("status", "started", "ended", "updated", "iteration")
         facts = tuple(row[key] for key in keys)
         return (row["job"], row["trial"], row["number"], self.version, *facts, json.dumps(row["cells"]))
 
 
-def _cells(merged: Row) -> Row:
+def _build_cells(merged: Row) -> Row:
     status = merged.get("status")
     return {
-        "status": None if status is None else text(status),
+        "status": None if status is None else to_text(status),
         "hyperparameters": merged.get("hyperparameters") or {},
-        "metrics": list(_names(merged.get("metrics"))),
+        "metrics": list(_iter_keys(merged.get("metrics"))),
         "all_metrics": merged.get("all_metrics") or {},
         "nonfinite": merged["nonfinite"] if isinstance(merged.get("nonfinite"), dict) else {},
     }
 
 
-def _names(value: Any) -> Iterable[str]:
+def _iter_keys(value: Any) -> Iterable[str]:
     return value if isinstance(value, dict) else ()
 
 
 def _metric_name(data: Row) -> str:
     parts = [data.get("category"), data.get("key")]
-    return "/".join(text(part) for part in parts if part is not None)[:500]
+    return "/".join(to_text(part) for part in parts if part is not None)[:500]

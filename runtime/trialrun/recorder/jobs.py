@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from trialrun.recorder.context import Call
-from trialrun.recorder.normalise import asked_name, identifier, progress, text
-from trialrun.recorder.replies import Reply, json_reply, no
+from trialrun.recorder.context import ApiCall
+from trialrun.recorder.normalise import decode_query_name, normalize_progress, parse_id, to_text
+from trialrun.recorder.replies import Reply, json_reply, refuse
 from trialrun.recorder.store import Row, Store
 
-__all__ = ["change_job", "described_job", "ensure_job", "list_jobs", "override_best_trial", "show_job"]
+__all__ = ["change_job", "describe_job", "ensure_job", "list_jobs", "override_best_trial", "show_job"]
 
 STATUSES = ("PENDING", "RUNNING", "STOPPED", "SUCCEEDED", "FAILED")
 ACTIVE = ("PENDING", "RUNNING")
@@ -18,53 +18,53 @@ CHANGEABLE = ("status", "progress_record", "metrics_record", "console_logs", "re
 CATEGORY = "neural_net"
 
 
-def list_jobs(call: Call) -> Reply:
-    excluded = {identifier(word.strip()) for word in (call.param("ids_ex") or "").split(",")}
-    asked = _asked_params(call.param("params") or "")
-    rows = call.context.store.rows("SELECT * FROM jobs ORDER BY id")
-    jobs = [described_job(row) for row in rows if row["id"] not in excluded]
-    found = [job for job in jobs if _fits(job, call) and _has_params(job, asked)]
-    part, number, size = call.page(len(found))
-    return call.listed(len(found), number, size, found[part])
+def list_jobs(call: ApiCall) -> Reply:
+    excluded = {parse_id(word.strip()) for word in (call.first_param("ids_ex") or "").split(",")}
+    asked = _parse_param_filter(call.first_param("params") or "")
+    rows = call.context.store.fetch_all("SELECT * FROM jobs ORDER BY id")
+    jobs = [describe_job(row) for row in rows if row["id"] not in excluded]
+    found = [job for job in jobs if _matches_filters(job, call) and _has_params(job, asked)]
+    part, number, size = call.select_page(len(found))
+    return call.build_page_reply(len(found), number, size, found[part])
 
 
-def show_job(call: Call, job: int) -> Reply:
-    return json_reply(200, described_job(_known(call.context.store, job)))
+def show_job(call: ApiCall, job: int) -> Reply:
+    return json_reply(200, describe_job(_require_job(call.context.store, job)))
 
 
-def change_job(call: Call, job: int) -> Reply:
-    changes = call.objects()
+def change_job(call: ApiCall, job: int) -> Reply:
+    changes = call.body_objects()
     if call.context.strict:
         _check_changes(call, changes)
     ensure_job(call, job)
     for changed in changes:
-        fields = {**json.loads(_known(call.context.store, job)["fields"]), **changed}
+        fields = {**json.loads(_require_job(call.context.store, job)["fields"]), **changed}
         call.context.store.change_job(job, fields, changed, call.time)
-    return json_reply(200, described_job(_known(call.context.store, job)))
+    return json_reply(200, describe_job(_require_job(call.context.store, job)))
 
 
-def override_best_trial(call: Call, job: int) -> Reply:
+def override_best_trial(call: ApiCall, job: int) -> Reply:
     """`trial_id` is the first of that name in the body: a hyperparameter of the same name comes after it."""
-    sent = dict(call.object())
+    sent = dict(call.body_object())
     trial_id = sent.pop("trial_id", None)
     if call.context.strict and (not isinstance(trial_id, str) or not trial_id):
-        raise no(400, f"trial_id: must be a string that is not empty, got {text(trial_id)[:100]}.")
+        raise refuse(400, f"trial_id: must be a string that is not empty, got {to_text(trial_id)[:100]}.")
     ensure_job(call, job)
-    named = None if trial_id is None else text(trial_id)
+    named = None if trial_id is None else to_text(trial_id)
     call.context.store.add_best_trial(job=job, trial_id=named, hyperparameters=sent, time=call.time)
     return json_reply(200, {"id": job, "trial_id": named, "hyperparameters": sent})
 
 
-def ensure_job(call: Call, job: int) -> None:
+def ensure_job(call: ApiCall, job: int) -> None:
     """A lenient recorder makes the job that a client speaks of: any client can be recorded without preparation."""
-    if call.context.store.row("SELECT id FROM jobs WHERE id = ?", (job,)) is not None:
+    if call.context.store.fetch_one("SELECT id FROM jobs WHERE id = ?", (job,)) is not None:
         return
     if call.context.strict:
-        raise _unknown(job)
+        raise _refuse_unknown_job(job)
     call.context.store.add_job(job=job, name="", request={}, release=None, fields={}, time=call.time)
 
 
-def described_job(row: Row) -> dict[str, Any]:
+def describe_job(row: Row) -> dict[str, Any]:
     """A job as GET answers it: facts, what was sent with PATCH, and `progress` in its one normal shape."""
     fields = json.loads(row["fields"])
     request = json.loads(row["request"])
@@ -81,42 +81,42 @@ def described_job(row: Row) -> dict[str, Any]:
         "plugin_release": row["release"],
         "status": status,
         "is_active": status in ACTIVE,
-        "progress": progress(fields.get("progress_record")),
+        "progress": normalize_progress(fields.get("progress_record")),
         "created": row["created"],
         "updated": row["updated"],
     }
 
 
-def _known(store: Store, job: int) -> Row:
-    row = store.row("SELECT * FROM jobs WHERE id = ?", (job,))
+def _require_job(store: Store, job: int) -> Row:
+    row = store.fetch_one("SELECT * FROM jobs WHERE id = ?", (job,))
     if row is None:
-        raise _unknown(job)
+        raise _refuse_unknown_job(job)
     return row
 
 
-def _unknown(job: int) -> Exception:
-    return no(404, f"job {job}: there is none.")
+def _refuse_unknown_job(job: int) -> Exception:
+    return refuse(404, f"job {job}: there is none.")
 
 
-def _check_changes(call: Call, changes: list[dict[str, Any]]) -> None:
+def _check_changes(call: ApiCall, changes: list[dict[str, Any]]) -> None:
     if isinstance(call.body.value, list):
-        raise no(400, "body: must be one object, got a list.")
+        raise refuse(400, "body: must be one object, got a list.")
     for key in (key for changed in changes for key in changed if key not in CHANGEABLE):
-        raise no(400, f"{key}: cannot be changed. These can: {', '.join(CHANGEABLE)}.")
+        raise refuse(400, f"{key}: cannot be changed. These can: {', '.join(CHANGEABLE)}.")
     for status in (changed["status"] for changed in changes if "status" in changed):
         if status not in STATUSES:
-            raise no(400, f"status: must be one of {', '.join(STATUSES)}, got {text(status)[:100]}.")
+            raise refuse(400, f"status: must be one of {', '.join(STATUSES)}, got {to_text(status)[:100]}.")
 
 
-def _fits(job: dict[str, Any], call: Call) -> bool:
+def _matches_filters(job: dict[str, Any], call: ApiCall) -> bool:
     facts = {"category": job["category"], "job__action": job["action"], "is_active": str(job["is_active"])}
     return all(
-        (asked := call.param(name)) in (None, "") or str(asked).lower() == str(fact).lower()
+        (asked := call.first_param(name)) in (None, "") or str(asked).lower() == str(fact).lower()
         for name, fact in facts.items()
     )
 
 
-def _asked_params(sent: str) -> dict[str, str]:
+def _parse_param_filter(sent: str) -> dict[str, str]:
     """`name:a%3Ab,dataset:12` as its pairs. A name that a client forgot to encode may hold commas: they stay in it."""
     pairs: list[list[str]] = []
     for piece in filter(None, sent.split(",")):
@@ -125,10 +125,10 @@ def _asked_params(sent: str) -> dict[str, str]:
             pairs.append([key, value])
         elif pairs:
             pairs[-1][1] += f",{piece}"
-    return {key: asked_name(value) for key, value in pairs}
+    return {key: decode_query_name(value) for key, value in pairs}
 
 
 def _has_params(job: dict[str, Any], asked: dict[str, str]) -> bool:
     params = job["params"] if isinstance(job["params"], dict) else {}
     known = {"name": job["name"], **params}
-    return all(text(known.get(key)) == value for key, value in asked.items())
+    return all(to_text(known.get(key)) == value for key, value in asked.items())

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from trialrun.recorder.access import Door
-from trialrun.recorder.faults import LostAnswer
+from trialrun.recorder.access import Endpoint
+from trialrun.recorder.faults import ReplyLost
 
 if TYPE_CHECKING:
     import responses
@@ -31,31 +31,36 @@ def mounted(recorder: Recorder, url: str = "http://trialrun.test/") -> Iterator[
     import responses
 
     base = url.rstrip("/") + "/"
-    door = Door(base_url=base, token=recorder.token)
+    door = Endpoint(base_url=base, token=recorder.token)
 
-    def answered(request: PreparedRequest) -> tuple[int, dict[str, str], bytes]:
+    def answer_request(request: PreparedRequest) -> tuple[int, dict[str, str], bytes]:
         try:
             reply = recorder.handle(
-                str(request.method), _path(request, base), (), dict(request.headers), _content(request.body), door=door
+                str(request.method),
+                _request_path(request, base),
+                (),
+                dict(request.headers),
+                _body_bytes(request.body),
+                door=door,
             )
-        except LostAnswer as lost:
+        except ReplyLost as lost:
             raise requests.ConnectionError(str(lost)) from None
         return reply.status, dict(reply.headers), reply.body
 
     with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
         for method in METHODS:
-            mock.add_callback(method, re.compile(re.escape(base) + ".*", re.DOTALL), callback=answered)
+            mock.add_callback(method, re.compile(re.escape(base) + ".*", re.DOTALL), callback=answer_request)
         yield mock
 
 
-def _path(request: PreparedRequest, base: str) -> str:
+def _request_path(request: PreparedRequest, base: str) -> str:
     from urllib.parse import unquote
 
     path, mark, query = str(request.url).removeprefix(base).partition("?")
     return unquote(path) + mark + query
 
 
-def _content(body: Any) -> bytes:
+def _body_bytes(body: Any) -> bytes:
     """What would go over the wire: requests also takes text, files and generators as bodies."""
     if body is None:
         return b""

@@ -10,7 +10,16 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
 
-__all__ = ["Entry", "asked_name", "entry", "identifier", "progress", "safe_file_name", "text", "utc"]
+__all__ = [
+    "Entry",
+    "decode_query_name",
+    "normalize_progress",
+    "parse_entry",
+    "parse_id",
+    "safe_file_name",
+    "to_text",
+    "to_utc",
+]
 
 BIGGEST_ID = 2**63 - 1  # what SQLite holds
 
@@ -32,36 +41,36 @@ class Entry:
     extra: str | None
 
 
-def entry(sent: Mapping[str, Any], received: datetime) -> Entry:
+def parse_entry(sent: Mapping[str, Any], received: datetime) -> Entry:
     """Takes every mapping: what does not fit a column is kept in `data` and `extra`."""
     data = sent.get("data", {})
     trial_id = data.get("trial_id") if isinstance(data, dict) else None
     extra = {name: value for name, value in sent.items() if name not in _KNOWN}
     return Entry(
-        event=text(sent.get("event") or ""),
-        job=identifier(sent.get("job")) or 0,
-        trial_id=None if trial_id is None else text(trial_id),
-        time=utc(sent.get("datetime"), received),
-        key=None if sent.get("key") is None else text(sent["key"]),
+        event=to_text(sent.get("event") or ""),
+        job=parse_id(sent.get("job")) or 0,
+        trial_id=None if trial_id is None else to_text(trial_id),
+        time=to_utc(sent.get("datetime"), received),
+        key=None if sent.get("key") is None else to_text(sent["key"]),
         data=json.dumps(data),
-        file=None if sent.get("file") is None else text(sent["file"]),
+        file=None if sent.get("file") is None else to_text(sent["file"]),
         extra=json.dumps(extra) if extra else None,
     )
 
 
-def utc(sent: Any, received: datetime) -> str:
+def to_utc(sent: Any, received: datetime) -> str:
     """`sent` as UTC in ISO 8601. A time without an offset may be UTC or local: the reading nearer to `received` counts.
 
     Seconds and milliseconds since 1970 are understood; what is no time at all becomes `received`.
     """
     try:
-        moment = _moment(sent, received)
+        moment = _parse_time(sent, received)
         return (moment or received).astimezone(UTC).isoformat()
     except (ValueError, OverflowError, OSError):
         return received.astimezone(UTC).isoformat()
 
 
-def _moment(sent: Any, received: datetime) -> datetime | None:
+def _parse_time(sent: Any, received: datetime) -> datetime | None:
     if isinstance(sent, int | float) and not isinstance(sent, bool):
         return datetime.fromtimestamp(sent / 1000 if abs(sent) > 1e11 else sent, UTC)
     if not isinstance(sent, str):
@@ -73,7 +82,7 @@ def _moment(sent: Any, received: datetime) -> datetime | None:
     return min(readings, key=lambda reading: abs(reading - received))
 
 
-def progress(record: Any) -> dict[str, Any]:
+def normalize_progress(record: Any) -> dict[str, Any]:
     """`{"overall": number or None, "categories": {name: …}}` from `categories` or `steps`, as mapping or list."""
     if not isinstance(record, dict):
         return {"overall": record if _is_number(record) else None, "categories": {}}
@@ -93,14 +102,14 @@ def _part_name(part: Any, index: int) -> str:
         if isinstance(part, dict)
         else []
     )
-    return text(names[0]) if names else str(index)
+    return to_text(names[0]) if names else str(index)
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def identifier(value: Any) -> int | None:
+def parse_id(value: Any) -> int | None:
     """The id that `value` means (an int, or digits), or None."""
     if isinstance(value, str) and re.fullmatch(r"[0-9]{1,19}", value):
         value = int(value)
@@ -109,13 +118,13 @@ def identifier(value: Any) -> int | None:
     return None
 
 
-def text(value: Any) -> str:
+def to_text(value: Any) -> str:
     """A string that SQLite takes: half surrogates, which JSON can carry, are replaced."""
     word = value if isinstance(value, str) else json.dumps(value)
     return word.encode("utf-8", "replace").decode()
 
 
-def asked_name(sent: str) -> str:
+def decode_query_name(sent: str) -> str:
     """The name that a query asks for: decoded if it is an encoding, else (a client that never encodes) as it stands."""
     return unquote(sent) if _ENCODED.fullmatch(sent) else sent
 

@@ -12,16 +12,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from trialrun.recorder.access import Door
+from trialrun.recorder.access import Endpoint
 from trialrun.recorder.api import MAX_BODY, Api
 from trialrun.recorder.faults import Fault, FaultKind, Faults
 from trialrun.recorder.fixtures import Fixtures
-from trialrun.recorder.jobs import described_job
-from trialrun.recorder.normalise import Clock, progress
+from trialrun.recorder.jobs import describe_job
+from trialrun.recorder.normalise import Clock, normalize_progress
 from trialrun.recorder.replies import Reply
 from trialrun.recorder.store import Row, Store
 from trialrun.recorder.tables import merge_table
-from trialrun.recorder.uploads import upload_file
+from trialrun.recorder.uploads import upload_path
 from trialrun_hookspecs.errors import NotOnBackend
 
 __all__ = ["CallLike", "HttpServer", "Recorder"]
@@ -136,14 +136,14 @@ class Recorder:
         headers: Mapping[str, str] | None = None,
         body: bytes = b"",
         *,
-        door: Door | None = None,
+        door: Endpoint | None = None,
     ) -> Reply:
-        return self.api.handle(method, path, params, headers, body, door=door or Door(token=self.token))
+        return self.api.handle(method, path, params, headers, body, door=door or Endpoint(token=self.token))
 
     def handler(self) -> Callable[[CallLike], Reply]:
         """The memory door: a function from a call to its reply."""
 
-        def handled(call: CallLike) -> Reply:
+        def handle_call(call: CallLike) -> Reply:
             headers = dict(call.headers)
             body = call.body
             if body is None:
@@ -154,7 +154,7 @@ class Recorder:
                 headers["Idempotency-Key"] = call.key
             return self.handle(call.method, call.path, tuple(call.params), headers, body)
 
-        return handled
+        return handle_call
 
     def server(self, host: str = "127.0.0.1", port: int = 0, *, allow_remote: bool = False) -> HttpServer:
         """Return an HTTP server for this recorder, with the web UI, not yet started.
@@ -183,7 +183,7 @@ class Recorder:
         See `Fault` for the kinds. A further `fail` adds to the first, and counts from 1 again.
         """
         fault = Fault(kind=kind, first=first, last=last, route=route, seconds=seconds, retry_after=retry_after)
-        self.faults.restart()
+        self.faults.reset_count()
         self.faults.add(fault)
 
     def heal(self) -> None:
@@ -197,7 +197,7 @@ class Recorder:
     ) -> int:
         """The id of a new job; `request` is its JSON (`action`, `params`), `plugin` and `version` make its release."""
         time = self._clock().astimezone(UTC).isoformat()
-        with self._store.writing():
+        with self._store.transaction():
             release = self._store.add_release(plugin, version) if plugin else None
             return self._store.add_job(
                 job=job_id, name=name, request=dict(request), release=release, fields={"status": "PENDING"}, time=time
@@ -212,19 +212,22 @@ class Recorder:
 
         Each has id, event, job, trial_id, time, key, data, file and what else the client sent.
         """
-        return [_entry(row) for row in self._store.entries(event=kind, job=job_id, trial_id=trial_id, after=after)]
+        return [
+            _parse_entry(row)
+            for row in self._store.list_entries(event=kind, job=job_id, trial_id=trial_id, after=after)
+        ]
 
     def metrics(self, trial_id: str | None = None, job_id: int | None = None) -> list[dict[str, Any]]:
         """Each with category, key, value, metrics, trial_id, job and time."""
-        return self._flat("metric", ("category", "key", "value", "metrics"), job_id, trial_id)
+        return self._flatten_entries("metric", ("category", "key", "value", "metrics"), job_id, trial_id)
 
     def messages(self, job_id: int | None = None) -> list[dict[str, Any]]:
         """Each with context, content, job and time."""
-        return self._flat("message", ("context", "content"), job_id)
+        return self._flatten_entries("message", ("context", "content"), job_id)
 
     def visualizations(self, trial_id: str | None = None, job_id: int | None = None) -> list[dict[str, Any]]:
         """Each with category, group, index, `file` (a data URI), trial_id, job, time and what the client added."""
-        return self._flat("visualization", ("category", "group", "index"), job_id, trial_id)
+        return self._flatten_entries("visualization", ("category", "group", "index"), job_id, trial_id)
 
     def tables(self, job_id: int | None = None) -> list[dict[str, Any]]:
         """The whole trial tables as they came, oldest first."""
@@ -232,7 +235,7 @@ class Recorder:
 
     def last_table(self, job_id: int | None = None) -> dict[str, Any] | None:
         """The newest whole table, or None when none came."""
-        row = self._store.row(
+        row = self._store.fetch_one(
             "SELECT data FROM entries WHERE id ="
             " (SELECT max(id) FROM entries WHERE event = 'trials' AND (?1 IS NULL OR job = ?1))",
             (job_id,),
@@ -247,7 +250,7 @@ class Recorder:
         """
         seen, rows = self._merged.get(job_id, (0, {}))
         rows = dict(rows)
-        for row in self._store.rows(
+        for row in self._store.fetch_all(
             "SELECT id, data FROM entries WHERE event IN ('trials', 'trials_delta') AND job = ? AND id > ? ORDER BY id",
             (job_id, seen),
         ):
@@ -257,36 +260,36 @@ class Recorder:
         return {trial_id: dict(merged) for trial_id, merged in rows.items()}
 
     def jobs(self) -> list[dict[str, Any]]:
-        return [described_job(row) for row in self._store.rows("SELECT * FROM jobs ORDER BY id")]
+        return [describe_job(row) for row in self._store.fetch_all("SELECT * FROM jobs ORDER BY id")]
 
     def job(self, job_id: int) -> dict[str, Any]:
         """The job as GET answers it; NotOnBackend when there is none."""
-        row = self._store.row("SELECT * FROM jobs WHERE id = ?", (job_id,))
+        row = self._store.fetch_one("SELECT * FROM jobs WHERE id = ?", (job_id,))
         if row is None:
             raise NotOnBackend("must be a job of this recording", where="job", got=str(job_id), fix="See jobs().")
-        return described_job(row)
+        return describe_job(row)
 
     def changes(self, job_id: int, field: str | None = None) -> list[dict[str, Any]]:
         """What PATCH brought, oldest first: field, value, time."""
-        rows = self._store.rows("SELECT * FROM changes WHERE job = ? ORDER BY id", (job_id,))
+        rows = self._store.fetch_all("SELECT * FROM changes WHERE job = ? ORDER BY id", (job_id,))
         found = [{"field": row["field"], "value": json.loads(row["value"]), "time": row["time"]} for row in rows]
         return [change for change in found if field in (None, change["field"])]
 
     def progress(self, job_id: int) -> list[dict[str, Any]]:
         """Each progress record that came, as `overall` and `categories`, oldest first."""
-        return [progress(change["value"]) for change in self.changes(job_id, "progress_record")]
+        return [normalize_progress(change["value"]) for change in self.changes(job_id, "progress_record")]
 
     def models(self) -> list[dict[str, Any]]:
         """Each with id, name, what the client sent, `path` of the uploaded file or None, size, md5, md5_matches."""
-        rows = self._store.rows(
+        rows = self._store.fetch_all(
             "SELECT m.*, u.path, u.offset, u.md5, u.md5_matches FROM models m LEFT JOIN uploads u ON u.id = m.upload"
             " ORDER BY m.id"
         )
-        return [{**json.loads(row["fields"]), **self._model(row)} for row in rows]
+        return [{**json.loads(row["fields"]), **self._describe_model(row)} for row in rows]
 
     def best_trials(self, job_id: int | None = None) -> list[dict[str, Any]]:
         """Each best trial that was registered: job, trial_id, hyperparameters, time."""
-        rows = self._store.rows("SELECT * FROM best_trials ORDER BY id")
+        rows = self._store.fetch_all("SELECT * FROM best_trials ORDER BY id")
         found = [{**dict(row), "hyperparameters": json.loads(row["hyperparameters"])} for row in rows]
         return [best for best in found if job_id in (None, best["job"])]
 
@@ -296,33 +299,33 @@ class Recorder:
         Each has time, method, path, params, headers, body, size, status and replayed. The body is parsed when it is
         JSON, else bytes; that of a multipart form is None, since what it carried is an upload.
         """
-        rows = self._store.rows("SELECT * FROM requests ORDER BY id")
+        rows = self._store.fetch_all("SELECT * FROM requests ORDER BY id")
         wanted = (route or "").strip("/")
-        return [_request(row) for row in rows if not wanted or f"{row['path']}/".startswith(f"{wanted}/")]
+        return [_parse_request(row) for row in rows if not wanted or f"{row['path']}/".startswith(f"{wanted}/")]
 
-    def _flat(
+    def _flatten_entries(
         self, kind: str, columns: tuple[str, ...], job_id: int | None, trial_id: str | None = None
     ) -> list[dict[str, Any]]:
         facts = ("id", "job", "trial_id", "time", "file")  # not the entry's key: a metric has a `key` of its own
         return [
-            {**dict.fromkeys(columns), **_mapping(entry["data"]), **{fact: entry[fact] for fact in facts}}
+            {**dict.fromkeys(columns), **_as_mapping(entry["data"]), **{fact: entry[fact] for fact in facts}}
             for entry in self.events(kind, job_id=job_id, trial_id=trial_id)
         ]
 
-    def _model(self, row: Row) -> dict[str, Any]:
+    def _describe_model(self, row: Row) -> dict[str, Any]:
         facts = {key: row[key] for key in ("id", "name", "created", "md5")}
         matches = None if row["md5_matches"] is None else bool(row["md5_matches"])
-        path = upload_file(self.folder, row["path"]) if row["path"] else None
+        path = upload_path(self.folder, row["path"]) if row["path"] else None
         return {**facts, "md5_matches": matches, "path": path, "size": row["offset"]}
 
 
-def _entry(row: Row) -> dict[str, Any]:
+def _parse_entry(row: Row) -> dict[str, Any]:
     columns = {key: row[key] for key in ("id", "event", "trial_id", "time", "key", "file")}
     extra = json.loads(row["extra"]) if row["extra"] else {}
     return {**extra, **columns, "job": row["job"] or None, "data": json.loads(row["data"])}
 
 
-def _request(row: Row) -> dict[str, Any]:
+def _parse_request(row: Row) -> dict[str, Any]:
     body: Any = row["body"]
     try:
         body = json.loads(body)
@@ -337,5 +340,5 @@ def _request(row: Row) -> dict[str, Any]:
     }
 
 
-def _mapping(data: Any) -> dict[str, Any]:
+def _as_mapping(data: Any) -> dict[str, Any]:
     return data if isinstance(data, dict) else {}

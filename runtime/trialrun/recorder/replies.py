@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Refused", "Reply", "json_reply", "no"]
+__all__ = ["CallRefused", "Reply", "json_reply", "refuse"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +29,7 @@ class Reply:
         return json.loads(self.body)
 
 
-class Refused(Exception):
+class CallRefused(Exception):
     """A call that gets a refusal as its reply; what it had begun to write is undone."""
 
     def __init__(self, reply: Reply) -> None:
@@ -42,21 +42,21 @@ def json_reply(status: int, value: Any, **headers: str) -> Reply:
     try:
         text = json.dumps(value, allow_nan=False)
     except ValueError:
-        text = json.dumps(_finite(value), allow_nan=False)
+        text = json.dumps(_replace_nonfinite(value), allow_nan=False)
     named = {name.replace("_", "-"): content for name, content in headers.items()}
     return Reply(status=status, content=text.encode(), headers={"Content-Type": "application/json", **named})
 
 
-def no(status: int, detail: str, /, **more: Any) -> Refused:
+def refuse(status: int, detail: str, /, **more: Any) -> CallRefused:
     """The refusal to raise, with `detail` as the platform's own refusals have it."""
-    return Refused(json_reply(status, {"detail": detail, **more}))
+    return CallRefused(json_reply(status, {"detail": detail, **more}))
 
 
-def _finite(value: Any) -> Any:
+def _replace_nonfinite(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _finite(inner) for key, inner in value.items()}
+        return {key: _replace_nonfinite(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(inner) for inner in value]
+        return [_replace_nonfinite(inner) for inner in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value

@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from trialrun.recorder.index import advance, ensure, is_indexed
+from trialrun.recorder.index import advance_index, ensure_index, is_indexed
 from trialrun.recorder.normalise import Entry
 from trialrun_hookspecs.errors import UsageError
 
@@ -62,14 +62,14 @@ class Store:
         self.path = path
         self.readonly = readonly
         self._lock = threading.RLock()
-        self._connection = _opened(path) if readonly else _created(path)
+        self._connection = _open_readonly(path) if readonly else _open_writable(path)
 
     def close(self) -> None:
         """Safe to call twice. The write-ahead log is folded in, so that the one file is the whole recording."""
         with self._lock:
             self._connection.close()
 
-    def indexed(self) -> bool:
+    def has_index(self) -> bool:
         """Whether the recording has its index; one that is opened for writing always has."""
         with self._lock:
             return is_indexed(self._connection)
@@ -80,7 +80,7 @@ class Store:
             self._connection.backup(target)
 
     @contextmanager
-    def writing(self) -> Iterator[None]:
+    def transaction(self) -> Iterator[None]:
         with self._lock:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
@@ -92,7 +92,7 @@ class Store:
                 raise
 
     @contextmanager
-    def undoable(self) -> Iterator[None]:
+    def savepoint(self) -> Iterator[None]:
         """A part of a transaction that is undone alone when it raises."""
         self._connection.execute("SAVEPOINT part")
         try:
@@ -105,12 +105,12 @@ class Store:
             if self._connection.in_transaction:
                 self._connection.execute("RELEASE part")
 
-    def rows(self, query: str, values: Sequence[Any] = ()) -> list[Row]:
+    def fetch_all(self, query: str, values: Sequence[Any] = ()) -> list[Row]:
         with self._lock:
             return self._connection.execute(query, values).fetchall()
 
-    def row(self, query: str, values: Sequence[Any] = ()) -> Row | None:
-        found = self.rows(query, values)
+    def fetch_one(self, query: str, values: Sequence[Any] = ()) -> Row | None:
+        found = self.fetch_all(query, values)
         return found[0] if found else None
 
     def add_request(
@@ -127,17 +127,17 @@ class Store:
         replayed: bool,
     ) -> None:
         values = (time, method, path, json.dumps(params), json.dumps(dict(headers)), body, size, status, replayed)
-        self._change("INSERT INTO requests VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
+        self._execute_write("INSERT INTO requests VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
 
-    def reply(self, key: str, method: str, path: str) -> tuple[int, bytes] | None:
+    def find_reply(self, key: str, method: str, path: str) -> tuple[int, bytes] | None:
         """What a call with this Idempotency-Key was answered with, or None when it is new."""
-        found = self.row(
+        found = self.fetch_one(
             "SELECT status, content FROM replies WHERE key = ? AND method = ? AND path = ?", (key, method, path)
         )
         return (found["status"], found["content"]) if found else None
 
     def add_reply(self, key: str, method: str, path: str, status: int, content: bytes) -> None:
-        self._change("INSERT INTO replies VALUES (?, ?, ?, ?, ?)", (key, method, path, status, content))
+        self._execute_write("INSERT INTO replies VALUES (?, ?, ?, ?, ?)", (key, method, path, status, content))
 
     def add_entries(self, entries: Sequence[Entry]) -> int:
         """How many were new: an entry whose key this job has already stored is left out."""
@@ -148,7 +148,7 @@ class Store:
             [(e.job, e.event, e.trial_id, e.time, e.key, e.data, e.file, e.extra) for e in entries],
         )
         stored = self._connection.total_changes - before
-        while advance(self._connection):
+        while advance_index(self._connection):
             pass
         return stored
 
@@ -159,9 +159,9 @@ class Store:
             [(prefix, entry, len(prefix)) for entry in entries],
         )
 
-    def entries(self, *, event: str | None, job: int | None, trial_id: str | None, after: int = 0) -> list[Row]:
+    def list_entries(self, *, event: str | None, job: int | None, trial_id: str | None, after: int = 0) -> list[Row]:
         """In the order in which they were stored; None means any."""
-        return self.rows(
+        return self.fetch_all(
             "SELECT * FROM entries WHERE id > ?1 AND (?2 IS NULL OR event = ?2) AND (?3 IS NULL OR job = ?3)"
             " AND (?4 IS NULL OR trial_id = ?4) ORDER BY id",
             (after, event, job, trial_id),
@@ -171,18 +171,20 @@ class Store:
         self, *, job: int | None, name: str, request: Any, release: int | None, fields: Mapping[str, Any], time: str
     ) -> int:
         values = (job, name, json.dumps(request), release, json.dumps(dict(fields)), time, time)
-        return self._change("INSERT INTO jobs VALUES (?, ?, ?, ?, ?, ?, ?)", values)
+        return self._execute_write("INSERT INTO jobs VALUES (?, ?, ?, ?, ?, ?, ?)", values)
 
     def change_job(self, job: int, fields: Mapping[str, Any], changed: Mapping[str, Any], time: str) -> None:
         """`fields` is all that is known of the job, `changed` what of it this change brought."""
-        self._change("UPDATE jobs SET fields = ?, updated = ? WHERE id = ?", (json.dumps(dict(fields)), time, job))
+        self._execute_write(
+            "UPDATE jobs SET fields = ?, updated = ? WHERE id = ?", (json.dumps(dict(fields)), time, job)
+        )
         self._connection.executemany(
             "INSERT INTO changes VALUES (NULL, ?, ?, ?, ?)",
             [(job, time, field, json.dumps(value)) for field, value in changed.items()],
         )
 
     def add_upload(self, *, name: str, path: str, total: int, time: str) -> int:
-        return self._change(
+        return self._execute_write(
             "INSERT INTO uploads VALUES (NULL, ?, ?, 0, ?, 0, NULL, NULL, ?)", (name, path, total, time)
         )
 
@@ -198,7 +200,7 @@ class Store:
         complete: bool | None = None,
     ) -> None:
         """None leaves as it is."""
-        self._change(
+        self._execute_write(
             "UPDATE uploads SET path = coalesce(?, path), offset = coalesce(?, offset), total = coalesce(?, total),"
             " md5 = coalesce(?, md5), md5_matches = coalesce(?, md5_matches), complete = coalesce(?, complete)"
             " WHERE id = ?",
@@ -206,30 +208,32 @@ class Store:
         )
 
     def add_model(self, *, model: int, name: str, upload: int | None, fields: Mapping[str, Any], time: str) -> None:
-        self._change("INSERT INTO models VALUES (?, ?, ?, ?, ?)", (model, name, upload, json.dumps(dict(fields)), time))
+        self._execute_write(
+            "INSERT INTO models VALUES (?, ?, ?, ?, ?)", (model, name, upload, json.dumps(dict(fields)), time)
+        )
 
     def add_best_trial(self, *, job: int, trial_id: str | None, hyperparameters: Any, time: str) -> None:
         values = (job, time, trial_id, json.dumps(hyperparameters))
-        self._change("INSERT INTO best_trials VALUES (NULL, ?, ?, ?, ?)", values)
+        self._execute_write("INSERT INTO best_trials VALUES (NULL, ?, ?, ?, ?)", values)
 
     def add_release(self, code: str, version: str) -> int:
         """The release of this plugin at this version: the one that is there, or a new one."""
-        known = self.row("SELECT id FROM releases WHERE code = ? AND version = ?", (code, version))
+        known = self.fetch_one("SELECT id FROM releases WHERE code = ? AND version = ?", (code, version))
         if known:
             return int(known["id"])
-        return self._change("INSERT INTO releases VALUES (NULL, ?, ?)", (code, version))
+        return self._execute_write("INSERT INTO releases VALUES (NULL, ?, ?)", (code, version))
 
-    def _change(self, statement: str, values: Sequence[Any]) -> int:
+    def _execute_write(self, statement: str, values: Sequence[Any]) -> int:
         return int(self._connection.execute(statement, values).lastrowid or 0)
 
 
-def _created(path: Path) -> sqlite3.Connection:
+def _open_writable(path: Path) -> sqlite3.Connection:
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = not path.exists() or path.stat().st_size == 0
-    connection = _connected(path, "rwc")
+    connection = _connect(path, "rwc")
     try:
         if not fresh:
-            _check(connection, path)
+            _check_format(connection, path)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = NORMAL")
         if fresh:
@@ -237,30 +241,30 @@ def _created(path: Path) -> sqlite3.Connection:
                 f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION};"
             )
             connection.executescript(f"BEGIN; {SCHEMA} COMMIT;")
-        ensure(connection)
+        ensure_index(connection)
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def _opened(path: Path) -> sqlite3.Connection:
+def _open_readonly(path: Path) -> sqlite3.Connection:
     if not path.is_file():
         raise UsageError("must be a recording", where=str(path), got="no such file", fix="Name a recorder.sqlite file.")
-    connection = _connected(path, "ro")
+    connection = _connect(path, "ro")
     try:
-        _check(connection, path)
+        _check_format(connection, path)
     except sqlite3.OperationalError:  # on a read-only medium the write-ahead log's index cannot be made
         connection.close()
-        connection = _connected(path, "ro&immutable=1")
-        _check(connection, path)
+        connection = _connect(path, "ro&immutable=1")
+        _check_format(connection, path)
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def _connected(path: Path, mode: str) -> sqlite3.Connection:
+def _connect(path: Path, mode: str) -> sqlite3.Connection:
     try:
         connection = sqlite3.connect(
             f"{path.absolute().as_uri()}?mode={mode}",
@@ -276,7 +280,7 @@ def _connected(path: Path, mode: str) -> sqlite3.Connection:
     return connection
 
 
-def _check(connection: sqlite3.Connection, path: Path) -> None:
+def _check_format(connection: sqlite3.Connection, path: Path) -> None:
     try:
         kind = connection.execute("PRAGMA application_id").fetchone()[0]
         version = connection.execute("PRAGMA user_version").fetchone()[0]

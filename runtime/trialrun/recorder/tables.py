@@ -14,26 +14,26 @@ def merge_table(rows: dict[str, dict[str, Any]], payload: Any) -> None:
     trials = payload.get("trials") if isinstance(payload, dict) else None
     for trial_id, sent in trials.items() if isinstance(trials, dict) else ():
         if isinstance(sent, dict):
-            rows[trial_id] = _merged(rows.get(trial_id, {}), _row(payload, sent))
+            rows[trial_id] = _merge_row(rows.get(trial_id, {}), _normalize_row(payload, sent))
 
 
-def _row(payload: dict[str, Any], sent: dict[str, Any]) -> dict[str, Any]:
+def _normalize_row(payload: dict[str, Any], sent: dict[str, Any]) -> dict[str, Any]:
     """Positional lists become mappings; other keys, such as `all_metrics` and `nonfinite`, stay."""
-    row = {**sent, **{part: _named(payload.get(part), sent.get(part)) for part in PARTS}}
+    row = {**sent, **{part: _zip_columns(payload.get(part), sent.get(part)) for part in PARTS}}
     return {**row, "status": row["base"].get("status")}
 
 
-def _merged(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+def _merge_row(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
     """A whole table shows few metrics: those that only a delta told of are kept."""
-    every = {**_mapping(old.get("all_metrics")), **new["metrics"], **_mapping(new.get("all_metrics"))}
+    every = {**_as_mapping(old.get("all_metrics")), **new["metrics"], **_as_mapping(new.get("all_metrics"))}
     return {**new, "all_metrics": every}
 
 
-def _named(columns: Any, values: Any) -> dict[str, Any]:
+def _zip_columns(columns: Any, values: Any) -> dict[str, Any]:
     if not isinstance(columns, list) or not isinstance(values, list):
-        return _mapping(values)
+        return _as_mapping(values)
     return {str(column): value for column, value in zip(columns, values, strict=False)}
 
 
-def _mapping(value: Any) -> dict[str, Any]:
+def _as_mapping(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trialrun.recordings.loaded import Loaded, load
-from trialrun.recordings.source import Study, opened
+from trialrun.recordings.loaded import LoadedRun, load
+from trialrun.recordings.source import Study, open_study
 
-__all__ = ["Loaded", "Study", "load", "opened"]
+__all__ = ["LoadedRun", "Study", "load", "open_study"]

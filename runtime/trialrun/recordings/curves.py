@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from trialrun.events import flatten
+from trialrun.events import flatten_mapping
 from trialrun.recorder.store import Row, Store
 
-__all__ = ["Curves", "Line", "thinned"]
+__all__ = ["Curves", "Line", "downsample_indices"]
 
 MOST_KEPT = 4_000_000  # points in memory, for all jobs together
-AT_ONCE = 50_000
+BATCH_SIZE = 50_000
 STEPS = ("step", "global_step", "epoch", "iteration", "training_iteration", "batch")
 
 
@@ -33,13 +33,13 @@ class Line:
 
 @dataclass(slots=True)
 class _Track:
-    seen: int = 0
-    points: int = 0
-    again: int = 0
+    last_id: int = 0
+    point_count: int = 0
+    resume_count: int = 0
     lines: dict[str, Line] = field(default_factory=dict)
 
 
-def thinned(values: Sequence[float], most: int) -> list[int]:
+def downsample_indices(values: Sequence[float], most: int) -> list[int]:
     """Which points to draw: about `most`: the first, the last, and of each stretch the lowest and the highest."""
     count = len(values)
     if count <= most or count < 3:
@@ -61,78 +61,78 @@ class Curves:
         self._tracks: OrderedDict[tuple[int, str | None, str], _Track] = OrderedDict()
         self._lock = threading.Lock()
 
-    def line(self, job: int, trial: str | None, event: str, name: str) -> Line:
+    def load_line(self, job: int, trial: str | None, event: str, name: str) -> Line:
         """The whole line; `event` is `trial_result` or `metric`. `trial` None is the job itself."""
         with self._lock:
             key = (job, trial, event)
-            again = self._resumed(job, trial)
-            if key in self._tracks and self._tracks[key].again != again:
+            again = self._count_resumes(job, trial)
+            if key in self._tracks and self._tracks[key].resume_count != again:
                 del self._tracks[key]  # some of its points were made again
-            track = self._tracks.setdefault(key, _Track(again=again))
+            track = self._tracks.setdefault(key, _Track(resume_count=again))
             self._tracks.move_to_end(key)
-            self._read_on(track, key)
-            self._forget()
+            self._read_new_points(track, key)
+            self._evict_tracks()
             return track.lines.get(name, Line())
 
-    def _read_on(self, track: _Track, key: tuple[int, str | None, str]) -> None:
+    def _read_new_points(self, track: _Track, key: tuple[int, str | None, str]) -> None:
         while True:
-            rows = self._store.rows(
+            rows = self._store.fetch_all(
                 "SELECT id, time, data, extra FROM entries INDEXED BY entries_trial"
                 " WHERE job = ? AND trial_id IS ? AND event = ? AND id > ? ORDER BY id LIMIT ?",
-                (*key, track.seen, AT_ONCE),
+                (*key, track.last_id, BATCH_SIZE),
             )
             for row in rows:
-                track.seen = row["id"]
-                for name, step, value in _points(row, key[2]):
+                track.last_id = row["id"]
+                for name, step, value in _parse_points(row, key[2]):
                     line = track.lines.setdefault(name, Line())
                     line.steps.append(len(line.values) + 1.0 if step is None else step)
-                    line.times.append(_seconds(row["time"]))
+                    line.times.append(_to_timestamp(row["time"]))
                     line.values.append(value)
-                    track.points += 1
-            if len(rows) < AT_ONCE:
+                    track.point_count += 1
+            if len(rows) < BATCH_SIZE:
                 return
 
-    def _resumed(self, job: int, trial: str | None) -> int:
+    def _count_resumes(self, job: int, trial: str | None) -> int:
         """How often the trial has gone on from a checkpoint."""
-        (row,) = self._store.rows(
+        (row,) = self._store.fetch_all(
             "SELECT count(*) AS times FROM entries WHERE job = ? AND trial_id IS ?"
             " AND event IN ('resumed', 'superseded:resumed')",
             (job, trial),
         )
         return int(row["times"])
 
-    def _forget(self) -> None:
-        while len(self._tracks) > 1 and sum(track.points for track in self._tracks.values()) > MOST_KEPT:
+    def _evict_tracks(self) -> None:
+        while len(self._tracks) > 1 and sum(track.point_count for track in self._tracks.values()) > MOST_KEPT:
             self._tracks.popitem(last=False)
 
 
-def _points(row: Row, event: str) -> Iterator[tuple[str, float | None, float]]:
+def _parse_points(row: Row, event: str) -> Iterator[tuple[str, float | None, float]]:
     data = json.loads(row["data"])
     if not isinstance(data, dict):
         return
     metrics = data.get("metrics")
     metrics = metrics if isinstance(metrics, dict) else {}
     if event == "trial_result":
-        step = _number(data.get("iteration"))
-        flat = flatten(metrics) if any(isinstance(value, dict) for value in metrics.values()) else metrics
+        step = _parse_number(data.get("iteration"))
+        flat = flatten_mapping(metrics) if any(isinstance(value, dict) for value in metrics.values()) else metrics
         for name, cell in flat.items():
-            value = _number(cell)
+            value = _parse_number(cell)
             if value is not None:
                 yield name, step, value
         return
-    value = _number(data.get("value"))
+    value = _parse_number(data.get("value"))
     if value is not None:
         parts = [data.get("category"), data.get("key")]
         name = "/".join(part if isinstance(part, str) else json.dumps(part) for part in parts if part is not None)
-        yield name[:500], _step(metrics, row["extra"]), value
+        yield name[:500], _find_step(metrics, row["extra"]), value
 
 
-def _step(metrics: Mapping[str, Any], extra: str | None) -> float | None:
+def _find_step(metrics: Mapping[str, Any], extra: str | None) -> float | None:
     sent = json.loads(extra).get("step") if extra else None
-    return next((n for n in map(_number, (sent, *(metrics.get(name) for name in STEPS))) if n is not None), None)
+    return next((n for n in map(_parse_number, (sent, *(metrics.get(name) for name in STEPS))) if n is not None), None)
 
 
-def _number(value: Any) -> float | None:
+def _parse_number(value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:
@@ -142,5 +142,5 @@ def _number(value: Any) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _seconds(time: str) -> float:
+def _to_timestamp(time: str) -> float:
     return datetime.fromisoformat(time).timestamp()

@@ -10,11 +10,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from trialrun.recordings.jobs import best_trial
-from trialrun.recordings.rows import points, values_of
+from trialrun.recordings.jobs import read_best_trial
+from trialrun.recordings.rows import read_points, trial_values
 from trialrun.recordings.source import Study
 
-__all__ = ["Difference", "differences"]
+__all__ = ["Difference", "compare_studies"]
 
 _OF_RESULT = ("ended_by", "seed", "status")
 _LEFT_OUT = re.compile(r"(?:^|/)(?:time_|timestamp|date$|pid$|hostname$|node_ip$)")
@@ -29,41 +29,41 @@ class Difference:
     b: Any
 
 
-def differences(one: Study, other: Study, tolerance: float = 0.0) -> list[Difference]:
+def compare_studies(one: Study, other: Study, tolerance: float = 0.0) -> list[Difference]:
     """What differs: the job, its trials with their metrics and curves, the best, models, messages.
 
     Two numbers are the same when they differ by at most `tolerance` times the larger.
     """
-    a, b = _normal(one), _normal(other)
+    a, b = _normalize_study(one), _normalize_study(other)
     if not (a["params"] and b["params"]):  # a recorder that was only told of a job does not know what was asked for
         a["params"] = b["params"] = {}
         for made, study in ((a, one), (b, other)):  # nor which metric to judge by
-            made["best trial"] = _names(study).get(best_trial(study.reading.store, study.job) or "")
-    return list(_compared("", a, b, tolerance))
+            made["best trial"] = _name_trials(study).get(read_best_trial(study.recording.store, study.job) or "")
+    return list(_compare_values("", a, b, tolerance))
 
 
-def _normal(study: Study) -> dict[str, Any]:
-    facts = study.facts()
-    names = _names(study)
+def _normalize_study(study: Study) -> dict[str, Any]:
+    facts = study.read_job_facts()
+    names = _name_trials(study)
     result = facts["result"] if isinstance(facts["result"], dict) else {}
     return {
         "status": facts["status"],
         "params": facts["params"],
         "result": {name: result.get(name) for name in _OF_RESULT},
-        "error": _said(study.error(), names, study),
-        "best trial": names.get(study.best() or ""),
-        "trials": _trials(study, names),
-        "job's metrics": _curves(study).get(None, {}),
-        "models": _counted(names.get(trial or "", "the job") for trial in _model_trials(study)),
-        "messages": _counted(_said(message, names, study) for message in _messages(study)),
+        "error": _normalize_text(study.read_error(), names, study),
+        "best trial": names.get(study.find_best_id() or ""),
+        "trials": _normalize_trials(study, names),
+        "job's metrics": _collect_curves(study).get(None, {}),
+        "models": _count_values(names.get(trial or "", "the job") for trial in _list_model_trials(study)),
+        "messages": _count_values(_normalize_text(message, names, study) for message in _read_messages(study)),
     }
 
 
-def _names(study: Study) -> dict[str, str]:
+def _name_trials(study: Study) -> dict[str, str]:
     """A name for each trial id: its hyperparameters, and a number where several have the same."""
     named: dict[str, list[str]] = defaultdict(list)
-    for trial in study.trials():
-        pairs = sorted(values_of(trial)[0].items())
+    for trial in study.list_trials():
+        pairs = sorted(trial_values(trial)[0].items())
         shown = ", ".join(f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in pairs)
         named[shown or "no hyperparameters"].append(trial.trial)
     return {
@@ -73,36 +73,38 @@ def _names(study: Study) -> dict[str, str]:
     }
 
 
-def _trials(study: Study, names: Mapping[str, str]) -> dict[str, Any]:
-    curves = _curves(study)
-    errors = {str(failure.get("trial_id")): failure for failure in study.failures()}
+def _normalize_trials(study: Study, names: Mapping[str, str]) -> dict[str, Any]:
+    curves = _collect_curves(study)
+    errors = {str(failure.get("trial_id")): failure for failure in study.list_failures()}
     return {
         names[trial.trial]: {
             "status": trial.status,
-            "error": _said(errors.get(trial.trial, {}).get("error"), names, study),
-            "metrics": {name: cell for name, cell in values_of(trial)[1].items() if not _LEFT_OUT.search(name)},
+            "error": _normalize_text(errors.get(trial.trial, {}).get("error"), names, study),
+            "metrics": {name: cell for name, cell in trial_values(trial)[1].items() if not _LEFT_OUT.search(name)},
             "curves": curves.get(trial.trial, {}),
         }
-        for trial in study.trials()
+        for trial in study.list_trials()
     }
 
 
-def _curves(study: Study) -> dict[str | None, dict[str, list[Any]]]:
+def _collect_curves(study: Study) -> dict[str | None, dict[str, list[Any]]]:
     found: dict[str | None, dict[str, list[Any]]] = defaultdict(lambda: defaultdict(list))
-    for point in points(study):
+    for point in read_points(study):
         if not _LEFT_OUT.search(point.name):
             source = "" if point.source == "trial_result" else "logged "
             found[point.trial_id][source + point.name].append([point.step, point.value])
     return found
 
 
-def _model_trials(study: Study) -> list[str | None]:
-    rows = study.reading.store.rows("SELECT trial_id FROM entries WHERE event = 'model' AND job = ?", (study.job,))
+def _list_model_trials(study: Study) -> list[str | None]:
+    rows = study.recording.store.fetch_all(
+        "SELECT trial_id FROM entries WHERE event = 'model' AND job = ?", (study.job,)
+    )
     return [row["trial_id"] for row in rows]
 
 
-def _messages(study: Study) -> Iterator[str]:
-    rows = study.reading.store.rows(
+def _read_messages(study: Study) -> Iterator[str]:
+    rows = study.recording.store.fetch_all(
         "SELECT data FROM entries WHERE event = 'message' AND job = ? ORDER BY id", (study.job,)
     )
     for row in rows:
@@ -111,7 +113,7 @@ def _messages(study: Study) -> Iterator[str]:
         yield content if isinstance(content, str) else json.dumps(content)
 
 
-def _said(words: Any, names: Mapping[str, str], study: Study) -> str | None:
+def _normalize_text(words: Any, names: Mapping[str, str], study: Study) -> str | None:
     """Text without what is of one run only: trial ids, its folder, spans of time."""
     if words is None:
         return None
@@ -122,36 +124,36 @@ def _said(words: Any, names: Mapping[str, str], study: Study) -> str | None:
     return re.sub(r"\b\d+(?:\.\d+)? (?:ms|s|min|h|seconds?)\b", "SOME TIME", made)
 
 
-def _counted(things: Any) -> dict[str, int]:
+def _count_values(things: Any) -> dict[str, int]:
     made: dict[str, int] = {}
     for thing in things:
         made[str(thing)] = made.get(str(thing), 0) + 1
     return made
 
 
-def _compared(where: str, a: Any, b: Any, tolerance: float) -> Iterator[Difference]:
+def _compare_values(where: str, a: Any, b: Any, tolerance: float) -> Iterator[Difference]:
     if isinstance(a, dict) and isinstance(b, dict):
         for name in dict.fromkeys([*a, *b]):
-            yield from _compared(f"{where} / {name}" if where else str(name), a.get(name), b.get(name), tolerance)
+            yield from _compare_values(f"{where} / {name}" if where else str(name), a.get(name), b.get(name), tolerance)
     elif isinstance(a, list) and isinstance(b, list) and where.count("curves") + where.count("job's metrics"):
-        yield from _compared_lines(where, a, b, tolerance)
-    elif not _same(a, b, tolerance):
+        yield from _compare_curves(where, a, b, tolerance)
+    elif not _is_same(a, b, tolerance):
         yield Difference(where=where, a=a, b=b)
 
 
-def _compared_lines(where: str, a: list[Any], b: list[Any], tolerance: float) -> Iterator[Difference]:
+def _compare_curves(where: str, a: list[Any], b: list[Any], tolerance: float) -> Iterator[Difference]:
     """One difference for each line: its length, else the first point that differs."""
     if len(a) != len(b):
         yield Difference(where=f"{where} (points)", a=len(a), b=len(b))
         return
     for (step, value), (other_step, other) in zip(a, b, strict=True):
-        if not (_same(step, other_step, 0.0) and _same(value, other, tolerance)):
+        if not (_is_same(step, other_step, 0.0) and _is_same(value, other, tolerance)):
             at = step if step == other_step else f"{step} or {other_step}"
             yield Difference(where=f"{where} (first at step {at})", a=value, b=other)
             return
 
 
-def _same(a: Any, b: Any, tolerance: float) -> bool:
+def _is_same(a: Any, b: Any, tolerance: float) -> bool:
     if isinstance(a, bool) or isinstance(b, bool) or not isinstance(a, int | float) or not isinstance(b, int | float):
         return bool(a == b) if type(a) is type(b) or not (isinstance(a, bool) or isinstance(b, bool)) else False
     if a != a or b != b:  # NaN is like NaN here

@@ -13,11 +13,11 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, Any
 
-from trialrun.recordings.rows import POINT, Point, points, trial_columns, values_of
+from trialrun.recordings.rows import POINT, Point, read_points, trial_columns, trial_values
 from trialrun.recordings.source import Study
 from trialrun_hookspecs.errors import UsageError
 
-__all__ = ["FORMATS", "export", "files_of"]
+__all__ = ["FORMATS", "export_study", "list_file_names"]
 
 BATCH = 100_000
 INT64 = 2**63
@@ -26,7 +26,7 @@ _CELL = json.JSONEncoder(ensure_ascii=False).encode  # one for all: a call of js
 _LINE = json.JSONEncoder(allow_nan=False).encode
 
 
-def export(study: Study, kind: str, folder: Path, *, overwrite: bool = False) -> list[Path]:
+def export_study(study: Study, kind: str, folder: Path, *, overwrite: bool = False) -> list[Path]:
     """Write the files of `kind` into `folder`, which is made, and give their paths.
 
     Raises UsageError: an unknown kind, something in the way, or a library that is missing.
@@ -34,16 +34,16 @@ def export(study: Study, kind: str, folder: Path, *, overwrite: bool = False) ->
     writer = FORMATS.get(kind)
     if writer is None:
         raise UsageError("must be one of " + ", ".join(FORMATS), where="--format", got=kind, fix="Choose one of them.")
-    _clear(folder, [folder / name for name in files_of(kind)], overwrite=overwrite)
+    _prepare_folder(folder, [folder / name for name in list_file_names(kind)], overwrite=overwrite)
     return writer(study, folder)
 
 
-def files_of(kind: str) -> list[str]:
+def list_file_names(kind: str) -> list[str]:
     """The names that an export of that kind takes in its folder."""
     return {"json": ["study.json"], "tensorboard": ["tensorboard"]}.get(kind, [f"trials.{kind}", f"metrics.{kind}"])
 
 
-def _clear(folder: Path, files: Sequence[Path], *, overwrite: bool) -> None:
+def _prepare_folder(folder: Path, files: Sequence[Path], *, overwrite: bool) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
@@ -60,7 +60,7 @@ def _clear(folder: Path, files: Sequence[Path], *, overwrite: bool) -> None:
 
 
 @contextmanager
-def written(path: Path) -> Iterator[IO[str]]:
+def open_atomically(path: Path) -> Iterator[IO[str]]:
     """A text file that appears at `path` only when it is whole."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
@@ -74,21 +74,21 @@ def written(path: Path) -> Iterator[IO[str]]:
 # CSV: a cell is JSON where it reads as JSON, else the text itself; an empty one is missing
 
 
-def _csv(study: Study, folder: Path) -> list[Path]:
-    columns = trial_columns(study.trials())
-    _csv_file(folder / "trials.csv", list(columns), zip(*columns.values(), strict=True))
-    _csv_file(folder / "metrics.csv", POINT, points(study))
+def _write_csv(study: Study, folder: Path) -> list[Path]:
+    columns = trial_columns(study.list_trials())
+    _write_csv_file(folder / "trials.csv", list(columns), zip(*columns.values(), strict=True))
+    _write_csv_file(folder / "metrics.csv", POINT, read_points(study))
     return [folder / "trials.csv", folder / "metrics.csv"]
 
 
-def _csv_file(path: Path, head: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
-    with written(path) as file:
+def _write_csv_file(path: Path, head: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
+    with open_atomically(path) as file:
         writer = csv.writer(file)
         writer.writerow(head)
-        writer.writerows([_csv_cell(cell) for cell in row] for row in rows)
+        writer.writerows([_format_csv_cell(cell) for cell in row] for row in rows)
 
 
-def _csv_cell(cell: Any) -> str:
+def _format_csv_cell(cell: Any) -> str:
     if cell is None:
         return ""
     if type(cell) is float and math.isfinite(cell):
@@ -112,75 +112,80 @@ def _reads_as_json(words: str) -> bool:
 # JSON: one object; NaN and infinities are null, named in `nonfinite` beside it, as the recorder does it
 
 
-def _json(study: Study, folder: Path) -> list[Path]:
+def _write_json(study: Study, folder: Path) -> list[Path]:
     path = folder / "study.json"
-    trials = study.trials()
-    head = {"format": 1, "job": study.facts(), "best_trial": study.best(trials), "failures": study.failures()}
-    with written(path) as file:
-        file.write(json.dumps(_finite(head))[:-1])
+    trials = study.list_trials()
+    head = {
+        "format": 1,
+        "job": study.read_job_facts(),
+        "best_trial": study.find_best_id(trials),
+        "failures": study.list_failures(),
+    }
+    with open_atomically(path) as file:
+        file.write(json.dumps(_null_nonfinite(head))[:-1])
         file.write(',\n"trials": [')
-        _listed(file, (_trial_object(trial) for trial in trials))
+        _write_json_items(file, (_trial_to_json(trial) for trial in trials))
         file.write('],\n"metrics": [')
-        _listed(file, (_point_object(point) for point in points(study)))
+        _write_json_items(file, (_point_to_json(point) for point in read_points(study)))
         file.write("]}\n")
     return [path]
 
 
-def _listed(file: IO[str], things: Iterable[Mapping[str, Any]]) -> None:
+def _write_json_items(file: IO[str], things: Iterable[Mapping[str, Any]]) -> None:
     for index, thing in enumerate(things):
         file.write((",\n" if index else "\n") + _LINE(thing))
 
 
-def _trial_object(trial: Any) -> dict[str, Any]:
+def _trial_to_json(trial: Any) -> dict[str, Any]:
     facts = {name: cells[0] for name, cells in trial_columns([trial]).items() if "/" not in name}
-    config, metrics = values_of(trial)
-    words = {"config": _words(config), "metrics": _words(metrics)}
-    made = {**facts, "config": _finite(config), "metrics": _finite(metrics)}
+    config, metrics = trial_values(trial)
+    words = {"config": _name_nonfinite_cells(config), "metrics": _name_nonfinite_cells(metrics)}
+    made = {**facts, "config": _null_nonfinite(config), "metrics": _null_nonfinite(metrics)}
     named = {part: flags for part, flags in words.items() if flags}
     return {**made, "nonfinite": named} if named else made
 
 
-def _point_object(point: Point) -> dict[str, Any]:
+def _point_to_json(point: Point) -> dict[str, Any]:
     made: dict[str, Any] = {name: cell for name, cell in point._asdict().items() if cell is not None}
     if isinstance(point.value, float) and not math.isfinite(point.value):
-        return {**_finite(made), "nonfinite": _word(point.value)}
-    return made if point.extra is None else {**made, "extra": _finite(point.extra)}
+        return {**_null_nonfinite(made), "nonfinite": _name_nonfinite(point.value)}
+    return made if point.extra is None else {**made, "extra": _null_nonfinite(point.extra)}
 
 
-def _words(cells: Mapping[str, Any]) -> dict[str, str]:
-    return {name: word for name, cell in cells.items() if (word := _word(cell))}
+def _name_nonfinite_cells(cells: Mapping[str, Any]) -> dict[str, str]:
+    return {name: word for name, cell in cells.items() if (word := _name_nonfinite(cell))}
 
 
-def _word(value: Any) -> str:
+def _name_nonfinite(value: Any) -> str:
     if not isinstance(value, float) or math.isfinite(value):
         return ""
     return "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"
 
 
-def _finite(value: Any) -> Any:
+def _null_nonfinite(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: _finite(cell) for name, cell in value.items()}
+        return {name: _null_nonfinite(cell) for name, cell in value.items()}
     if isinstance(value, list):
-        return [_finite(cell) for cell in value]
-    return None if _word(value) else value
+        return [_null_nonfinite(cell) for cell in value]
+    return None if _name_nonfinite(value) else value
 
 
 # Parquet: columns of one type; a mixed or nested one holds JSON text and says so in its field's metadata
 
 
-def _parquet(study: Study, folder: Path) -> list[Path]:
-    arrow, parquet = _pyarrow()
-    columns = {name: _column(arrow, cells) for name, cells in trial_columns(study.trials()).items()}
+def _write_parquet(study: Study, folder: Path) -> list[Path]:
+    arrow, parquet = _import_pyarrow()
+    columns = {name: _build_column(arrow, cells) for name, cells in trial_columns(study.list_trials()).items()}
     fields = [arrow.field(name, array.type, metadata=marks) for name, (array, marks) in columns.items()]
     table = arrow.Table.from_arrays([array for array, _ in columns.values()], schema=arrow.schema(fields))
-    with _partial(folder / "trials.parquet") as partial:
+    with _replace_when_whole(folder / "trials.parquet") as partial:
         parquet.write_table(table, partial, compression="zstd")
-    with _partial(folder / "metrics.parquet") as partial:
-        _point_file(arrow, parquet, partial, points(study))
+    with _replace_when_whole(folder / "metrics.parquet") as partial:
+        _write_point_file(arrow, parquet, partial, read_points(study))
     return [folder / "trials.parquet", folder / "metrics.parquet"]
 
 
-def _point_file(arrow: Any, parquet: Any, path: Path, found: Iterator[Point]) -> None:
+def _write_point_file(arrow: Any, parquet: Any, path: Path, found: Iterator[Point]) -> None:
     text, double = arrow.string(), arrow.float64()
     types = (text, text, text, double, text, double, text)
     fields = [arrow.field(name, kind) for name, kind in zip(POINT, types, strict=True)]
@@ -190,20 +195,20 @@ def _point_file(arrow: Any, parquet: Any, path: Path, found: Iterator[Point]) ->
         while batch := list(islice(found, BATCH)):
             cells = [list(column) for column in zip(*batch, strict=True)]
             for place in (3, 5):
-                cells[place] = [_double(number) for number in cells[place]]
+                cells[place] = [_to_double(number) for number in cells[place]]
             cells[6] = [None if extra is None else json.dumps(extra) for extra in cells[6]]
             arrays = [arrow.array(column, kind) for column, kind in zip(cells, types, strict=True)]
             writer.write_table(arrow.Table.from_arrays(arrays, schema=schema))
 
 
-def _double(number: float | None) -> float | None:
+def _to_double(number: float | None) -> float | None:
     try:
         return None if number is None else float(number)
     except OverflowError:
         return math.inf if number and number > 0 else -math.inf
 
 
-def _column(arrow: Any, cells: list[Any]) -> tuple[Any, dict[str, str] | None]:
+def _build_column(arrow: Any, cells: list[Any]) -> tuple[Any, dict[str, str] | None]:
     there = {type(cell) for cell in cells if cell is not None}
     if there <= {bool}:
         return arrow.array(cells, arrow.bool_() if there else arrow.string()), None
@@ -223,7 +228,7 @@ def _is_exact(number: int) -> bool:
 
 
 @contextmanager
-def _partial(path: Path) -> Iterator[Path]:
+def _replace_when_whole(path: Path) -> Iterator[Path]:
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         yield partial
@@ -232,7 +237,7 @@ def _partial(path: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
-def _pyarrow() -> tuple[Any, Any]:
+def _import_pyarrow() -> tuple[Any, Any]:
     try:
         import pyarrow as pa
         from pyarrow import parquet
@@ -242,16 +247,16 @@ def _pyarrow() -> tuple[Any, Any]:
     return pa, parquet
 
 
-def _tensorboard(study: Study, folder: Path) -> list[Path]:
+def _write_tensorboard(study: Study, folder: Path) -> list[Path]:
     from trialrun.recordings.tensorboard import write_runs
 
     return write_runs(study, folder / "tensorboard")
 
 
 FORMATS: Mapping[str, Callable[[Study, Path], list[Path]]] = {
-    "csv": _csv,
-    "json": _json,
-    "parquet": _parquet,
-    "tensorboard": _tensorboard,
+    "csv": _write_csv,
+    "json": _write_json,
+    "parquet": _write_parquet,
+    "tensorboard": _write_tensorboard,
 }
 """Name -> what writes it."""

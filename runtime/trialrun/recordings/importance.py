@@ -6,9 +6,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["LEAST", "METHOD", "shares"]
+__all__ = ["METHOD", "MIN_TRIALS", "estimate_importance"]
 
-LEAST = 12
+MIN_TRIALS = 12
 """Fewer trials than that say nothing."""
 
 METHOD = (
@@ -18,20 +18,20 @@ METHOD = (
 GROUPS = 6
 
 
-def shares(points: Sequence[tuple[Mapping[str, Any], float]], names: Sequence[str]) -> dict[str, float]:
+def estimate_importance(points: Sequence[tuple[Mapping[str, Any], float]], names: Sequence[str]) -> dict[str, float]:
     """The share for each name, 0..1, highest first; empty when there are fewer than LEAST points.
 
     Ranks, so that one trial that diverged does not decide; ω² instead of η², so that a hyperparameter with many values
     does not look important by chance.
     """
-    if len(points) < LEAST:
+    if len(points) < MIN_TRIALS:
         return {}
-    ranks = _ranks([objective for _, objective in points])
-    found = {name: _omega_squared(_groups([config.get(name) for config, _ in points]), ranks) for name in names}
+    ranks = _rank_values([objective for _, objective in points])
+    found = {name: _omega_squared(_group_values([config.get(name) for config, _ in points]), ranks) for name in names}
     return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
 
 
-def _ranks(values: Sequence[float]) -> list[float]:
+def _rank_values(values: Sequence[float]) -> list[float]:
     """1 for the lowest; equal values share the mean of their ranks."""
     order = sorted(range(len(values)), key=values.__getitem__)
     ranks = [0.0] * len(values)
@@ -46,12 +46,12 @@ def _ranks(values: Sequence[float]) -> list[float]:
     return ranks
 
 
-def _groups(values: Sequence[Any]) -> list[Any]:
+def _group_values(values: Sequence[Any]) -> list[Any]:
     """A label for each value: its group of equal size when most are different numbers, else the value itself."""
     numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
     if not numbers or len(set(values)) <= GROUPS:
         return [value if isinstance(value, str) else json.dumps(value, sort_keys=True) for value in values]
-    ranks = _ranks([float(value) for value in values])
+    ranks = _rank_values([float(value) for value in values])
     groups = min(GROUPS, max(len(values) // 4, 2))
     return [int((rank - 0.5) * groups / len(values)) for rank in ranks]
 

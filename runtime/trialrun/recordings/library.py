@@ -12,16 +12,16 @@ from typing import Any
 
 from trialrun.recorder.store import Store
 from trialrun.recordings.curves import Curves
-from trialrun.recordings.trial_index import Board
+from trialrun.recordings.trial_index import TrialIndex
 from trialrun_hookspecs.errors import UsageError
 
-__all__ = ["Library", "Reading"]
+__all__ = ["Library", "OpenRecording"]
 
-NAME = "recorder.sqlite"
-MOST = 1_000  # recordings that one library lists
+RECORDING_NAME = "recorder.sqlite"
+MAX_RECORDINGS = 1_000  # recordings that one library lists
 
 
-class Reading:
+class OpenRecording:
     """One recording, for reading only, also while another process writes it. Safe for concurrent threads.
 
     A recording without an index (made by an older trialrun) is copied, and the copy indexed: `close` removes it.
@@ -32,18 +32,18 @@ class Reading:
         self.folder = path.with_name(f"{path.stem}-files")
         self._copy: tempfile.TemporaryDirectory[str] | None = None
         self.store = Store(path, readonly=True)
-        if not self.store.indexed():
-            self.store = self._copied(self.store)
+        if not self.store.has_index():
+            self.store = self._copy_and_index(self.store)
         self.beat = Store(self.store.path, readonly=True)  # a stream's short questions never wait for a long one
         self.curves = Curves(self.store)
-        self._boards: dict[int, Board] = {}
+        self._boards: dict[int, TrialIndex] = {}
         self._lock = threading.Lock()
 
-    def board(self, job: int) -> Board:
+    def get_trial_index(self, job: int) -> TrialIndex:
         with self._lock:
             board = self._boards.get(job)
             if board is None:
-                board = self._boards[job] = Board(self.store, job)
+                board = self._boards[job] = TrialIndex(self.store, job)
             return board
 
     def close(self) -> None:
@@ -52,9 +52,9 @@ class Reading:
         if self._copy is not None:
             self._copy.cleanup()
 
-    def _copied(self, store: Store) -> Store:
+    def _copy_and_index(self, store: Store) -> Store:
         self._copy = tempfile.TemporaryDirectory(prefix="trialrun-")
-        target = Path(self._copy.name) / NAME
+        target = Path(self._copy.name) / RECORDING_NAME
         store.copy_to(target)
         store.close()
         return Store(target)
@@ -65,30 +65,34 @@ class Library:
 
     def __init__(self, root: Path) -> None:
         self.root = root.absolute()
-        self._open: dict[str, Reading] = {}
+        self._open: dict[str, OpenRecording] = {}
         self._listed: dict[str, tuple[tuple[float, ...], Any]] = {}
         self._lock = threading.Lock()
 
-    def found(self) -> dict[str, Path]:
+    def find_recordings(self) -> dict[str, Path]:
         """The recordings by key, newest first; a key is the same whenever the path is."""
-        paths = [self.root] if self.root.is_file() else [*self.root.glob(NAME), *self.root.glob(f"*/{NAME}")]
-        paths = sorted(paths, key=_stamp, reverse=True)[:MOST]
-        return {self._key(path): path for path in paths}
+        paths = (
+            [self.root]
+            if self.root.is_file()
+            else [*self.root.glob(RECORDING_NAME), *self.root.glob(f"*/{RECORDING_NAME}")]
+        )
+        paths = sorted(paths, key=_file_stamp, reverse=True)[:MAX_RECORDINGS]
+        return {self._recording_key(path): path for path in paths}
 
-    def reading(self, key: str) -> Reading | None:
+    def open_recording(self, key: str) -> OpenRecording | None:
         """The recording of that key, kept open from now on; None when there is none."""
         with self._lock:
             if key not in self._open:
-                path = self.found().get(key)
+                path = self.find_recordings().get(key)
                 if path is None:
                     return None
-                self._open[key] = Reading(path)
+                self._open[key] = OpenRecording(path)
             return self._open[key]
 
-    def listed(self, describe: Callable[[Store], Any]) -> Iterator[tuple[str, Path, Any]]:
+    def describe_recordings(self, describe: Callable[[Store], Any]) -> Iterator[tuple[str, Path, Any]]:
         """What `describe` says of each recording, asked again only of those that changed; unreadable ones are left."""
-        for key, path in self.found().items():
-            stamp = _stamp(path)
+        for key, path in self.find_recordings().items():
+            stamp = _file_stamp(path)
             known = self._listed.get(key)
             if known is None or known[0] != stamp:
                 with contextlib.suppress(UsageError):
@@ -106,11 +110,11 @@ class Library:
                 reading.close()
             self._open.clear()
 
-    def _key(self, path: Path) -> str:
+    def _recording_key(self, path: Path) -> str:
         return hashlib.sha256(str(path.relative_to(self.root.parent)).encode()).hexdigest()[:8]
 
 
-def _stamp(path: Path) -> tuple[float, ...]:
+def _file_stamp(path: Path) -> tuple[float, ...]:
     """When it was written last: newer content is in the write-ahead log first."""
     times = []
     for file in (path, path.with_name(f"{path.name}-wal")):

@@ -9,30 +9,30 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trialrun.recordings.rows import POINT, points, trial_columns, values_of
-from trialrun.recordings.source import opened
-from trialrun.recordings.trial_index import Trial
+from trialrun.recordings.rows import POINT, read_points, trial_columns, trial_values
+from trialrun.recordings.source import open_study
+from trialrun.recordings.trial_index import TrialRow
 from trialrun_hookspecs.errors import UsageError
 
 if TYPE_CHECKING:
     from trialrun_hookspecs.results import JobResult
 
-__all__ = ["Loaded", "load"]
+__all__ = ["LoadedRun", "load"]
 
 _SHOWN = 10  # trials in a notebook's view
 _LONG = 60
 
 
-def load(path: str | Path, *, job: int | None = None) -> Loaded:
+def load(path: str | Path, *, job: int | None = None) -> LoadedRun:
     """A run by its results folder, or any recording by its file; `job` None means its newest.
 
     What the recording holds now is read: of a run under way, load it again for more. Raises UsageError: there is no
     recording, it is empty, or it has no such job.
     """
-    with opened(path, job) as study:
-        facts, trials = study.facts(), study.trials()
-        metric, mode = study.objective()
-        return Loaded(
+    with open_study(path, job) as study:
+        facts, trials = study.read_job_facts(), study.list_trials()
+        metric, mode = study.get_objective()
+        return LoadedRun(
             path=study.path,
             job_id=study.job,
             name=study.name,
@@ -40,15 +40,15 @@ def load(path: str | Path, *, job: int | None = None) -> Loaded:
             job=facts,
             metric=metric,
             mode=mode,
-            failures=study.failures(),
+            failures=study.list_failures(),
             _trials=trials,
-            _best=study.best(trials),
-            _result=study.result(),
+            _best=study.find_best_id(trials),
+            _result=study.read_result(),
         )
 
 
 @dataclass(frozen=True, kw_only=True)
-class Loaded:
+class LoadedRun:
     """One job of a recording. The frames are made when they are first asked for.
 
     `metric` is the objective, None when the job has none; `failures` has trial_id, error, cause, traceback, node and
@@ -63,14 +63,14 @@ class Loaded:
     metric: str | None
     mode: str
     failures: list[dict[str, Any]] = field(repr=False)
-    _trials: list[Trial] = field(repr=False)
+    _trials: list[TrialRow] = field(repr=False)
     _best: str | None = field(repr=False)
     _result: dict[str, Any] | None = field(repr=False)
 
     @cached_property
     def trials(self) -> Any:
         """A pandas frame with a row for each trial: facts, `config/NAME`, `metrics/NAME`; times are in UTC."""
-        pandas = _pandas()
+        pandas = _import_pandas()
         frame = pandas.DataFrame(trial_columns(self._trials))
         for name in ("started", "ended"):
             frame[name] = pandas.to_datetime(frame[name], utc=True, format="ISO8601")
@@ -79,9 +79,9 @@ class Loaded:
     @cached_property
     def metrics(self) -> Any:
         """A pandas frame with a row for each metric point: trial_id, source, name, step, time, value, extra."""
-        pandas = _pandas()
-        with opened(self.path, self.job_id) as study:
-            frame = pandas.DataFrame.from_records(list(points(study)), columns=list(POINT))
+        pandas = _import_pandas()
+        with open_study(self.path, self.job_id) as study:
+            frame = pandas.DataFrame.from_records(list(read_points(study)), columns=list(POINT))
         frame["time"] = pandas.to_datetime(frame["time"], utc=True, format="ISO8601")
         return frame
 
@@ -91,7 +91,7 @@ class Loaded:
         found = next((trial for trial in self._trials if trial.trial == self._best), None)
         if found is None:
             return None
-        config, metrics = values_of(found)
+        config, metrics = trial_values(found)
         return {"trial_id": found.trial, "status": found.status, "config": config, "metrics": metrics}
 
     @cached_property
@@ -116,15 +116,15 @@ class Loaded:
         if best is not None:
             found = f"{self.metric} {best['metrics'].get(self.metric)}" if self.metric else ""
             rows.append(("best", f"{best['trial_id']}  {found}"))
-        facts = "".join(f"<tr><th>{_cell(name)}</th><td>{_cell(value)}</td></tr>" for name, value in rows)
-        return f"<div><strong>{_cell(self.name)}</strong><table>{facts}</table>{self._table()}</div>"
+        facts = "".join(f"<tr><th>{_escape_cell(name)}</th><td>{_escape_cell(value)}</td></tr>" for name, value in rows)
+        return f"<div><strong>{_escape_cell(self.name)}</strong><table>{facts}</table>{self._render_table()}</div>"
 
-    def _table(self) -> str:
+    def _render_table(self) -> str:
         columns = trial_columns(self._trials[:_SHOWN])
         shown = {name: cells for name, cells in columns.items() if name not in ("number", "started", "ended")}
-        head = "".join(f"<th>{_cell(name)}</th>" for name in shown)
+        head = "".join(f"<th>{_escape_cell(name)}</th>" for name in shown)
         body = "".join(
-            f"<tr>{''.join(f'<td>{_cell(cell)}</td>' for cell in row)}</tr>"
+            f"<tr>{''.join(f'<td>{_escape_cell(cell)}</td>' for cell in row)}</tr>"
             for row in zip(*shown.values(), strict=True)
         )
         more = len(self._trials) - _SHOWN
@@ -132,12 +132,12 @@ class Loaded:
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{rest}"
 
 
-def _cell(value: Any) -> str:
+def _escape_cell(value: Any) -> str:
     words = "" if value is None else str(value)
     return escape(words if len(words) <= _LONG else f"{words[: _LONG - 1]}…")
 
 
-def _pandas() -> Any:
+def _import_pandas() -> Any:
     try:
         import pandas as pd
     except ImportError as error:

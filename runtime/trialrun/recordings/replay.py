@@ -11,23 +11,23 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from trialrun.backend.multipart import multipart
+from trialrun.backend.multipart import encode_multipart
 from trialrun.backend.transport import Answer, Call, Transport
 from trialrun.recorder.store import Row
-from trialrun.recorder.uploads import upload_file
+from trialrun.recorder.uploads import upload_path
 from trialrun.recordings.source import Study
 from trialrun_hookspecs.errors import BackendRefused
 
-__all__ = ["Replay", "Told"]
+__all__ = ["CallObserver", "Replay"]
 
 READS = ("GET", "HEAD")
-NO_ENTRY = (401, 403)
+UNAUTHORIZED = (401, 403)
 _JOB = re.compile(r"(jobs|trains)/([0-9]+)(/.*)?")
 _UPLOAD = re.compile(r"chunked_upload/([0-9]+)")
 _RANGE = re.compile(r"bytes\s+([0-9]+)-([0-9]+)/")
 
 
-class Told(Protocol):
+class CallObserver(Protocol):
     """Told of each call: the words are empty when it was accepted."""
 
     def __call__(self, call: Call, refused: str) -> None: ...
@@ -47,7 +47,7 @@ class Replay:
     jobs: Mapping[int, int]
     speed: float
     sleep: Callable[[float], object]
-    told: Told
+    on_call: CallObserver
     sent: int = 0
     refused: int = 0
     _uploads: dict[int, Any] = field(default_factory=dict)
@@ -55,62 +55,62 @@ class Replay:
 
     def run(self) -> None:
         """Send everything. Raises BackendRefused for a token that is not accepted, BackendUnavailable."""
-        store = self.study.reading.store
-        uploads = iter(store.rows("SELECT * FROM uploads ORDER BY id"))
-        models = iter(store.rows("SELECT id FROM models ORDER BY id"))
+        store = self.study.recording.store
+        uploads = iter(store.fetch_all("SELECT * FROM uploads ORDER BY id"))
+        models = iter(store.fetch_all("SELECT id FROM models ORDER BY id"))
         before: datetime | None = None
-        for row in self._rows():
-            before = self._pause(before, row)
+        for row in self._read_requests():
+            before = self._keep_pause(before, row)
             start = row["method"] == "PUT" and row["path"] == "chunked_upload"
             begun = next(uploads, None) if start else None
-            call = self._call(row, begun)
+            call = self._build_call(row, begun)
             if call is None:
                 continue
-            answer = self._send(call)
+            answer = self._send_call(call)
             if begun is not None and answer.ok:
-                self._uploads[begun["id"]] = _id(answer)
+                self._uploads[begun["id"]] = _parse_id(answer)
             if row["method"] == "POST" and row["path"] == "models":
                 made = next(models, None)
                 if made is not None and answer.ok:
-                    self._models[made["id"]] = _id(answer)
+                    self._models[made["id"]] = _parse_id(answer)
 
-    def count(self) -> int:
+    def count_calls(self) -> int:
         """How many calls there are to send."""
-        found = self.study.reading.store.rows(f"SELECT count(*) AS n FROM requests WHERE {_WANTED}")  # noqa: S608
+        found = self.study.recording.store.fetch_all(f"SELECT count(*) AS n FROM requests WHERE {_REPLAYABLE}")  # noqa: S608
         return int(found[0]["n"])
 
-    def _rows(self) -> Iterator[Row]:
+    def _read_requests(self) -> Iterator[Row]:
         last = 0
-        query = f"SELECT * FROM requests WHERE {_WANTED} AND id > ? ORDER BY id LIMIT 50"  # noqa: S608  # bodies are big
-        while rows := self.study.reading.store.rows(query, (last,)):
+        query = f"SELECT * FROM requests WHERE {_REPLAYABLE} AND id > ? ORDER BY id LIMIT 50"  # noqa: S608  # bodies are big
+        while rows := self.study.recording.store.fetch_all(query, (last,)):
             last = rows[-1]["id"]
             yield from rows
 
-    def _pause(self, before: datetime | None, row: Row) -> datetime:
+    def _keep_pause(self, before: datetime | None, row: Row) -> datetime:
         at = datetime.fromisoformat(row["time"])
         if before is not None and self.speed > 0 and at > before:
             self.sleep((at - before).total_seconds() / self.speed)
         return at
 
-    def _send(self, call: Call) -> Answer:
+    def _send_call(self, call: Call) -> Answer:
         answer = self.transport.send(call)
-        if answer.status in NO_ENTRY:
+        if answer.status in UNAUTHORIZED:
             fix = "Set TRIALRUN_ACCESS_TOKEN (or _AUTHORIZATION) to the backend's token."
             raise BackendRefused(
-                "must accept the token", where=str(call), got=f"{answer.status} {answer.excerpt()}", fix=fix
+                "must accept the token", where=str(call), got=f"{answer.status} {answer.body_excerpt()}", fix=fix
             )
         self.sent += 1
         self.refused += not answer.ok
-        self.told(call, "" if answer.ok else f"{answer.status} {answer.excerpt()}")
+        self.on_call(call, "" if answer.ok else f"{answer.status} {answer.body_excerpt()}")
         return answer
 
-    def _call(self, row: Row, begun: Row | None) -> Call | None:
+    def _build_call(self, row: Row, begun: Row | None) -> Call | None:
         """The call as it goes out; None for one whose content is not in the recording any more."""
         headers = {name.lower(): value for name, value in json.loads(row["headers"]).items()}
         params = tuple((str(name), str(value)) for name, value in json.loads(row["params"]))
-        path, key = self._path(row["path"]), headers.get("idempotency-key") or _key(row)
+        path, key = self._map_path(row["path"]), headers.get("idempotency-key") or _derive_key(row)
         if headers.get("content-type", "").lower().startswith("multipart/"):
-            body, kind = self._part(row, begun, headers.get("content-range"))
+            body, kind = self._build_chunk_form(row, begun, headers.get("content-range"))
             if not body:
                 return None
             sent = {"Content-Range": headers["content-range"]} if "content-range" in headers else {}
@@ -121,77 +121,79 @@ class Replay:
             method=row["method"],
             path=path,
             params=params,
-            body=self._body(row),
+            body=self._map_body(row),
             content_type=headers.get("content-type", "application/json"),
             key=key,
         )
 
-    def _path(self, path: str) -> str:
+    def _map_path(self, path: str) -> str:
         if found := _JOB.fullmatch(path):
             path = f"{found[1]}/{self.jobs.get(int(found[2]), int(found[2]))}{found[3] or ''}"
         elif found := _UPLOAD.fullmatch(path):
             path = f"chunked_upload/{self._uploads.get(int(found[1]), found[1])}"
         return f"{path}/"
 
-    def _body(self, row: Row) -> bytes:
+    def _map_body(self, row: Row) -> bytes:
         """The body, with the ids that are others on this backend; any other byte stays as it is."""
         raw: bytes = row["body"]
         try:
             value = json.loads(raw)
         except (ValueError, RecursionError):
             return raw
-        changed = self._with_ids(row["path"], value)
+        changed = self._map_ids(row["path"], value)
         return raw if changed == value else json.dumps(changed, ensure_ascii=False).encode("utf-8", "surrogatepass")
 
-    def _with_ids(self, path: str, value: Any) -> Any:
+    def _map_ids(self, path: str, value: Any) -> Any:
         if path == "logs":
-            return [self._entry(each) for each in value] if isinstance(value, list) else self._entry(value)
+            return [self._map_entry(each) for each in value] if isinstance(value, list) else self._map_entry(value)
         if not isinstance(value, dict):
             return value
         if path == "models" and "chunked_upload" in value:
-            return {**value, "chunked_upload": self._known(self._uploads, value["chunked_upload"])}
+            return {**value, "chunked_upload": self._map_id(self._uploads, value["chunked_upload"])}
         if path.startswith("jobs/") and "result" in value:
-            return {**value, "result": self._result(value["result"])}
+            return {**value, "result": self._map_result(value["result"])}
         return value
 
-    def _entry(self, entry: Any) -> Any:
+    def _map_entry(self, entry: Any) -> Any:
         if not isinstance(entry, dict):
             return entry
-        made = {**entry, "job": self._known(self.jobs, entry["job"])} if "job" in entry else entry
-        return {**made, "data": self._result(made["data"])} if made.get("event") in ("model", "result") else made
+        made = {**entry, "job": self._map_id(self.jobs, entry["job"])} if "job" in entry else entry
+        return {**made, "data": self._map_result(made["data"])} if made.get("event") in ("model", "result") else made
 
-    def _result(self, data: Any) -> Any:
+    def _map_result(self, data: Any) -> Any:
         """A result, or what a log entry says of one model."""
         if not isinstance(data, dict):
             return data
-        made = {**data, "model_id": self._known(self._models, data["model_id"])} if "model_id" in data else data
+        made = {**data, "model_id": self._map_id(self._models, data["model_id"])} if "model_id" in data else data
         trials = made.get("trial_models")
-        return {**made, "trial_models": [self._result(each) for each in trials]} if isinstance(trials, list) else made
+        return (
+            {**made, "trial_models": [self._map_result(each) for each in trials]} if isinstance(trials, list) else made
+        )
 
-    def _known(self, ids: Mapping[int, Any], value: Any) -> Any:
+    def _map_id(self, ids: Mapping[int, Any], value: Any) -> Any:
         return ids.get(value, value) if isinstance(value, int) and not isinstance(value, bool) else value
 
-    def _part(self, row: Row, begun: Row | None, said: str | None) -> tuple[bytes, str]:
+    def _build_chunk_form(self, row: Row, begun: Row | None, said: str | None) -> tuple[bytes, str]:
         """The form of a chunk, made anew from the file that it became a part of."""
         found = _UPLOAD.fullmatch(row["path"])
         if begun is None and found:
-            begun = self.study.reading.store.row("SELECT * FROM uploads WHERE id = ?", (int(found[1]),))
+            begun = self.study.recording.store.fetch_one("SELECT * FROM uploads WHERE id = ?", (int(found[1]),))
         if begun is None:
             return b"", ""
-        file = upload_file(self.study.path.with_name(f"{self.study.path.stem}-files"), begun["path"])
+        file = upload_path(self.study.path.with_name(f"{self.study.path.stem}-files"), begun["path"])
         span = _RANGE.match(said or "")
         if span is None and found:  # without a range the whole file went with the first
             return b"", ""
         first, last = (int(span[1]), int(span[2])) if span else (0, None)
-        chunk = _piece(file, first, last)
+        chunk = _read_piece(file, first, last)
         name = str(begun["name"])
-        return multipart({"filename": name}, name, chunk) if chunk else (b"", "")
+        return encode_multipart({"filename": name}, name, chunk) if chunk else (b"", "")
 
 
-_WANTED = "method NOT IN ('GET', 'HEAD') AND status < 400 AND replayed = 0 AND path NOT LIKE 'trialrun/%'"
+_REPLAYABLE = "method NOT IN ('GET', 'HEAD') AND status < 400 AND replayed = 0 AND path NOT LIKE 'trialrun/%'"
 
 
-def _piece(file: Path, first: int, last: int | None) -> bytes:
+def _read_piece(file: Path, first: int, last: int | None) -> bytes:
     try:
         with file.open("rb") as opened:
             opened.seek(first)
@@ -200,13 +202,13 @@ def _piece(file: Path, first: int, last: int | None) -> bytes:
         return b""
 
 
-def _key(row: Row) -> str:
+def _derive_key(row: Row) -> str:
     """For a client that sends no keys: the same call of the same recording has the same one."""
     facts = json.dumps([row["id"], row["time"], row["method"], row["path"]])
     return f"replay-{hashlib.sha256(facts.encode() + row['body']).hexdigest()[:40]}"
 
 
-def _id(answer: Answer) -> Any:
+def _parse_id(answer: Answer) -> Any:
     try:
         said = answer.json()
     except BackendRefused:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from trialrun.names import file_name
-from trialrun.recordings.rows import Point, points_of, values_of
+from trialrun.recordings.rows import Point, read_trial_points, trial_values
 from trialrun.recordings.source import Study
-from trialrun.recordings.trial_index import Trial
+from trialrun.recordings.trial_index import TrialRow
 from trialrun_hookspecs.errors import UsageError
 
 __all__ = ["run_names", "write_runs"]
@@ -29,37 +29,37 @@ def write_runs(study: Study, folder: Path) -> list[Path]:
         fix = "Install the extra: pip install 'trialrun[tensorboard]'."
         raise UsageError("tensorboard needs tensorboardX", where="--format", got=str(error), fix=fix) from None
 
-    def write(name: str, found: list[Point], trial: Trial | None) -> Path:
-        began = _seconds(found[0].time if found else _begin(trial))
+    def write_run(name: str, found: list[Point], trial: TrialRow | None) -> Path:
+        began = _to_timestamp(found[0].time if found else _start_time(trial))
         path = folder / name / f"events.out.tfevents.{int(began)}.trialrun"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
         writer = RecordWriter(str(path))
         writer.write(Record(wall_time=began, file_version="brain.Event:2").SerializeToString())
         if trial is not None:
-            for summary in hparams(_simple(values_of(trial)[0]), _simple(values_of(trial)[1])):
+            for summary in hparams(_simplify_values(trial_values(trial)[0]), _simplify_values(trial_values(trial)[1])):
                 writer.write(Record(wall_time=began, summary=summary).SerializeToString())
         counts: Counter[str] = Counter()
         for point in found:
             tag = _SOURCES[point.source] + point.name
             counts[tag] += 1
             step = counts[tag] if point.step is None else int(max(min(point.step, 2**62), -(2**62)))
-            summary = {"value": [{"tag": tag, "simple_value": _single(point.value)}]}
-            record = Record(wall_time=_seconds(point.time), step=step, summary=summary)
+            summary = {"value": [{"tag": tag, "simple_value": _to_float(point.value)}]}
+            record = Record(wall_time=_to_timestamp(point.time), step=step, summary=summary)
             writer.write(record.SerializeToString())
         writer.close()
         return path
 
-    trials = study.trials()
+    trials = study.list_trials()
     made = [
-        write(name, list(points_of(study, trial.trial)), trial)
+        write_run(name, list(read_trial_points(study, trial.trial)), trial)
         for name, trial in zip(run_names(trials), trials, strict=True)
     ]
-    own = list(points_of(study, None))
-    return [*made, *([write(JOB, own, None)] if own or not made else [])]
+    own = list(read_trial_points(study, None))
+    return [*made, *([write_run(JOB, own, None)] if own or not made else [])]
 
 
-def run_names(trials: list[Trial]) -> list[str]:
+def run_names(trials: list[TrialRow]) -> list[str]:
     """A folder name for each trial, safe wherever it lands, and different also where letter case does not count."""
     taken = {JOB}
     names = []
@@ -72,26 +72,26 @@ def run_names(trials: list[Trial]) -> list[str]:
     return names
 
 
-def _begin(trial: Trial | None) -> str:
+def _start_time(trial: TrialRow | None) -> str:
     return "" if trial is None else trial.started or trial.updated
 
 
-def _simple(values: dict[str, Any]) -> dict[str, Any]:
+def _simplify_values(values: dict[str, Any]) -> dict[str, Any]:
     """What the plugin for hyperparameters takes; anything else as text."""
     return {
-        name: (_single(cell) if isinstance(cell, int | float) and not isinstance(cell, bool) else cell)
+        name: (_to_float(cell) if isinstance(cell, int | float) and not isinstance(cell, bool) else cell)
         if isinstance(cell, bool | int | float | str)
         else str(cell)
         for name, cell in values.items()
     }
 
 
-def _single(value: float) -> float:
+def _to_float(value: float) -> float:
     try:
         return float(value)
     except OverflowError:
         return float("inf") if value > 0 else float("-inf")
 
 
-def _seconds(time: str) -> float:
+def _to_timestamp(time: str) -> float:
     return datetime.fromisoformat(time).timestamp() if time else 0.0

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from trialrun.recorder.store import Row, Store
-from trialrun.recordings.library import Reading
+from trialrun.recordings.library import OpenRecording
 
-__all__ = ["image", "images", "messages", "model_of", "output", "owned_messages"]
+__all__ = ["find_messages", "find_model", "find_trial_messages", "list_images", "load_image", "read_output"]
 
-TAIL = 64 * 1024
-AT_ONCE = 200
+TAIL_BYTES = 64 * 1024
+PAGE_SIZE = 200
 STREAMS = ("stdout", "stderr")
 
 _DATA_URI = re.compile(r"data:[\w.+-]+/[\w.+-]+;base64,", re.ASCII)
@@ -27,29 +27,34 @@ _SIGNATURES = {
 }
 
 
-def messages(store: Store, job: int, *, before: int | None, context: str, asked: str) -> list[dict[str, Any]]:
+def find_messages(store: Store, job: int, *, before: int | None, context: str, asked: str) -> list[dict[str, Any]]:
     """The newest first, from the entry `before` on; `context` and the text `asked` for narrow them down."""
-    rows = store.rows(
+    rows = store.fetch_all(
         "SELECT id, time, key, data FROM entries WHERE event = 'message' AND job = ?1 AND id < ?2"
         " AND (?3 = '' OR instr(lower(data), lower(?3)) > 0) ORDER BY id DESC LIMIT ?4",
-        (job, before if before is not None else 2**62, json.dumps(asked)[1:-1], AT_ONCE * 5 if context else AT_ONCE),
+        (
+            job,
+            before if before is not None else 2**62,
+            json.dumps(asked)[1:-1],
+            PAGE_SIZE * 5 if context else PAGE_SIZE,
+        ),
     )
-    found = [_message(row) for row in rows]
-    return [message for message in found if context in ("", message["context"])][:AT_ONCE]
+    found = [_parse_message(row) for row in rows]
+    return [message for message in found if context in ("", message["context"])][:PAGE_SIZE]
 
 
-def owned_messages(store: Store, job: int, trial: str) -> list[dict[str, Any]]:
+def find_trial_messages(store: Store, job: int, trial: str) -> list[dict[str, Any]]:
     """The messages of one trial: their keys name it, and so do the driver's messages about it."""
-    rows = store.rows(
+    rows = store.fetch_all(
         "SELECT id, time, key, data FROM entries WHERE event = 'message' AND job = ?1 AND"
         " (trial_id = ?2 OR instr(coalesce(key, ''), '-' || ?2 || '-') > 0 OR instr(data, ?3) > 0)"
         " ORDER BY id DESC LIMIT ?4",
-        (job, trial, json.dumps(f"trial {trial} ")[1:-1], AT_ONCE),
+        (job, trial, json.dumps(f"trial {trial} ")[1:-1], PAGE_SIZE),
     )
-    return [_message(row) for row in reversed(rows)]
+    return [_parse_message(row) for row in reversed(rows)]
 
 
-def _message(row: Row) -> dict[str, Any]:
+def _parse_message(row: Row) -> dict[str, Any]:
     data = json.loads(row["data"])
     data = data if isinstance(data, dict) else {"content": data}
     content = data.get("content")
@@ -61,25 +66,25 @@ def _message(row: Row) -> dict[str, Any]:
     }
 
 
-def images(store: Store, job: int, trial: str | None) -> list[dict[str, Any]]:
+def list_images(store: Store, job: int, trial: str | None) -> list[dict[str, Any]]:
     """Every image without its bytes, in order; `trial` None is the job itself."""
-    rows = store.rows(
+    rows = store.fetch_all(
         "SELECT id, time, data FROM entries WHERE job = ? AND trial_id IS ? AND event = 'visualization' ORDER BY id",
         (job, trial),
     )
-    return [{"id": row["id"], "time": row["time"], **_caption(json.loads(row["data"]))} for row in rows]
+    return [{"id": row["id"], "time": row["time"], **_parse_caption(json.loads(row["data"]))} for row in rows]
 
 
-def _caption(data: Any) -> dict[str, Any]:
+def _parse_caption(data: Any) -> dict[str, Any]:
     data = dict(data) if isinstance(data, dict) else {}
     facts = {name: data.pop(name, None) for name in ("category", "group", "index")}
     data.pop("trial_id", None)
     return {**facts, "meta": data}
 
 
-def image(store: Store, entry: int) -> tuple[str, bytes] | None:
+def load_image(store: Store, entry: int) -> tuple[str, bytes] | None:
     """The media type and the bytes of a PNG, JPEG, GIF or WebP, judged by its content; None when it is none of them."""
-    row = store.row("SELECT file FROM entries WHERE id = ? AND event = 'visualization'", (entry,))
+    row = store.fetch_one("SELECT file FROM entries WHERE id = ? AND event = 'visualization'", (entry,))
     sent = (row["file"] or "") if row else ""
     uri = _DATA_URI.match(sent)
     try:
@@ -92,9 +97,9 @@ def image(store: Store, entry: int) -> tuple[str, bytes] | None:
     return (kind, content) if kind else None
 
 
-def model_of(store: Store, job: int, trial: str | None) -> dict[str, Any] | None:
+def find_model(store: Store, job: int, trial: str | None) -> dict[str, Any] | None:
     """The model that was registered for a trial, by the log entry that says so."""
-    row = store.row(
+    row = store.fetch_one(
         "SELECT data FROM entries WHERE job = ? AND trial_id IS ? AND event = 'model' ORDER BY id DESC LIMIT 1",
         (job, trial),
     )
@@ -104,9 +109,9 @@ def model_of(store: Store, job: int, trial: str | None) -> dict[str, Any] | None
     return {"id": data["model_id"], "name": str(data.get("name", ""))}
 
 
-def failure_of(store: Store, job: int, trial: str | None) -> dict[str, str] | None:
+def find_failure(store: Store, job: int, trial: str | None) -> dict[str, str] | None:
     """Why a trial failed, the last time that it did: error, cause, node, traceback, stderr."""
-    row = store.row(
+    row = store.fetch_one(
         "SELECT data FROM entries WHERE job = ? AND trial_id IS ? AND event = 'failure' ORDER BY id DESC LIMIT 1",
         (job, trial),
     )
@@ -116,7 +121,7 @@ def failure_of(store: Store, job: int, trial: str | None) -> dict[str, str] | No
     return {name: str(data.get(name, "")) for name in ("error", "cause", "node", "traceback", "stderr")}
 
 
-def output(reading: Reading, trial: str | None, stream: str) -> dict[str, Any] | None:
+def read_output(reading: OpenRecording, trial: str | None, stream: str) -> dict[str, Any] | None:
     """The end of what a trial (or, with None, a training job) printed, where its results folder still stands."""
     root = reading.path.parent.resolve()
     inside = root / "trials" if trial is not None else root
@@ -124,15 +129,15 @@ def output(reading: Reading, trial: str | None, stream: str) -> dict[str, Any] |
     if stream not in STREAMS or "\0" in str(folder):
         return None
     try:
-        return _tail(folder / stream) if folder.resolve().parent == inside else None
+        return _read_tail(folder / stream) if folder.resolve().parent == inside else None
     except OSError:  # a name that is too long for a file, or a file that may not be read
         return None
 
 
-def _tail(path: Path) -> dict[str, Any] | None:
+def _read_tail(path: Path) -> dict[str, Any] | None:
     if path.is_symlink() or not path.is_file():
         return None
     with path.open("rb") as file:
         size = file.seek(0, 2)
-        file.seek(max(size - TAIL, 0))
-        return {"size": size, "cut": size > TAIL, "text": file.read(TAIL).decode("utf-8", "replace")}
+        file.seek(max(size - TAIL_BYTES, 0))
+        return {"size": size, "cut": size > TAIL_BYTES, "text": file.read(TAIL_BYTES).decode("utf-8", "replace")}

@@ -11,14 +11,14 @@ from typing import Any
 
 from trialrun.recorder.store import Row, Store
 
-__all__ = ["OPERATORS", "Board", "Condition", "Trial", "sort_key"]
+__all__ = ["OPERATORS", "Condition", "TrialIndex", "TrialRow", "sort_key"]
 
 BASE = ("trial", "number", "version", "status", "started", "ended", "updated", "iteration")
 MOST_COLUMNS = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trial:
+class TrialRow:
     """One trial's newest row. `metrics` are all that are known; times are ISO 8601 in UTC."""
 
     trial: str
@@ -52,17 +52,17 @@ class Condition:
     operator: str
     value: Any
 
-    def fits(self, trial: Trial) -> bool:
-        cell = cell_of(trial, self.column)
+    def matches(self, trial: TrialRow) -> bool:
+        cell = get_cell(trial, self.column)
         if cell is None:
             return False
         if not (_is_number(cell) and _is_number(self.value)):
-            cell, value = _text(cell), _text(self.value)
+            cell, value = _to_text(cell), _to_text(self.value)
             return OPERATORS[self.operator](cell, value)
         return OPERATORS[self.operator](cell, self.value)
 
 
-def cell_of(trial: Trial, column: str) -> Any:
+def get_cell(trial: TrialRow, column: str) -> Any:
     """`m:NAME` is a metric, `h:NAME` a hyperparameter; other names are the trial's own facts."""
     kind, colon, name = column.partition(":")
     if colon and kind in ("m", "h"):
@@ -74,16 +74,16 @@ def sort_key(cell: Any) -> tuple[int, float, str]:
     """Numbers before text."""
     if _is_number(cell) and not math.isnan(cell):
         return (0, float(cell), "")
-    return (1, 0.0, _text(cell))
+    return (1, 0.0, _to_text(cell))
 
 
-class Board:
+class TrialIndex:
     """Follows one job's trials: each call takes in what changed since the last."""
 
     def __init__(self, store: Store, job: int) -> None:
         self._store = store
         self._job = job
-        self._trials: dict[str, Trial] = {}
+        self._trials: dict[str, TrialRow] = {}
         self._hyperparameters: dict[str, None] = {}
         self._shown: dict[str, None] = {}
         self._metrics: dict[str, None] = {}
@@ -93,25 +93,25 @@ class Board:
     def refresh(self) -> None:
         with self._lock:
             query = "SELECT * FROM trials WHERE job = ? AND version > ? ORDER BY version"
-            self._take(self._store.rows(query, (self._job, self.version)))
+            self._add_rows(self._store.fetch_all(query, (self._job, self.version)))
 
     @classmethod
-    def excerpt(cls, store: Store, job: int, offset: int, limit: int) -> tuple[int, Board]:
+    def load_excerpt(cls, store: Store, job: int, offset: int, limit: int) -> tuple[int, TrialIndex]:
         """How many trials there are, and a board of some of them, in the order of first sight: cheap at any size."""
         board = cls(store, job)
         query = "SELECT * FROM trials WHERE job = ? ORDER BY number LIMIT ? OFFSET ?"
-        board._take(store.rows(query, (job, limit, offset)))
-        total = store.rows("SELECT count(*) AS n FROM trials WHERE job = ?", (job,))[0]["n"]
+        board._add_rows(store.fetch_all(query, (job, limit, offset)))
+        total = store.fetch_all("SELECT count(*) AS n FROM trials WHERE job = ?", (job,))[0]["n"]
         return total, board
 
-    def _take(self, rows: Iterable[Row]) -> None:
+    def _add_rows(self, rows: Iterable[Row]) -> None:
         for row in rows:
             cells = json.loads(row["cells"])
-            self._learn(cells)
-            self._trials[row["trial"]] = trial_of(row, cells)
+            self._add_columns(cells)
+            self._trials[row["trial"]] = build_trial(row, cells)
             self.version = max(self.version, row["version"])
 
-    def _learn(self, cells: Mapping[str, Any]) -> None:
+    def _add_columns(self, cells: Mapping[str, Any]) -> None:
         for names, seen in (
             (cells.get("hyperparameters", ()), self._hyperparameters),
             (cells.get("metrics", ()), self._shown),
@@ -126,15 +126,15 @@ class Board:
         metrics = list({**self._shown, **self._metrics})
         return {"hyperparameters": list(self._hyperparameters), "metrics": metrics, "shown": list(self._shown)}
 
-    def trials(self) -> list[Trial]:
+    def all_trials(self) -> list[TrialRow]:
         """All of them, in the order of first sight."""
         with self._lock:
             return sorted(self._trials.values(), key=lambda trial: trial.number)
 
-    def trial(self, trial_id: str) -> Trial | None:
+    def find_trial(self, trial_id: str) -> TrialRow | None:
         return self._trials.get(trial_id)
 
-    def page(
+    def select_page(
         self,
         *,
         sort: str = "number",
@@ -143,22 +143,23 @@ class Board:
         where: Sequence[Condition] = (),
         offset: int = 0,
         limit: int = 200,
-    ) -> tuple[int, list[Trial]]:
+    ) -> tuple[int, list[TrialRow]]:
         """How many fit, and those from `offset` on. Trials without a cell in the sorted column come last."""
         fitting = [
             trial
-            for trial in self.trials()
-            if (not statuses or (trial.status or "") in statuses) and all(condition.fits(trial) for condition in where)
+            for trial in self.all_trials()
+            if (not statuses or (trial.status or "") in statuses)
+            and all(condition.matches(trial) for condition in where)
         ]
         if sort != "number" or descending:
-            filled = [trial for trial in fitting if cell_of(trial, sort) is not None]
-            filled.sort(key=lambda trial: sort_key(cell_of(trial, sort)), reverse=descending)
-            fitting = [*filled, *(trial for trial in fitting if cell_of(trial, sort) is None)]
+            filled = [trial for trial in fitting if get_cell(trial, sort) is not None]
+            filled.sort(key=lambda trial: sort_key(get_cell(trial, sort)), reverse=descending)
+            fitting = [*filled, *(trial for trial in fitting if get_cell(trial, sort) is None)]
         return len(fitting), fitting[offset : offset + limit]
 
 
-def trial_of(row: Row, cells: Mapping[str, Any]) -> Trial:
-    return Trial(
+def build_trial(row: Row, cells: Mapping[str, Any]) -> TrialRow:
+    return TrialRow(
         **{name: row[name] for name in BASE},
         hyperparameters=cells.get("hyperparameters", {}),
         metrics=cells.get("all_metrics", {}),
@@ -166,7 +167,9 @@ def trial_of(row: Row, cells: Mapping[str, Any]) -> Trial:
     )
 
 
-def described(trials: Iterable[Trial], hyperparameters: Sequence[str], metrics: Sequence[str]) -> list[list[Any]]:
+def tabulate_trials(
+    trials: Iterable[TrialRow], hyperparameters: Sequence[str], metrics: Sequence[str]
+) -> list[list[Any]]:
     """Each trial as a list: the facts of BASE, hyperparameters, metrics, and the flags of what is not finite."""
     return [
         [
@@ -183,5 +186,5 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _text(value: Any) -> str:
+def _to_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)

@@ -11,18 +11,27 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from trialrun.outcomes import objective
-from trialrun.run_dir.relocate import moved, tops
+from trialrun.outcomes import objective_value
+from trialrun.run_dir.relocate import relocate_paths, results_roots
 from trialrun.run_dir.spool import SpoolReader, SpoolWriter
 from trialrun_hookspecs.errors import UsageError
 
-__all__ = ["Mark", "copied", "mark_checkpoint", "mark_of", "marks", "pruned", "restored_from", "whole_in"]
+__all__ = [
+    "CheckpointRecord",
+    "copy_checkpoint",
+    "files_of_newest",
+    "find_checkpoint",
+    "find_checkpoint_record",
+    "list_checkpoints",
+    "prune_checkpoints",
+    "write_checkpoint_record",
+]
 
 _FILE = "checkpoints.jsonl"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mark:
+class CheckpointRecord:
     """A checkpoint that is wholly on disk: it came with report number `iteration`.
 
     The trial's attempt and the number of the last event before it tell what an attempt that goes on from here repeats.
@@ -39,7 +48,7 @@ class Mark:
     files: dict[str, int] = field(default_factory=dict)
 
 
-def copied(checkpoint: Path, target: Path) -> Path:
+def copy_checkpoint(checkpoint: Path, target: Path) -> Path:
     """A copy of the checkpoint, a folder also where it is a file. What an attempt that was cut off left is replaced."""
     shutil.rmtree(target, ignore_errors=True)
     if checkpoint.is_dir():
@@ -50,35 +59,35 @@ def copied(checkpoint: Path, target: Path) -> Path:
     return target
 
 
-def mark_checkpoint(folder: Path, mark: Mark) -> None:
+def write_checkpoint_record(folder: Path, mark: CheckpointRecord) -> None:
     """Write down, in the trial's folder, that the checkpoint is complete. The newest stands last."""
-    said = {**asdict(mark), "files": _sizes(Path(mark.path)), "folder": str(folder.absolute())}
+    said = {**asdict(mark), "files": _read_file_sizes(Path(mark.path)), "folder": str(folder.absolute())}
     with SpoolWriter(folder / _FILE) as writer:
         writer.write(json.dumps(said))
 
 
-def _sizes(checkpoint: Path) -> dict[str, int]:
+def _read_file_sizes(checkpoint: Path) -> dict[str, int]:
     paths = (Path(at, name) for at, _, names in os.walk(checkpoint) for name in names)
     return {path.relative_to(checkpoint).as_posix(): path.stat().st_size for path in paths if path.is_file()}
 
 
-def marks(folder: Path) -> list[Mark]:
+def list_checkpoints(folder: Path) -> list[CheckpointRecord]:
     """The complete checkpoints of a trial that are still there, oldest first, where the folder lies now."""
-    return [mark for mark in _marks(folder) if Path(mark.path).exists() and _is_whole(mark)]
+    return [mark for mark in _read_records(folder) if Path(mark.path).exists() and _is_complete(mark)]
 
 
-def _is_whole(mark: Mark) -> bool:
-    there = _sizes(Path(mark.path))
+def _is_complete(mark: CheckpointRecord) -> bool:
+    there = _read_file_sizes(Path(mark.path))
     return all(there.get(name, -1) >= size for name, size in mark.files.items())
 
 
-def _marks(folder: Path) -> list[Mark]:
-    found: dict[str, Mark] = {}
+def _read_records(folder: Path) -> list[CheckpointRecord]:
+    found: dict[str, CheckpointRecord] = {}
     here = str(folder.absolute())
-    for line in SpoolReader(folder / _FILE).read():
+    for line in SpoolReader(folder / _FILE).read_lines():
         try:
             said = json.loads(line)
-            mark = Mark(**moved(said, *tops(said.pop("folder", here), here)))
+            mark = CheckpointRecord(**relocate_paths(said, *results_roots(said.pop("folder", here), here)))
         except (ValueError, TypeError, AttributeError):  # torn by a death
             continue
         found.pop(mark.path, None)  # made again, so it is newer than those before
@@ -86,11 +95,11 @@ def _marks(folder: Path) -> list[Mark]:
     return list(found.values())
 
 
-def whole_in(results: Path, sizes: Mapping[str, int]) -> set[str]:
+def files_of_newest(results: Path, sizes: Mapping[str, int]) -> set[str]:
     """Of a copy of the results that has these files: those of the newest checkpoint of each trial that it has whole."""
     needed: set[str] = set()
     for file in (*results.glob(f"trials/*/{_FILE}"), *results.glob(f"train/{_FILE}")):
-        for mark in reversed(_marks(file.parent)):
+        for mark in reversed(_read_records(file.parent)):
             place = os.path.relpath(mark.path, results.absolute())
             files = {f"{place}/{name}": size for name, size in mark.files.items()}
             if files and all(sizes.get(name, -1) >= size for name, size in files.items()):
@@ -99,7 +108,7 @@ def whole_in(results: Path, sizes: Mapping[str, int]) -> set[str]:
     return needed
 
 
-def pruned(
+def prune_checkpoints(
     kept: Sequence[tuple[str, Mapping[str, Any]]], keep: int | None, by: str, mode: Any
 ) -> list[tuple[str, dict[str, Any]]]:
     """Of a trial's checkpoints, oldest first, those to keep: the best by a metric, and the newest. The rest is removed.
@@ -110,18 +119,18 @@ def pruned(
         return [(path, dict(metrics)) for path, metrics in kept]
     sign = 1 if mode == "max" else -1
 
-    def worth(at: int) -> tuple[float, int]:
-        value = objective(kept[at][1], by)
+    def rank_checkpoint(at: int) -> tuple[float, int]:
+        value = objective_value(kept[at][1], by)
         return (-math.inf if value is None else sign * value, at)
 
-    best = {*sorted(range(len(kept)), key=worth)[-keep:], len(kept) - 1}
+    best = {*sorted(range(len(kept)), key=rank_checkpoint)[-keep:], len(kept) - 1}
     for at, (path, _) in enumerate(kept):
         if at not in best:
             shutil.rmtree(path, ignore_errors=True)
     return [(path, dict(metrics)) for at, (path, metrics) in enumerate(kept) if at in best]
 
 
-def restored_from(path: Path) -> Mark:
+def find_checkpoint(path: Path) -> CheckpointRecord:
     """Where a trial goes on that another one begins: its folder (the newest complete checkpoint), or a checkpoint.
 
     Raises UsageError: there is none.
@@ -131,25 +140,25 @@ def restored_from(path: Path) -> Mark:
         raise UsageError("there must be a trial's folder or a checkpoint", where="--restore", got=str(path), fix=fix)
     path = path.absolute()
     if path.is_dir() and (path / _FILE).exists():
-        found = marks(path)
+        found = list_checkpoints(path)
         if not found:
             raise UsageError("the trial has no complete checkpoint", where="--restore", got=str(path), fix=fix)
         return found[-1]
     if path.is_dir() and ((path / "config.json").exists() or not any(path.iterdir())):
         raise UsageError("the trial has no checkpoint", where="--restore", got=str(path), fix=fix)
-    known = [mark for folder in _trials_near(path) if (mark := mark_of(folder, path)) is not None]
+    known = [mark for folder in _candidate_folders(path) if (mark := find_checkpoint_record(folder, path)) is not None]
     if known:
         return replace(known[0], path=str(path))
-    return Mark(path=str(path), iteration=0, attempt=0, number=0, metrics={}, report={})
+    return CheckpointRecord(path=str(path), iteration=0, attempt=0, number=0, metrics={}, report={})
 
 
-def _trials_near(checkpoint: Path) -> list[Path]:
+def _candidate_folders(checkpoint: Path) -> list[Path]:
     """The trial folders that this checkpoint may belong to: its parent, or its trial's beside Ray's own folder."""
     trial_id = checkpoint.parent.name
     return [checkpoint.parent, *checkpoint.parent.parent.parent.glob(f"trials/*{trial_id}*")]
 
 
-def mark_of(folder: Path, path: Path) -> Mark | None:
+def find_checkpoint_record(folder: Path, path: Path) -> CheckpointRecord | None:
     """The mark of this checkpoint, where it is one of the trial's own."""
-    same = [mark for mark in marks(folder) if Path(mark.path).parts[-2:] == path.parts[-2:]]
+    same = [mark for mark in list_checkpoints(folder) if Path(mark.path).parts[-2:] == path.parts[-2:]]
     return same[-1] if same else None

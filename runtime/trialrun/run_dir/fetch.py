@@ -9,23 +9,31 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from trialrun.run_dir.storage import OWNER, PART, REACH_S, below, checked, found, reached
+from trialrun.run_dir.storage import (
+    OWNER_FILE,
+    PART_SUFFIX,
+    PROBE_LIMIT_S,
+    open_url,
+    probe,
+    refuse_credentials,
+    relative_name,
+)
 from trialrun_hookspecs.errors import UsageError
 
-__all__ = ["fetched"]
+__all__ = ["fetch_run"]
 
-_OWN = "run.json"
-_AT_ONCE = 8
+_RUN_FILE = "run.json"
+_MAX_WORKERS = 8
 
 
-def fetched(url: str, root: Path, *, where: str = "resume", limit_s: float = REACH_S) -> Path:
+def fetch_run(url: str, root: Path, *, where: str = "resume", limit_s: float = PROBE_LIMIT_S) -> Path:
     """The folder of the run at `url`, now also below `root`; all of it or nothing.
 
     Raises UsageError: the storage cannot be reached, there is no run, a name in it leads out of the folder, or a
     folder of this name is there already.
     """
-    checked(url, where)
-    files, path = reached(url, where, lambda: _run_at(url, where), limit_s=limit_s)
+    refuse_credentials(url, where)
+    files, path = probe(url, where, lambda: _open_run(url, where), limit_s=limit_s)
     target = (root / path.rpartition("/")[2]).absolute()
     if target.exists():
         fix = f"Go on with that one, trialrun resume {target}, or name another --results."
@@ -34,7 +42,7 @@ def fetched(url: str, root: Path, *, where: str = "resume", limit_s: float = REA
         root.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(prefix=".trialrun-fetch-", dir=root))
         try:
-            _fill(files, path, partial, where)
+            _download_files(files, path, partial, where)
             partial.chmod(0o755)
             partial.rename(target)
         finally:
@@ -45,23 +53,25 @@ def fetched(url: str, root: Path, *, where: str = "resume", limit_s: float = REA
     return target
 
 
-def _run_at(url: str, where: str) -> tuple[Any, str]:
+def _open_run(url: str, where: str) -> tuple[Any, str]:
     """The file system, and the path of the run in it."""
-    files, path = found(url)
-    if not files.get_file_info(f"{path}/{_OWN}").is_file:
+    files, path = open_url(url)
+    if not files.get_file_info(f"{path}/{_RUN_FILE}").is_file:
         fix = "Name the run's own folder, such as s3://bucket/studies/my_job-1."
-        raise UsageError("must be the results folder of a run", where=where, got=f"no {_OWN} in {url!r}", fix=fix)
+        raise UsageError("must be the results folder of a run", where=where, got=f"no {_RUN_FILE} in {url!r}", fix=fix)
     return files, path
 
 
-def _fill(files: Any, path: str, folder: Path, where: str) -> None:
+def _download_files(files: Any, path: str, folder: Path, where: str) -> None:
     from pyarrow.fs import FileSelector
 
     infos = [info for info in files.get_file_info(FileSelector(path, recursive=True)) if info.is_file]
-    infos = [info for info in infos if below(path, info.path) != OWNER and not info.path.endswith(PART)]
-    names = [_checked_name(below(path, info.path), where) for info in infos]
+    infos = [
+        info for info in infos if relative_name(path, info.path) != OWNER_FILE and not info.path.endswith(PART_SUFFIX)
+    ]
+    names = [_check_name(relative_name(path, info.path), where) for info in infos]
 
-    def fetch(name: str, info: Any) -> None:
+    def download_file(name: str, info: Any) -> None:
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         with files.open_input_stream(info.path) as source, target.open("xb") as sink:
@@ -69,11 +79,11 @@ def _fill(files: Any, path: str, folder: Path, where: str) -> None:
         if info.mtime_ns:  # so that a mirror knows that it is there
             os.utime(target, ns=(info.mtime_ns, info.mtime_ns))
 
-    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="trialrun-fetch") as pool:
-        list(pool.map(fetch, names, infos))
+    with ThreadPoolExecutor(_MAX_WORKERS, thread_name_prefix="trialrun-fetch") as pool:
+        list(pool.map(download_file, names, infos))
 
 
-def _checked_name(name: str, where: str) -> str:
+def _check_name(name: str, where: str) -> str:
     parts = PurePosixPath(name).parts
     if not parts or name.startswith("/") or ".." in parts or "\0" in name:
         fix = "Take it out of the storage."

@@ -9,11 +9,11 @@ from typing import Any
 
 from trialrun_hookspecs.results import FailureCause, TrialModel, TrialStatus
 
-__all__ = ["INTERRUPTED", "LOST", "Past", "TrialOutcome"]
+__all__ = ["INTERRUPTED", "LOST_CAUSES", "StudyHistory", "TrialOutcome"]
 
 INTERRUPTED = "interrupted"
 """What `ended_by` says of a trial that was cut off; it goes on when the study does."""
-LOST = frozenset({"killed", "out_of_memory", "node_lost"})
+LOST_CAUSES = frozenset({"killed", "out_of_memory", "node_lost"})
 """Causes of failures that are not the plugin's: such a trial goes on when the study does."""
 
 
@@ -41,7 +41,7 @@ class TrialOutcome:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Past:
+class StudyHistory:
     """What an earlier run of the study came to. `configs` has every trial that was made, in order.
 
     `results` are the reports: trial, number, metrics. `ended`: the study came to its end, by the rule `ended_by` where
@@ -56,7 +56,7 @@ class Past:
     ended_by: str = ""
     used_s: float = 0.0
 
-    def to_go_on(self, *, failed: bool = False) -> list[str]:
+    def resumable_trials(self, *, failed: bool = False) -> list[str]:
         """The trials that were cut off or lost, in order; with `failed`, those that failed by themselves too."""
         return [trial_id for trial_id in self.configs if not self._is_over(trial_id, failed)]
 
@@ -64,4 +64,4 @@ class Past:
         outcome = self.outcomes.get(trial_id)
         if outcome is None or outcome.ended_by == INTERRUPTED:
             return False
-        return not (outcome.cause in LOST or (failed and outcome.status == "ERROR"))
+        return not (outcome.cause in LOST_CAUSES or (failed and outcome.status == "ERROR"))

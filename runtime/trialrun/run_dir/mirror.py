@@ -12,24 +12,26 @@ from collections.abc import Callable, Iterator, Mapping, Set
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from trialrun.run_dir.storage import OWNER, PART, REACH_S, below, beneath, found, reached
+from trialrun.run_dir.storage import OWNER_FILE, PART_SUFFIX, PROBE_LIMIT_S, join_url, open_url, probe, relative_name
 from trialrun_hookspecs.errors import UsageError
 
-__all__ = ["Mirror", "mirrored"]
+__all__ = ["Mirror", "mirror_folder"]
 
-_FIRST_S = 5.0  # a run that dies soon is there, too
-_OWN = "run.json"
+_FIRST_SYNC_S = 5.0  # a run that dies soon is there, too
+_RUN_FILE = "run.json"
 _RECORDING = "recorder.sqlite"
 # Not copied: locks of this machine, and what SQLite keeps beside a database that is open.
-_NEVER = frozenset({"lock", "sent/lock", OWNER, f"{_RECORDING}-wal", f"{_RECORDING}-shm", f"{_RECORDING}-journal"})
-_AT_THE_END = frozenset({"result.json"})  # it says that all is there
-_RACY_NS = 10**9  # a file may change again within one tick of its clock
+_NEVER_COPIED = frozenset(
+    {"lock", "sent/lock", OWNER_FILE, f"{_RECORDING}-wal", f"{_RECORDING}-shm", f"{_RECORDING}-journal"}
+)
+_COPIED_LAST = frozenset({"result.json"})  # it says that all is there
+_CLOCK_TICK_NS = 10**9  # a file may change again within one tick of its clock
 
-State = tuple[int, ...]  # size and time of change
-Needed = Callable[[Mapping[str, int]], Set[str]]
+FileState = tuple[int, ...]  # size and time of change
+FindNeeded = Callable[[Mapping[str, int]], Set[str]]
 
 
-class _TakenOver(OSError):
+class _CopyTakenOver(OSError):
     """Another run has gone on from the copy, and keeps it now."""
 
 
@@ -41,69 +43,72 @@ class Mirror:
     `needed` says, of a copy that has files of these sizes, which of them must stay although they are gone here.
     """
 
-    def __init__(self, url: str, folder: Path, *, where: str, needed: Needed = lambda sizes: frozenset()) -> None:
+    def __init__(self, url: str, folder: Path, *, where: str, needed: FindNeeded = lambda sizes: frozenset()) -> None:
         self._folder = folder
         self._where = where
         self._url = url
         self._needed = needed
         self._token = secrets.token_bytes(8)
-        self._sent: dict[str, State] = {}
+        self._sent: dict[str, FileState] = {}
         self._files: Any = None
         self._root = ""
 
-    def open(self, *, again: bool, limit_s: float = REACH_S) -> None:
+    def open(self, *, again: bool, limit_s: float = PROBE_LIMIT_S) -> None:
         """Find the storage, and write to it once. `again`: what lies there is this run's.
 
         Raises UsageError: it cannot be reached or written to, holds another run, is the results folder itself, or
         another machine has gone on from it since this folder was copied there.
         """
-        reached(self._url, self._where, lambda: self._reach(again), limit_s=limit_s)
+        probe(self._url, self._where, lambda: self._open_storage(again), limit_s=limit_s)
 
-    def _reach(self, again: bool) -> None:
-        self._files, root = found(self._url)
+    def _open_storage(self, again: bool) -> None:
+        self._files, root = open_url(self._url)
         self._root = f"{root}/{self._folder.name}"
         if self._is_local and Path(self._root).resolve().is_relative_to(self._folder.resolve()):
             fix = "To go on with a copy: trialrun resume COPY --results DIR, with another DIR."
             raise UsageError("must lie outside of the results folder", where=self._where, got=self._root, fix=fix)
-        if not again and self._there(_OWN):
+        if not again and self._exists_remotely(_RUN_FILE):
             fix = "Name another storage_path, or another --results."
             raise UsageError("holds another run already", where=self._where, got=self._root, fix=fix)
-        self._check_not_passed()
+        self._check_not_superseded()
         self._files.create_dir(self._root, recursive=True)
-        with (self._folder / OWNER).open(
+        with (self._folder / OWNER_FILE).open(
             "ab"
         ) as mine:  # all that it ever was, so that no moment to die at is a wrong one
             mine.write(self._token)
-        with self._files.open_output_stream(f"{self._root}/{OWNER}") as owner:
+        with self._files.open_output_stream(f"{self._root}/{OWNER_FILE}") as owner:
             owner.write(self._token)
-        self._remember()
+        self._load_remote_states()
 
-    def _check_not_passed(self) -> None:
+    def _check_not_superseded(self) -> None:
         """A copy that another machine has gone on from is newer than this folder."""
-        mine, there = self._folder / OWNER, b""
-        with contextlib.suppress(FileNotFoundError), self._files.open_input_stream(f"{self._root}/{OWNER}") as owner:
+        mine, there = self._folder / OWNER_FILE, b""
+        with (
+            contextlib.suppress(FileNotFoundError),
+            self._files.open_input_stream(f"{self._root}/{OWNER_FILE}") as owner,
+        ):
             there = owner.read()
         if mine.exists() and there not in mine.read_bytes():
-            copy = beneath(self._url, self._folder.name)
+            copy = join_url(self._url, self._folder.name)
             fix = f"Go on from the copy: trialrun resume '{copy}' --results DIR, with another DIR."
             raise UsageError("another run has gone on from there", where=self._where, got=self._root, fix=fix)
 
-    def _remember(self) -> None:
+    def _load_remote_states(self) -> None:
         """What lies there already; it is as it is here where it has the size and is not older."""
         from pyarrow.fs import FileSelector
 
         for info in self._files.get_file_info(FileSelector(self._root, recursive=True)):
-            name = below(self._root, info.path)
-            if info.is_file and name != OWNER:
+            name = relative_name(self._root, info.path)
+            if info.is_file and name != OWNER_FILE:
                 path = self._folder / name
-                here = _state(path) if path.is_file() else (-1, 0)
+                here = _file_state(path) if path.is_file() else (-1, 0)
                 self._sent[name] = here if here[0] == info.size and here[1] <= (info.mtime_ns or 0) else (-1,)
 
     @property
     def _is_local(self) -> bool:
         return bool(self._files.type_name == "local")
 
-    def _there(self, name: str) -> bool:
+    def _exists_remotely(self, name: str) -> bool:
         from pyarrow.fs import FileType
 
         return bool(self._files.get_file_info(f"{self._root}/{name}").type != FileType.NotFound)
@@ -117,16 +122,16 @@ class Mirror:
         """
         self._check_owner()
         with tempfile.TemporaryDirectory(prefix="trialrun-mirror-") as scratch:
-            claims = self._claims(Path(scratch))
-            recording = self._recorded(Path(scratch) / _RECORDING)
-            there = self._listed(whole=whole)
+            claims = self._snapshot_claims(Path(scratch))
+            recording = self._snapshot_recording(Path(scratch) / _RECORDING)
+            there = self._list_files(whole=whole)
             copied = 0
             for name, state in sorted(there.items(), key=lambda each: -each[1][1]):  # the new before it is gone
                 if not _is_claim(name) and self._sent.get(name) != state:
-                    copied += self._copied(name, self._folder / name, state)
+                    copied += self._copy_file(name, self._folder / name, state)
             needed = self._needed({name: state[0] for name, state in self._sent.items()})
             for name, (path, state) in {**recording, **claims}.items():
-                copied += self._copied(name, path, state)
+                copied += self._copy_file(name, path, state)
         for name in [name for name in self._sent if name not in there and name not in needed and name != _RECORDING]:
             del self._sent[name]
             with contextlib.suppress(FileNotFoundError):
@@ -135,38 +140,41 @@ class Mirror:
 
     def _check_owner(self) -> None:
         """Two that write to one place would leave a mixture."""
-        with contextlib.suppress(FileNotFoundError), self._files.open_input_stream(f"{self._root}/{OWNER}") as owner:
+        with (
+            contextlib.suppress(FileNotFoundError),
+            self._files.open_input_stream(f"{self._root}/{OWNER_FILE}") as owner,
+        ):
             if owner.read() == self._token:
                 return
-        raise _TakenOver("another run has gone on from there, or it was removed")
+        raise _CopyTakenOver("another run has gone on from there, or it was removed")
 
-    def _listed(self, *, whole: bool) -> dict[str, State]:
+    def _list_files(self, *, whole: bool) -> dict[str, FileState]:
         """What there is to copy but for the recording, with its state now."""
-        there: dict[str, State] = {}
+        there: dict[str, FileState] = {}
         for path in sorted(self._folder.rglob("*")):
             name = path.relative_to(self._folder).as_posix()
             with contextlib.suppress(FileNotFoundError):  # gone since it was listed
-                if path.is_file() and name not in _NEVER | {_RECORDING} and (whole or name not in _AT_THE_END):
-                    there[name] = _state(path)
+                if path.is_file() and name not in _NEVER_COPIED | {_RECORDING} and (whole or name not in _COPIED_LAST):
+                    there[name] = _file_state(path)
         return there
 
-    def _claims(self, scratch: Path) -> dict[str, tuple[Path, State]]:
+    def _snapshot_claims(self, scratch: Path) -> dict[str, tuple[Path, FileState]]:
         """The claims that changed, as they are now: copies, and their states."""
-        taken: dict[str, tuple[Path, State]] = {}
-        for name, state in self._listed(whole=False).items():
+        taken: dict[str, tuple[Path, FileState]] = {}
+        for name, state in self._list_files(whole=False).items():
             if _is_claim(name) and self._sent.get(name) != state:
                 copy = scratch / str(len(taken))
                 copy.write_bytes((self._folder / name).read_bytes())
                 taken[name] = copy, state
         return taken
 
-    def _recorded(self, copy: Path) -> dict[str, tuple[Path, State]]:
+    def _snapshot_recording(self, copy: Path) -> dict[str, tuple[Path, FileState]]:
         """A snapshot of the recording, if there is one and it changed."""
         path = self._folder / _RECORDING
         if not path.exists():
             return {}
         log = path.with_name(f"{_RECORDING}-wal")
-        state = (*_state(path), *(_state(log) if log.exists() else (0, 0)))
+        state = (*_file_state(path), *(_file_state(log) if log.exists() else (0, 0)))
         if self._sent.get(_RECORDING) == state:
             return {}
         try:  # able to write, so that it folds in the log when the run has closed the recording meanwhile
@@ -177,25 +185,25 @@ class Mirror:
                 source.backup(target)
         except sqlite3.Error as error:
             raise OSError(f"{path}: {error}") from error
-        recent = max(state[1], state[3]) > time.time_ns() - _RACY_NS
+        recent = max(state[1], state[3]) > time.time_ns() - _CLOCK_TICK_NS
         return {_RECORDING: (copy, (0,) if recent else state)}
 
-    def _copied(self, name: str, path: Path, state: State) -> bool:
+    def _copy_file(self, name: str, path: Path, state: FileState) -> bool:
         """Whether it was still there to be copied."""
         try:
             source = path.open("rb")
         except FileNotFoundError:
             return False
         with source:
-            size = self._send(name, source)
+            size = self._send_file(name, source)
         self._sent[name] = state if size >= state[0] else (size,)
         return True
 
-    def _send(self, name: str, source: BinaryIO) -> int:
+    def _send_file(self, name: str, source: BinaryIO) -> int:
         """Put it in its place at once: a copy that is cut off leaves what was there. The number of bytes."""
         target, size = f"{self._root}/{name}", 0
         self._files.create_dir(target.rpartition("/")[0], recursive=True)
-        written = f"{target}{PART}" if self._is_local else target  # an object store shows whole objects only
+        written = f"{target}{PART_SUFFIX}" if self._is_local else target  # an object store shows whole objects only
         with self._files.open_output_stream(written) as sink:
             while chunk := source.read(2**20):
                 sink.write(chunk)
@@ -210,20 +218,20 @@ def _is_claim(name: str) -> bool:
     return name == "study.jsonl" or name.startswith("sent/") or name.rpartition("/")[2] == "checkpoints.jsonl"
 
 
-def _state(path: Path) -> State:
+def _file_state(path: Path) -> FileState:
     status = path.stat()
     return status.st_size, status.st_mtime_ns
 
 
 @contextlib.contextmanager
-def mirrored(
+def mirror_folder(
     url: str | None,
     folder: Path,
     *,
     period_s: float,
     where: str,
     again: bool = False,
-    needed: Needed = lambda sizes: frozenset(),
+    needed: FindNeeded = lambda sizes: frozenset(),
     warn: Callable[[str], None] = lambda text: None,
 ) -> Iterator[None]:
     """Copy the folder to `url` soon, every `period_s` seconds, and wholly at the end; None: nowhere.
@@ -238,18 +246,18 @@ def mirrored(
     mirror.open(again=again)
     over = threading.Event()
 
-    def turns() -> None:
-        pause = min(_FIRST_S, period_s)
+    def sync_periodically() -> None:
+        pause = min(_FIRST_SYNC_S, period_s)
         while not over.wait(pause):
             pause = period_s
             try:
                 mirror.sync()
-            except _TakenOver:
+            except _CopyTakenOver:
                 return
             except Exception:  # noqa: BLE001, S112  # each library has its own; the next turn copies it
                 continue
 
-    thread = threading.Thread(target=turns, daemon=True, name="trialrun-mirror")
+    thread = threading.Thread(target=sync_periodically, daemon=True, name="trialrun-mirror")
     thread.start()
     try:
         yield

@@ -16,9 +16,9 @@ from trialrun import __version__
 from trialrun.plugins import Plugin, Recipe
 from trialrun_hookspecs.errors import UsageError
 
-__all__ = ["RunRecord", "held", "read_record", "recipe_of", "recipes_of", "sources_of"]
+__all__ = ["RunRecord", "read_record", "run_lock", "serialize_recipe", "serialize_recipes", "serialize_sources"]
 
-FILE = "run.json"
+RECORD_FILE = "run.json"
 _FIX = "Name the folder that the run printed as its results."
 
 
@@ -47,26 +47,26 @@ class RunRecord:
 
     def write(self, folder: Path) -> None:
         text = json.dumps(asdict(self), indent=2, ensure_ascii=False)
-        (folder / FILE).write_text(text + "\n", encoding="utf-8")
+        (folder / RECORD_FILE).write_text(text + "\n", encoding="utf-8")
 
 
-def recipe_of(plugin: Plugin) -> dict[str, str] | None:
+def serialize_recipe(plugin: Plugin) -> dict[str, str] | None:
     """How to load it again; None for a live object."""
-    recipe = plugin.recipe()
+    recipe = plugin.get_recipe()
     return None if recipe is None else {name: str(getattr(recipe, name)) for name in Recipe.__slots__}
 
 
-def recipes_of(plugins: Sequence[Plugin]) -> list[dict[str, str] | None]:
+def serialize_recipes(plugins: Sequence[Plugin]) -> list[dict[str, str] | None]:
     """How to load each again."""
-    return [recipe_of(plugin) for plugin in plugins]
+    return [serialize_recipe(plugin) for plugin in plugins]
 
 
-def sources_of(fixtures: Mapping[int, Any]) -> dict[str, str | None]:
+def serialize_sources(fixtures: Mapping[int, Any]) -> dict[str, str | None]:
     """Fixtures as they can be named again, from any folder; None for rows."""
-    return {str(number): _source(source) for number, source in fixtures.items()}
+    return {str(number): _serialize_source(source) for number, source in fixtures.items()}
 
 
-def _source(source: Any) -> str | None:
+def _serialize_source(source: Any) -> str | None:
     if isinstance(source, str | Path):
         return str(Path(source).absolute()) if Path(source).exists() else str(source)
     return None
@@ -75,18 +75,18 @@ def _source(source: Any) -> str | None:
 def read_record(folder: Path) -> RunRecord:
     """The record of a run. Raises UsageError: this is no results folder, or one of another version."""
     try:
-        said = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        said = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
         return RunRecord(**said)
     except FileNotFoundError:
-        got = "no such folder" if not folder.is_dir() else f"no {FILE} in it"
+        got = "no such folder" if not folder.is_dir() else f"no {RECORD_FILE} in it"
         raise UsageError("must be the results folder of a run", where=str(folder), got=got, fix=_FIX) from None
     except (ValueError, TypeError, OSError) as error:
-        where = str(folder / FILE)
+        where = str(folder / RECORD_FILE)
         raise UsageError("must be the record of a run", where=where, got=str(error), fix=_FIX) from None
 
 
 @contextlib.contextmanager
-def held(folder: Path) -> Iterator[None]:
+def run_lock(folder: Path) -> Iterator[None]:
     """Hold the folder for one process. Raises UsageError while another holds it; a process that died holds nothing."""
     file = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:

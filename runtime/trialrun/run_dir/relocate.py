@@ -5,23 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-__all__ = ["moved", "tops"]
+__all__ = ["relocate_paths", "results_roots"]
 
 
-def moved(value: Any, old: str, new: str) -> Any:
+def relocate_paths(value: Any, old: str, new: str) -> Any:
     """The JSON value with every string that is a path at or below the folder `old` as one at or below `new`."""
     if old == new:
         return value
     if isinstance(value, str):
         return f"{new}{value[len(old) :]}" if f"{value}/".startswith(f"{old}/") else value
     if isinstance(value, list):
-        return [moved(each, old, new) for each in value]
+        return [relocate_paths(each, old, new) for each in value]
     if isinstance(value, dict):
-        return {key: moved(each, old, new) for key, each in value.items()}
+        return {key: relocate_paths(each, old, new) for key, each in value.items()}
     return value
 
 
-def tops(old: str, new: str) -> tuple[str, str]:
+def results_roots(old: str, new: str) -> tuple[str, str]:
     """Of a trial's folder then and now, the results folders: above the last two names, as far as these are the same."""
     before, now = Path(old), Path(new)
     for _ in range(2):

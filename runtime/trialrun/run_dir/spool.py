@@ -16,11 +16,11 @@ from trialrun_hookspecs.errors import BadValue, SpoolFull
 
 __all__ = ["SPOOL_LIMIT", "SpoolReader", "SpoolWriter", "Tail", "TailError"]
 
-KEPT_ERRORS = 1000
+MAX_ERRORS = 1000
 SPOOL_LIMIT = 1 << 30
 """Bytes that the spool of a trial holds unless the job says otherwise; each attempt of it has one."""
 
-_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_DISK_FULL_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class SpoolWriter:
@@ -54,17 +54,21 @@ class SpoolWriter:
             if self._torn:
                 content = b"\n" + content
             if self._limit is not None and self._size + len(content) > self._limit:
-                raise _full(self._path, f"it holds {self._size} of {self._limit} bytes", "Log less, or allow more")
+                raise _spool_full_error(
+                    self._path, f"it holds {self._size} of {self._limit} bytes", "Log less, or allow more"
+                )
             self._torn = True  # until all of it is there
             try:
-                self._append(content)
+                self._append_bytes(content)
             except OSError as error:
-                if error.errno not in _NO_ROOM:
+                if error.errno not in _DISK_FULL_ERRNOS:
                     raise
-                raise _full(self._path, f"the disk takes no more: {error.strerror}", "Make room on it") from error
+                raise _spool_full_error(
+                    self._path, f"the disk takes no more: {error.strerror}", "Make room on it"
+                ) from error
             self._torn = False
 
-    def _append(self, content: bytes) -> None:
+    def _append_bytes(self, content: bytes) -> None:
         while content:
             written = os.write(self._file, content)
             self._size += written
@@ -83,7 +87,7 @@ class SpoolWriter:
         self.close()
 
 
-def _full(path: Path, got: str, fix: str) -> SpoolFull:
+def _spool_full_error(path: Path, got: str, fix: str) -> SpoolFull:
     rule = "must have room for what is reported"
     return SpoolFull(rule, where=f"the spool {path.name}", got=got, fix=f"{fix}; --spool-limit bounds it.")
 
@@ -95,7 +99,7 @@ class SpoolReader:
         self.path = path
         self.offset = offset
 
-    def read(self) -> list[str]:
+    def read_lines(self) -> list[str]:
         """The lines that were completed since the last call; none when there is no such file (yet)."""
         try:
             with self.path.open("rb") as file:
@@ -107,10 +111,10 @@ class SpoolReader:
         self.offset += len(whole)
         # Not splitlines(): it also splits at characters that JSON strings may hold. "replace": a torn line may end
         # inside of a character.
-        return [_decoded(line) for line in whole.split(b"\n") if line]
+        return [_decode_line(line) for line in whole.split(b"\n") if line]
 
 
-def _decoded(line: bytes) -> str:
+def _decode_line(line: bytes) -> str:
     try:
         return line.decode(errors="surrogatepass")
     except UnicodeDecodeError:
@@ -151,7 +155,7 @@ class Tail:
         self._wake = threading.Event()
         self._stopped = False
         self.errors: list[TailError] = []
-        self._thread = threading.Thread(target=self._follow, name="trialrun-tail", daemon=True)
+        self._thread = threading.Thread(target=self._follow_files, name="trialrun-tail", daemon=True)
         self._thread.start()
 
     @property
@@ -170,7 +174,7 @@ class Tail:
                 return
             self._scanning = True
             try:
-                self._scan()
+                self._scan_files()
             finally:
                 self._scanning = False
 
@@ -182,20 +186,20 @@ class Tail:
             self._thread.join()
         self.drain()
 
-    def _follow(self) -> None:
+    def _follow_files(self) -> None:
         while not self._stopped:
             with suppress(OSError):  # perhaps only now; stop() tells of it
                 self.drain()
             self._wake.wait(self._interval)
             self._wake.clear()
 
-    def _scan(self) -> None:
-        for name in self._grown():
-            reader = self._reader(name)
-            for line in reader.read():
-                self._hand_over(reader.path, line)
+    def _scan_files(self) -> None:
+        for name in self._list_grown_files():
+            reader = self._get_reader(name)
+            for line in reader.read_lines():
+                self._deliver_line(reader.path, line)
 
-    def _grown(self) -> list[str]:
+    def _list_grown_files(self) -> list[str]:
         """Sorted names of the files with bytes that were not read yet."""
         try:
             with os.scandir(self._folder) as entries:
@@ -205,18 +209,18 @@ class Tail:
 
     def _has_more(self, entry: os.DirEntry[str]) -> bool:
         try:
-            return entry.stat().st_size > self._reader(entry.name).offset
+            return entry.stat().st_size > self._get_reader(entry.name).offset
         except FileNotFoundError:
             return False
 
-    def _reader(self, name: str) -> SpoolReader:
+    def _get_reader(self, name: str) -> SpoolReader:
         if name not in self._readers:
             self._readers[name] = SpoolReader(self._folder / name, self._given.get(name, 0))
         return self._readers[name]
 
-    def _hand_over(self, path: Path, line: str) -> None:
+    def _deliver_line(self, path: Path, line: str) -> None:
         try:
             self._on_line(path, line)
         except Exception as error:  # noqa: BLE001 - one bad line must not stop the others
-            if len(self.errors) < KEPT_ERRORS:
+            if len(self.errors) < MAX_ERRORS:
                 self.errors.append(TailError(path=path, line=line, error=error))

@@ -8,17 +8,17 @@ from itertools import islice
 from pathlib import Path
 
 from trialrun import events, progress
-from trialrun.progress import Overall
+from trialrun.progress import OverallProgress
 from trialrun_hookspecs.errors import BadValue
 from trialrun_hookspecs.event import Event
 
-__all__ = ["DRIVER_FILES", "Spooled"]
+__all__ = ["DRIVER_PREFIX", "MergedSpools"]
 
-DRIVER_FILES = "driver."
+DRIVER_PREFIX = "driver."
 """How the names of the driver's spools begin."""
 
 
-class Spooled:
+class MergedSpools:
     """The spools in `folder`; `by_trials` as in Progress. `unreadable` counts lines that are no events, per reading."""
 
     def __init__(self, folder: Path, *, by_trials: bool) -> None:
@@ -27,24 +27,26 @@ class Spooled:
         self.unreadable = 0
 
     def __bool__(self) -> bool:
-        return bool(self._paths())
+        return bool(self._list_paths())
 
-    def events(self, first: Mapping[str, int] | None = None) -> Iterator[tuple[Event, int]]:
+    def read_events(self, first: Mapping[str, int] | None = None) -> Iterator[tuple[Event, int]]:
         """All events with the lengths of their lines, those of one spool in their order.
 
         `first` says how many lines of each file (by its name) to read; without it, all that are whole.
         """
         self.unreadable = 0
-        overall = Overall(progress.tuning() if self._by_trials else progress.training())
-        paths = self._paths()
-        streams = [self._of_one(path, index, first) for index, path in enumerate(paths)]
+        overall = OverallProgress(progress.tuning_progress() if self._by_trials else progress.training_progress())
+        paths = self._list_paths()
+        streams = [self._read_spool(path, index, first) for index, path in enumerate(paths)]
         for _, index, event, size in heapq.merge(*streams, key=lambda each: each[:2]):
-            yield overall(event, of_driver=paths[index].name.startswith(DRIVER_FILES)), size
+            yield overall(event, of_driver=paths[index].name.startswith(DRIVER_PREFIX)), size
 
-    def _paths(self) -> list[Path]:
+    def _list_paths(self) -> list[Path]:
         return sorted(self.folder.glob("*.jsonl"))
 
-    def _of_one(self, path: Path, index: int, first: Mapping[str, int] | None) -> Iterator[tuple[str, int, Event, int]]:
+    def _read_spool(
+        self, path: Path, index: int, first: Mapping[str, int] | None
+    ) -> Iterator[tuple[str, int, Event, int]]:
         latest = ""
         with path.open("rb") as file:
             lines = (line for line in file if line != b"\n")  # which are handed to nobody either

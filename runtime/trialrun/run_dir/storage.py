@@ -11,33 +11,33 @@ from urllib.parse import urlsplit, urlunsplit
 from trialrun_hookspecs.errors import UsageError
 
 __all__ = [
-    "OWNER",
-    "PART",
-    "REACH_S",
-    "above",
-    "absolute",
-    "below",
-    "beneath",
-    "checked",
-    "found",
-    "reached",
-    "refused",
+    "OWNER_FILE",
+    "PART_SUFFIX",
+    "PROBE_LIMIT_S",
+    "join_url",
+    "make_absolute",
+    "open_url",
+    "parent_url",
+    "probe",
+    "refuse_credentials",
+    "relative_name",
+    "unreachable_error",
 ]
 
-REACH_S = 30.0
-OWNER = ".trialrun-owner"
+PROBE_LIMIT_S = 30.0
+OWNER_FILE = ".trialrun-owner"
 """The file in a copy that says which process kept it last; in a results folder, which ones were its own."""
-PART = ".trialrun-part"
+PART_SUFFIX = ".trialrun-part"
 """How the name of a file ends that is being written."""
 T = TypeVar("T")
 
 
-def found(url: str) -> tuple[Any, str]:
+def open_url(url: str) -> tuple[Any, str]:
     """The file system of a URL, and the path in it. A plain path is one of this machine."""
     from pyarrow import ArrowInvalid, fs
 
     if "://" not in url:
-        return fs.LocalFileSystem(), absolute(url)
+        return fs.LocalFileSystem(), make_absolute(url)
     if url.startswith("s3://"):  # one call for a small file instead of the three of an upload in parts
         url += f"{'&' if '?' in url else '?'}allow_delayed_open=true"
     try:
@@ -50,12 +50,12 @@ def found(url: str) -> tuple[Any, str]:
     return system, path.rstrip("/")
 
 
-def absolute(url: str) -> str:
+def make_absolute(url: str) -> str:
     """The same storage from any folder."""
     return url if "://" in url else str(Path(url).absolute())
 
 
-def above(url: str) -> str:
+def parent_url(url: str) -> str:
     """The URL of the folder that holds this one."""
     if "://" not in url:
         return str(Path(url).absolute().parent)
@@ -63,7 +63,7 @@ def above(url: str) -> str:
     return urlunsplit(parts._replace(path=parts.path.rstrip("/").rpartition("/")[0]))
 
 
-def beneath(url: str, name: str) -> str:
+def join_url(url: str, name: str) -> str:
     """The URL of what has this name in the folder; `above` takes it away again."""
     if "://" not in url:
         return str(Path(url).absolute() / name)
@@ -71,12 +71,12 @@ def beneath(url: str, name: str) -> str:
     return urlunsplit(parts._replace(path=f"{parts.path.rstrip('/')}/{name}"))
 
 
-def below(root: str, path: str) -> str:
+def relative_name(root: str, path: str) -> str:
     """The name of a file in `root`, of which the storage says that it is `path`."""
     return path.strip("/").removeprefix(f"{root.strip('/')}/")
 
 
-def checked(url: str, where: str) -> None:
+def refuse_credentials(url: str, where: str) -> None:
     """Refuse credentials in the address, which goes into the run's record. Raises UsageError."""
     parts = urlsplit(url)
     if "@" in parts.netloc or "secret" in parts.query.lower():
@@ -84,30 +84,30 @@ def checked(url: str, where: str) -> None:
         raise UsageError("credentials go into the environment, not the address", where=where, fix=fix)
 
 
-def reached(url: str, where: str, act: Callable[[], T], *, limit_s: float = REACH_S) -> T:
+def probe(url: str, where: str, act: Callable[[], T], *, limit_s: float = PROBE_LIMIT_S) -> T:
     """What `act`, the first call to this storage, gives. Raises UsageError: it failed, or took too long."""
     outcome: list[T] = []
     errors: list[Exception] = []
 
-    def reach() -> None:
+    def run_act() -> None:
         try:
             outcome.append(act())
         except Exception as error:  # noqa: BLE001  # each library has its own
             errors.append(error)
 
-    thread = threading.Thread(target=reach, daemon=True, name="trialrun-storage")
+    thread = threading.Thread(target=run_act, daemon=True, name="trialrun-storage")
     thread.start()
     thread.join(limit_s)
     if errors and isinstance(errors[0], UsageError):
         raise errors[0]
     if errors:
-        raise refused(url, where, errors[0]) from errors[0]
+        raise unreachable_error(url, where, errors[0]) from errors[0]
     if not outcome:
-        raise refused(url, where, f"no answer within {limit_s:g} s")
+        raise unreachable_error(url, where, f"no answer within {limit_s:g} s")
     return outcome[0]
 
 
-def refused(url: str, where: str, why: Exception | str) -> UsageError:
+def unreachable_error(url: str, where: str, why: Exception | str) -> UsageError:
     """The error of storage that cannot be reached."""
     why = why if isinstance(why, str) else f"{type(why).__name__}: {why}"
     fix = "Check the address, the credentials in the environment, and that it may be written to."

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from trialrun.search.registry import ALGORITHMS, GRID_ALGORITHM, checked_points, made_algorithm
+from trialrun.search.registry import ALGORITHMS, GRID_ALGORITHM, create_algorithm, parse_points
 
-__all__ = ["ALGORITHMS", "GRID_ALGORITHM", "checked_points", "made_algorithm"]
+__all__ = ["ALGORITHMS", "GRID_ALGORITHM", "create_algorithm", "parse_points"]

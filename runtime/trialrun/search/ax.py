@@ -21,8 +21,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from trialrun.search.base import Mode, Point
-from trialrun.search.options import checked, count, library_absent, one_of
-from trialrun.search.units import from_unit, is_constant, levels, to_unit
+from trialrun.search.options import check_options, choice_option, count_option, missing_library_error
+from trialrun.search.units import count_levels, from_unit, is_constant, to_unit
 from trialrun.space import Category, Integer, Primitive
 
 try:
@@ -31,20 +31,20 @@ try:
     from ax.exceptions.core import DataRequiredError, SearchSpaceExhausted
     from ax.exceptions.generation_strategy import AxGenerationException, MaxParallelismReachedException
 except ModuleNotFoundError as error:
-    raise library_absent("axsearch", error, library="ax", extra="ax") from error
+    raise missing_library_error("axsearch", error, library="ax", extra="ax") from error
 
 __all__ = ["OPTIONS", "Ax", "make"]
 
-OPTIONS = {"method": one_of("fast", "quality", "random_search"), "n_initial_points": count(None)}
+OPTIONS = {"method": choice_option("fast", "quality", "random_search"), "n_initial_points": count_option(None)}
 
 _NO_POINT = (SearchSpaceExhausted, DataRequiredError, AxGenerationException, MaxParallelismReachedException)
-_WIDEST = 2**31  # integers of a wider range go as numbers in [0, 1], as reals do
-_SMALL = 1000  # points of a space that is watched for being used up
+_MAX_INTEGER_RANGE = 2**31  # integers of a wider range go as numbers in [0, 1], as reals do
+_SMALL_SPACE = 1000  # points of a space that is watched for being used up
 
 
 def make(primitives: Mapping[str, Primitive], *, mode: Mode, seed: int, options: Mapping[str, Any]) -> Ax:
     """The algorithm. Raises RequestInvalid for an unknown option or a wrong value."""
-    return Ax(primitives, mode=mode, seed=seed, options=checked("axsearch", options, OPTIONS))
+    return Ax(primitives, mode=mode, seed=seed, options=check_options("axsearch", options, OPTIONS))
 
 
 class Ax:
@@ -59,18 +59,18 @@ class Ax:
         self._objective = "objective" if mode == "max" else "-objective"
         self._seed = seed
         self._options = options
-        self._restart()
+        self._reset_client()
 
-    def _restart(self, already: int = 0) -> None:
+    def _reset_client(self, already: int = 0) -> None:
         self._rng = random.Random(f"{self._seed} {already}")  # noqa: S311  # nothing here is secret
         self._trials: list[dict[str, Any]] = []
         self._open: dict[str, int] = {}
-        with _quiet():
+        with _suppress_output():
             self._client = Client(random_seed=self._rng.randrange(2**31))
             if not self._primitives:
                 return
             self._client.configure_experiment(
-                parameters=[_config(self._names[n], p) for n, p in self._primitives.items()]
+                parameters=[_build_parameter(self._names[n], p) for n, p in self._primitives.items()]
             )
             self._client.configure_optimization(objective=self._objective)
             self._client.configure_generation_strategy(
@@ -83,27 +83,27 @@ class Ax:
 
     def ask(self, trial_id: str, fixed: Point | None = None) -> Point:
         given = {name: value for name, value in (fixed or {}).items() if name in self._primitives}
-        index, point = (None, {}) if not self._primitives else self._next(given)
+        index, point = (None, {}) if not self._primitives else self._create_trial(given)
         self._open[trial_id] = len(self._trials)
         self._trials.append({"index": index, "point": point, "state": "RUNNING", "value": None})
         return {**self._constants, **point, **(fixed or {})}
 
-    def _next(self, given: Point) -> tuple[int, Point]:
-        with _quiet():
+    def _create_trial(self, given: Point) -> tuple[int, Point]:
+        with _suppress_output():
             if len(given) < len(self._primitives):
-                left = self._left(given)
+                left = self._list_candidates(given)
                 if left is None:
                     with contextlib.suppress(*_NO_POINT):
-                        return self._generated(given)
-                given = self._drawn(given, left)
-            return self._attached(given), given
+                        return self._generate_trial(given)
+                given = self._pick_point(given, left)
+            return self._attach_trial(given), given
 
-    def _left(self, given: Point) -> list[Point] | None:
+    def _list_candidates(self, given: Point) -> list[Point] | None:
         """The points of a small space from which one is drawn; None: there are enough for Ax."""
-        free = [levels(p) for name, p in self._primitives.items() if name not in given]
-        if math.prod(min(size, _SMALL + 1.0) for size in free) > _SMALL:
+        free = [count_levels(p) for name, p in self._primitives.items() if name not in given]
+        if math.prod(min(size, _SMALL_SPACE + 1.0) for size in free) > _SMALL_SPACE:
             return None
-        lines = [[given[name]] if name in given else _all(p) for name, p in self._primitives.items()]
+        lines = [[given[name]] if name in given else _list_values(p) for name, p in self._primitives.items()]
         points = [dict(zip(self._primitives, values, strict=True)) for values in itertools.product(*lines)]
         tried = [trial["point"] for trial in self._trials]
         new = [point for point in points if point not in tried]
@@ -112,22 +112,22 @@ class Ax:
         running = [self._trials[number]["point"] for number in self._open.values()]
         return new or [point for point in points if point not in running] or points
 
-    def _drawn(self, given: Point, left: list[Point] | None) -> Point:
+    def _pick_point(self, given: Point, left: list[Point] | None) -> Point:
         if left:
             return self._rng.choice(left)
         return {**{name: p.sample(self._rng) for name, p in self._primitives.items()}, **given}
 
-    def _generated(self, given: Point) -> tuple[int, Point]:
-        fixed = self._as_known(given)
+    def _generate_trial(self, given: Point) -> tuple[int, Point]:
+        fixed = self._encode_point(given)
         [(index, named)] = self._client.get_next_trials(max_trials=1, fixed_parameters=fixed or None).items()
-        point = {name: _taken(p, named[self._names[name]]) for name, p in self._primitives.items()}
+        point = {name: _decode_value(p, named[self._names[name]]) for name, p in self._primitives.items()}
         return index, {**point, **given}
 
-    def _attached(self, point: Point) -> int:
-        return int(self._client.attach_trial(self._as_known(point)))
+    def _attach_trial(self, point: Point) -> int:
+        return int(self._client.attach_trial(self._encode_point(point)))
 
-    def _as_known(self, point: Point) -> Point:
-        return {self._names[name]: _given(self._primitives[name], value) for name, value in point.items()}
+    def _encode_point(self, point: Point) -> Point:
+        return {self._names[name]: _encode_value(self._primitives[name], value) for name, value in point.items()}
 
     def tell(self, trial_id: str, value: float | None) -> None:
         number = self._open.pop(trial_id, None)
@@ -135,12 +135,12 @@ class Ax:
             value = None if value is None or not math.isfinite(value) else float(value)
             trial = self._trials[number]
             trial.update(state="FAILED" if value is None else "COMPLETED", value=value)
-            self._close(trial)
+            self._report_result(trial)
 
-    def _close(self, trial: Mapping[str, Any]) -> None:
+    def _report_result(self, trial: Mapping[str, Any]) -> None:
         if trial["index"] is None or trial["state"] == "RUNNING":
             return
-        with _quiet():
+        with _suppress_output():
             if trial["value"] is None:
                 self._client.mark_trial_failed(trial_index=trial["index"])
             else:
@@ -153,17 +153,17 @@ class Ax:
 
     def restore(self, state: Any) -> None:
         """Tell a new client of all trials; its seed is another, so that it does not begin with the same points."""
-        self._restart(already=len(state["trials"]))
+        self._reset_client(already=len(state["trials"]))
         for saved in state["trials"]:
-            with _quiet():
-                index = self._attached(saved["point"]) if self._primitives else None
+            with _suppress_output():
+                index = self._attach_trial(saved["point"]) if self._primitives else None
             self._trials.append({**saved, "point": dict(saved["point"]), "index": index})
-            self._close(self._trials[-1])
+            self._report_result(self._trials[-1])
         self._open = {trial_id: int(number) for trial_id, number in state["open"].items()}
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def _suppress_output() -> Iterator[None]:
     """Ax tells of every trial on stderr, and its libraries warn of small numerical troubles that they mend."""
     levels = [(handler, handler.level) for handler in logging.getLogger("ax").handlers]
     for handler, _ in levels:
@@ -177,27 +177,27 @@ def _quiet() -> Iterator[None]:
             handler.setLevel(level)
 
 
-def _config(name: str, primitive: Primitive) -> Any:
+def _build_parameter(name: str, primitive: Primitive) -> Any:
     if isinstance(primitive, Category):
         values = list(range(primitive.size))
         return ChoiceParameterConfig(name=name, values=values, parameter_type="int", is_ordered=False)
-    if _as_integer(primitive):
+    if _is_integer(primitive):
         return RangeParameterConfig(name=name, bounds=(primitive.low, primitive.high), parameter_type="int")
     return RangeParameterConfig(name=name, bounds=(0.0, 1.0), parameter_type="float")
 
 
-def _as_integer(primitive: Primitive) -> bool:
-    return isinstance(primitive, Integer) and levels(primitive) <= _WIDEST
+def _is_integer(primitive: Primitive) -> bool:
+    return isinstance(primitive, Integer) and count_levels(primitive) <= _MAX_INTEGER_RANGE
 
 
-def _given(primitive: Primitive, value: Any) -> float | int:
+def _encode_value(primitive: Primitive, value: Any) -> float | int:
     """A value as Ax knows it."""
-    return int(value) if isinstance(primitive, Category) or _as_integer(primitive) else to_unit(primitive, value)
+    return int(value) if isinstance(primitive, Category) or _is_integer(primitive) else to_unit(primitive, value)
 
 
-def _taken(primitive: Primitive, value: Any) -> float | int:
-    return int(value) if isinstance(primitive, Category) or _as_integer(primitive) else from_unit(primitive, value)
+def _decode_value(primitive: Primitive, value: Any) -> float | int:
+    return int(value) if isinstance(primitive, Category) or _is_integer(primitive) else from_unit(primitive, value)
 
 
-def _all(primitive: Primitive) -> list[Any]:
-    return [from_unit(primitive, at / (levels(primitive) - 1)) for at in range(int(levels(primitive)))]
+def _list_values(primitive: Primitive) -> list[Any]:
+    return [from_unit(primitive, at / (count_levels(primitive) - 1)) for at in range(int(count_levels(primitive)))]

@@ -31,34 +31,34 @@ from bayes_opt.acquisition import ExpectedImprovement, ProbabilityOfImprovement,
 from threadpoolctl import ThreadpoolController
 
 from trialrun.search.base import Mode, Point
-from trialrun.search.gaussian import Array, Axis, Grid, Search, informative, start_values
-from trialrun.search.options import checked, count, one_of, positive, refused
-from trialrun.search.units import from_unit, is_constant, levels, to_unit
+from trialrun.search.gaussian import AcquisitionSearch, Array, Axis, Grid, select_informative, start_values
+from trialrun.search.options import check_options, choice_option, count_option, option_error, positive_option
+from trialrun.search.units import count_levels, from_unit, is_constant, to_unit
 from trialrun.space import Category, Primitive, Real
 
 __all__ = ["OPTIONS", "BayesOpt", "make"]
 
 OPTIONS = {
-    "acquisition": one_of("ei", "ucb", "poi"),
-    "kappa": positive(2.576, zero=True),
-    "xi": positive(None, zero=True),
-    "n_initial_points": count(None),
+    "acquisition": choice_option("ei", "ucb", "poi"),
+    "kappa": positive_option(2.576, zero=True),
+    "xi": positive_option(None, zero=True),
+    "n_initial_points": count_option(None),
 }
 _ONLY_FOR = {"kappa": ("ucb",), "xi": ("ei", "poi")}
 _XI = {"ei": 0.0, "poi": 0.01}  # in deviations of the values; ei needs no push to explore, poi without one never does
-_DESIGNED = 64  # points of the design at most; what goes beyond comes by chance
-_MOST = 400  # observations in the model
+_MAX_DESIGN_POINTS = 64  # points of the design at most; what goes beyond comes by chance
+_MAX_OBSERVATIONS = 400  # observations in the model
 _REFITS = 20  # the kernel is fitted again when there are 1/20 more observations than at the last time
 _FENCE = 3.0  # a value further below the median, in distances from the median to the best, is moved up to here
 
 
 def make(primitives: Mapping[str, Primitive], *, mode: Mode, seed: int, options: Mapping[str, Any]) -> BayesOpt:
     """The algorithm. Raises RequestInvalid for an unknown option, a wrong value, or one that would have no effect."""
-    settings = checked("bayesoptsearch", options, OPTIONS)
+    settings = check_options("bayesoptsearch", options, OPTIONS)
     for key, kinds in _ONLY_FOR.items():
         if key in options and settings["acquisition"] not in kinds:
             rule = f"does nothing with acquisition {settings['acquisition']!r}"
-            raise refused(key, rule, options[key], f"It goes with {' and '.join(kinds)}.")
+            raise option_error(key, rule, options[key], f"It goes with {' and '.join(kinds)}.")
     return BayesOpt(primitives, mode=mode, seed=seed, options=settings)
 
 
@@ -72,10 +72,10 @@ class BayesOpt:
         self._primitives = {name: p for name, p in primitives.items() if not is_constant(p)}
         self._sign = 1.0 if mode == "max" else -1.0
         self._options = options
-        self._grid = Grid([_axis(p) for p in self._primitives.values()])
+        self._grid = Grid([_build_axis(p) for p in self._primitives.values()])
         self._rng = np.random.default_rng(seed)
         self._initial = options["n_initial_points"] or max(4, min(10, 2 * len(self._primitives)))
-        self._design = _latin_hypercube(self._rng, min(self._initial, _DESIGNED), len(self._primitives))
+        self._design = _latin_hypercube(self._rng, min(self._initial, _MAX_DESIGN_POINTS), len(self._primitives))
         self._asked = 0
         self._open: dict[str, Array] = {}
         self._seen: list[tuple[Array, float | None]] = []
@@ -89,9 +89,9 @@ class BayesOpt:
         if len(columns) == len(self._primitives):
             row = np.array([columns[i] for i in range(len(columns))], dtype=float)
         elif self._asked < self._initial or known < 2:
-            row = self._designed(columns)
+            row = self._next_design_point(columns)
         else:
-            row = self._suggested(columns)
+            row = self._suggest_point(columns)
         self._asked += 1
         self._open[trial_id] = row
         free = {name: from_unit(p, float(unit)) for (name, p), unit in zip(self._primitives.items(), row, strict=True)}
@@ -122,25 +122,27 @@ class BayesOpt:
         self._fitted = state["fitted"]
         self._rng.bit_generator.state = state["rng"]
 
-    def _designed(self, fixed: Mapping[int, float]) -> Array:
+    def _next_design_point(self, fixed: Mapping[int, float]) -> Array:
         """The next point of the design; when it has been tried or there is no next, a new one by chance."""
         rows = (
             self._rng.permutation(whole)
-            if (whole := self._grid.whole({})) is not None
+            if (whole := self._grid.list_points({})) is not None
             else self._grid.sample(self._rng, 64)
         )
         if self._asked < len(self._design):
-            rows = np.concatenate([self._grid.at(self._design[[self._asked]]), rows])
-        return self._grid.first_new(self._grid.held(rows, fixed), self._running(), self._tried())
+            rows = np.concatenate([self._grid.map_units(self._design[[self._asked]]), rows])
+        return self._grid.pick_new_point(
+            self._grid.fix_coordinates(rows, fixed), self._stack_running_rows(), self._stack_tried_rows()
+        )
 
-    def _suggested(self, fixed: Mapping[int, float]) -> Array:
-        rows, values = self._observed()
-        search = Search(
-            base=_acquisition(self._options),
+    def _suggest_point(self, fixed: Mapping[int, float]) -> Array:
+        rows, values = self._build_observations()
+        search = AcquisitionSearch(
+            base=_build_acquisition(self._options),
             grid=self._grid,
             rng=self._rng,
-            running=self._running(),
-            tried=self._tried(),
+            running=self._stack_running_rows(),
+            tried=self._stack_tried_rows(),
             kernel_values=self._kernel_values,
             fit=len(self._seen) - self._fitted >= max(1, len(self._seen) // _REFITS),
             fixed=fixed,
@@ -151,31 +153,31 @@ class BayesOpt:
         optimizer.set_gp_params(alpha=0.0, normalize_y=False, n_restarts_optimizer=0)
         for row, value in zip(rows, values, strict=True):
             optimizer.space.register(row, float(value))
-        with _threads().limit(limits=1):
+        with _thread_controller().limit(limits=1):
             suggestion = optimizer.suggest()
         if search.fit:
             self._kernel_values, self._fitted = search.kernel_values, len(self._seen)
         return np.array([suggestion[name] for name in self._primitives])
 
-    def _running(self) -> Array:
+    def _stack_running_rows(self) -> Array:
         return np.array(list(self._open.values())).reshape(-1, len(self._primitives))
 
-    def _tried(self) -> Array:
+    def _stack_tried_rows(self) -> Array:
         return np.array([row for row, _ in self._seen]).reshape(-1, len(self._primitives))
 
-    def _observed(self) -> tuple[Array, Array]:
+    def _build_observations(self) -> tuple[Array, Array]:
         """Each point that was tried, once, and its value: higher is better, mean 0 and deviation 1."""
-        values = _levelled(np.array([math.nan if v is None else self._sign * v for _, v in self._seen]))
+        values = _normalize_values(np.array([math.nan if v is None else self._sign * v for _, v in self._seen]))
         merged: dict[tuple[float, ...], list[float]] = {}
         for (row, _), value in zip(self._seen, values, strict=True):
             merged.setdefault(tuple(row), []).append(float(value))
         rows, means = np.array(list(merged)), np.array([np.mean(several) for several in merged.values()])
-        kept = informative(means, _MOST)
+        kept = select_informative(means, _MAX_OBSERVATIONS)
         spread = means[kept].std()
         return rows[kept], (means[kept] - means[kept].mean()) / (spread if spread > 0 else 1.0)
 
 
-def _levelled(values: Array) -> Array:
+def _normalize_values(values: Array) -> Array:
     """Values within [-1, 1]; those far below are moved up to the fence, those that are NaN are the lowest."""
     with np.errstate(over="ignore"):
         best, middle = np.nanmax(values), np.nanmedian(values)
@@ -186,12 +188,12 @@ def _levelled(values: Array) -> Array:
 
 
 @cache
-def _threads() -> ThreadpoolController:
+def _thread_controller() -> ThreadpoolController:
     """For matrices as small as these, threads only wait for cores: beside busy trials, ten times longer."""
     return ThreadpoolController()
 
 
-def _acquisition(options: Mapping[str, Any]) -> Any:
+def _build_acquisition(options: Mapping[str, Any]) -> Any:
     if options["acquisition"] == "ucb":
         return UpperConfidenceBound(kappa=options["kappa"])
     kind = ExpectedImprovement if options["acquisition"] == "ei" else ProbabilityOfImprovement
@@ -204,8 +206,8 @@ def _latin_hypercube(rng: np.random.Generator, size: int, axes: int) -> Array:
     return (parts + rng.random((size, axes))) / size
 
 
-def _axis(primitive: Primitive) -> Axis:
+def _build_axis(primitive: Primitive) -> Axis:
     if not isinstance(primitive, Real):
-        return Axis(levels=int(levels(primitive)), category=isinstance(primitive, Category))
+        return Axis(levels=int(count_levels(primitive)), category=isinstance(primitive, Category))
     snap = primitive.snap
     return Axis(snap=snap and (lambda unit: to_unit(primitive, snap(from_unit(primitive, unit)))))

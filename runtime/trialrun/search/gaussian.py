@@ -25,17 +25,17 @@ from scipy.optimize import minimize
 from scipy.spatial.distance import cdist
 from sklearn.gaussian_process.kernels import Hyperparameter, Kernel
 
-__all__ = ["Axis", "Grid", "Matern52", "Search", "informative", "most_probable", "start_values"]
+__all__ = ["AcquisitionSearch", "Axis", "Grid", "Matern52", "fit_most_probable", "select_informative", "start_values"]
 
 Array = NDArray[np.float64]
 
 _BOUNDS = {"amplitude": (0.05, 20.0), "noise": (1e-6, 1.0), "length": (0.02, 50.0)}
 _FIT_STEPS = 40  # of L-BFGS, each a few times the cost of one likelihood
-_MOST_FITTED = 100  # observations that the kernel is fitted to
+_MAX_FITTED = 100  # observations that the kernel is fitted to
 _WHOLE_GRID = 1000  # a grid of no more points than this is looked at whole
 _SAMPLES = 800
 _ELITES = 6
-_NEIGHBOURS = 24  # per elite in each round
+_NEIGHBORS_PER_ELITE = 24  # per elite in each round
 _REACHES = tuple(np.geomspace(0.25, 0.0005, 12))  # how far the neighbours of each round lie
 
 
@@ -57,21 +57,21 @@ class Grid:
         self._last = np.array([max(axis.levels - 1, 1) for axis in axes], dtype=float)
         self._discrete = np.array([axis.levels > 0 for axis in axes], dtype=bool)
 
-    def at(self, units: Array) -> Array:
+    def map_units(self, units: Array) -> Array:
         """Uniform numbers -> points; every level is as likely as the others."""
         levels = np.minimum(np.floor(units * (self._last + 1)), self._last) / self._last
-        return self._snapped(np.where(self._discrete, levels, units))
+        return self._snap_points(np.where(self._discrete, levels, units))
 
-    def _snapped(self, points: Array) -> Array:
+    def _snap_points(self, points: Array) -> Array:
         for column, axis in enumerate(self.axes):
             if axis.snap:
                 points[:, column] = [axis.snap(float(unit)) for unit in points[:, column]]
         return points
 
     def sample(self, rng: np.random.Generator, size: int) -> Array:
-        return self.at(rng.random((size, len(self.axes))))
+        return self.map_units(rng.random((size, len(self.axes))))
 
-    def whole(self, fixed: Mapping[int, float]) -> Array | None:
+    def list_points(self, fixed: Mapping[int, float]) -> Array | None:
         """All points with these `fixed` coordinates; None: there are too many."""
         size = 1
         for column, axis in enumerate(self.axes):
@@ -84,23 +84,23 @@ class Grid:
         ]
         return np.stack([part.ravel() for part in np.meshgrid(*lines, indexing="ij")], axis=1)
 
-    def held(self, points: Array, fixed: Mapping[int, float]) -> Array:
+    def fix_coordinates(self, points: Array, fixed: Mapping[int, float]) -> Array:
         """The points with these coordinates in place of their own."""
         points = points.copy()
         for column, value in fixed.items():
             points[:, column] = value
         return points
 
-    def first_new(self, points: Array, running: Array, tried: Array) -> Array:
+    def pick_new_point(self, points: Array, running: Array, tried: Array) -> Array:
         """The first point that is neither running nor tried; else the first that is not running; else the first."""
-        now, before = {_key(row) for row in running}, {_key(row) for row in tried}
+        now, before = {_row_key(row) for row in running}, {_row_key(row) for row in tried}
         for avoided in (now | before, now):
-            new = next((at for at, row in enumerate(points) if _key(row) not in avoided), None)
+            new = next((at for at, row in enumerate(points) if _row_key(row) not in avoided), None)
             if new is not None:
                 return np.asarray(points[new])
         return np.asarray(points[0])
 
-    def neighbours(self, rng: np.random.Generator, centres: Array, *, each: int, reach: float) -> Array:
+    def sample_neighbors(self, rng: np.random.Generator, centres: Array, *, each: int, reach: float) -> Array:
         """`each` points around every centre; about half of the coordinates move, by `reach` or at least a level."""
         points = np.repeat(centres, each, axis=0)
         moved = rng.random(points.shape) < max(0.5, 1 / max(len(self.axes), 1))
@@ -108,7 +108,7 @@ class Grid:
         near = np.clip(points + step, 0.0, 1.0)
         near = np.where(self._discrete, np.round(near * self._last) / self._last, near)
         other = np.where(self.categories & (rng.random(points.shape) < 0.5), self.sample(rng, len(points)), points)
-        return self._snapped(np.where(moved, np.where(self.categories, other, near), points))
+        return self._snap_points(np.where(moved, np.where(self.categories, other, near), points))
 
 
 class Matern52(Kernel):  # type: ignore[misc]  # scikit-learn ships no types
@@ -126,7 +126,7 @@ class Matern52(Kernel):  # type: ignore[misc]  # scikit-learn ships no types
     def __call__(self, X: Array, Y: Array | None = None, eval_gradient: bool = False) -> Any:
         amplitude, noise = self.values[0], self.values[1]
         weights = self.values[2:] ** -2.0
-        root = np.sqrt(5 * self._distances(X, X if Y is None else Y, weights))
+        root = np.sqrt(5 * self._compute_distances(X, X if Y is None else Y, weights))
         decay = np.exp(-root)
         shape = amplitude * (1 + root + root**2 / 3) * decay
         if Y is not None:
@@ -134,19 +134,19 @@ class Matern52(Kernel):  # type: ignore[misc]  # scikit-learn ships no types
         if not eval_gradient:
             return shape + noise * np.eye(len(X))
         slope = amplitude * 5 / 3 * (1 + root) * decay  # by the logarithm of a length, per weighted square
-        lengths = [weight * self._square(axis, X, X) * slope for axis, weight in enumerate(weights)]
+        lengths = [weight * self._axis_distances(axis, X, X) * slope for axis, weight in enumerate(weights)]
         return shape + noise * np.eye(len(X)), np.stack([shape, noise * np.eye(len(X)), *lengths], axis=-1)
 
-    def _distances(self, X: Array, Y: Array, weights: Array) -> Array:
+    def _compute_distances(self, X: Array, Y: Array, weights: Array) -> Array:
         """Weighted squared distances; one matrix at a time, for there may be many axes."""
         numbers = np.logical_not(self.categories)
         scale = np.sqrt(weights[numbers])
         total = np.asarray(cdist(X[:, numbers] * scale, Y[:, numbers] * scale, "sqeuclidean"))
         for axis in np.flatnonzero(self.categories).tolist():
-            total += weights[axis] * self._square(axis, X, Y)
+            total += weights[axis] * self._axis_distances(axis, X, Y)
         return total
 
-    def _square(self, axis: int, X: Array, Y: Array) -> Array:
+    def _axis_distances(self, axis: int, X: Array, Y: Array) -> Array:
         apart = X[:, axis, None] - Y[None, :, axis]
         return (apart != 0).astype(float) if self.categories[axis] else apart**2
 
@@ -158,7 +158,7 @@ class Matern52(Kernel):  # type: ignore[misc]  # scikit-learn ships no types
         return True
 
 
-def informative(values: Array, limit: int) -> NDArray[np.intp]:
+def select_informative(values: Array, limit: int) -> NDArray[np.intp]:
     """Where the best and the newest of these are, half of each, in their order; all when they are within the limit."""
     if len(values) <= limit:
         return np.arange(len(values))
@@ -172,7 +172,7 @@ def start_values(axes: int) -> Array:
     return np.array([1.0, 1e-4, *[0.5 * math.sqrt(max(axes, 1))] * axes])
 
 
-def most_probable(objective: Callable[..., Any], start: Array, bounds: Array) -> tuple[Array, float]:
+def fit_most_probable(objective: Callable[..., Any], start: Array, bounds: Array) -> tuple[Array, float]:
     """scikit-learn's `optimizer`: the most probable logarithms of the kernel's values, from two starts."""
     axes = len(start) - 2
     within = np.log([_BOUNDS["amplitude"], _BOUNDS["noise"], *[_BOUNDS["length"]] * axes])
@@ -194,7 +194,7 @@ def most_probable(objective: Callable[..., Any], start: Array, bounds: Array) ->
 
 
 @dataclass(kw_only=True)
-class Search(AcquisitionFunction):
+class AcquisitionSearch(AcquisitionFunction):
     """The library's `base` acquisition, maximised over a grid by a fixed number of model evaluations.
 
     `running` are the rows not yet told of: the model believes of each what it predicts, and they are not suggested.
@@ -225,32 +225,38 @@ class Search(AcquisitionFunction):
             points = np.concatenate([target_space.params, self.running])
             gp.fit(points, np.concatenate([target_space.target, believed]))
         self.base.y_max = float(gp.predict(gp.X_train_).max())  # of the running ones too, lest all go to the same peak
-        whole = self.grid.whole(self.fixed)
-        pool, heights = self._climbed(gp, target_space) if whole is None else (whole, self._heights(gp, whole))
-        return self.grid.first_new(pool[np.argsort(-heights, kind="stable")], self.running, self.tried)
+        whole = self.grid.list_points(self.fixed)
+        pool, heights = (
+            self._climb_acquisition(gp, target_space) if whole is None else (whole, self._evaluate_points(gp, whole))
+        )
+        return self.grid.pick_new_point(pool[np.argsort(-heights, kind="stable")], self.running, self.tried)
 
     def _fit_kernel(self, gp: Any, target_space: Any) -> None:
-        rows = informative(target_space.target, _MOST_FITTED)
-        gp.set_params(kernel=Matern52(self.kernel_values, self.grid.categories), optimizer=most_probable)
+        rows = select_informative(target_space.target, _MAX_FITTED)
+        gp.set_params(kernel=Matern52(self.kernel_values, self.grid.categories), optimizer=fit_most_probable)
         gp.fit(target_space.params[rows], target_space.target[rows])
         self.kernel_values = gp.kernel_.values
 
-    def _heights(self, gp: Any, points: Array) -> Array:
+    def _evaluate_points(self, gp: Any, points: Array) -> Array:
         mean, std = gp.predict(points, return_std=True)
         return np.asarray(self.base_acq(mean, std))
 
-    def _climbed(self, gp: Any, target_space: Any) -> tuple[Array, Array]:
+    def _climb_acquisition(self, gp: Any, target_space: Any) -> tuple[Array, Array]:
         best = target_space.params[np.argsort(-target_space.target)[:_ELITES]]
         start = [self.grid.sample(self.rng, _SAMPLES)]
-        start += [self.grid.neighbours(self.rng, best, each=_NEIGHBOURS, reach=reach) for reach in (0.1, 0.01)]
-        pool = self.grid.held(np.concatenate(start), self.fixed)
-        heights = self._heights(gp, pool)
+        start += [
+            self.grid.sample_neighbors(self.rng, best, each=_NEIGHBORS_PER_ELITE, reach=reach) for reach in (0.1, 0.01)
+        ]
+        pool = self.grid.fix_coordinates(np.concatenate(start), self.fixed)
+        heights = self._evaluate_points(gp, pool)
         for reach in _REACHES:
             elites = pool[np.argsort(-heights, kind="stable")[:_ELITES]]
-            near = self.grid.held(self.grid.neighbours(self.rng, elites, each=_NEIGHBOURS, reach=reach), self.fixed)
-            pool, heights = np.concatenate([pool, near]), np.concatenate([heights, self._heights(gp, near)])
+            near = self.grid.fix_coordinates(
+                self.grid.sample_neighbors(self.rng, elites, each=_NEIGHBORS_PER_ELITE, reach=reach), self.fixed
+            )
+            pool, heights = np.concatenate([pool, near]), np.concatenate([heights, self._evaluate_points(gp, near)])
         return pool, heights
 
 
-def _key(row: Array) -> tuple[float, ...]:
+def _row_key(row: Array) -> tuple[float, ...]:
     return tuple(np.round(row, 9))

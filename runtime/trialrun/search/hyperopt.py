@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from trialrun.search.base import Mode, Point
-from trialrun.search.options import Option, checked, count, positive
+from trialrun.search.options import Option, check_options, count_option, positive_option
 from trialrun.space import Category, Integer, Primitive, Real
 
 with warnings.catch_warnings():
@@ -24,16 +24,16 @@ with warnings.catch_warnings():
 __all__ = ["OPTIONS", "HyperOpt", "make"]
 
 OPTIONS: Mapping[str, Option] = {
-    "n_initial_points": count(20),
-    "gamma": positive(0.25),
-    "n_EI_candidates": count(24),
-    "prior_weight": positive(1.0),
+    "n_initial_points": count_option(20),
+    "gamma": positive_option(0.25),
+    "n_EI_candidates": count_option(24),
+    "prior_weight": positive_option(1.0),
 }
 
 
 def make(primitives: Mapping[str, Primitive], *, mode: Mode, seed: int, options: Mapping[str, Any]) -> HyperOpt:
     """The algorithm. Raises RequestInvalid for an unknown option or a value it cannot have."""
-    return HyperOpt(primitives, mode=mode, seed=seed, options=checked("hyperoptsearch", options, OPTIONS))
+    return HyperOpt(primitives, mode=mode, seed=seed, options=check_options("hyperoptsearch", options, OPTIONS))
 
 
 class HyperOpt:
@@ -46,7 +46,7 @@ class HyperOpt:
         self._sign = -1.0 if mode == "max" else 1.0
         self._rng = np.random.default_rng(seed)
         self._options = options
-        self._domain = Domain(lambda point: 0.0, {name: _expression(name, p) for name, p in primitives.items()})
+        self._domain = Domain(lambda point: 0.0, {name: _build_expression(name, p) for name, p in primitives.items()})
         self._trials = Trials()
         self._asked = 0
         self._open: dict[str, int] = {}
@@ -68,16 +68,16 @@ class HyperOpt:
         )
         values = made[0]["misc"]["vals"]
         for name, value in (fixed or {}).items():
-            values[name] = [_inner(self._primitives[name], value)]
-        self._insert(made)
+            values[name] = [_encode_value(self._primitives[name], value)]
+        self._insert_documents(made)
         self._open[trial_id] = int(made[0]["tid"])
-        return {name: _outer(p, values[name][0]) for name, p in self._primitives.items()} | (fixed or {})
+        return {name: _decode_value(p, values[name][0]) for name, p in self._primitives.items()} | (fixed or {})
 
     def tell(self, trial_id: str, value: float | None) -> None:
         tid = self._open.pop(trial_id, None)
         for document in self._trials.trials if tid is not None else ():
             if document["tid"] == tid:
-                _close(document, value, self._sign)
+                _complete_document(document, value, self._sign)
         self._trials.refresh()
 
     def state(self) -> Any:
@@ -107,64 +107,68 @@ class HyperOpt:
                 "tid": tid,
                 "cmd": ("domain_attachment", "FMinIter_Domain"),
                 "idxs": {name: [tid] for name in saved["vals"]},
-                "vals": {name: [self._restored(name, v) for v in values] for name, values in saved["vals"].items()},
+                "vals": {
+                    name: [self._restore_value(name, v) for v in values] for name, values in saved["vals"].items()
+                },
                 "workdir": None,
             }
             documents = self._trials.new_trial_docs([tid], [None], [{"status": "new"}], [misc])
-            self._insert(documents)
+            self._insert_documents(documents)
             if saved["state"] in (JOB_STATE_DONE, JOB_STATE_ERROR):
-                _close(documents[0], None if saved["loss"] is None else self._sign * saved["loss"], self._sign)
+                _complete_document(
+                    documents[0], None if saved["loss"] is None else self._sign * saved["loss"], self._sign
+                )
         self._trials.refresh()
         self._open = {trial_id: int(tid) for trial_id, tid in state["open"].items()}
         self._rng.bit_generator.state = state["rng"]
 
-    def _restored(self, name: str, value: float) -> float:
+    def _restore_value(self, name: str, value: float) -> float:
         return int(value) if isinstance(self._primitives[name], Category) else value  # counted, so no floats
 
-    def _insert(self, documents: Any) -> None:
+    def _insert_documents(self, documents: Any) -> None:
         self._trials.insert_trial_docs(documents)
         self._trials.refresh()
 
 
 # hyperopt sees reals, and integers of so many values, in [0, 1]: the width of a space may not be a number it can use.
-_COUNTED = 100_000
+_MAX_COUNTED_RANGE = 100_000
 
 
-def _counted(primitive: Primitive) -> bool:
-    return isinstance(primitive, Integer) and primitive.high - primitive.low < _COUNTED
+def _is_counted(primitive: Primitive) -> bool:
+    return isinstance(primitive, Integer) and primitive.high - primitive.low < _MAX_COUNTED_RANGE
 
 
-def _expression(name: str, primitive: Primitive) -> Any:
+def _build_expression(name: str, primitive: Primitive) -> Any:
     if isinstance(primitive, Category):
         return hp.randint(name, primitive.size)
-    if isinstance(primitive, Integer) and _counted(primitive):
+    if isinstance(primitive, Integer) and _is_counted(primitive):
         # half a step beyond both ends, so that the ends are as likely as the rest
         return hp.quniform(name, -0.4999, primitive.high - primitive.low + 0.4999, 1)
     return hp.uniform(name, 0.0, 1.0)
 
 
-def _inner(primitive: Primitive, value: Any) -> Any:
+def _encode_value(primitive: Primitive, value: Any) -> Any:
     """The value of a primitive as hyperopt sees it."""
     if isinstance(primitive, Category):
         return int(value)
-    if _counted(primitive):
+    if _is_counted(primitive):
         return float(value - primitive.low)
     width = primitive.high - primitive.low
     return (value - primitive.low) / width if width else 0.5
 
 
-def _outer(primitive: Primitive, value: Any) -> Any:
+def _decode_value(primitive: Primitive, value: Any) -> Any:
     """What hyperopt suggests as a value of the primitive."""
     if isinstance(primitive, Category):
         return min(max(int(value), 0), primitive.size - 1)
     if isinstance(primitive, Real):
         scaled = primitive.low + float(value) * (primitive.high - primitive.low)
         return min(max(scaled, primitive.low), primitive.high)
-    step = round(float(value)) if _counted(primitive) else round(float(value) * (primitive.high - primitive.low))
+    step = round(float(value)) if _is_counted(primitive) else round(float(value) * (primitive.high - primitive.low))
     return min(max(primitive.low + step, primitive.low), primitive.high)
 
 
-def _close(document: Any, value: float | None, sign: float) -> None:
+def _complete_document(document: Any, value: float | None, sign: float) -> None:
     if value is None or not math.isfinite(value):
         document["state"] = JOB_STATE_ERROR
         document["result"] = {"status": "fail"}

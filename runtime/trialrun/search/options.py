@@ -10,7 +10,15 @@ from typing import Any
 from trialrun_hookspecs.errors import Problem, RequestInvalid
 from trialrun_hookspecs.request import did_you_mean
 
-__all__ = ["Option", "checked", "count", "library_absent", "one_of", "positive", "refused"]
+__all__ = [
+    "Option",
+    "check_options",
+    "choice_option",
+    "count_option",
+    "missing_library_error",
+    "option_error",
+    "positive_option",
+]
 
 _WHERE = "params.tune_config.search_alg"
 
@@ -24,58 +32,58 @@ class Option:
     accepts: Callable[[Any], bool]
 
 
-def count(default: int | None, *, least: int = 1) -> Option:
+def count_option(default: int | None, *, least: int = 1) -> Option:
     """A whole number of at least `least`."""
-    return Option(default=default, rule=f"must be a whole number of at least {least}", accepts=_whole(least))
+    return Option(default=default, rule=f"must be a whole number of at least {least}", accepts=_make_whole_check(least))
 
 
-def positive(default: float | None, *, zero: bool = False) -> Option:
+def positive_option(default: float | None, *, zero: bool = False) -> Option:
     """A finite number above 0, or at least 0."""
     rule = "must be a finite number of at least 0" if zero else "must be a finite number above 0"
-    return Option(default=default, rule=rule, accepts=lambda v: _finite(v) and (v > 0 or (zero and v == 0)))
+    return Option(default=default, rule=rule, accepts=lambda v: _is_finite(v) and (v > 0 or (zero and v == 0)))
 
 
-def one_of(*names: str) -> Option:
+def choice_option(*names: str) -> Option:
     """One of these; the first is the default."""
     return Option(default=names[0], rule=f"must be one of {', '.join(names)}", accepts=lambda v: v in names)
 
 
-def _finite(value: Any) -> bool:
+def _is_finite(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _whole(least: int) -> Callable[[Any], bool]:
+def _make_whole_check(least: int) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, int) and not isinstance(value, bool) and value >= least
 
 
-def checked(algorithm: str, options: Mapping[str, Any], known: Mapping[str, Option]) -> dict[str, Any]:
+def check_options(algorithm: str, options: Mapping[str, Any], known: Mapping[str, Option]) -> dict[str, Any]:
     """All options of the algorithm, as given or by default. Raises RequestInvalid with every problem at once."""
     problems = []
     for key, value in options.items():
         if key not in known:
             fix = did_you_mean(key, known) or f"Known: {', '.join(known)}."
-            problems.append(_problem(key, f"{algorithm} has no such option", value, fix))
+            problems.append(_build_problem(key, f"{algorithm} has no such option", value, fix))
         elif not known[key].accepts(value):
-            problems.append(_problem(key, known[key].rule, value, _usual(known[key])))
+            problems.append(_build_problem(key, known[key].rule, value, _format_default(known[key])))
     if problems:
         raise RequestInvalid(problems=problems)
     return {**{key: option.default for key, option in known.items()}, **options}
 
 
-def _usual(option: Option) -> str:
+def _format_default(option: Option) -> str:
     return "Leave it out." if option.default is None else f"The default is {option.default!r}."
 
 
-def refused(key: str, rule: str, value: Any, fix: str) -> RequestInvalid:
+def option_error(key: str, rule: str, value: Any, fix: str) -> RequestInvalid:
     """The error for one option whose value does not go with the others."""
-    return RequestInvalid(problems=[_problem(key, rule, value, fix)])
+    return RequestInvalid(problems=[_build_problem(key, rule, value, fix)])
 
 
-def _problem(key: str, rule: str, value: Any, fix: str) -> Problem:
+def _build_problem(key: str, rule: str, value: Any, fix: str) -> Problem:
     return Problem(where=f"{_WHERE}.options.{key}", rule=rule, got=repr(value), fix=fix)
 
 
-def library_absent(algorithm: str, error: ModuleNotFoundError, *, library: str, extra: str) -> Exception:
+def missing_library_error(algorithm: str, error: ModuleNotFoundError, *, library: str, extra: str) -> Exception:
     """What to raise when a library was not found: our error, or the same if it was one that the library needs."""
     if (error.name or "").partition(".")[0] != library:
         return error

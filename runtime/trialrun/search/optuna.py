@@ -16,28 +16,28 @@ from typing import Any
 import numpy as np
 
 from trialrun.search.base import Mode, Point
-from trialrun.search.options import checked, count, library_absent, one_of
-from trialrun.search.units import from_unit, levels, to_unit
+from trialrun.search.options import check_options, choice_option, count_option, missing_library_error
+from trialrun.search.units import count_levels, from_unit, to_unit
 from trialrun.space import Category, Integer, Primitive
 
 try:
     import optuna
 except ModuleNotFoundError as error:
-    raise library_absent("optunasearch", error, library="optuna", extra="optuna") from error
+    raise missing_library_error("optunasearch", error, library="optuna", extra="optuna") from error
 
 __all__ = ["OPTIONS", "Optuna", "make"]
 
 OPTIONS = {
-    "sampler": one_of("tpe", "random"),
-    "n_initial_points": count(10),
-    "n_ei_candidates": count(24),
+    "sampler": choice_option("tpe", "random"),
+    "n_initial_points": count_option(10),
+    "n_ei_candidates": count_option(24),
 }
-_WIDEST = 2**31  # integers of a wider range are searched as numbers in [0, 1], as reals are
+_MAX_INTEGER_RANGE = 2**31  # integers of a wider range are searched as numbers in [0, 1], as reals are
 
 
 def make(primitives: Mapping[str, Primitive], *, mode: Mode, seed: int, options: Mapping[str, Any]) -> Optuna:
     """The algorithm. Raises RequestInvalid for an unknown option or a wrong value."""
-    return Optuna(primitives, mode=mode, seed=seed, options=checked("optunasearch", options, OPTIONS))
+    return Optuna(primitives, mode=mode, seed=seed, options=check_options("optunasearch", options, OPTIONS))
 
 
 class Optuna:
@@ -47,25 +47,27 @@ class Optuna:
         self, primitives: Mapping[str, Primitive], *, mode: Mode, seed: int, options: Mapping[str, Any]
     ) -> None:
         self._primitives = dict(primitives)
-        self._distributions = {name: _distribution(p) for name, p in primitives.items()}
+        self._distributions = {name: _build_distribution(p) for name, p in primitives.items()}
         self._mode = mode
         self._seed = seed
         self._options = options
-        self._restart()
+        self._reset_study()
 
-    def _restart(self) -> None:
-        self._study = _quiet_study(self._mode)
+    def _reset_study(self) -> None:
+        self._study = _create_study(self._mode)
         self._open: dict[str, int] = {}
 
     def ask(self, trial_id: str, fixed: Point | None = None) -> Point:
         if fixed:
-            self._study.enqueue_trial({name: _given(self._primitives[name], value) for name, value in fixed.items()})
-        self._study.sampler = self._sampler(len(self._study.get_trials(deepcopy=False)))
+            self._study.enqueue_trial(
+                {name: _encode_value(self._primitives[name], value) for name, value in fixed.items()}
+            )
+        self._study.sampler = self._build_sampler(len(self._study.get_trials(deepcopy=False)))
         trial = self._study.ask(self._distributions)
         self._open[trial_id] = trial.number
-        return {**{name: _taken(p, trial.params[name]) for name, p in self._primitives.items()}, **(fixed or {})}
+        return {**{name: _decode_value(p, trial.params[name]) for name, p in self._primitives.items()}, **(fixed or {})}
 
-    def _sampler(self, number: int) -> optuna.samplers.BaseSampler:
+    def _build_sampler(self, number: int) -> optuna.samplers.BaseSampler:
         seed = int(np.random.SeedSequence([self._seed % 2**63, number]).generate_state(1)[0])
         if self._options["sampler"] == "random":
             return optuna.samplers.RandomSampler(seed=seed)
@@ -100,7 +102,7 @@ class Optuna:
 
     def restore(self, state: Any) -> None:
         self._seed = state["seed"]
-        self._restart()
+        self._reset_study()
         for saved in state["trials"]:
             self._study.add_trial(
                 optuna.trial.create_trial(
@@ -113,7 +115,7 @@ class Optuna:
         self._open = {trial_id: int(number) for trial_id, number in state["open"].items()}
 
 
-def _quiet_study(mode: Mode) -> optuna.Study:
+def _create_study(mode: Mode) -> optuna.Study:
     """Optuna tells of every new study on stderr."""
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -123,26 +125,26 @@ def _quiet_study(mode: Mode) -> optuna.Study:
         optuna.logging.set_verbosity(before)
 
 
-def _distribution(primitive: Primitive) -> optuna.distributions.BaseDistribution:
+def _build_distribution(primitive: Primitive) -> optuna.distributions.BaseDistribution:
     if isinstance(primitive, Category):
         return optuna.distributions.CategoricalDistribution(range(primitive.size))
-    if _as_integer(primitive):
-        return optuna.distributions.IntDistribution(0, int(levels(primitive)) - 1)
+    if _is_integer(primitive):
+        return optuna.distributions.IntDistribution(0, int(count_levels(primitive)) - 1)
     return optuna.distributions.FloatDistribution(0.0, 1.0)
 
 
-def _as_integer(primitive: Primitive) -> bool:
-    return isinstance(primitive, Integer) and levels(primitive) <= _WIDEST
+def _is_integer(primitive: Primitive) -> bool:
+    return isinstance(primitive, Integer) and count_levels(primitive) <= _MAX_INTEGER_RANGE
 
 
-def _given(primitive: Primitive, value: Any) -> float | int:
+def _encode_value(primitive: Primitive, value: Any) -> float | int:
     """A value as Optuna knows it: counted from 0, or in [0, 1]."""
     if isinstance(primitive, Category):
         return int(value)
-    return int(value) - primitive.low if _as_integer(primitive) else to_unit(primitive, value)
+    return int(value) - primitive.low if _is_integer(primitive) else to_unit(primitive, value)
 
 
-def _taken(primitive: Primitive, value: Any) -> float | int:
+def _decode_value(primitive: Primitive, value: Any) -> float | int:
     if isinstance(primitive, Category):
         return int(value)
-    return int(value) + primitive.low if _as_integer(primitive) else from_unit(primitive, value)
+    return int(value) + primitive.low if _is_integer(primitive) else from_unit(primitive, value)

@@ -7,69 +7,69 @@ import importlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from trialrun.compat import ALGORITHMS, compatibility_problems
+from trialrun.compat import ALGORITHMS, find_incompatibilities
 from trialrun.search.base import Algorithm, Factory, Point
 from trialrun.search.variants import Variants
-from trialrun.space import Fixed, Space
+from trialrun.space import FixedValue, Space
 from trialrun_hookspecs.distributions import DistributionBase
 from trialrun_hookspecs.errors import Problem, RequestInvalid
 from trialrun_hookspecs.request import GRID_ALGORITHM, Params, did_you_mean
 
-__all__ = ["ALGORITHMS", "GRID_ALGORITHM", "First", "checked_points", "made_algorithm"]
+__all__ = ["ALGORITHMS", "GRID_ALGORITHM", "InitialPoints", "create_algorithm", "parse_points"]
 
 _WHERE = "params.tune_config.search_alg"
 
 
-def made_algorithm(params: Params, *, seed: int, extensions: Mapping[str, Factory]) -> Algorithm:
+def create_algorithm(params: Params, *, seed: int, extensions: Mapping[str, Factory]) -> Algorithm:
     """The job's algorithm, new. Raises RequestInvalid with everything that the algorithm cannot do with this job."""
     config, space = params.tuning.search_alg, Space(params.hyperparameters or ())
     known = [*ALGORITHMS, *extensions]
     if config.name not in known:
         fix = did_you_mean(config.name, known) or f"Known: {', '.join(known)}."
         raise RequestInvalid("no such search algorithm", where=f"{_WHERE}.name", got=repr(config.name), fix=fix)
-    problems = [*compatibility_problems(params), *_point_problems(params)]
+    problems = [*find_incompatibilities(params), *_find_point_problems(params)]
     if config.name == GRID_ALGORITHM:
-        problems += _no_options(config.options)
+        problems += _find_option_problems(config.options)
     if problems:
         raise RequestInvalid(problems=problems)
-    points = checked_points(params)
+    points = parse_points(params)
     if config.name == GRID_ALGORITHM:
         return Variants(space, points, samples=params.tuning.num_samples, seed=seed)
     factory = extensions.get(config.name) or importlib.import_module(ALGORITHMS[config.name].module).make
-    inner = factory(space.primitives(), mode=params.tuning.mode, seed=seed, options=config.options)
-    return First(inner, space, points)
+    inner = factory(space.build_primitives(), mode=params.tuning.mode, seed=seed, options=config.options)
+    return InitialPoints(inner, space, points)
 
 
-def checked_points(params: Params) -> list[dict[str, Any]]:
+def parse_points(params: Params) -> list[dict[str, Any]]:
     """`points_to_evaluate`, flat, as plain values. Raises RequestInvalid: a point is outside the space."""
-    problems = list(_point_problems(params))
+    problems = list(_find_point_problems(params))
     if problems:
         raise RequestInvalid(problems=problems)
     space = Space(params.hyperparameters or ())
-    return [space.plain(_flat(point, space.names)) for point in _points(params)]
+    return [space.to_plain(_flatten_point(point, space.names)) for point in _get_points(params)]
 
 
-def _points(params: Params) -> Sequence[Mapping[str, Any]]:
+def _get_points(params: Params) -> Sequence[Mapping[str, Any]]:
     return params.tuning.search_alg.points_to_evaluate
 
 
-def _flat(point: Mapping[str, Any], names: Sequence[str], above: str = "") -> dict[str, Any]:
+def _flatten_point(point: Mapping[str, Any], names: Sequence[str], above: str = "") -> dict[str, Any]:
     """A point may be written flat (`{"a/b": 1}`) or nested (`{"a": {"b": 1}}`)."""
     flat: dict[str, Any] = {}
     for key, value in point.items():
         name = f"{above}{key}"
         if name not in names and isinstance(value, Mapping):
-            flat |= _flat(value, names, f"{name}/")
+            flat |= _flatten_point(value, names, f"{name}/")
         else:
             flat[name] = value
     return flat
 
 
-def _point_problems(params: Params) -> list[Problem]:
+def _find_point_problems(params: Params) -> list[Problem]:
     space = Space(params.hyperparameters or ())
     problems = []
-    for index, point in enumerate(_points(params)):
-        for name, value in _flat(point, space.names).items():
+    for index, point in enumerate(_get_points(params)):
+        for name, value in _flatten_point(point, space.names).items():
             where = f"{_WHERE}.points_to_evaluate[{index}].{name}"
             if name not in space.distributions:
                 searched = list(space.distributions)
@@ -77,7 +77,7 @@ def _point_problems(params: Params) -> list[Problem]:
                 rule = "is not searched" if name in space.names else "no such hyperparameter"
                 problems.append(Problem(where=where, rule=rule, got=repr(value), fix=fix))
             elif not space.contains(name, value):
-                rule = f"must lie in {_written(space.distributions[name])}"
+                rule = f"must lie in {_format_distribution(space.distributions[name])}"
                 problems.append(Problem(where=where, rule=rule, got=repr(value), fix="Move it inside."))
             elif isinstance(value, Mapping | list) and params.tuning.search_alg.name == GRID_ALGORITHM:
                 rule = f"{GRID_ALGORITHM} takes only text, numbers, true, false and null in a point"  # Ray looks inside
@@ -86,14 +86,14 @@ def _point_problems(params: Params) -> list[Problem]:
     return problems
 
 
-def _written(distribution: DistributionBase) -> str:
+def _format_distribution(distribution: DistributionBase) -> str:
     """`uniform(min=0.0, max=1.0)`."""
     fields = distribution.model_dump(exclude={"name", "type", "base"})
     text = ", ".join(f"{key}={list(value) if key == 'options' else value}" for key, value in fields.items())
     return f"{distribution.model_dump()['type']}({text if len(text) <= 80 else text[:77] + '...'})"
 
 
-def _no_options(options: Mapping[str, Any]) -> list[Problem]:
+def _find_option_problems(options: Mapping[str, Any]) -> list[Problem]:
     return [
         Problem(
             where=f"{_WHERE}.options.{key}", rule=f"{GRID_ALGORITHM} has no options", got=repr(value), fix="Remove it."
@@ -102,7 +102,7 @@ def _no_options(options: Mapping[str, Any]) -> list[Problem]:
     ]
 
 
-class First:
+class InitialPoints:
     """Gives the points to evaluate first, in their order and as they are; what a point leaves open is filled in."""
 
     def __init__(self, inner: Algorithm, space: Space, points: Sequence[Mapping[str, Any]]) -> None:
@@ -117,7 +117,7 @@ class First:
             return self._inner.ask(trial_id)
         wanted = self._points.pop(0)
         point = self._inner.ask(trial_id, self._space.encode(wanted))
-        return None if point is None else {**point, **{name: Fixed(value=value) for name, value in wanted.items()}}
+        return None if point is None else {**point, **{name: FixedValue(value=value) for name, value in wanted.items()}}
 
     def tell(self, trial_id: str, value: float | None) -> None:
         self._inner.tell(trial_id, value)

@@ -7,10 +7,10 @@ from typing import Any
 
 from trialrun.space import Category, Primitive, Real
 
-__all__ = ["from_unit", "is_constant", "levels", "to_unit"]
+__all__ = ["count_levels", "from_unit", "is_constant", "to_unit"]
 
 
-def levels(primitive: Primitive) -> float:
+def count_levels(primitive: Primitive) -> float:
     """How many values it has: a whole number, or infinity."""
     if isinstance(primitive, Real):
         return 1 if primitive.low == primitive.high else math.inf
@@ -18,14 +18,14 @@ def levels(primitive: Primitive) -> float:
 
 
 def is_constant(primitive: Primitive) -> bool:
-    return levels(primitive) == 1
+    return count_levels(primitive) == 1
 
 
 def from_unit(primitive: Primitive, unit: float) -> float | int:
     """The value at this place in [0, 1]; the first and the last are at 0 and 1."""
     low = 0 if isinstance(primitive, Category) else primitive.low
     if not isinstance(primitive, Real):
-        return low + round(unit * (levels(primitive) - 1))
+        return low + round(unit * (count_levels(primitive) - 1))
     return float(min(max(primitive.low + unit * (primitive.high - primitive.low), primitive.low), primitive.high))
 
 
@@ -36,4 +36,4 @@ def to_unit(primitive: Primitive, value: Any) -> float:
     if isinstance(primitive, Real):
         return min(max((float(value) - primitive.low) / (primitive.high - primitive.low), 0.0), 1.0)
     low = 0 if isinstance(primitive, Category) else primitive.low
-    return float((int(value) - low) / (levels(primitive) - 1))
+    return float((int(value) - low) / (count_levels(primitive) - 1))

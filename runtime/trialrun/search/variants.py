@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from trialrun.search.base import Point
-from trialrun.space import Category, Fixed, Space
+from trialrun.space import Category, FixedValue, Space
 
 __all__ = ["Variants"]
 
@@ -21,13 +21,13 @@ class Variants:
     """
 
     def __init__(self, space: Space, points: Sequence[Mapping[str, Any]] = (), *, samples: int, seed: int) -> None:
-        self._primitives = space.primitives()
-        self._sizes = {name: p.size for name in space.grids if isinstance(p := self._primitives[name], Category)}
+        self._primitives = space.build_primitives()
+        self._sizes = {name: p.size for name in space.grid_names if isinstance(p := self._primitives[name], Category)}
         self._points = [dict(point) for point in points]
         self._samples = max(samples, len(self._points))
         self._rng = random.Random(seed)  # noqa: S311  # nothing here is secret
         self._asked = 0
-        self._plan = self._variants()
+        self._plan = self._iter_variants()
 
     def ask(self, trial_id: str, fixed: Point | None = None) -> Point | None:
         variant = next(self._plan, None)
@@ -47,14 +47,14 @@ class Variants:
     def restore(self, state: Any) -> None:
         version, numbers, gauss = state["rng"]
         self._asked = state["asked"]
-        self._plan = itertools.islice(self._variants(), self._asked, None)
+        self._plan = itertools.islice(self._iter_variants(), self._asked, None)
         self._rng.setstate((version, tuple(numbers), gauss))
 
-    def _variants(self) -> Iterator[Point]:
+    def _iter_variants(self) -> Iterator[Point]:
         """What is settled of each trial, one after the other: its place in the grid, its point to evaluate."""
         for index in range(self._samples):
             point = self._points[index] if index < len(self._points) else {}
-            fixed = {name: Fixed(value=value) for name, value in point.items()}
+            fixed = {name: FixedValue(value=value) for name, value in point.items()}
             free = [name for name in self._sizes if name not in point]
             for place in itertools.product(*(range(self._sizes[name]) for name in free)):
                 yield {**dict(zip(free, place, strict=True)), **fixed}

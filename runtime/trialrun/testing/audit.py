@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from types import FrameType
 from typing import Any
 
-__all__ = ["Watch", "state_of_process"]
+__all__ = ["AuditLog", "read_process_state"]
 
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 _CHANGING = {  # event -> which of its arguments are paths that are changed
@@ -34,7 +34,7 @@ _IGNORED = ("/dev/", "/proc/", "/sys/")
 _MOST = 200
 
 
-class Watch:
+class AuditLog:
     """Listens from `start()` on; an audit hook cannot be taken away, so it lives in a child only.
 
     `phase` is "load" while the plugin is imported, "run" while a hook of it runs, and "engine" otherwise; what happens
@@ -58,15 +58,15 @@ class Watch:
         self.state_changes: dict[str, dict[str, Any]] = {}
 
     def start(self) -> None:
-        sys.addaudithook(self._heard)
+        sys.addaudithook(self._handle_event)
 
-    def enter(self, phase: str) -> None:
+    def enter_phase(self, phase: str) -> None:
         """Begin a phase; what the one before changed in the process is written down."""
-        self._compare()
+        self._record_changes()
         self.phase = phase
-        self._environment, self._state = dict(os.environ), state_of_process()
+        self._environment, self._state = dict(os.environ), read_process_state()
 
-    def _compare(self) -> None:
+    def _record_changes(self) -> None:
         if self.phase == "engine":
             return
         now = dict(os.environ)
@@ -77,16 +77,16 @@ class Watch:
         }
         if changed:
             self.environment_changes.setdefault(self.phase, {}).update(changed)
-        state = state_of_process()
+        state = read_process_state()
         differs = {
-            key: [_text(self._state.get(key)), _text(value)]
+            key: [_format_value(self._state.get(key)), _format_value(value)]
             for key, value in state.items()
             if value != self._state.get(key)
         }
         if differs:
             self.state_changes.setdefault(self.phase, {}).update(differs)
 
-    def facts(self) -> dict[str, Any]:
+    def collect_facts(self) -> dict[str, Any]:
         return {
             "files_outside": list(self.files.values()),
             "network": self.network,
@@ -96,30 +96,30 @@ class Watch:
             "disk_struck": self.disk_struck,
         }
 
-    def _heard(self, event: str, args: tuple[Any, ...]) -> None:
+    def _handle_event(self, event: str, args: tuple[Any, ...]) -> None:
         if self.phase == "engine" or self._busy:
             return
         if event == "open":
             if len(args) > 2 and isinstance(args[2], int) and args[2] & _WRITING:
-                self._guarded(self._file, event, (args[0],))
+                self._call_safely(self._record_files, event, (args[0],))
                 self._refuse_when_full(args[0])
         elif event in _CHANGING:
-            self._guarded(self._file, event, tuple(args[at] for at in _CHANGING[event] if at < len(args)))
+            self._call_safely(self._record_files, event, tuple(args[at] for at in _CHANGING[event] if at < len(args)))
         elif event in _PROCESSES:
-            self._guarded(self._process, event, args)
+            self._call_safely(self._record_process, event, args)
         elif event in ("socket.connect", "socket.bind", "socket.sendto"):
-            self._guarded(self._socket, event, args)
+            self._call_safely(self._record_socket, event, args)
 
     def _refuse_when_full(self, path: Any) -> None:
         """What the plugin's own lines open for writing fails, as on a disk without space."""
         if not self.disk_is_full or self.phase != "run" or isinstance(path, int):
             return
         temporary = os.path.realpath(os.fsdecode(path)).startswith(f"{self._folder}tmp{os.sep}")
-        if self._origin()["where"] and not temporary:  # tempfile tries out a folder, and looks for another one
+        if self._find_origin()["where"] and not temporary:  # tempfile tries out a folder, and looks for another one
             self.disk_struck += 1
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
-    def _guarded(self, handler: Callable[[str, tuple[Any, ...]], None], event: str, args: tuple[Any, ...]) -> None:
+    def _call_safely(self, handler: Callable[[str, tuple[Any, ...]], None], event: str, args: tuple[Any, ...]) -> None:
         """Whatever goes wrong in here must not reach the plugin."""
         self._busy = True
         try:
@@ -130,7 +130,7 @@ class Watch:
         finally:
             self._busy = False
 
-    def _file(self, event: str, paths: tuple[Any, ...]) -> None:
+    def _record_files(self, event: str, paths: tuple[Any, ...]) -> None:
         for given in paths:
             if isinstance(given, int) or given in (None, ":memory:", b":memory:"):
                 continue
@@ -138,13 +138,13 @@ class Watch:
             if path.startswith((self._folder, *_IGNORED)) or path + os.sep == self._folder:
                 continue
             if (path, self.phase) not in self.files and len(self.files) < _MOST:
-                self.files[path, self.phase] = {"path": path, "event": event, **self._origin()}
+                self.files[path, self.phase] = {"path": path, "event": event, **self._find_origin()}
 
-    def _process(self, event: str, args: tuple[Any, ...]) -> None:
+    def _record_process(self, event: str, args: tuple[Any, ...]) -> None:
         if len(self.processes) < _MOST:
-            self.processes.append({"event": event, "what": repr(args)[:300], **self._origin()})
+            self.processes.append({"event": event, "what": repr(args)[:300], **self._find_origin()})
 
-    def _socket(self, event: str, args: tuple[Any, ...]) -> None:
+    def _record_socket(self, event: str, args: tuple[Any, ...]) -> None:
         address = args[1] if len(args) > 1 else None
         if isinstance(address, tuple):
             host = str(address[0])
@@ -153,9 +153,9 @@ class Watch:
         elif event != "socket.bind" or not address:
             return  # a Unix socket
         if len(self.network) < _MOST:
-            self.network.append({"event": event, "address": repr(address)[:200], **self._origin()})
+            self.network.append({"event": event, "address": repr(address)[:200], **self._find_origin()})
 
-    def _origin(self) -> dict[str, Any]:
+    def _find_origin(self) -> dict[str, Any]:
         """The phase, and the plugin's own line that led here."""
         inside = self._inside()
         frame: FrameType | None = sys._getframe(3)  # noqa: SLF001  # no other way is as quick
@@ -167,16 +167,16 @@ class Watch:
         return {"phase": self.phase, "where": None}
 
 
-def state_of_process() -> dict[str, Any]:
+def read_process_state() -> dict[str, Any]:
     """Settings of the whole process that a plugin has no business changing."""
     handlers = {f"signal {number.name}": signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     return {
         **handlers,
-        "working directory": _cwd(),
+        "working directory": _read_cwd(),
         "temporary folder": tempfile.tempdir,
         "recursion limit": sys.getrecursionlimit(),
         "excepthook": sys.excepthook,
-        **_patchable(),
+        **_find_patchable(),
     }
 
 
@@ -184,8 +184,8 @@ _GUARDED: Mapping[str, tuple[str, ...]] = {
     "ray": ("init", "shutdown", "get", "put", "remote"),
     "ray.tune": ("report", "get_context", "get_checkpoint", "Tuner", "run"),
     "ray.tune.trainable.trainable_fn_utils": ("report",),
-    "trialrun.job_run": ("JobRun", "Stamper"),
-    "trialrun.events": ("finite", "metric", "stamp"),
+    "trialrun.job_run": ("JobRun", "EventEmitter"),
+    "trialrun.events": ("require_finite", "metric_event", "stamp_event"),
     "builtins": ("open", "print", "__import__"),
     "time": ("time", "sleep", "perf_counter"),
     "json": ("dumps", "loads"),
@@ -193,7 +193,7 @@ _GUARDED: Mapping[str, tuple[str, ...]] = {
 }
 
 
-def _patchable() -> dict[str, Any]:
+def _find_patchable() -> dict[str, Any]:
     """Functions that others rely on, of modules that are loaded."""
     found: dict[str, Any] = {}
     for name, attributes in _GUARDED.items():
@@ -203,12 +203,12 @@ def _patchable() -> dict[str, Any]:
     return found
 
 
-def _cwd() -> str:
+def _read_cwd() -> str:
     try:
         return os.getcwd()  # noqa: PTH109
     except FileNotFoundError:
         return "gone"
 
 
-def _text(value: Any) -> str:
+def _format_value(value: Any) -> str:
     return repr(value)[:200]

@@ -17,32 +17,40 @@ from typing import Any
 
 from trialrun.backend.client import Client
 from trialrun.backend.memory import Memory
-from trialrun.backend.retry import Patience, Retry
-from trialrun.engine.backends import Backend, fixtures_of, offers_of
+from trialrun.backend.retry import Retry, RetryPolicy
+from trialrun.engine.backends import Backend, build_fixtures, named_datasets
 from trialrun.engine.job import run
 from trialrun.executors import inline as _inline  # noqa: F401  # loaded before the fork
 from trialrun.plugins import Manager, Plugin, load_plugin
 from trialrun.recorder import Fixtures, Recorder
-from trialrun.testing.audit import Watch
-from trialrun.testing.instrumented import Diary, Traced, TracedTune, describe, inside_of, plain, traced
-from trialrun.testing.preload import SLOW_S, shareable
+from trialrun.testing.audit import AuditLog
+from trialrun.testing.instrumented import (
+    HookLog,
+    InstrumentedPlugin,
+    InstrumentedTunePlugin,
+    describe_error,
+    find_code_path,
+    instrument_plugin,
+    to_plain_data,
+)
+from trialrun.testing.preload import SLOW_S, select_shareable
 from trialrun.testing.safe_json import write_json
 from trialrun.testing.scenario import Scenario
 from trialrun_hookspecs import hookimpl
 from trialrun_hookspecs.errors import TrialrunError
 
-__all__ = ["play", "rehearse"]
+__all__ = ["run_scenario", "warm_up"]
 
 DATASET_ID = 1
 CHECKPOINT_ID = 1
 
 
-def play(scenario: Scenario, folder: Path) -> None:
+def run_scenario(scenario: Scenario, folder: Path) -> None:
     """Play it. `scene.json` in `folder` appears at the end, whole."""
-    _Actor(scenario, folder).play()
+    _ScenarioRun(scenario, folder).execute()
 
 
-def rehearse(folder: Path) -> None:
+def warm_up(folder: Path) -> None:
     """Play two tiny jobs in this process, so that its children find everything loaded and compiled."""
     (folder / "model").write_text("1", encoding="utf-8")
     for kind in ("train", "tune"):
@@ -56,11 +64,11 @@ def rehearse(folder: Path) -> None:
         )
         place = folder / kind
         place.mkdir()
-        actor = _Actor(scenario, place)
-        actor.job(load_plugin(_Rehearsal(str(folder / "model"))))
+        actor = _ScenarioRun(scenario, place)
+        actor.run_job(load_plugin(_WarmUpPlugin(str(folder / "model"))))
 
 
-class _Rehearsal:
+class _WarmUpPlugin:
     """A plugin that does next to nothing."""
 
     def __init__(self, artifact: str) -> None:
@@ -79,67 +87,67 @@ class _Rehearsal:
         return 1.0
 
 
-class _Actor:
+class _ScenarioRun:
     def __init__(self, scenario: Scenario, folder: Path) -> None:
         self._scenario = scenario
         self._folder = folder
         self._inside = ""
         self._facts: dict[str, Any] = {"done": False, "pid": os.getpid()}
-        self._watch = Watch(str(folder), lambda: self._inside)
+        self._watch = AuditLog(str(folder), lambda: self._inside)
         (folder / "diary").mkdir()
-        self._diary = Diary(folder / "diary", scenario, "")
-        self._diary.on_phase = self._watch.enter
+        self._diary = HookLog(folder / "diary", scenario, "")
+        self._diary.on_phase = self._watch.enter_phase
         self._watch.disk_is_full = bool(scenario.options.get("full"))
 
-    def play(self) -> None:
+    def execute(self) -> None:
         threads = set(threading.enumerate())
         self._watch.start()
         try:
-            self._act()
+            self._run_plugin()
         except BaseException as error:  # noqa: BLE001  # it is what the scene is about
-            self._facts["error"] = self._told(error)
-        self._watch.enter("engine")
+            self._facts["error"] = self._describe_error(error)
+        self._watch.enter_phase("engine")
         left = [thread for thread in threading.enumerate() if thread not in threads]
         self._facts["threads_left"] = [thread.name for thread in left if not thread.name.startswith("trialrun-")]
-        self._facts["hooks"] = self._diary.pages()
-        self._facts |= self._watch.facts()
+        self._facts["hooks"] = self._diary.read_entries()
+        self._facts |= self._watch.collect_facts()
         self._facts["done"] = True
         if os.getpid() == self._facts["pid"]:  # a plugin that forks sends its child back through here as well
             write_json(self._folder / "scene.json", self._facts)
 
-    def _told(self, error: BaseException) -> dict[str, Any]:
+    def _describe_error(self, error: BaseException) -> dict[str, Any]:
         """The plugin's own exception where the job's error has one as its cause."""
         cause = error
         while isinstance(cause, TrialrunError) and cause.__cause__ is not None:
             cause = cause.__cause__
-        said = describe(cause, self._inside)
-        return said if cause is error else {**said, "job": describe(error, self._inside)}
+        said = describe_error(cause, self._inside)
+        return said if cause is error else {**said, "job": describe_error(error, self._inside)}
 
-    def _act(self) -> None:
+    def _run_plugin(self) -> None:
         scenario = self._scenario
         os.environ.update(scenario.environment)
-        plugin = self._loaded()
+        plugin = self._load_plugin()
         if scenario.kind == "load":
             return
         if scenario.kind == "probe":
             module, _, name = scenario.probe.partition(":")
             function = getattr(importlib.import_module(module), name)
-            self._facts["answer"] = plain_answer(function(plugin, scenario))
+            self._facts["answer"] = to_plain_json(function(plugin, scenario))
             return
-        self.job(plugin)
+        self.run_job(plugin)
 
-    def _loaded(self) -> Plugin:
+    def _load_plugin(self) -> Plugin:
         modules, threads = set(sys.modules), set(threading.enumerate())
         self._inside = self._diary.inside = (
             os.path.realpath(self._scenario.plugin) if os.sep in self._scenario.plugin else ""
         )
-        self._watch.enter("load")
+        self._watch.enter_phase("load")
         started, used = time.perf_counter(), time.process_time()
         try:
             plugin = load_plugin(self._scenario.plugin, need_train=True)
         finally:
             seconds, cpu = time.perf_counter() - started, time.process_time() - used
-            self._watch.enter("engine")
+            self._watch.enter_phase("engine")
             new = [name for name in sys.modules if name not in modules]
             self._facts["loaded"] = {
                 "seconds": seconds,
@@ -147,23 +155,23 @@ class _Actor:
                 "modules": sorted({name.partition(".")[0] for name in new}),
                 "threads": [thread.name for thread in threading.enumerate() if thread not in threads],
             }
-        self._inside = self._diary.inside = inside_of(plugin)
-        self._facts["loaded"] |= _looked_at(plugin)
+        self._inside = self._diary.inside = find_code_path(plugin)
+        self._facts["loaded"] |= _describe_plugin(plugin)
         if self._scenario.kind == "load" and seconds > SLOW_S:
-            self._facts["loaded"]["libraries"] = shareable(new, _module_of(plugin))
+            self._facts["loaded"]["libraries"] = select_shareable(new, _module_name(plugin))
         write_json(self._folder / "partial.json", self._facts)  # for the case that it does not come to its end
         return plugin
 
-    def job(self, plugin: Plugin) -> None:
+    def run_job(self, plugin: Plugin) -> None:
         scenario = self._scenario
         manager = Manager([plugin])
         datasets = {DATASET_ID: scenario.dataset}
         checkpoints = {CHECKPOINT_ID: scenario.checkpoint} if scenario.checkpoint else {}
-        fixtures = fixtures_of(datasets, checkpoints, offers_of(manager, datasets))
-        watched = self._watched(plugin)
-        with self._backend(fixtures) as backend:
+        fixtures = build_fixtures(datasets, checkpoints, named_datasets(manager, datasets))
+        watched = self._instrument_plugin(plugin)
+        with self._open_backend(fixtures) as backend:
             result = run(
-                self._request(),
+                self._build_request(),
                 plugin=watched,
                 executor=scenario.executor,
                 address=scenario.address,
@@ -173,13 +181,13 @@ class _Actor:
             )
         self._facts["result"] = result.model_dump(mode="json")
 
-    def _watched(self, plugin: Plugin) -> Plugin:
+    def _instrument_plugin(self, plugin: Plugin) -> Plugin:
         if self._scenario.executor == "inline" or self._scenario.kind == "train":
-            return traced(plugin, self._diary)
-        kind = TracedTune if plugin.has("tune") else Traced
+            return instrument_plugin(plugin, self._diary)
+        kind = InstrumentedTunePlugin if plugin.has("tune") else InstrumentedPlugin
         return load_plugin(kind(self._scenario.plugin, str(self._diary.folder), self._scenario.to_json()))
 
-    def _request(self) -> dict[str, Any]:
+    def _build_request(self) -> dict[str, Any]:
         scenario = self._scenario
         params: dict[str, Any] = {"name": scenario.name, "dataset": DATASET_ID}
         if scenario.checkpoint:
@@ -192,48 +200,56 @@ class _Actor:
         return {"action": "train", "params": params}
 
     @contextlib.contextmanager
-    def _backend(self, fixtures: Fixtures) -> Iterator[Backend]:
+    def _open_backend(self, fixtures: Fixtures) -> Iterator[Backend]:
         with Recorder(self._folder / "recorder.sqlite", fixtures=fixtures) as recorder:
             recorder.faults.plan += self._scenario.faults
             memory = Memory(recorder.handler())
-            patience = Patience(attempts=40, first=0.01, longest=0.05, total=30.0)
+            patience = RetryPolicy(attempts=40, first=0.01, longest=0.05, total=30.0)
             retry = Retry(memory, patience=patience)
             try:
-                yield Backend(client=Client(retry), inlet=Client(memory), url="", recorder=recorder, patience=patience)
+                yield Backend(
+                    client=Client(retry),
+                    delivery_client=Client(memory),
+                    url="",
+                    recorder=recorder,
+                    retry_policy=patience,
+                )
             finally:
                 self._facts["backend_calls"] = recorder.faults.calls
                 self._facts["backend_struck"] = recorder.faults.struck
 
 
-def _module_of(plugin: Plugin) -> str:
+def _module_name(plugin: Plugin) -> str:
     code = plugin.code
     return code.__name__ if isinstance(code, ModuleType) else type(code).__module__
 
 
-def plain_answer(value: Any) -> Any:
+def to_plain_json(value: Any) -> Any:
     return json.loads(json.dumps(value, default=str))
 
 
-def _looked_at(plugin: Plugin) -> dict[str, Any]:
+def _describe_plugin(plugin: Plugin) -> dict[str, Any]:
     code = plugin.code
-    file = inside_of(plugin)
+    file = find_code_path(plugin)
     settings = getattr(code, "conformance", None)
     return {
         "name": plugin.name,
         "source": plugin.source,
         "inside": file,
-        "hooks": {name: _signature(hook.function) for name, hook in plugin.hooks.items()},
-        "conformance": _settings(settings) if isinstance(settings, Mapping) else None,
+        "hooks": {name: _describe_signature(hook.function) for name, hook in plugin.hooks.items()},
+        "conformance": _plain_settings(settings) if isinstance(settings, Mapping) else None,
         "conformance_type": None if settings is None else type(settings).__name__,
     }
 
 
-def _settings(settings: Mapping[Any, Any]) -> Any:
+def _plain_settings(settings: Mapping[Any, Any]) -> Any:
     words = settings.get("capabilities")
-    return plain({**settings, "capabilities": sorted(words)} if isinstance(words, set | frozenset) else dict(settings))
+    return to_plain_data(
+        {**settings, "capabilities": sorted(words)} if isinstance(words, set | frozenset) else dict(settings)
+    )
 
 
-def _signature(function: Any) -> dict[str, Any]:
+def _describe_signature(function: Any) -> dict[str, Any]:
     inner = inspect.unwrap(function)
     source = getattr(inner, "__code__", None) or getattr(getattr(inner, "__func__", None), "__code__", None)
     return {
@@ -247,11 +263,11 @@ def _signature(function: Any) -> dict[str, Any]:
         "is_generator": inspect.isgeneratorfunction(inner),
         "is_async": inspect.iscoroutinefunction(inner),
         "doc": inspect.getdoc(function) or "",
-        "binds": _binds(function),
+        "binds": _can_bind_positionally(function),
     }
 
 
-def _binds(function: Any) -> bool:
+def _can_bind_positionally(function: Any) -> bool:
     """Whether the outermost function, whatever it wraps, takes the four arguments by position."""
     try:
         inspect.signature(function, follow_wrapped=False).bind(*range(4))

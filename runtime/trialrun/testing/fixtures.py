@@ -11,20 +11,20 @@ from typing import Any
 from trialrun import events
 from trialrun.backend.client import Client
 from trialrun.backend.memory import Memory
-from trialrun.backend.retry import Patience, Retry
+from trialrun.backend.retry import Retry, RetryPolicy
 from trialrun.backend.sink import LogSink
 from trialrun.engine.backends import Backend
 from trialrun.engine.job import run as run_job
-from trialrun.job_run import JobRun, Stamper
+from trialrun.job_run import EventEmitter, JobRun
 from trialrun.plugins import Plugin, load_plugin
-from trialrun.plugins.build import build
+from trialrun.plugins.build import build_plugin
 from trialrun.recorder.faults import FaultKind
 from trialrun.recorder.recorder import Recorder
 from trialrun_hookspecs.errors import UsageError
 from trialrun_hookspecs.results import JobResult
 from trialrun_hookspecs.run import Run
 
-__all__ = ["FaultyRecorder", "Trainer", "Tuner", "recorder", "run_for"]
+__all__ = ["FaultyRecorder", "Trainer", "Tuner", "create_run", "open_recorder"]
 
 _SEED = 7
 _DATASET = 1
@@ -48,21 +48,21 @@ class FaultyRecorder(Recorder):
         arrived = [sink.flush(timeout) for sink in self._sinks]  # every one of them is flushed
         return all(arrived)
 
-    def backend(self) -> Backend:
+    def build_backend(self) -> Backend:
         """A client of this recorder with the faults of now, which waits milliseconds where others wait seconds."""
-        self.faults.restart()
+        self.faults.reset_count()
         memory = Memory(self.handler())
-        patience = Patience(attempts=40, first=0.01, longest=0.05, total=30.0)
+        patience = RetryPolicy(attempts=40, first=0.01, longest=0.05, total=30.0)
         retry = Retry(memory, patience=patience)
-        return Backend(client=Client(retry), inlet=Client(memory), url="", recorder=self)
+        return Backend(client=Client(retry), delivery_client=Client(memory), url="", recorder=self)
 
-    def sink(self) -> LogSink:
-        patience = Patience(first=0.01, longest=0.05)
-        sink = LogSink(self.backend().inlet, entry=events.log_entry, patience=patience)
+    def open_sink(self) -> LogSink:
+        patience = RetryPolicy(first=0.01, longest=0.05)
+        sink = LogSink(self.build_backend().delivery_client, entry=events.to_log_entry, patience=patience)
         self._sinks.append(sink)
         return sink
 
-    def hurry(self) -> None:
+    def settle_unless_faulty(self) -> None:
         """Have what was just reported here before the next line of the test; while there are faults nothing waits."""
         if not self.faults.plan:
             self.settle()
@@ -75,22 +75,22 @@ class FaultyRecorder(Recorder):
 
 
 @contextmanager
-def recorder() -> Iterator[FaultyRecorder]:
+def open_recorder() -> Iterator[FaultyRecorder]:
     """A recorder for one test, in a temporary folder of its own."""
     with FaultyRecorder() as made:
         yield made
 
 
-def run_for(recorder: FaultyRecorder, folder: Path) -> Run:
+def create_run(recorder: FaultyRecorder, folder: Path) -> Run:
     """A Run in training mode."""
     job = recorder.create_job("test", {"action": "train", "params": {}})
-    sink = recorder.sink()
+    sink = recorder.open_sink()
 
     def send(line: str) -> None:
         sink.put(events.from_line(line))
-        recorder.hurry()
+        recorder.settle_unless_faulty()
 
-    stamper = Stamper(send, job_id=job, trial_id=None, prefix=f"test-{job}")
+    stamper = EventEmitter(send, job_id=job, trial_id=None, prefix=f"test-{job}")
     home = folder / f"run-{job}"
     home.mkdir(parents=True)
     return JobRun(stamper, name="test", job_id=job, trial_id=None, seed=_SEED, folder=home)
@@ -104,7 +104,7 @@ class _Jobs:
         self._dataset = dataset
         self._folder = folder / "trialrun-results"
 
-    def _run(self, plugin: Any, params: Mapping[str, Any], checkpoint: str | Path | None) -> JobResult:
+    def _run_job(self, plugin: Any, params: Mapping[str, Any], checkpoint: str | Path | None) -> JobResult:
         for number in range(1, 1000):
             name = f"test {number}"
             if not any(job["name"] == name for job in self._recorder.jobs()):
@@ -113,11 +113,11 @@ class _Jobs:
         if checkpoint is not None:
             given["checkpoint"] = _CHECKPOINT
             self._recorder.fixtures.add_checkpoint(_CHECKPOINT, checkpoint)
-        self._recorder.fixtures.add_dataset(_DATASET, _served(self._dataset))
+        self._recorder.fixtures.add_dataset(_DATASET, _to_fixture_dataset(self._dataset))
         return run_job(
             {"action": "train", "params": given},
-            plugin=_loaded(plugin),
-            backend=self._recorder.backend(),
+            plugin=_load_any_plugin(plugin),
+            backend=self._recorder.build_backend(),
             executor="inline",
             results=self._folder,
             seed=_SEED,
@@ -136,11 +136,11 @@ class Trainer(_Jobs):
 
     def __call__(self, plugin: Any, /, **hyperparameter: Any) -> JobResult:
         """Run a training job to its end and return its result. Raises TrainingFailed, the plugin's error chained."""
-        return self._run(plugin, {"hyperparameter": hyperparameter}, self._checkpoint)
+        return self._run_job(plugin, {"hyperparameter": hyperparameter}, self._checkpoint)
 
     def resuming(self, checkpoint: JobResult | str | Path) -> Trainer:
         """The same, going on from an artifact: `trialrun_train.resuming(first)(plugin, epochs=4)`."""
-        path = _artifact(self._recorder, checkpoint) if isinstance(checkpoint, JobResult) else checkpoint
+        path = _find_model_path(self._recorder, checkpoint) if isinstance(checkpoint, JobResult) else checkpoint
         return Trainer(self._recorder, self._dataset, self._folder_given, path)
 
 
@@ -167,22 +167,24 @@ class Tuner(_Jobs):
             else [dict(distribution) for distribution in space]
         )
         config = {"metric": metric, "mode": mode, **tune_config}
-        return self._run(plugin, {"is_tune": True, "hyperparameters": distributions, "tune_config": config}, None)
+        return self._run_job(plugin, {"is_tune": True, "hyperparameters": distributions, "tune_config": config}, None)
 
 
-def _served(dataset: Any) -> Any:
+def _to_fixture_dataset(dataset: Any) -> Any:
     return Path(dataset) if isinstance(dataset, str | Path) else [dict(row) for row in dataset]
 
 
-def _loaded(plugin: Any) -> Plugin:
+def _load_any_plugin(plugin: Any) -> Plugin:
     """A function alone is a plugin too: it is train(), however it is named."""
     if isinstance(plugin, FunctionType):
         code = ModuleType(plugin.__module__)
-        return build(code, name=plugin.__name__, source=plugin.__qualname__, need_train=True, named={"train": plugin})
+        return build_plugin(
+            code, name=plugin.__name__, source=plugin.__qualname__, need_train=True, named={"train": plugin}
+        )
     return load_plugin(plugin, need_train=True)
 
 
-def _artifact(recorder: Recorder, result: JobResult) -> Path:
+def _find_model_path(recorder: Recorder, result: JobResult) -> Path:
     model = next((model for model in recorder.models() if model["id"] == result.model_id), None)
     if model is None or model["path"] is None:
         raise UsageError("must be a result with a model", where="resuming", got=f"model_id={result.model_id}")

@@ -36,10 +36,10 @@ _PROC = Path("/proc")
 def main(fd: int) -> None:
     """Serve scenes until the other end of the socket is closed."""
     with socket.socket(fileno=fd) as line:
-        _Zygote(line).serve()
+        _ForkServer(line).serve()
 
 
-class _Zygote:
+class _ForkServer:
     def __init__(self, line: socket.socket) -> None:
         self._line = line
         self._wardens: dict[int, tuple[int, int]] = {}  # pid -> id of the scene, the pipe that its warden writes to
@@ -53,25 +53,25 @@ class _Zygote:
         signal.signal(signal.SIGCHLD, lambda number, frame: None)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole terminal; our parent decides
         signal.set_wakeup_fd(awaken, warn_on_full_buffer=False)
-        hello = self._read_first()
+        hello = self._read_hello()
         sys.path[:] = hello["path"]
         from trialrun.testing import child
-        from trialrun.testing.preload import imported
+        from trialrun.testing.preload import import_libraries
 
         if hello["ray"]:
-            _warm_ray()
+            _import_ray()
         with tempfile.TemporaryDirectory() as folder:
-            child.rehearse(Path(folder))
-        unfit = imported(hello["libraries"]) if hello["libraries"] else ""
+            child.warm_up(Path(folder))
+        unfit = import_libraries(hello["libraries"]) if hello["libraries"] else ""
         gc.collect()
         gc.freeze()
-        self._send({"ready": os.getpid(), "unfit": unfit})
+        self._send_message({"ready": os.getpid(), "unfit": unfit})
         while True:
             ready, _, _ = select.select([self._line.fileno(), waker], [], [])
             if waker in ready:
                 with contextlib.suppress(BlockingIOError):
                     os.read(waker, 4096)
-                self._reap()
+                self._report_exits()
             if self._line.fileno() in ready:
                 data = self._line.recv(1 << 16)
                 if not data:
@@ -79,10 +79,10 @@ class _Zygote:
                 self._buffer += data
                 while b"\n" in self._buffer:
                     text, _, self._buffer = self._buffer.partition(b"\n")
-                    self._begin(json.loads(text), child.play)
-        self._end()
+                    self._handle_order(json.loads(text), child.run_scenario)
+        self._kill_all()
 
-    def _read_first(self) -> dict[str, Any]:
+    def _read_hello(self) -> dict[str, Any]:
         while b"\n" not in self._buffer:
             data = self._line.recv(1 << 16)
             if not data:
@@ -92,15 +92,15 @@ class _Zygote:
         hello: dict[str, Any] = json.loads(text)
         return hello
 
-    def _send(self, message: dict[str, Any]) -> None:
+    def _send_message(self, message: dict[str, Any]) -> None:
         with contextlib.suppress(BrokenPipeError, ConnectionError):
             self._line.sendall(json.dumps(message).encode() + b"\n")
 
-    def _begin(self, order: dict[str, Any], play: Callable[..., None]) -> None:
+    def _handle_order(self, order: dict[str, Any], play: Callable[..., None]) -> None:
         if "kill" in order:
             for pid, (number, _) in self._wardens.items():
                 if number == order["kill"]:
-                    _kill_below(pid)
+                    _kill_descendants(pid)
                     _kill(pid)
             return
         reading, writing = os.pipe()
@@ -108,12 +108,12 @@ class _Zygote:
         if pid == 0:
             signal.set_wakeup_fd(-1)
             os.close(reading)
-            _warden(order, writing, play)
+            _supervise(order, writing, play)
         os.close(writing)
         self._wardens[pid] = (order["id"], reading)
 
-    def _reap(self) -> None:
-        for pid, status in _ended():
+    def _report_exits(self) -> None:
+        for pid, status in _reap_children():
             known = self._wardens.pop(pid, None)
             if known is None:
                 continue  # somebody's orphan
@@ -123,17 +123,17 @@ class _Zygote:
             end: dict[str, Any] = json.loads(said) if said else {"exit_code": os.waitstatus_to_exitcode(status)}
             if not said:  # the warden itself was killed: what it watched over is ours now
                 _kill_orphans(self._wardens)
-            self._send({"id": number, **end})
+            self._send_message({"id": number, **end})
 
-    def _end(self) -> None:
+    def _kill_all(self) -> None:
         """Our parent is gone or wants us gone: nothing may stay behind."""
         for pid in self._wardens:
-            _kill_below(pid)
+            _kill_descendants(pid)
             _kill(pid)
         _kill_orphans({})
 
 
-def _warden(order: dict[str, Any], writing: int, play: Callable[..., None]) -> None:
+def _supervise(order: dict[str, Any], writing: int, play: Callable[..., None]) -> None:
     """Start the actor, wait for its end or the end of its time, clear up, and say what there was. Does not return."""
     os.setsid()
     _prctl(_SUBREAPER, 1)
@@ -143,20 +143,20 @@ def _warden(order: dict[str, Any], writing: int, play: Callable[..., None]) -> N
     started = time.monotonic()
     actor = os.fork()
     if actor == 0:
-        _act(order, play)
-    code, timed_out = _awaited(actor, started + order["timeout"])
+        _run_child(order, play)
+    code, timed_out = _wait_for_child(actor, started + order["timeout"])
     seconds = time.monotonic() - started
-    left = _remaining(actor)
-    _kill_all_below()
+    left = _list_leftovers(actor)
+    _kill_own_descendants()
     end = {"exit_code": code, "timed_out": timed_out, "processes_left": left, "seconds": seconds}
     os.write(writing, json.dumps(end).encode()[:60_000])
     os._exit(0)
 
 
-def _awaited(actor: int, deadline: float) -> tuple[int | None, bool]:
+def _wait_for_child(actor: int, deadline: float) -> tuple[int | None, bool]:
     code: int | None = None
     while code is None:
-        for pid, status in _ended():
+        for pid, status in _reap_children():
             if pid == actor:
                 code = os.waitstatus_to_exitcode(status)
         left = deadline - time.monotonic()
@@ -170,27 +170,27 @@ def _awaited(actor: int, deadline: float) -> tuple[int | None, bool]:
     return code, False
 
 
-def _remaining(actor: int) -> list[str]:
+def _list_leftovers(actor: int) -> list[str]:
     """What the actor left running, by command line."""
     end = time.monotonic() + _GRACE_S
     while True:
-        _ended()
-        left = [pid for pid in _descendants(os.getpid()) if pid != actor and not _is_zombie(pid)]
+        _reap_children()
+        left = [pid for pid in _list_descendants(os.getpid()) if pid != actor and not _is_zombie(pid)]
         if not left or time.monotonic() > end:
-            return [_command(pid) for pid in left][:50]
+            return [_read_command(pid) for pid in left][:50]
         time.sleep(0.01)
 
 
-def _kill_all_below() -> None:
+def _kill_own_descendants() -> None:
     end = time.monotonic() + 5
-    while (left := _descendants(os.getpid())) and time.monotonic() < end:
+    while (left := _list_descendants(os.getpid())) and time.monotonic() < end:
         for pid in left:
             _kill(pid)
-        _ended()
+        _reap_children()
         time.sleep(0.002)
 
 
-def _act(order: dict[str, Any], play: Callable[..., None]) -> None:
+def _run_child(order: dict[str, Any], play: Callable[..., None]) -> None:
     """Become the actor: own session, own folder, no descriptor of anybody else's. Does not return."""
     code = 1
     try:
@@ -201,13 +201,13 @@ def _act(order: dict[str, Any], play: Callable[..., None]) -> None:
             signal.signal(number, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         folder = Path(order["folder"])
-        _streams(folder)
-        _surroundings(folder)
-        _watch_for_ends(folder, order["timeout"])
-        from trialrun.testing.preload import renew_chance
+        _redirect_streams(folder)
+        _prepare_process(folder)
+        _enable_stack_dumps(folder, order["timeout"])
+        from trialrun.testing.preload import renew_random_state
         from trialrun.testing.scenario import Scenario
 
-        renew_chance()
+        renew_random_state()
         play(Scenario.from_json(order["scenario"]), folder)
         code = 0
     except BaseException:  # noqa: BLE001  # nothing of the parent's code may run in here
@@ -221,7 +221,7 @@ def _act(order: dict[str, Any], play: Callable[..., None]) -> None:
         os._exit(code)
 
 
-def _streams(folder: Path) -> None:
+def _redirect_streams(folder: Path) -> None:
     files = [os.open(os.devnull, os.O_RDONLY)]
     files += [os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644) for name in ("stdout", "stderr")]
     for target, file in enumerate(files):
@@ -233,7 +233,7 @@ def _streams(folder: Path) -> None:
     sys.stderr = os.fdopen(2, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)
 
 
-def _surroundings(folder: Path) -> None:
+def _prepare_process(folder: Path) -> None:
     import resource
 
     (folder / "tmp").mkdir()
@@ -246,14 +246,14 @@ def _surroundings(folder: Path) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
 
 
-def _watch_for_ends(folder: Path, timeout: float) -> None:
+def _enable_stack_dumps(folder: Path, timeout: float) -> None:
     """Have Python write down where every thread is when the process crashes, and just before its time is up."""
     file = os.open(folder / "stuck", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     faulthandler.enable(file)
     faulthandler.dump_traceback_later(max(timeout - _LAST_WORDS_S, timeout / 2), file=file)
 
 
-def _warm_ray() -> None:
+def _import_ray() -> None:
     with contextlib.suppress(ImportError):
         from trialrun.executors.ray_tune import executor as _executor  # noqa: F401
 
@@ -266,7 +266,7 @@ def _prctl(option: int, value: int) -> None:
         ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
 
 
-def _ended() -> Iterator[tuple[int, int]] | list[tuple[int, int]]:
+def _reap_children() -> Iterator[tuple[int, int]] | list[tuple[int, int]]:
     """Children that ended, with their status."""
     found = []
     while True:
@@ -285,31 +285,31 @@ def _kill(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
-def _kill_below(pid: int) -> None:
-    for child in _descendants(pid):
+def _kill_descendants(pid: int) -> None:
+    for child in _list_descendants(pid):
         _kill(child)
 
 
 def _kill_orphans(wardens: dict[int, Any]) -> None:
     """End our children that are no wardens, and what they started."""
-    for pid, parent in _parents().items():
+    for pid, parent in _list_parents().items():
         if parent == os.getpid() and pid not in wardens:
-            _kill_below(pid)
+            _kill_descendants(pid)
             _kill(pid)
 
 
-def _parents() -> dict[int, int]:
+def _list_parents() -> dict[int, int]:
     """Every process of the machine -> its parent, as far as /proc tells."""
     found = {}
     for entry in _PROC.iterdir() if _PROC.is_dir() else ():
         if entry.name.isdigit():
             with contextlib.suppress(OSError, ValueError, IndexError):
-                found[int(entry.name)] = int(_stat(int(entry.name))[1])
+                found[int(entry.name)] = int(_read_stat(int(entry.name))[1])
     return found
 
 
-def _descendants(pid: int) -> list[int]:
-    parents = _parents()
+def _list_descendants(pid: int) -> list[int]:
+    parents = _list_parents()
     found, frontier = [], [pid]
     while frontier:
         frontier = [child for child, parent in parents.items() if parent in frontier]
@@ -317,7 +317,7 @@ def _descendants(pid: int) -> list[int]:
     return found
 
 
-def _stat(pid: int) -> list[str]:
+def _read_stat(pid: int) -> list[str]:
     """What /proc says after the command's name, which may hold anything: first state and parent."""
     text = (_PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
     return text.rpartition(")")[2].split()
@@ -333,7 +333,7 @@ def _is_zombie(pid: int) -> bool:
         return True
 
 
-def _command(pid: int) -> str:
+def _read_command(pid: int) -> str:
     with contextlib.suppress(OSError):
         return (
             Path("/proc", str(pid), "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()[:200]

@@ -18,16 +18,16 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 from trialrun import __version__
-from trialrun.testing.context import Lab
-from trialrun.testing.observation import Scene
-from trialrun.testing.registry import Check, CheckFailed, NotApplicable, Vacuous, all_checks, chosen
-from trialrun.testing.repro import written_repro
-from trialrun.testing.sandbox import StageBroken
-from trialrun.testing.sandbox_pool import Host
+from trialrun.testing.context import CheckContext
+from trialrun.testing.observation import Observation
+from trialrun.testing.registry import Check, CheckFailed, NotApplicable, Vacuous, all_checks, select_checks
+from trialrun.testing.repro import attach_repro
+from trialrun.testing.sandbox import SandboxBroken
+from trialrun.testing.sandbox_pool import SandboxPool
 from trialrun.testing.scenario import Scenario
-from trialrun.testing.target import Subject, configured, hash_of, pyproject_of, spec_of
+from trialrun.testing.target import Target, find_pyproject, hash_files, read_config, resolve_spec
 from trialrun.testing.verdicts import Outcome, Report, Verdict
-from trialrun.testing.waivers import Waiver, applied, read_waivers
+from trialrun.testing.waivers import Waiver, apply_waiver, read_waivers
 from trialrun_hookspecs.errors import PluginAbsent, Problem, UsageError
 
 __all__ = ["Session", "check_plugin", "iterate"]
@@ -88,18 +88,18 @@ class Session:
         today: dt.date | None = None,
         checks: Mapping[str, Check] | None = None,
         cache: bool = True,
-        host: Host | None = None,
+        host: SandboxPool | None = None,
         **settings: Any,
     ) -> None:
         if plugin is not None:
-            self.spec = _spec(plugin)
-        file = self._file(plugin, config)
-        written = configured(file)
+            self.spec = _require_spec(plugin)
+        file = self._find_config(plugin, config)
+        written = read_config(file)
         given = plugin if plugin is not None else written.plugin
         if given is None:
             fix = 'Name one, or write `plugin = "…"` below [tool.trialrun] of pyproject.toml.'
             raise UsageError("a plugin must be named", where="plugin", got="none", fix=fix)
-        self.spec = _spec(given)
+        self.spec = _require_spec(given)
         self.profile = profile
         self.seed = seed
         self.verify = verify
@@ -107,8 +107,8 @@ class Session:
         self.repro_dir = None if repro_dir is None else Path(repro_dir)
         self.interrupted = False
         self.all = dict(sorted((all_checks() if checks is None else checks).items()))
-        self.chosen = _chosen(self.all, profile, select, ignore)
-        self._asked = _chosen(self.all, profile, select, ())
+        self.chosen = _select_checks(self.all, profile, select, ignore)
+        self._asked = _select_checks(self.all, profile, select, ())
         self._ray_allowed = ray is not False
         date = today or dt.datetime.now().astimezone().date()
         self.waivers = {
@@ -116,17 +116,17 @@ class Session:
             **read_waivers(waivers, self.all, today=date),
         }
         where = f"{file}, [tool.trialrun]"
-        self._given = Subject.from_mapping(self.spec, _present(settings), "settings").over(
-            Subject.from_mapping(self.spec, written.data, where)
+        self._given = Target.from_mapping(self.spec, _drop_none(settings), "settings").fill_from(
+            Target.from_mapping(self.spec, written.data, where)
         )
-        self._own_host = None if host is not None else Host(None if folder is None else Path(folder))
-        self._host = host or self._own_host or Host()
-        self._bench = _Bench(self._host, self._given, seed=seed, cache=cache)
+        self._own_host = None if host is not None else SandboxPool(None if folder is None else Path(folder))
+        self._host = host or self._own_host or SandboxPool()
+        self._bench = _CachingRunner(self._host, self._given, seed=seed, cache=cache)
         self._outcomes: dict[str, Outcome] = {}
         self._started = time.monotonic()
 
     @staticmethod
-    def _file(plugin: str | Path | None, config: str | Path | Literal[False] | None) -> Path | None:
+    def _find_config(plugin: str | Path | None, config: str | Path | Literal[False] | None) -> Path | None:
         if config is False:
             return None
         if config is not None:
@@ -134,7 +134,7 @@ class Session:
                 raise UsageError("must be a file", where="config", got=str(config))
             return Path(config)
         start = Path(plugin) if plugin is not None and Path(plugin).exists() else Path.cwd()
-        return pyproject_of(start.absolute())
+        return find_pyproject(start.absolute())
 
     def __enter__(self) -> Self:
         return self
@@ -151,9 +151,9 @@ class Session:
             self._own_host.close()
 
     @property
-    def subject(self) -> Subject:
+    def subject(self) -> Target:
         """The plugin with all its settings. Raises UsageError when they are wrong."""
-        return self._bench.subject
+        return self._bench.target
 
     @property
     def checks(self) -> list[Check]:
@@ -171,42 +171,42 @@ class Session:
             for found in self.checks:
                 yield self.run(found)
         else:
-            yield from self._at_once()
+            yield from self._run_parallel()
         if self.verify:
-            yield from self._verified()
+            yield from self._verify_checks()
         for name, found in self.all.items():
             if name not in self.chosen:
-                yield self._outcomes.setdefault(name, self._not_asked(found))
+                yield self._outcomes.setdefault(name, self._not_run_outcome(found))
 
     def run(self, which: Check | str) -> Outcome:
         """One check, with its waiver applied."""
         found = self.all[which] if isinstance(which, str) else which
         _ = self.subject  # wrong settings are nobody's verdict
-        outcome = self._judged(found, self._bench)
+        outcome = self._evaluate_check(found, self._bench)
         self._outcomes[found.id] = outcome
         return outcome
 
     def report(self) -> Report:
         """What came of it so far; checks that were not run are in it as such."""
-        outcomes = tuple(self._outcomes.get(name) or self._not_asked(found) for name, found in self.all.items())
-        subject, loaded = self._bench.peek()
+        outcomes = tuple(self._outcomes.get(name) or self._not_run_outcome(found) for name, found in self.all.items())
+        subject, loaded = self._bench.peek_target()
         observed = ("tunes",) if "tune" in loaded.get("hooks", ()) else ()
         return Report(
             plugin=str(loaded.get("name") or self.spec),
-            plugin_hash=_hash(loaded.get("inside"), self.spec),
+            plugin_hash=_hash_plugin(loaded.get("inside"), self.spec),
             profile=self.profile,
             seed=self.seed,
-            environment=_environment(),
+            environment=_describe_environment(),
             declared=tuple(sorted(subject.capabilities or ())),
-            observed=tuple(sorted({*observed, *self._bench.observed})),
+            observed=tuple(sorted({*observed, *self._bench.capabilities_seen})),
             outcomes=outcomes,
             seconds=time.monotonic() - self._started,
             interrupted=self.interrupted,
-            notes=self._notes(subject),
-            curves=self._bench.curves(),
+            notes=self._collect_notes(subject),
+            curves=self._bench.read_curves(),
         )
 
-    def _notes(self, subject: Subject) -> tuple[str, ...]:
+    def _collect_notes(self, subject: Target) -> tuple[str, ...]:
         notes = [
             f"the waiver of {name} in {waiver.where} was not used: the check did not run"
             for name, waiver in self.waivers.items()
@@ -219,7 +219,7 @@ class Session:
             notes.append(f"Ray took {self._host.ray_seconds:.1f} s to start")
         return tuple(notes)
 
-    def _at_once(self) -> Iterator[Outcome]:
+    def _run_parallel(self) -> Iterator[Outcome]:
         pool = ThreadPoolExecutor(self.workers, thread_name_prefix="trialrun-check")
         try:
             waiting: set[Future[Outcome]] = {pool.submit(self.run, found) for found in self.checks}
@@ -229,35 +229,35 @@ class Session:
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
-    def _verified(self) -> Iterator[Outcome]:
+    def _verify_checks(self) -> Iterator[Outcome]:
         """Each check once more, alone, in reverse order; gives those whose verdict is another."""
         for found in reversed(self.checks):
             first = self._outcomes[found.id]
             if first.verdict in (Verdict.NA, Verdict.NOT_RUN):
                 continue
-            alone = _Bench(self._host, self._given, seed=self.seed, cache=False)
-            again = self._judged(found, alone, repro=False)
+            alone = _CachingRunner(self._host, self._given, seed=self.seed, cache=False)
+            again = self._evaluate_check(found, alone, repro=False)
             if (again.verdict, again.signature) != (first.verdict, first.signature):
-                self._outcomes[found.id] = changed = _unsteady(first, again)
+                self._outcomes[found.id] = changed = _unstable_outcome(first, again)
                 yield changed
 
-    def _judged(self, found: Check, bench: _Bench, *, repro: bool = True) -> Outcome:
-        outcome = self._tried(found, bench)
+    def _evaluate_check(self, found: Check, bench: _CachingRunner, *, repro: bool = True) -> Outcome:
+        outcome = self._execute_check(found, bench)
         waiver = self.waivers.get(found.id)
         if waiver is not None:
-            outcome = applied(outcome, waiver)
+            outcome = apply_waiver(outcome, waiver)
         if repro and outcome.verdict is Verdict.FAIL and self.repro_dir is not None and waiver is None:
-            outcome = written_repro(outcome, self.spec, self._given, self.repro_dir, seed=self.seed)
+            outcome = attach_repro(outcome, self.spec, self._given, self.repro_dir, seed=self.seed)
         return outcome
 
-    def _tried(self, found: Check, bench: _Bench) -> Outcome:
+    def _execute_check(self, found: Check, bench: _CachingRunner) -> Outcome:
         started = time.monotonic()
         deadline = started + found.timeout_s
-        lab = Lab(bench, timeout_s=found.timeout_s, remaining=lambda: deadline - time.monotonic())
+        lab = CheckContext(bench, timeout_s=found.timeout_s, remaining=lambda: deadline - time.monotonic())
         verdict, message, signature, fix = Verdict.PASS, "", "", ""
         where: tuple[str, int] | None = None
         try:
-            self._allow(found, lab)
+            self._check_needs(found, lab)
             found.run(lab)
         except CheckFailed as failed:
             verdict, message, signature, where = Verdict.FAIL, failed.message, failed.signature, failed.where
@@ -273,7 +273,7 @@ class Session:
             lab.note(traceback=traceback.format_exc())
             fix = "This is a bug in trialrun: please report it."
         if where is None and verdict is Verdict.FAIL:
-            where = _place(lab, found)
+            where = _locate_hook(lab, found)
         return Outcome(
             id=found.id,
             title=found.title,
@@ -289,15 +289,15 @@ class Session:
             where=where,
         )
 
-    def _allow(self, found: Check, lab: Lab) -> None:
+    def _check_needs(self, found: Check, lab: CheckContext) -> None:
         """Raises NotApplicable or _NotRun where the check does not concern this plugin or this machine."""
         if "ray" in found.needs and not self._ray_allowed:
             raise _NotRun("it needs Ray, which this run may not start")
-        missing = sorted(need for need in found.needs if need != "ray" and not lab.declares(need))
+        missing = sorted(need for need in found.needs if need != "ray" and not lab.is_declared(need))
         if missing:
             raise NotApplicable(f"the plugin does not declare {', '.join(repr(need) for need in missing)}")
 
-    def _not_asked(self, found: Check) -> Outcome:
+    def _not_run_outcome(self, found: Check) -> Outcome:
         asked = found.id in self._asked
         if found.id in self.chosen:
             message = "the run was interrupted before it"
@@ -316,7 +316,7 @@ class Session:
         )
 
 
-def _may_end_with_more_time(known: Future[Scene], scenario: Scenario) -> bool:
+def _can_retry_longer(known: Future[Observation], scenario: Scenario) -> bool:
     if not known.done() or known.exception() is not None:
         return False
     scene = known.result()
@@ -328,52 +328,54 @@ class _NotRun(Exception):
 
 
 @dataclass
-class _Bench:
+class _CachingRunner:
     """What all checks of a session share: the stage, the settled subject, scenes that were played already."""
 
-    host: Host
-    given: Subject
+    host: SandboxPool
+    base_target: Target
     seed: int
     cache: bool = True
-    observed: set[str] = field(default_factory=set)
-    _scenes: dict[str, Future[Scene]] = field(default_factory=dict)
+    capabilities_seen: set[str] = field(default_factory=set)
+    _scenes: dict[str, Future[Observation]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @cached_property
-    def subject(self) -> Subject:
+    def target(self) -> Target:
         """Raises UsageError when the plugin's own settings are wrong."""
         scene = self.load()
-        loaded, error = scene.loaded, scene.error
-        if error is not None and error.type == "PluginAbsent" and not Path(self.given.spec).exists():
+        loaded, error = scene.load_facts, scene.error
+        if error is not None and error.type == "PluginAbsent" and not Path(self.base_target.spec).exists():
             raise PluginAbsent(problems=[Problem(where="", rule=error.message)])
-        where = f"plugin {self.given.spec!r}, conformance"
+        where = f"plugin {self.base_target.spec!r}, conformance"
         if loaded.get("conformance_type") and loaded.get("conformance") is None:
             raise UsageError("must be a dict", where=where, got=loaded["conformance_type"])
-        own = Subject.from_mapping(self.given.spec, loaded.get("conformance") or {}, where)
-        subject = self.given.over(own.beside(loaded.get("inside"))).settled(has_tune="tune" in loaded.get("hooks", ()))
-        subject.validated()
+        own = Target.from_mapping(self.base_target.spec, loaded.get("conformance") or {}, where)
+        subject = self.base_target.fill_from(own.resolve_dataset(loaded.get("inside"))).with_defaults(
+            has_tune="tune" in loaded.get("hooks", ())
+        )
+        subject.check_settings()
         return subject
 
-    def load(self) -> Scene:
-        return self.play(Scenario(kind="load", plugin=self.given.spec, seed=self.seed), plain=True)
+    def load(self) -> Observation:
+        return self.run_scenario(Scenario(kind="load", plugin=self.base_target.spec, seed=self.seed), plain=True)
 
-    def play(self, scenario: Scenario, *, plain: bool = False) -> Scene:
+    def run_scenario(self, scenario: Scenario, *, plain: bool = False) -> Observation:
         if not self.cache and not plain:
-            return self.host.play(scenario)
+            return self.host.run(scenario)
         with self._lock:
-            known = self._scenes.get(scenario.key)
-            if known is not None and _may_end_with_more_time(known, scenario):
+            known = self._scenes.get(scenario.cache_key)
+            if known is not None and _can_retry_longer(known, scenario):
                 known = None
-            future: Future[Scene] = known or Future()
+            future: Future[Observation] = known or Future()
             if known is None:
-                self._scenes[scenario.key] = future
+                self._scenes[scenario.cache_key] = future
         if known is not None:
             return known.result()
         try:
-            scene = self.host.play(scenario)
+            scene = self.host.run(scenario)
         except BaseException as error:
             with self._lock:
-                self._scenes.pop(scenario.key, None)
+                self._scenes.pop(scenario.cache_key, None)
             future.set_exception(error)
             raise
         future.set_result(scene)
@@ -382,17 +384,17 @@ class _Bench:
     def ray_address(self) -> str:
         return self.host.ray_address()
 
-    def peek(self) -> tuple[Subject, Mapping[str, Any]]:
+    def peek_target(self) -> tuple[Target, Mapping[str, Any]]:
         """The subject and what loading showed, as far as they are known."""
         try:
-            loaded = self.load().loaded
-            return self.subject, loaded
+            loaded = self.load().load_facts
+            return self.target, loaded
         except UsageError:
-            return self.given, loaded
-        except StageBroken:
-            return self.given, {}
+            return self.base_target, loaded
+        except SandboxBroken:
+            return self.base_target, {}
 
-    def curves(self) -> dict[str, Any]:
+    def read_curves(self) -> dict[str, Any]:
         """A trial table and the metrics of scenes that went well, for a page."""
         scenes = [future.result() for future in self._scenes.values() if future.done() and not future.exception()]
         for scene in sorted(scenes, key=lambda scene: (scene.scenario.kind != "tune", scene.folder.name)):
@@ -408,13 +410,13 @@ class _Bench:
                 future.result().recorder.close()
 
 
-def _chosen(
+def _select_checks(
     checks: Mapping[str, Check], profile: str, select: Iterable[str], ignore: Iterable[str]
 ) -> dict[str, Check]:
     if profile not in ("core", "full"):
         raise UsageError("must be 'core' or 'full'", where="profile", got=repr(profile))
     try:
-        return chosen(checks, profile=profile, select=select, ignore=ignore)
+        return select_checks(checks, profile=profile, select=select, ignore=ignore)
     except ValueError as error:
         fix = "`trialrun explain --list` has them all; `TR2` means all that begin so."
         raise UsageError(
@@ -422,28 +424,28 @@ def _chosen(
         ) from None
 
 
-def _spec(given: object) -> str:
+def _require_spec(given: object) -> str:
     if not isinstance(given, str | Path):
         fix = "Put it into a file and hand over the path: checks run in processes of their own."
         raise UsageError("must be a path or a name", where="plugin", got=type(given).__name__, fix=fix)
-    return spec_of(given)
+    return resolve_spec(given)
 
 
-def _present(settings: Mapping[str, Any]) -> dict[str, Any]:
+def _drop_none(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in settings.items() if value is not None}
 
 
-def _place(lab: Lab, found: Check) -> tuple[str, int] | None:
+def _locate_hook(lab: CheckContext, found: Check) -> tuple[str, int] | None:
     """Where the hook stands that the check is about, if it is known."""
     for scene in lab.scenes:
-        hooks = scene.signatures
+        hooks = scene.hook_signatures
         hook = hooks.get("tune" if found.family == "tuning" else "train") or next(iter(hooks.values()), None)
         if hook and hook.get("file"):
             return hook["file"], hook["line"]
     return None
 
 
-def _unsteady(first: Outcome, again: Outcome) -> Outcome:
+def _unstable_outcome(first: Outcome, again: Outcome) -> Outcome:
     told = f"{first.verdict} among the others and {again.verdict} alone"
     if first.verdict == again.verdict:
         told = f"it fails in two ways: {first.signature!r} among the others and {again.signature!r} alone"
@@ -455,15 +457,15 @@ def _unsteady(first: Outcome, again: Outcome) -> Outcome:
     )
 
 
-def _hash(inside: str | None, spec: str) -> str:
+def _hash_plugin(inside: str | None, spec: str) -> str:
     path = Path(inside or spec)
     try:
-        return hash_of(path) if path.exists() else ""
+        return hash_files(path) if path.exists() else ""
     except OSError:
         return ""
 
 
-def _environment() -> dict[str, str]:
+def _describe_environment() -> dict[str, str]:
     found = {"trialrun": __version__, "python": platform.python_version(), "platform": sys.platform}
     for name in ("ray", "numpy", "torch", "scikit-learn"):
         try:

@@ -27,13 +27,13 @@ from trialrun.testing.safe_json import write_json
 from trialrun.testing.scenario import Scenario
 from trialrun_hookspecs import hookimpl
 
-__all__ = ["Diary", "Traced", "TracedTune", "WatchedRun", "describe", "traced"]
+__all__ = ["HookLog", "InstrumentedPlugin", "InstrumentedTunePlugin", "SpyRun", "describe_error", "instrument_plugin"]
 
 _LONGEST = 2_000  # characters of a repr
 _LOCAL = ("log_metric", "log_visualization", "log_message", "log_trials", "set_progress", "report")
 
 
-def describe(error: BaseException, inside: str) -> dict[str, Any]:
+def describe_error(error: BaseException, inside: str) -> dict[str, Any]:
     """An exception as plain data; `inside` is the plugin's file or folder."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [
@@ -41,14 +41,14 @@ def describe(error: BaseException, inside: str) -> dict[str, Any]:
     ]
     return {
         "type": type(error).__name__,
-        "message": _cut(str(error)),
+        "message": _truncate_text(str(error)),
         "where": [own[-1].filename, own[-1].lineno or 1] if own else None,
         "traceback": "".join(traceback.format_exception(error))[-8_000:],
         "bases": [kind.__name__ for kind in type(error).__mro__],
     }
 
 
-class Diary:
+class HookLog:
     """What happens while hooks run, written to one file per hook call: a trial may run in another process.
 
     `running` says whether a hook runs in this process now.
@@ -63,7 +63,9 @@ class Diary:
         self.on_phase: Callable[[str], None] = lambda phase: None
 
     @contextlib.contextmanager
-    def hook(self, name: str, run: Any, hyperparameter: Any, dataset: Any, checkpoint: Any) -> Iterator[dict[str, Any]]:
+    def record_hook(
+        self, name: str, run: Any, hyperparameter: Any, dataset: Any, checkpoint: Any
+    ) -> Iterator[dict[str, Any]]:
         """Write down one call of a hook; the caller fills in what it returned."""
         before = set(threading.enumerate())
         page: dict[str, Any] = {
@@ -73,9 +75,9 @@ class Diary:
             "started": time.time(),
             "cwd": str(Path.cwd()),
             "output_before": run.checkpoint_output,
-            "checkpoint": plain(checkpoint),
-            "hyperparameter_before": plain(copy.deepcopy(hyperparameter)),
-            "dataset_hash_before": digest(dataset),
+            "checkpoint": to_plain_data(checkpoint),
+            "hyperparameter_before": to_plain_data(copy.deepcopy(hyperparameter)),
+            "dataset_hash_before": hash_dataset(dataset),
             "calls": [],
         }
         self.running += 1
@@ -84,28 +86,28 @@ class Diary:
         try:
             yield page
         except BaseException as error:
-            page["error"] = describe(error, self.inside)
+            page["error"] = describe_error(error, self.inside)
             raise
         finally:
             self.running -= 1
             page["seconds"] = time.perf_counter() - started
             self.on_phase("engine")
             page["threads_left"] = [thread.name for thread in threading.enumerate() if thread not in before]
-            page["hyperparameter_after"] = plain(hyperparameter)
-            page["dataset_hash_after"] = digest(dataset)
+            page["hyperparameter_after"] = to_plain_data(hyperparameter)
+            page["dataset_hash_after"] = hash_dataset(dataset)
             page["checkpoint_output"] = getattr(run, "declared_output", None)
-            self.write(page)
+            self.write_entry(page)
 
-    def write(self, page: dict[str, Any]) -> None:
+    def write_entry(self, page: dict[str, Any]) -> None:
         self.count += 1
         write_json(self.folder / f"{time.time_ns()}-{os.getpid()}-{self.count:05d}.json", page)
 
-    def pages(self) -> list[dict[str, Any]]:
+    def read_entries(self) -> list[dict[str, Any]]:
         """Every hook call so far, in the order in which they ended."""
         return [json.loads(path.read_bytes()) for path in sorted(self.folder.glob("*.json"))]
 
 
-class WatchedRun:
+class SpyRun:
     """Stands for `run`: passes everything on and remembers it, and raises where the scenario says so."""
 
     def __init__(self, run: Any, page: dict[str, Any], scenario: Scenario) -> None:
@@ -115,14 +117,14 @@ class WatchedRun:
         run, calls, scenario, lock = object.__getattribute__(self, "_watched")
         value = getattr(run, name)
         if name in _LOCAL:
-            return _watched_call(name, value, run, calls, scenario, lock)
+            return _spy_call(name, value, run, calls, scenario, lock)
         if not name.startswith("_"):
-            _noted(f"get:{name}", (), {}, run, calls, lock)
+            _record_call(f"get:{name}", (), {}, run, calls, lock)
         return value
 
     def __setattr__(self, name: str, value: Any) -> None:
         run, calls, _, lock = object.__getattribute__(self, "_watched")
-        call = _noted(f"set:{name}", (value,), {}, run, calls, lock)
+        call = _record_call(f"set:{name}", (value,), {}, run, calls, lock)
         try:
             setattr(run, name, value)
         except BaseException as error:
@@ -133,13 +135,13 @@ class WatchedRun:
         return repr(object.__getattribute__(self, "_watched")[0])
 
 
-def _watched_call(
+def _spy_call(
     name: str, function: Callable[..., Any], run: Any, calls: list[dict[str, Any]], scenario: Scenario, lock: Any
 ) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Any:
-        noted = _noted(name, args, kwargs, run, calls, lock)
+        noted = _record_call(name, args, kwargs, run, calls, lock)
         try:
-            _strike(sum(1 for known in calls if ":" not in known["name"]), scenario)
+            _inject_fault(sum(1 for known in calls if ":" not in known["name"]), scenario)
             return function(*args, **kwargs)
         except BaseException as error:
             noted["raised"] = f"{type(error).__name__}: {error}"[:_LONGEST]
@@ -148,11 +150,11 @@ def _watched_call(
     return call
 
 
-def _strike(number: int, scenario: Scenario) -> None:
+def _inject_fault(number: int, scenario: Scenario) -> None:
     """Do at the n-th call of a method of `run` what the scenario says: meet, die, or raise."""
     options = scenario.options
     if "meet" in options and number == 1:
-        _meet(Path(options["meet"]), str(options["as"]), str(options["prefix"]))
+        _rendezvous(Path(options["meet"]), str(options["as"]), str(options["prefix"]))
     if options.get("kill_at") == number:
         with contextlib.suppress(FileExistsError):
             Path(options["kill_once"]).touch(exist_ok=False)
@@ -164,7 +166,7 @@ def _strike(number: int, scenario: Scenario) -> None:
         raise kind("the conformance harness raised this, to see what the plugin leaves behind")
 
 
-def _meet(folder: Path, name: str, prefix: str, patience_s: float = 5.0) -> None:
+def _rendezvous(folder: Path, name: str, prefix: str, patience_s: float = 5.0) -> None:
     """Wait until two runs have come this far, so that they are under way at the same time."""
     (folder / name).touch()
     end = time.monotonic() + patience_s
@@ -172,14 +174,14 @@ def _meet(folder: Path, name: str, prefix: str, patience_s: float = 5.0) -> None
         time.sleep(0.005)
 
 
-def _noted(
+def _record_call(
     name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any], run: Any, calls: list[dict[str, Any]], lock: Any
 ) -> dict[str, Any]:
     frame = sys._getframe(2)  # noqa: SLF001  # who called
     call = {
         "name": name,
-        "args": [plain(value) for value in args],
-        "kwargs": {key: plain(value) for key, value in kwargs.items()},
+        "args": [to_plain_data(value) for value in args],
+        "kwargs": {key: to_plain_data(value) for key, value in kwargs.items()},
         "time": time.time(),
         "trial_id": run.trial_id,
         "file": frame.f_code.co_filename,
@@ -193,37 +195,37 @@ def _noted(
     return call
 
 
-def traced(plugin: Plugin, diary: Diary) -> Plugin:
+def instrument_plugin(plugin: Plugin, diary: HookLog) -> Plugin:
     """The plugin with its hooks under observation, for this process."""
     hooks = dict(plugin.hooks)
     for name in ("train", "tune"):
         if plugin.has(name):
-            hooks[name] = replace(hooks[name], function=_traced_hook(name, hooks[name], diary))
+            hooks[name] = replace(hooks[name], function=_instrument_hook(name, hooks[name], diary))
     return replace(plugin, hooks=MappingProxyType(hooks))
 
 
-def _traced_hook(name: str, hook: Hook, diary: Diary) -> Callable[..., Any]:
+def _instrument_hook(name: str, hook: Hook, diary: HookLog) -> Callable[..., Any]:
     def call(*args: Any, **extra: Any) -> Any:
-        by_name = dict(zip(_ORDER[name], args, strict=False))
+        by_name = dict(zip(_PARAMETER_ORDER[name], args, strict=False))
         run, hyperparameter = by_name["run"], by_name["hyperparameter"]
         function = hook.function
         if _is_skipped(run.trial_id, diary.scenario):
             return None
-        recording = diary.hook(name, run, hyperparameter, by_name["dataset"], by_name["checkpoint"])
+        recording = diary.record_hook(name, run, hyperparameter, by_name["dataset"], by_name["checkpoint"])
         page = recording.__enter__()
-        watched = WatchedRun(run, page, diary.scenario)
+        watched = SpyRun(run, page, diary.scenario)
         given = tuple(watched if value is run else value for value in args)
-        extra = {**extra, **{key: value for key, value in diary.scenario.extra.items() if _takes(hook, key)}}
+        extra = {**extra, **{key: value for key, value in diary.scenario.extra.items() if _accepts_keyword(hook, key)}}
         try:
-            with limited(diary.scenario.disk):
+            with limit_file_size(diary.scenario.disk):
                 returned = function(*given, **extra)
         except BaseException as error:
             if not recording.__exit__(type(error), error, error.__traceback__):
                 raise
             raise AssertionError("a diary hides nothing") from error
         if inspect.isgenerator(returned):
-            return _driven(returned, recording, page)
-        _returned(page, returned, run)
+            return _drive_generator(returned, recording, page)
+        _record_return(page, returned, run)
         recording.__exit__(None, None, None)
         return returned
 
@@ -235,17 +237,17 @@ def _is_skipped(trial_id: str | None, scenario: Scenario) -> bool:
     return number.isdigit() and int(number) in scenario.options.get("skip_trials", ())
 
 
-_ORDER = {
+_PARAMETER_ORDER = {
     "train": ("run", "dataset", "hyperparameter", "checkpoint"),
     "tune": ("hyperparameter", "run", "dataset", "checkpoint"),
 }
 
 
-def _takes(hook: Hook, keyword: str) -> bool:
-    return keyword not in hook.taken if hook.keywords is None else keyword in hook.keywords
+def _accepts_keyword(hook: Hook, keyword: str) -> bool:
+    return keyword not in hook.positional_names if hook.keywords is None else keyword in hook.keywords
 
 
-def _driven(generator: Any, recording: Any, page: dict[str, Any]) -> Iterator[Any]:
+def _drive_generator(generator: Any, recording: Any, page: dict[str, Any]) -> Iterator[Any]:
     """A generator-style tune() is written down when it ends."""
     page["returned_type"], page["returned"], page["yields"] = "generator", None, 0
     try:
@@ -258,15 +260,15 @@ def _driven(generator: Any, recording: Any, page: dict[str, Any]) -> Iterator[An
     recording.__exit__(None, None, None)
 
 
-def _returned(page: dict[str, Any], returned: Any, run: Any) -> None:
+def _record_return(page: dict[str, Any], returned: Any, run: Any) -> None:
     page["returned_type"] = type(returned).__name__
-    page["returned"] = plain(returned)
+    page["returned"] = to_plain_data(returned)
     if isinstance(returned, str | os.PathLike):
         page["artifact"] = str(Path(returned).absolute()) if str(returned) else ""
 
 
 @contextlib.contextmanager
-def limited(size: int | None) -> Iterator[None]:
+def limit_file_size(size: int | None) -> Iterator[None]:
     """While the block runs, no file of this process grows beyond `size` bytes: like a disk that is full."""
     if size is None:
         yield
@@ -284,7 +286,7 @@ def limited(size: int | None) -> Iterator[None]:
         signal.signal(signal.SIGXFSZ, handler)
 
 
-class Traced:
+class InstrumentedPlugin:
     """The plugin under observation in Ray's workers: loads itself there."""
 
     def __init__(self, spec: str, folder: str, scenario: str) -> None:
@@ -293,34 +295,34 @@ class Traced:
     def __reduce__(self) -> tuple[Any, ...]:
         return (type(self), (self._spec, self._folder, self._scenario))
 
-    def _plugin(self) -> Plugin:
-        plugin = _WORKERS.get(self._spec)
+    def _load_plugin(self) -> Plugin:
+        plugin = _WORKER_PLUGINS.get(self._spec)
         if plugin is None:
             loaded = load_plugin(self._spec)
-            diary = Diary(Path(self._folder), Scenario.from_json(self._scenario), inside_of(loaded))
-            plugin = _WORKERS[self._spec] = traced(loaded, diary)
+            diary = HookLog(Path(self._folder), Scenario.from_json(self._scenario), find_code_path(loaded))
+            plugin = _WORKER_PLUGINS[self._spec] = instrument_plugin(loaded, diary)
         return plugin
 
     @hookimpl
     def train(self, run: Any, dataset: Any, hyperparameter: Any, checkpoint: Any) -> Any:
-        return self._plugin().train(run, dataset, hyperparameter, checkpoint)
+        return self._load_plugin().train(run, dataset, hyperparameter, checkpoint)
 
 
-class TracedTune(Traced):
+class InstrumentedTunePlugin(InstrumentedPlugin):
     """The same of a plugin that tunes."""
 
     @hookimpl
     def tune(self, hyperparameter: Any, run: Any, dataset: Any, checkpoint: Any) -> Any:
-        return self._plugin().tune(hyperparameter, run, dataset, checkpoint)
+        return self._load_plugin().tune(hyperparameter, run, dataset, checkpoint)
 
 
-_WORKERS: dict[str, Plugin] = {}
+_WORKER_PLUGINS: dict[str, Plugin] = {}
 
 
-def inside_of(plugin: Plugin) -> str:
+def find_code_path(plugin: Plugin) -> str:
     """The file or folder that holds the plugin's own code, or nothing."""
-    if plugin.home is not None:
-        return str(plugin.home.target)
+    if plugin.modules is not None:
+        return str(plugin.modules.target)
     file = getattr(plugin.code, "__file__", None) or getattr(
         sys.modules.get(type(plugin.code).__module__), "__file__", None
     )
@@ -330,32 +332,32 @@ def inside_of(plugin: Plugin) -> str:
     return str(path.parent if path.name == "__init__.py" else path)
 
 
-def plain(value: Any, depth: int = 0) -> Any:
+def to_plain_data(value: Any, depth: int = 0) -> Any:
     """`value` as JSON holds it, for people: what JSON cannot hold is {"repr": …, "type": …}."""
     if value is None or (isinstance(value, bool | str) and type(value) in (bool, str)):
-        return value if not isinstance(value, str) or len(value) <= _LONGEST else _cut(value)
+        return value if not isinstance(value, str) or len(value) <= _LONGEST else _truncate_text(value)
     if type(value) in (int, float):
         return value if value == value and abs(value) != float("inf") else {"repr": repr(value), "type": "float"}
     if type(value) is dict and depth < 6 and len(value) <= 1_000:
-        return {str(key): plain(item, depth + 1) for key, item in value.items()}
+        return {str(key): to_plain_data(item, depth + 1) for key, item in value.items()}
     if type(value) in (list, tuple) and depth < 6 and len(value) <= 1_000:
-        return [plain(item, depth + 1) for item in value]
+        return [to_plain_data(item, depth + 1) for item in value]
     kind = type(value)
-    return {"repr": _cut(_repr(value)), "type": f"{kind.__module__}.{kind.__qualname__}"}
+    return {"repr": _truncate_text(_safe_repr(value)), "type": f"{kind.__module__}.{kind.__qualname__}"}
 
 
-def _repr(value: Any) -> str:
+def _safe_repr(value: Any) -> str:
     try:
         return repr(value)
     except Exception as error:  # noqa: BLE001  # a plugin's own __repr__
         return f"<repr raised {type(error).__name__}>"
 
 
-def _cut(text: str) -> str:
+def _truncate_text(text: str) -> str:
     return text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
 
 
-def digest(value: Any) -> str:
+def hash_dataset(value: Any) -> str:
     """A digest of a dataset's rows: the same as long as nobody changes them."""
     try:
         data = json.dumps(value, sort_keys=True, default=str).encode()

@@ -15,13 +15,13 @@ from trialrun.testing.scenario import Scenario
 if TYPE_CHECKING:
     from trialrun.recorder import Recorder
 
-__all__ = ["Scene", "SceneError"]
+__all__ = ["ErrorRecord", "Observation"]
 
 _TAIL = 64_000  # bytes of what a child printed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SceneError:
+class ErrorRecord:
     """What was raised. `where` is the last line of the plugin's own in the traceback."""
 
     type: str
@@ -35,7 +35,7 @@ class SceneError:
 
 
 @dataclass(frozen=True, kw_only=True)  # no slots: it caches
-class Scene:
+class Observation:
     """Plain data about one run; `recorder` and the texts are read when asked for.
 
     Exactly one of these holds: `ended` (the child came to its end and told us), `timed_out`, or neither: it died, with
@@ -51,25 +51,25 @@ class Scene:
     facts: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
-    def ended(self) -> bool:
+    def has_ended(self) -> bool:
         """Whether the child came to its end by itself; what the plugin raised is then `error`."""
         return bool(self.facts.get("done")) and not self.timed_out
 
     @property
     def ok(self) -> bool:
         """Ended, without an error."""
-        return self.ended and self.error is None
+        return self.has_ended and self.error is None
 
     @property
-    def died(self) -> bool:
-        return not self.ended and not self.timed_out
+    def has_crashed(self) -> bool:
+        return not self.has_ended and not self.timed_out
 
     @property
-    def story(self) -> str:
+    def status_text(self) -> str:
         """How it went, in a few words."""
         if self.timed_out:
             return f"still running after {self.scenario.timeout_s:.2g} s"
-        if self.died:
+        if self.has_crashed:
             code = self.exit_code
             return f"killed by signal {-code}" if code is not None and code < 0 else f"the process exited with {code}"
         return str(self.error) if self.error else "ended"
@@ -82,17 +82,17 @@ class Scene:
         return self.facts.get("result")
 
     @property
-    def error(self) -> SceneError | None:
+    def error(self) -> ErrorRecord | None:
         """What the plugin (or the job) raised: the plugin's own exception where there was one."""
-        return _error(self.facts.get("error"))
+        return _parse_error(self.facts.get("error"))
 
     @property
-    def hook_errors(self) -> list[SceneError]:
+    def hook_errors(self) -> list[ErrorRecord]:
         """What each call of a hook raised, one per call that did."""
-        return [error for call in self.hooks if (error := _error(call.get("error")))]
+        return [error for call in self.hook_calls if (error := _parse_error(call.get("error")))]
 
     @property
-    def hooks(self) -> list[dict[str, Any]]:
+    def hook_calls(self) -> list[dict[str, Any]]:
         """Each call of train or tune, in the order in which they ended.
 
         Keys: hook, trial_id, pid, started, seconds, cwd, checkpoint, returned, returned_type, artifact, error, calls,
@@ -107,21 +107,21 @@ class Scene:
 
         Setting an attribute is a call named `set:checkpoint_output`; reading one, `get:checkpoint_output`.
         """
-        return [call for hook in self.hooks for call in hook["calls"]]
+        return [call for hook in self.hook_calls for call in hook["calls"]]
 
-    def called(self, name: str) -> list[dict[str, Any]]:
+    def find_calls(self, name: str) -> list[dict[str, Any]]:
         """The uses of `run` of this name."""
         return [call for call in self.calls if call["name"] == name]
 
     @property
-    def answer(self) -> Any:
+    def probe_answer(self) -> Any:
         """What a probe returned."""
         return self.facts.get("answer")
 
     @property
-    def artifact(self) -> Path | None:
+    def artifact_path(self) -> Path | None:
         """The artifact that train() returned or a trial's `checkpoint_output`, when it is there: to resume from."""
-        for hook in reversed(self.hooks):
+        for hook in reversed(self.hook_calls):
             for path in (hook.get("artifact"), hook.get("checkpoint_output")):
                 if path and Path(path).exists():
                     return Path(path)
@@ -140,12 +140,12 @@ class Scene:
         return list(self.facts.get("files_outside", ()))
 
     @property
-    def network(self) -> list[dict[str, Any]]:
+    def network_events(self) -> list[dict[str, Any]]:
         """Connections to other machines, and any bind: event, address, phase, where."""
         return list(self.facts.get("network", ()))
 
     @property
-    def processes_started(self) -> list[dict[str, Any]]:
+    def process_starts(self) -> list[dict[str, Any]]:
         """Each start of a process: event, what, phase, where."""
         return list(self.facts.get("processes_started", ()))
 
@@ -162,74 +162,74 @@ class Scene:
     # what was loaded
 
     @property
-    def loaded(self) -> dict[str, Any]:
+    def load_facts(self) -> dict[str, Any]:
         """Of the import: seconds, cpu_seconds, modules, threads, name, source, inside, hooks, conformance."""
         return dict(self.facts.get("loaded", {}))
 
     @property
     def import_seconds(self) -> float | None:
-        return self.loaded.get("seconds")
+        return self.load_facts.get("seconds")
 
     @property
     def modules(self) -> list[str]:
         """Top-level modules that were imported by loading the plugin."""
-        return list(self.loaded.get("modules", ()))
+        return list(self.load_facts.get("modules", ()))
 
     @property
     def libraries(self) -> list[str]:
         """The modules of installed libraries among them, in order; of a slow import only, and not the plugin's own."""
-        return list(self.loaded.get("libraries", ()))
+        return list(self.load_facts.get("libraries", ()))
 
     @property
-    def signatures(self) -> dict[str, dict[str, Any]]:
+    def hook_signatures(self) -> dict[str, dict[str, Any]]:
         """Hook -> text, file, line, parameters [{name, kind, has_default}], is_generator, is_async."""
-        return dict(self.loaded.get("hooks", {}))
+        return dict(self.load_facts.get("hooks", {}))
 
     # of the first hook call, for short
 
     @property
     def hyperparameter_before(self) -> Any:
-        return self.hooks[0]["hyperparameter_before"] if self.hooks else None
+        return self.hook_calls[0]["hyperparameter_before"] if self.hook_calls else None
 
     @property
     def hyperparameter_after(self) -> Any:
-        return self.hooks[0]["hyperparameter_after"] if self.hooks else None
+        return self.hook_calls[0]["hyperparameter_after"] if self.hook_calls else None
 
     @property
     def dataset_hash_before(self) -> str | None:
-        return self.hooks[0]["dataset_hash_before"] if self.hooks else None
+        return self.hook_calls[0]["dataset_hash_before"] if self.hook_calls else None
 
     @property
     def dataset_hash_after(self) -> str | None:
-        return self.hooks[0]["dataset_hash_after"] if self.hooks else None
+        return self.hook_calls[0]["dataset_hash_after"] if self.hook_calls else None
 
     # texts and the recording
 
     @property
     def stdout(self) -> str:
         """The end of what the child printed."""
-        return _tail(self.folder / "stdout")
+        return _read_tail(self.folder / "stdout")
 
     @property
     def stderr(self) -> str:
-        return _tail(self.folder / "stderr")
+        return _read_tail(self.folder / "stderr")
 
     @property
-    def stuck(self) -> str:
+    def stack_dump(self) -> str:
         """Where every thread was when the time ran out, or when the process crashed; empty when neither happened."""
-        return _tail(self.folder / "stuck")
+        return _read_tail(self.folder / "stuck")
 
     @property
-    def stuck_at(self) -> tuple[str, int] | None:
+    def hang_location(self) -> tuple[str, int] | None:
         """The plugin's own line that the process did not come back from."""
-        inside = self.loaded.get("inside") or self.scenario.plugin
-        for file, line in re.findall(r'File "(.+)", line (\d+) in ', self.stuck):
+        inside = self.load_facts.get("inside") or self.scenario.plugin
+        for file, line in re.findall(r'File "(.+)", line (\d+) in ', self.stack_dump):
             if file == inside or file.startswith(f"{inside}/"):
                 return file, int(line)
         return None
 
     @property
-    def printed(self) -> int:
+    def output_bytes(self) -> int:
         """Bytes that the child printed, on both streams."""
         files = (self.folder / "stdout", self.folder / "stderr")
         return sum(path.stat().st_size for path in files if path.exists())
@@ -255,7 +255,7 @@ class Scene:
         ]
 
     @classmethod
-    def read(
+    def from_folder(
         cls,
         scenario: Scenario,
         folder: Path,
@@ -264,11 +264,11 @@ class Scene:
         timed_out: bool,
         exit_code: int | None,
         processes_left: Sequence[str] = (),
-    ) -> Scene:
+    ) -> Observation:
         """The scene that a child left in its folder. What cannot be read is what a child that died left."""
-        facts = _read(folder / "scene.json") or {
-            **_read(folder / "partial.json"),
-            "hooks": [page for path in sorted((folder / "diary").glob("*.json")) if (page := _read(path))],
+        facts = _read_object(folder / "scene.json") or {
+            **_read_object(folder / "partial.json"),
+            "hooks": [page for path in sorted((folder / "diary").glob("*.json")) if (page := _read_object(path))],
         }
         return cls(
             scenario=scenario,
@@ -281,7 +281,7 @@ class Scene:
         )
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read_object(path: Path) -> dict[str, Any]:
     """A JSON object; an empty one when there is none."""
     try:
         data = json.loads(path.read_bytes())
@@ -290,11 +290,11 @@ def _read(path: Path) -> dict[str, Any]:
     return data if isinstance(data, dict) else {}
 
 
-def _error(data: Mapping[str, Any] | None) -> SceneError | None:
+def _parse_error(data: Mapping[str, Any] | None) -> ErrorRecord | None:
     if not data:
         return None
     where = data.get("where")
-    return SceneError(
+    return ErrorRecord(
         type=data["type"],
         message=data["message"],
         where=(where[0], where[1]) if where else None,
@@ -303,7 +303,7 @@ def _error(data: Mapping[str, Any] | None) -> SceneError | None:
     )
 
 
-def _tail(path: Path) -> str:
+def _read_tail(path: Path) -> str:
     try:
         with path.open("rb") as file:
             file.seek(max(0, path.stat().st_size - _TAIL))

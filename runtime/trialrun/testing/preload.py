@@ -20,9 +20,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from trialrun.testing.audit import state_of_process
+from trialrun.testing.audit import read_process_state
 
-__all__ = ["SLOW_S", "imported", "renew_chance", "shareable"]
+__all__ = ["SLOW_S", "import_libraries", "renew_random_state", "select_shareable"]
 
 SLOW_S = 0.5  # an import that is quicker than this is cheaper than another process
 _DECIDES = ("RAY_", "TRIALRUN_", "CUDA_", "PATH", "HOME", "TMPDIR", "PYTHON", "LD_")
@@ -30,16 +30,18 @@ _FORKS_WELL = ("jemalloc_bg_thd",)  # pyarrow's allocator: it starts that thread
 _OURS = frozenset({"trialrun", "trialrun_hookspecs", "trialrun_reference"})
 
 
-def shareable(names: Iterable[str], plugin: str) -> list[str]:
+def select_shareable(names: Iterable[str], plugin: str) -> list[str]:
     """Of the modules that loading `plugin` (its module's name) brought in, in order, those of installed libraries."""
-    own = _distribution_of(plugin.partition(".")[0]) | _OURS
+    own = _sibling_packages(plugin.partition(".")[0]) | _OURS
     folders = tuple(os.path.realpath(folder) + os.sep for folder in _site_folders())
     return [
-        name for name in names if name.partition(".")[0] not in own and _file(sys.modules.get(name)).startswith(folders)
+        name
+        for name in names
+        if name.partition(".")[0] not in own and _source_path(sys.modules.get(name)).startswith(folders)
     ]
 
 
-def _distribution_of(package: str) -> frozenset[str]:
+def _sibling_packages(package: str) -> frozenset[str]:
     """The top-level packages that were installed together with this one."""
     found = metadata.packages_distributions()
     together = set(found.get(package, ()))
@@ -51,34 +53,34 @@ def _site_folders() -> set[str]:
     return {paths["purelib"], paths["platlib"], *site.getsitepackages(), site.getusersitepackages()}
 
 
-def _file(module: ModuleType | None) -> str:
+def _source_path(module: ModuleType | None) -> str:
     origin = getattr(getattr(module, "__spec__", None), "origin", None)
     return os.path.realpath(origin) if isinstance(origin, str) else ""
 
 
-def imported(names: Iterable[str]) -> str:
+def import_libraries(names: Iterable[str]) -> str:
     """Import them here. Why this process is no place to fork scenes from afterwards; "" when it is one.
 
     Native threads are looked for after a fork: a library that knows how to be forked ends its own before one.
     """
-    environment, state = dict(os.environ), state_of_process()
+    environment, state = dict(os.environ), read_process_state()
     for name in names:
         try:
             importlib.import_module(name)
         except Exception:  # noqa: BLE001, S112  # the plugin may import it in another way, and will tell
             continue
-    return _changed(environment, state) or _running()
+    return _describe_changes(environment, state) or _describe_threads()
 
 
-def _changed(environment: Mapping[str, str], state: Mapping[str, Any]) -> str:
-    now = state_of_process()
+def _describe_changes(environment: Mapping[str, str], state: Mapping[str, Any]) -> str:
+    now = read_process_state()
     changed = [name for name, value in state.items() if name in now and now[name] != value]
     names = environment.keys() | os.environ.keys()
     changed += [name for name in names if environment.get(name) != os.environ.get(name) and name.startswith(_DECIDES)]
     return f"importing its libraries changes {', '.join(sorted(changed))}" if changed else ""
 
 
-def _running() -> str:
+def _describe_threads() -> str:
     left = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
     if not left:
         child = os.fork()
@@ -97,7 +99,7 @@ def _native_threads() -> list[str]:
     return [name for name in names if name not in _FORKS_WELL]
 
 
-def renew_chance() -> None:
+def renew_random_state() -> None:
     """After a fork: what draws at random without a seed draws something else in each process, as after an import."""
     random.seed()
     numpy_random = sys.modules.get("numpy.random")

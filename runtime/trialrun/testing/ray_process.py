@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-__all__ = ["RayKeeper", "main"]
+__all__ = ["RayProcess", "main"]
 
 CPUS = 4
 _START_S = 120.0
@@ -21,7 +21,7 @@ _NEEDED = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 _SAYS = "here: "
 
 
-class RayKeeper:
+class RayProcess:
     """A Ray with four logical CPUs and one logical GPU, until `close()` or the end of this process.
 
     `environment` is what a process needs to join it: Ray lets in those only who know its token. `seconds` is what its
@@ -41,7 +41,7 @@ class RayKeeper:
             env={**environment, "PYTHONPATH": os.pathsep.join(paths), "PYTHONDONTWRITEBYTECODE": "1"},
             start_new_session=True,
         )
-        said: dict[str, Any] = json.loads(self._heard(started + _START_S))
+        said: dict[str, Any] = json.loads(self._read_hello(started + _START_S))
         self.address: str = said["address"]
         self.environment: dict[str, str] = said["environment"]
         self.seconds = time.monotonic() - started
@@ -59,7 +59,7 @@ class RayKeeper:
             self._process.wait(10)
         self._log.close()
 
-    def _heard(self, deadline: float) -> str:
+    def _read_hello(self, deadline: float) -> str:
         """What the process says as its address, in one of its lines."""
         pipe = self._process.stdout
         if pipe is None:  # it was asked for
@@ -86,11 +86,11 @@ def main() -> None:
 
     with (
         tempfile.TemporaryDirectory() as folder,
-        cluster.quiet(Path(folder, "ray.log")),
-        cluster.joined(None, {"CPU": CPUS, "GPU": 1}, {}),
+        cluster.redirect_logs(Path(folder, "ray.log")),
+        cluster.connect_ray(None, {"CPU": CPUS, "GPU": 1}, {}),
     ):
         needed = {name: os.environ[name] for name in _NEEDED if name in os.environ}
-        sys.stdout.write(f"{_SAYS}{json.dumps({'address': cluster.address_here(), 'environment': needed})}\n")
+        sys.stdout.write(f"{_SAYS}{json.dumps({'address': cluster.get_cluster_address(), 'environment': needed})}\n")
         sys.stdout.flush()
         sys.stdin.buffer.read()
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from trialrun.testing.verdicts import Level
 
 if TYPE_CHECKING:
-    from trialrun.testing.context import Lab
+    from trialrun.testing.context import CheckContext
 
 __all__ = [
     "CAPABILITIES",
@@ -25,7 +25,7 @@ __all__ = [
     "Vacuous",
     "all_checks",
     "check",
-    "chosen",
+    "select_checks",
 ]
 
 Family = Literal["contract", "training", "tuning", "reporting", "faults"]
@@ -80,7 +80,7 @@ class Check:
     fix: str
     before: str
     after: str
-    run: Callable[[Lab], None]
+    run: Callable[[CheckContext], None]
     needs: frozenset[str] = frozenset()
     timeout_s: float = 20.0
 
@@ -101,7 +101,7 @@ def check(  # what a check has to say for itself
     level: Level = "core",
     needs: Collection[str] = (),
     timeout_s: float = 20.0,
-) -> Callable[[Callable[[Lab], None]], Callable[[Lab], None]]:
+) -> Callable[[Callable[[CheckContext], None]], Callable[[CheckContext], None]]:
     """Register a function that takes a Lab: it returns when the plugin holds the promise.
 
     It raises CheckFailed, Vacuous or NotApplicable; anything else that it raises is an error of the harness. The family
@@ -118,7 +118,7 @@ def check(  # what a check has to say for itself
         raise ValueError(f"check {id}: a core check needs no Ray")
     family = FAMILIES[found[1]]
 
-    def registered(function: Callable[[Lab], None]) -> Callable[[Lab], None]:
+    def register(function: Callable[[CheckContext], None]) -> Callable[[CheckContext], None]:
         REGISTRY[id] = Check(
             id=id,
             title=title,
@@ -135,7 +135,7 @@ def check(  # what a check has to say for itself
         )
         return function
 
-    return registered
+    return register
 
 
 def all_checks() -> dict[str, Check]:
@@ -147,7 +147,7 @@ def all_checks() -> dict[str, Check]:
     return dict(sorted(REGISTRY.items()))
 
 
-def chosen(
+def select_checks(
     checks: Mapping[str, Check], *, profile: str = "core", select: Iterable[str] = (), ignore: Iterable[str] = ()
 ) -> dict[str, Check]:
     """Those that are asked for. `select` and `ignore` hold ids or their beginnings (`TR2`).

@@ -10,21 +10,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from trialrun.testing.target import Subject
+from trialrun.testing.target import Target
 from trialrun.testing.verdicts import Outcome
 
-__all__ = ["FAILS", "HOLDS", "UNTOLD", "script", "written_repro"]
+__all__ = ["FAILS", "HOLDS", "UNTOLD", "attach_repro", "render_script"]
 
 HOLDS, FAILS, UNTOLD = 0, 1, 125  # 125 tells `git bisect run` to skip
 
 _LONGEST_S = 180.0
 
 
-def written_repro(outcome: Outcome, spec: str, settings: Subject, folder: Path, *, seed: int) -> Outcome:
+def attach_repro(outcome: Outcome, spec: str, settings: Target, folder: Path, *, seed: int) -> Outcome:
     """The outcome with its script, where the script fails too; else a remark that it could not be carried away."""
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{outcome.id}_{_word(spec)}.py"
-    path.write_text(script(outcome, spec, settings, seed=seed), encoding="utf-8")
+    path = folder / f"{outcome.id}_{_plugin_slug(spec)}.py"
+    path.write_text(render_script(outcome, spec, settings, seed=seed), encoding="utf-8")
     try:
         ran = subprocess.run(  # noqa: S603  # our own script
             [sys.executable, str(path)], capture_output=True, timeout=_LONGEST_S, check=False, start_new_session=True
@@ -38,11 +38,11 @@ def written_repro(outcome: Outcome, spec: str, settings: Subject, folder: Path, 
     return replace(outcome, evidence={**outcome.evidence, "repro": f"its script did not fail (exit code {code})"})
 
 
-def script(outcome: Outcome, spec: str, settings: Subject, *, seed: int) -> str:
+def render_script(outcome: Outcome, spec: str, settings: Target, *, seed: int) -> str:
     """The text of the script. It takes the path of a plugin as its argument; without one, the plugin that failed."""
-    options = {**_options(settings), "seed": seed}
+    options = {**_script_options(settings), "seed": seed}
     rows = "\n".join(f"    {key}={value!r}," for key, value in options.items())
-    told = _commented(outcome.message)
+    told = _escape_docstring(outcome.message)
     return f'''"""{outcome.id}: {outcome.title}.
 
 {told}
@@ -83,7 +83,7 @@ if __name__ == "__main__":
 '''
 
 
-def _options(settings: Subject) -> dict[str, Any]:
+def _script_options(settings: Target) -> dict[str, Any]:
     found: Mapping[str, Any] = {
         "hyperparameter": settings.hyperparameter,
         "hyperparameters": settings.space,
@@ -95,10 +95,10 @@ def _options(settings: Subject) -> dict[str, Any]:
     return {key: json.loads(json.dumps(value, default=str)) for key, value in found.items() if value is not None}
 
 
-def _commented(text: str) -> str:
+def _escape_docstring(text: str) -> str:
     return text.replace("\\", "\\\\").replace('"""', "'''")
 
 
-def _word(spec: str) -> str:
+def _plugin_slug(spec: str) -> str:
     parts: Sequence[str] = Path(spec).stem.split(":")
     return "".join(letter if letter.isalnum() else "_" for letter in parts[0])[:40] or "plugin"

@@ -18,20 +18,20 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from trialrun.testing.observation import Scene
+from trialrun.testing.observation import Observation
 from trialrun.testing.scenario import Fault, Kind, Scenario
 
-__all__ = ["Fault", "Kind", "Scenario", "Scene", "Stage", "StageBroken"]
+__all__ = ["Fault", "Kind", "Observation", "Sandbox", "SandboxBroken", "Scenario"]
 
 _START_S = 60.0
 _PATIENCE_S = 15.0  # beyond a scene's own time: to kill and clear up, on a machine that is busy
 
 
-class StageBroken(RuntimeError):
+class SandboxBroken(RuntimeError):
     """The process that scenes are forked from does not start: a fault of the installation, not of a plugin."""
 
 
-class Stage:
+class Sandbox:
     """Plays scenes, several at once when asked from several threads. Closing it ends every process of its own.
 
     `folder` holds a folder per scene; None makes a temporary one, which `close()` removes. `ray`: import Ray once,
@@ -54,15 +54,15 @@ class Stage:
         self._environment = dict(environment or {})
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
-        self._zygote: _Zygote | None = None
+        self._zygote: _ForkServerClient | None = None
         self._closed = False
         self._alone = threading.Lock()
 
-    def unfit(self) -> str:
+    def get_unfit_reason(self) -> str:
         """Start now. Why scenes would not be what they are without its libraries imported; "" when they would."""
-        return self._alive().unfit
+        return self._ensure_server().unfit
 
-    def play(self, scenario: Scenario) -> Scene:
+    def run(self, scenario: Scenario) -> Observation:
         """The scene. Whatever the plugin does, this returns, soon after the scenario's time at the latest."""
         number = next(self._numbers)
         folder = (self.folder / f"{number:04d}-{scenario.kind}").absolute()
@@ -70,13 +70,13 @@ class Stage:
         text = scenario.to_json()
         (folder / "scenario.json").write_text(text, encoding="utf-8")
         order = {"id": number, "scenario": text, "folder": str(folder), "timeout": scenario.timeout_s}
-        end = self._ended(order)
+        end = self._execute_order(order)
         if end.get("lost"):  # another scene may have taken it along: once more, with nobody beside it
             with self._alone:
                 shutil.rmtree(folder)
                 folder.mkdir()
-                end = self._ended(order)
-        return Scene.read(
+                end = self._execute_order(order)
+        return Observation.from_folder(
             scenario,
             folder,
             seconds=end.get("seconds", scenario.timeout_s if end.get("timed_out") else 0.0),
@@ -85,9 +85,9 @@ class Stage:
             processes_left=end.get("processes_left", ()),
         )
 
-    def warm(self) -> None:
+    def start(self) -> None:
         """Start the zygote now."""
-        self._alive()
+        self._ensure_server()
 
     def close(self) -> None:
         """Safe to call twice."""
@@ -107,24 +107,24 @@ class Stage:
     ) -> None:
         self.close()
 
-    def _alive(self) -> _Zygote:
+    def _ensure_server(self) -> _ForkServerClient:
         with self._lock:
             if self._closed:
-                raise StageBroken("the stage is closed")
+                raise SandboxBroken("the stage is closed")
             if self._zygote is None or self._zygote.is_gone:
-                self._zygote = _Zygote(self._hello, self._environment)
+                self._zygote = _ForkServerClient(self._hello, self._environment)
             return self._zygote
 
-    def _ended(self, order: dict[str, Any]) -> dict[str, Any]:
-        zygote = self._alive()
+    def _execute_order(self, order: dict[str, Any]) -> dict[str, Any]:
+        zygote = self._ensure_server()
         try:
-            return zygote.order(order).result(order["timeout"] + _PATIENCE_S)
+            return zygote.submit(order).result(order["timeout"] + _PATIENCE_S)
         except TimeoutError:  # whoever should have ended it does not answer: begin with a new one
             zygote.close()
             return {"timed_out": True}
 
 
-class _Zygote:
+class _ForkServerClient:
     """The parent's end of the line."""
 
     def __init__(self, hello: Mapping[str, Any], added: Mapping[str, str]) -> None:
@@ -149,23 +149,23 @@ class _Zygote:
         self._waiting: dict[int, Future[dict[str, Any]]] = {}
         self._ready: Future[dict[str, Any]] = Future()
         self.is_gone = False
-        self._reader = threading.Thread(target=self._read, name="trialrun-stage", daemon=True)
+        self._reader = threading.Thread(target=self._read_messages, name="trialrun-stage", daemon=True)
         self._reader.start()
-        self._say({"path": path, **hello})
+        self._send_message({"path": path, **hello})
         try:
             self.unfit: str = self._ready.result(_START_S)["unfit"]
         except Exception as error:
             self.close()
-            raise StageBroken(f"the process for scenes did not start: {self._said()}") from error
+            raise SandboxBroken(f"the process for scenes did not start: {self._read_log()}") from error
 
-    def order(self, order: dict[str, Any]) -> Future[dict[str, Any]]:
+    def submit(self, order: dict[str, Any]) -> Future[dict[str, Any]]:
         future: Future[dict[str, Any]] = Future()
         with self._lock:
             if self.is_gone:
                 future.set_result({"lost": True})
                 return future
             self._waiting[order["id"]] = future
-        self._say(order)
+        self._send_message(order)
         return future
 
     def close(self) -> None:
@@ -180,33 +180,33 @@ class _Zygote:
         self._line.close()
         self._log.close()
 
-    def _say(self, message: dict[str, Any]) -> None:
+    def _send_message(self, message: dict[str, Any]) -> None:
         with contextlib.suppress(OSError), self._lock:  # the reader notices
             self._line.sendall(json.dumps(message).encode() + b"\n")
 
-    def _said(self) -> str:
+    def _read_log(self) -> str:
         with contextlib.suppress(ValueError, OSError):
             self._log.seek(0)
             return self._log.read().decode(errors="replace")[-2000:]
         return "nothing"
 
-    def _read(self) -> None:
+    def _read_messages(self) -> None:
         buffer = b""
         with contextlib.suppress(OSError):
             while data := self._line.recv(1 << 16):
                 buffer += data
                 while b"\n" in buffer:
                     text, _, buffer = buffer.partition(b"\n")
-                    self._heard(json.loads(text))
+                    self._handle_message(json.loads(text))
         with self._lock:
             self.is_gone = True
             waiting, self._waiting = self._waiting, {}
         if not self._ready.done():
-            self._ready.set_exception(StageBroken("it ended"))
+            self._ready.set_exception(SandboxBroken("it ended"))
         for future in waiting.values():
             future.set_result({"lost": True})
 
-    def _heard(self, message: dict[str, Any]) -> None:
+    def _handle_message(self, message: dict[str, Any]) -> None:
         if "ready" in message:
             self._ready.set_result(message)
             return

@@ -7,17 +7,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from trialrun.testing.observation import Scene
-from trialrun.testing.sandbox import Stage, StageBroken
+from trialrun.testing.observation import Observation
+from trialrun.testing.sandbox import Sandbox, SandboxBroken
 from trialrun.testing.scenario import Scenario
 
 if TYPE_CHECKING:
-    from trialrun.testing.ray_process import RayKeeper
+    from trialrun.testing.ray_process import RayProcess
 
-__all__ = ["Host"]
+__all__ = ["SandboxPool"]
 
 
-class Host:
+class SandboxPool:
     """Plays scenes. Ray is started when the first one needs it. `folder`: see Stage.
 
     A plugin whose libraries take long to import gets a stage on which they are imported already; it is made when a
@@ -25,37 +25,37 @@ class Host:
     """
 
     def __init__(self, folder: Path | None = None) -> None:
-        self.stage = Stage(folder)
+        self.stage = Sandbox(folder)
         self._lock = threading.Lock()
-        self._ray: RayKeeper | None = None
-        self._ray_stage: Stage | None = None
-        self._warm: dict[tuple[str, ...], Stage | None] = {}
-        self._stages: dict[str, Stage] = {}  # plugin -> the one to play it on
+        self._ray: RayProcess | None = None
+        self._ray_stage: Sandbox | None = None
+        self._warm: dict[tuple[str, ...], Sandbox | None] = {}
+        self._stages: dict[str, Sandbox] = {}  # plugin -> the one to play it on
 
-    def play(self, scenario: Scenario) -> Scene:
+    def run(self, scenario: Scenario) -> Observation:
         """See Stage; scenes on Ray are forked from a process that has imported it."""
         if scenario.kind == "load":
-            scene = self.stage.play(scenario)
-            warm = self._warmed(tuple(scene.libraries))
+            scene = self.stage.run(scenario)
+            warm = self._prepare_sandbox(tuple(scene.libraries))
             with self._lock:
                 self._stages[scenario.plugin] = warm or self.stage
             return scene
         stage = self._ray_stage if scenario.executor == "ray" else self._stages.get(scenario.plugin)
-        return (stage or self.stage).play(scenario)
+        return (stage or self.stage).run(scenario)
 
     def is_warm(self, plugin: str) -> bool:
         """Whether scenes of this plugin find its libraries imported."""
         return self._stages.get(plugin, self.stage) is not self.stage
 
-    def _warmed(self, libraries: tuple[str, ...]) -> Stage | None:
+    def _prepare_sandbox(self, libraries: tuple[str, ...]) -> Sandbox | None:
         if not libraries:
             return None
         with self._lock:
             if libraries not in self._warm:
-                stage = Stage(self.stage.folder / f"warm{len(self._warm)}", libraries=libraries)
+                stage = Sandbox(self.stage.folder / f"warm{len(self._warm)}", libraries=libraries)
                 try:
-                    fit = not stage.unfit()
-                except StageBroken:  # an import that hangs in that process; the plugin's checks will tell
+                    fit = not stage.get_unfit_reason()
+                except SandboxBroken:  # an import that hangs in that process; the plugin's checks will tell
                     fit = False
                 if not fit:
                     stage.close()
@@ -66,10 +66,10 @@ class Host:
         """Where the one Ray is. Raises RuntimeError when it does not start."""
         with self._lock:
             if self._ray is None:
-                from trialrun.testing.ray_process import RayKeeper
+                from trialrun.testing.ray_process import RayProcess
 
-                self._ray = RayKeeper()
-                self._ray_stage = Stage(self.stage.folder / "ray", ray=True, environment=self._ray.environment)
+                self._ray = RayProcess()
+                self._ray_stage = Sandbox(self.stage.folder / "ray", ray=True, environment=self._ray.environment)
             return self._ray.address
 
     @property

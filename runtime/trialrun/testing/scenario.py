@@ -65,7 +65,7 @@ class Scenario:
         return cls(**data)
 
     @property
-    def key(self) -> str:
+    def cache_key(self) -> str:
         """The same for the same scenario."""
         data = {**asdict(self), "timeout_s": 0}
         return hashlib.sha256(json.dumps(data, sort_keys=True, default=str).encode()).hexdigest()[:20]

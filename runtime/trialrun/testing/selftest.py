@@ -11,11 +11,11 @@ from typing import Any
 
 from trialrun.testing.harness import Session
 from trialrun.testing.registry import Check, all_checks
-from trialrun.testing.sandbox_pool import Host
+from trialrun.testing.sandbox_pool import SandboxPool
 from trialrun.testing.verdicts import Report, Verdict
 from trialrun_hookspecs.errors import UsageError
 
-__all__ = ["Matrix", "Row", "clean_plugins", "killers", "repository", "selftest"]
+__all__ = ["Matrix", "Row", "find_mutants", "find_plugins_dir", "list_clean_plugins", "run_selftest"]
 
 _NAME = re.compile(r"(TR[0-9]{3})_(\w+?)(?:\.py)?")
 _REFERENCE = ("pure", "sklearn_digits")
@@ -62,20 +62,20 @@ class Matrix:
         gaps = [f"{name} has no broken plugin" for name in self.checks if name not in killed]
         return gaps + [problem for row in self.rows for problem in row.problems]
 
-    def lines(self) -> Iterator[str]:
+    def render_lines(self) -> Iterator[str]:
         """The matrix as text: a row per plugin, a column per check; ■ tripped as it should be, ✗ by mistake."""
         width = max((len(row.plugin) for row in self.rows), default=0)
         for place in range(2, 5):  # the digits of the ids, one below the other
             yield " " * (width + 2) + "".join(name[place] for name in self.checks)
         for row in self.rows:
-            yield f"{row.plugin:<{width}}  " + "".join(_mark(row, name) for name in self.checks)
+            yield f"{row.plugin:<{width}}  " + "".join(_cell_symbol(row, name) for name in self.checks)
 
     def to_json(self) -> dict[str, Any]:
         rows = [{"plugin": row.plugin, "check": row.check, "tripped": list(row.tripped)} for row in self.rows]
         return {"checks": list(self.checks), "rows": rows, "problems": self.problems}
 
 
-def _mark(row: Row, name: str) -> str:
+def _cell_symbol(row: Row, name: str) -> str:
     if name in row.unsure:
         return "?"
     if name in row.tripped:
@@ -83,7 +83,7 @@ def _mark(row: Row, name: str) -> str:
     return "·"
 
 
-def repository() -> Path:
+def find_plugins_dir() -> Path:
     """The folder of the broken plugins, in a checkout. Raises UsageError elsewhere: they are not installed."""
     folder = Path(__file__).resolve().parents[3] / "tests" / "broken_plugins" / "tr"
     if not folder.is_dir():
@@ -92,7 +92,7 @@ def repository() -> Path:
     return folder
 
 
-def killers(folder: Path) -> dict[Path, str]:
+def find_mutants(folder: Path) -> dict[Path, str]:
     """The broken plugins of a folder -> the id of the check that each must trip."""
     found = {}
     for path in sorted(folder.iterdir()):
@@ -105,7 +105,7 @@ def killers(folder: Path) -> dict[Path, str]:
     return found
 
 
-def clean_plugins(folder: Path) -> list[str | Path]:
+def list_clean_plugins(folder: Path) -> list[str | Path]:
     """The clean plugins that belong to a folder of broken ones, and the reference plugins."""
     beside = folder.parent.parent / "clean_plugins"
     paths = sorted(beside.iterdir()) if beside.is_dir() else []
@@ -113,7 +113,7 @@ def clean_plugins(folder: Path) -> list[str | Path]:
     return [*own, *_REFERENCE]
 
 
-def selftest(
+def run_selftest(
     folder: Path | None = None,
     *,
     ray: bool = False,
@@ -126,40 +126,45 @@ def selftest(
     With `select`, ids or how they begin, broken plugins of other checks are left out; those that are in are put
     through all checks all the same, and clean ones through these.
     """
-    folder = repository() if folder is None else folder
+    folder = find_plugins_dir() if folder is None else folder
     checks = {name: found for name, found in all_checks().items() if ray or "ray" not in found.needs}
     wanted = tuple(select)
     tested = tuple(name for name in checks if not wanted or name.startswith(wanted))
-    broken = {path: check for path, check in killers(folder).items() if check in tested}
-    plugins: list[tuple[str | Path, str | None]] = [*broken.items(), *((path, None) for path in clean_plugins(folder))]
-    with Host() as host, ThreadPoolExecutor(max(1, workers)) as pool:
+    broken = {path: check for path, check in find_mutants(folder).items() if check in tested}
+    plugins: list[tuple[str | Path, str | None]] = [
+        *broken.items(),
+        *((path, None) for path in list_clean_plugins(folder)),
+    ]
+    with SandboxPool() as host, ThreadPoolExecutor(max(1, workers)) as pool:
 
-        def one(job: tuple[str | Path, str | None]) -> Row:
-            row = _row(job[0], job[1], checks, host, wanted if job[1] is None else ())
+        def check_one(job: tuple[str | Path, str | None]) -> Row:
+            row = _run_checks(job[0], job[1], checks, host, wanted if job[1] is None else ())
             on_row(row)
             return row
 
-        return Matrix(checks=tested, rows=tuple(pool.map(one, plugins)))
+        return Matrix(checks=tested, rows=tuple(pool.map(check_one, plugins)))
 
 
-def _row(plugin: str | Path, check: str | None, checks: Mapping[str, Check], host: Host, select: Sequence[str]) -> Row:
+def _run_checks(
+    plugin: str | Path, check: str | None, checks: Mapping[str, Check], host: SandboxPool, select: Sequence[str]
+) -> Row:
     with Session(plugin, profile="full", checks=checks, config=False, host=host, select=select) as session:
         for _ in session.outcomes():
             pass
-        return row_of(session.report(), plugin, check)
+        return build_row(session.report(), plugin, check)
 
 
-def row_of(report: Report, plugin: str | Path, check: str | None) -> Row:
+def build_row(report: Report, plugin: str | Path, check: str | None) -> Row:
     """What a report says about the checks."""
     outcomes = report.outcomes
     return Row(
         plugin=Path(plugin).stem,
         check=check,
-        tripped=_ids(outcomes, Verdict.FAIL),
-        unsure=_ids(outcomes, Verdict.ERROR),
+        tripped=_ids_with_verdict(outcomes, Verdict.FAIL),
+        unsure=_ids_with_verdict(outcomes, Verdict.ERROR),
         messages={outcome.id: outcome.message for outcome in outcomes if outcome.message},
     )
 
 
-def _ids(outcomes: Sequence[Any], verdict: Verdict) -> tuple[str, ...]:
+def _ids_with_verdict(outcomes: Sequence[Any], verdict: Verdict) -> tuple[str, ...]:
     return tuple(outcome.id for outcome in outcomes if outcome.verdict is verdict)

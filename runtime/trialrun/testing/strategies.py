@@ -9,7 +9,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from trialrun.space import CODECS, Category, Integer, Primitive, Space, nest
+from trialrun.space import CODECS, Category, Integer, Primitive, Space, nest_values
 from trialrun_hookspecs import DISTRIBUTIONS, DistributionBase, Request, parse_request
 
 __all__ = [
@@ -46,7 +46,7 @@ _PARENT = "parent"
 
 
 @st.composite
-def _names(draw: st.DrawFn) -> list[str]:
+def _unique_names(draw: st.DrawFn) -> list[str]:
     """Unique names, some of them nested, none nested in another."""
     made = draw(_several_parts)
     plain = draw(st.integers(1, len(made)))
@@ -87,25 +87,25 @@ def _int_grid(draw: st.DrawFn, *, log: bool) -> Json:
     return bounds if q is None else {"min": bounds["min"] * q, "max": bounds["max"] * q, "q": q}
 
 
-def _normal(**more: st.SearchStrategy[Any]) -> st.SearchStrategy[Json]:
+def _normal_fields(**more: st.SearchStrategy[Any]) -> st.SearchStrategy[Json]:
     return st.fixed_dictionaries({"mean": st.floats(-1e6, 1e6), "sd": st.floats(1e-3, 1e6)}, optional=more)
 
 
-def _based(fields: st.SearchStrategy[Json]) -> st.SearchStrategy[Json]:
+def _with_base(fields: st.SearchStrategy[Json]) -> st.SearchStrategy[Json]:
     return st.builds(lambda made, base: {**made, "base": base}, fields, st.sampled_from([2, 10, 2.5, 0.5]))
 
 
 FIELDS: dict[str, Callable[[], st.SearchStrategy[Json]]] = {
     "uniform": lambda: _float_range(log=False),
     "quniform": lambda: _float_grid(log=False),
-    "loguniform": lambda: _based(_float_range(log=True)),
-    "qloguniform": lambda: _based(_float_grid(log=True)),
-    "randn": _normal,
-    "qrandn": lambda: _normal(q=st.sampled_from([0.1, 0.25, 1, 0.001, 7.5])),
+    "loguniform": lambda: _with_base(_float_range(log=True)),
+    "qloguniform": lambda: _with_base(_float_grid(log=True)),
+    "randn": _normal_fields,
+    "qrandn": lambda: _normal_fields(q=st.sampled_from([0.1, 0.25, 1, 0.001, 7.5])),
     "randint": lambda: _int_range(log=False),
     "qrandint": lambda: _int_grid(log=False),
-    "lograndint": lambda: _based(_int_range(log=True)),
-    "qlograndint": lambda: _based(_int_grid(log=True)),
+    "lograndint": lambda: _with_base(_int_range(log=True)),
+    "qlograndint": lambda: _with_base(_int_grid(log=True)),
     "choice": lambda: st.fixed_dictionaries({"options": _options}),
     "grid_search": lambda: st.fixed_dictionaries({"options": _options}),
 }
@@ -126,17 +126,17 @@ def distribution_dicts(draw: st.DrawFn, name: str = "x", kinds: tuple[str, ...] 
 
 def distributions(name: str = "x", kinds: tuple[str, ...] = tuple(FIELDS)) -> st.SearchStrategy[Any]:
     """A distribution's model."""
-    return distribution_dicts(name, kinds).map(_model)
+    return distribution_dicts(name, kinds).map(_build_model)
 
 
 @st.composite
 def _space_dicts(draw: st.DrawFn, kinds: tuple[str, ...] = tuple(FIELDS)) -> list[Json]:
-    return [draw(distribution_dicts(name, kinds)) for name in draw(_names())]
+    return [draw(distribution_dicts(name, kinds)) for name in draw(_unique_names())]
 
 
 def spaces(kinds: tuple[str, ...] = tuple(FIELDS)) -> st.SearchStrategy[list[DistributionBase]]:
     """The distributions of a space, as models."""
-    return _space_dicts(kinds).map(lambda made: [_model(distribution) for distribution in made])
+    return _space_dicts(kinds).map(lambda made: [_build_model(distribution) for distribution in made])
 
 
 objects = st.dictionaries(_text, json_values, max_size=3)
@@ -186,7 +186,7 @@ _workers = st.fixed_dictionaries(
 )
 
 
-def _job(params: Json) -> Json:
+def _build_job(params: Json) -> Json:
     return {"action": "train", "params": params}
 
 
@@ -206,7 +206,7 @@ def job_dicts() -> st.SearchStrategy[Json]:
             "workers": st.none() | _workers,
         },
     )
-    return st.one_of(training, tuning).map(_job)
+    return st.one_of(training, tuning).map(_build_job)
 
 
 def requests() -> st.SearchStrategy[Request]:
@@ -224,25 +224,25 @@ def job_names(max_size: int = 40) -> st.SearchStrategy[str]:
 
 def from_space(space: Iterable[Mapping[str, Any] | DistributionBase]) -> st.SearchStrategy[dict[str, Any]]:
     """Flat hyperparameters of a space, given as distributions of a job: `{"optimizer/lr": 0.1}`."""
-    made = Space([d if isinstance(d, DistributionBase) else _model(d) for d in space])
-    return st.fixed_dictionaries({name: _values(d) for name, d in made.distributions.items()})
+    made = Space([d if isinstance(d, DistributionBase) else _build_model(d) for d in space])
+    return st.fixed_dictionaries({name: _distribution_values(d) for name, d in made.distributions.items()})
 
 
 def configs(space: Iterable[Mapping[str, Any] | DistributionBase]) -> st.SearchStrategy[dict[str, Any]]:
     """Hyperparameters of a space as a plugin gets them: `{"optimizer": {"lr": 0.1}}`."""
-    return from_space(space).map(nest)
+    return from_space(space).map(nest_values)
 
 
-def _model(distribution: Mapping[str, Any]) -> Any:
+def _build_model(distribution: Mapping[str, Any]) -> Any:
     return DISTRIBUTIONS[distribution["type"]].model_validate(distribution)
 
 
-def _values(distribution: Any) -> st.SearchStrategy[Any]:
+def _distribution_values(distribution: Any) -> st.SearchStrategy[Any]:
     codec = CODECS[type(distribution)]
-    return _primitives(codec.primitive(distribution)).map(lambda x: codec.decode(distribution, x))
+    return _primitive_values(codec.primitive(distribution)).map(lambda x: codec.decode(distribution, x))
 
 
-def _primitives(primitive: Primitive) -> st.SearchStrategy[Any]:
+def _primitive_values(primitive: Primitive) -> st.SearchStrategy[Any]:
     if isinstance(primitive, Integer):
         return st.integers(primitive.low, primitive.high)
     if isinstance(primitive, Category):

@@ -40,7 +40,7 @@ class Conformance:
         self.select = tuple(select)
         self.ignore = tuple(ignore)
         self.settings = {key: value for key, value in (settings or {}).items() if value is not None}
-        self.__wrapped__ = _plain_function(self)
+        self.__wrapped__ = _build_test_function(self)
 
     def __repr__(self) -> str:
         return f"conformance({self.plugin!r})"
@@ -49,7 +49,7 @@ class Conformance:
         """Check it here and now. Raises AssertionError with the report, unless the plugin is conformant."""
         report = self.report()
         if report.exit_code != 0:
-            raise AssertionError(_told(report))
+            raise AssertionError(_render_report(report))
 
     def report(self) -> Report:
         from trialrun.testing.harness import check_plugin
@@ -65,7 +65,7 @@ class Conformance:
     @property
     def spec(self) -> str:
         """The plugin as a text for another process. A relative path is one of the project, or else of the test file."""
-        return _spec(self.plugin, self.home)
+        return _format_spec(self.plugin, self.home)
 
 
 def conformance(
@@ -96,7 +96,7 @@ def conformance(
         "dataset": dataset,
         "capabilities": None if capabilities is None else list(capabilities),
     }
-    return Conformance(plugin, home=_caller(), select=select, ignore=ignore, settings=settings)
+    return Conformance(plugin, home=_caller_folder(), select=select, ignore=ignore, settings=settings)
 
 
 class TrainPluginSuite:
@@ -134,22 +134,22 @@ def suite_conformance(suite: type[TrainPluginSuite]) -> Conformance:
     return Conformance(suite.plugin, home=home, select=suite.select, ignore=suite.ignore, settings=settings)
 
 
-def _plain_function(conformance: Conformance) -> Callable[[], None]:
+def _build_test_function(conformance: Conformance) -> Callable[[], None]:
     """By this pytest sees in the object a function without parameters."""
 
-    def conforms() -> None:
+    def run_conformance() -> None:
         conformance()
 
-    return conforms
+    return run_conformance
 
 
-def _caller() -> Path | None:
+def _caller_folder() -> Path | None:
     """The folder of the file that calls `conformance`."""
     file = sys._getframe(2).f_globals.get("__file__")  # noqa: SLF001  # as `logging` finds its callers
     return Path(file).absolute().parent if file else None
 
 
-def _spec(plugin: Any, home: Path | None) -> str:
+def _format_spec(plugin: Any, home: Path | None) -> str:
     if isinstance(plugin, ModuleType):
         file = getattr(plugin, "__file__", None)
         if file is None or plugin.__name__ == "__main__":
@@ -161,7 +161,7 @@ def _spec(plugin: Any, home: Path | None) -> str:
         fix = "hand it over by its path or its name: the checks run in processes of their own"
         raise TypeError(f"plugin must be a path, a name or a module, got {kind.__qualname__}; {fix}")
     if home is not None and _is_relative_path(plugin):
-        found = next((base / plugin for base in (*_projects(home), home) if (base / plugin).exists()), None)
+        found = next((base / plugin for base in (*_project_folders(home), home) if (base / plugin).exists()), None)
         if found is not None:
             return str(found.resolve())
     return str(plugin)
@@ -174,19 +174,19 @@ def _is_relative_path(plugin: str | Path) -> bool:
     )
 
 
-def _projects(home: Path) -> list[Path]:
+def _project_folders(home: Path) -> list[Path]:
     """The project that holds `home`: the nearest folder with a pyproject.toml."""
     found = next((folder for folder in (home, *home.parents) if (folder / "pyproject.toml").is_file()), None)
     return [] if found is None else [found]
 
 
-def _told(report: Report) -> str:
+def _render_report(report: Report) -> str:
     from io import StringIO
 
     from rich.console import Console
 
-    from trialrun.testing.reports.terminal import show
+    from trialrun.testing.reports.terminal import print_report
 
     told = StringIO()
-    show(report.to_json(), Console(file=told, width=110, color_system=None))
+    print_report(report.to_json(), Console(file=told, width=110, color_system=None))
     return told.getvalue()

@@ -12,7 +12,7 @@ from typing import Any
 from trialrun_hookspecs.errors import Problem, UsageError
 from trialrun_hookspecs.request import did_you_mean
 
-__all__ = ["BUILT_IN_ROWS", "Configured", "Subject", "configured", "pyproject_of", "spec_of"]
+__all__ = ["BUILT_IN_ROWS", "ProjectConfig", "Target", "find_pyproject", "read_config", "resolve_spec"]
 
 BUILT_IN_ROWS: tuple[Mapping[str, Any], ...] = tuple(
     {"category": category, "data": {"x": [step / 4, (step % 3) / 2], "y": step / 2 + 1}}
@@ -25,7 +25,7 @@ _KEYS = ("hyperparameter", "hyperparameters", "metric", "mode", "dataset", "capa
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
+class Target:
     """A plugin as the checks use it. What is None was said nowhere, until `settled()` gives it its default.
 
     `spec` is what `load_plugin` takes, a path being absolute. `dataset` is a path, the name of one that a plugin
@@ -40,7 +40,7 @@ class Subject:
     dataset: Any = None
     capabilities: frozenset[str] | None = None
 
-    def over(self, lower: Subject) -> Subject:
+    def fill_from(self, lower: Target) -> Target:
         """This, with what it leaves open taken from `lower`."""
         taken = {
             item.name: getattr(lower, item.name)
@@ -49,7 +49,7 @@ class Subject:
         }
         return replace(self, **taken)
 
-    def settled(self, *, has_tune: bool) -> Subject:
+    def with_defaults(self, *, has_tune: bool) -> Target:
         """This with defaults. Who declares nothing is taken to tune when there is a tune(), to resume and to repeat."""
         hyperparameter = dict(self.hyperparameter or {})
         declared = {"resumes", "deterministic", *(("tunes",) if has_tune else ())}
@@ -66,7 +66,7 @@ class Subject:
             capabilities=frozenset(declared) if self.capabilities is None else self.capabilities,
         )
 
-    def beside(self, plugin: str | None) -> Subject:
+    def resolve_dataset(self, plugin: str | None) -> Target:
         """This with a dataset that is a path relative to the plugin's file or folder made absolute."""
         if not plugin or not isinstance(self.dataset, str) or not self.dataset:
             return self
@@ -74,7 +74,7 @@ class Subject:
         found = (path.parent if path.is_file() else path) / self.dataset
         return replace(self, dataset=str(found)) if found.exists() else self
 
-    def validated(self) -> None:
+    def check_settings(self) -> None:
         """Raises UsageError when no job can be made of these settings."""
         from trialrun.job_file import to_request
 
@@ -84,10 +84,10 @@ class Subject:
             to_request({"action": "train", "params": {"name": "conformance", "dataset": 1, **job}})
 
     @classmethod
-    def from_mapping(cls, spec: str, data: Mapping[str, Any], where: str) -> Subject:
+    def from_mapping(cls, spec: str, data: Mapping[str, Any], where: str) -> Target:
         """Read a `conformance` dict or a `[tool.trialrun]` table; raises UsageError with every problem in it."""
         problems = [
-            Problem(where=where, rule="unknown key", got=repr(key), fix=did_you_mean(str(key), _KEYS) or _known())
+            Problem(where=where, rule="unknown key", got=repr(key), fix=did_you_mean(str(key), _KEYS) or _format_keys())
             for key in data
             if key not in _KEYS
         ]
@@ -119,7 +119,7 @@ _KINDS: tuple[tuple[str, tuple[type, ...], str], ...] = (
 )
 
 
-def _known() -> str:
+def _format_keys() -> str:
     return f"The keys are {', '.join(_KEYS)}."
 
 
@@ -142,7 +142,7 @@ def _capability_problems(value: Any, where: str) -> list[Problem]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Configured:
+class ProjectConfig:
     """What a pyproject.toml says: the plugin, its settings, and its waivers as they stand there."""
 
     path: Path | None = None
@@ -152,7 +152,7 @@ class Configured:
     text: str = ""
 
 
-def pyproject_of(start: Path) -> Path | None:
+def find_pyproject(start: Path) -> Path | None:
     """The nearest pyproject.toml at or above `start` that has a [tool.trialrun] table."""
     start = start if start.is_dir() else start.parent
     for folder in (start, *start.parents):
@@ -162,10 +162,10 @@ def pyproject_of(start: Path) -> Path | None:
     return None
 
 
-def configured(path: Path | None) -> Configured:
+def read_config(path: Path | None) -> ProjectConfig:
     """Read [tool.trialrun]; raises UsageError when it cannot be read. A relative plugin or dataset is the file's."""
     if path is None:
-        return Configured()
+        return ProjectConfig()
     text = path.read_text(encoding="utf-8")
     try:
         table = tomllib.loads(text).get("tool", {}).get("trialrun", {})
@@ -182,19 +182,19 @@ def configured(path: Path | None) -> Configured:
         data["dataset"] = str((path.parent / data["dataset"]).resolve())
     if isinstance(plugin, str) and (path.parent / plugin).exists():
         plugin = str((path.parent / plugin).resolve())
-    return Configured(path=path, plugin=plugin, data=data, waivers=tuple(waivers), text=text)
+    return ProjectConfig(path=path, plugin=plugin, data=data, waivers=tuple(waivers), text=text)
 
 
-def spec_of(plugin: str | Path) -> str:
+def resolve_spec(plugin: str | Path) -> str:
     """The plugin as a text that means the same in another folder."""
     path = Path(plugin).expanduser()
     looks_like_path = isinstance(plugin, Path) or "/" in plugin or plugin.startswith(".") or plugin.endswith(".py")
-    if looks_like_path or _is_plugin_here(path):
+    if looks_like_path or _is_local_plugin(path):
         return str(path.absolute())
     return str(plugin)
 
 
-def _is_plugin_here(path: Path) -> bool:
+def _is_local_plugin(path: Path) -> bool:
     """A bare name that is a folder of this one, unless a plugin of that name is installed."""
     if not any((path / name).is_file() for name in ("__init__.py", "config.yaml")):
         return False
@@ -203,15 +203,15 @@ def _is_plugin_here(path: Path) -> bool:
     return find_installed(str(path)) is None
 
 
-def hash_of(source: Path) -> str:
+def hash_files(source: Path) -> str:
     """A digest of the plugin's files: the same for the same content."""
     digest = hashlib.sha256()
-    files = [source] if source.is_file() else sorted(path for path in source.rglob("*") if _counts(path))
+    files = [source] if source.is_file() else sorted(path for path in source.rglob("*") if _is_hashed(path))
     for path in files:
         digest.update(path.relative_to(source.parent).as_posix().encode() + b"\0")
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
 
 
-def _counts(path: Path) -> bool:
+def _is_hashed(path: Path) -> bool:
     return path.is_file() and not {"__pycache__", ".git"} & set(path.parts) and path.suffix != ".pyc"

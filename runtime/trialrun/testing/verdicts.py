@@ -40,7 +40,7 @@ class Verdict(enum.StrEnum):
     ERROR = "error"
 
 
-RAN = (Verdict.PASS, Verdict.FAIL)
+RAN_VERDICTS = (Verdict.PASS, Verdict.FAIL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +87,7 @@ class Outcome:
             "why": self.why,
             "fix": self.fix,
             "signature": self.signature,
-            "evidence": _plain(self.evidence),
+            "evidence": _to_json_value(self.evidence),
             "where": None if self.where is None else {"file": self.where[0], "line": self.where[1]},
             "repro": self.repro,
             "selected": self.selected,
@@ -118,7 +118,7 @@ class Report:
     @property
     def ledger(self) -> dict[str, int]:
         """Ran, not applicable, waived and not run: they add up to `total`, all checks of the contract."""
-        ran = len(self.of(*RAN))
+        ran = len(self.of(*RAN_VERDICTS))
         na, waived = len(self.of(Verdict.NA)), len(self.of(Verdict.WAIVED))
         total = len(self.outcomes)
         return {
@@ -150,7 +150,7 @@ class Report:
             return INTERRUPTED
         if any(outcome.is_red for outcome in self.outcomes):
             return NOT_CONFORMANT
-        if self.of(Verdict.ERROR) or not self.of(*RAN, Verdict.WAIVED):
+        if self.of(Verdict.ERROR) or not self.of(*RAN_VERDICTS, Verdict.WAIVED):
             return UNABLE
         return CONFORMANT
 
@@ -183,24 +183,24 @@ class Report:
             "seconds": round(self.seconds, 3),
             "notes": list(self.notes),
             "checks": [outcome.to_dict() for outcome in self.outcomes],
-            "recording": _plain(self.curves),
+            "recording": _to_json_value(self.curves),
         }
 
 
-def _plain(value: Any) -> Any:
+def _to_json_value(value: Any) -> Any:
     """`value` as JSON holds it; what it cannot hold becomes text."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): _to_json_value(item) for key, item in value.items()}
     if isinstance(value, str) or value is None or isinstance(value, bool | int):
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
     if isinstance(value, Iterable):
-        return [_plain(item) for item in value]
+        return [_to_json_value(item) for item in value]
     return str(value)
 
 
-def _object(properties: dict[str, Any], *, required: Iterable[str] | None = None) -> dict[str, Any]:
+def _object_schema(properties: dict[str, Any], *, required: Iterable[str] | None = None) -> dict[str, Any]:
     needed = list(properties if required is None else required)
     return {"type": "object", "properties": properties, "required": needed, "additionalProperties": False}
 
@@ -210,8 +210,8 @@ def report_schema() -> dict[str, Any]:
     text, count, flag, number = {"type": "string"}, {"type": "integer", "minimum": 0}, {"type": "boolean"}, "number"
     seconds = {"type": number, "minimum": 0}
     texts = {"type": "array", "items": text}
-    place = _object({"file": text, "line": {"type": "integer", "minimum": 1}})
-    check = _object(
+    place = _object_schema({"file": text, "line": {"type": "integer", "minimum": 1}})
+    check = _object_schema(
         {
             "id": {"type": "string", "pattern": "^TR[1-9][0-9]{2}$"},
             "title": text,
@@ -230,16 +230,16 @@ def report_schema() -> dict[str, Any]:
         }
     )
     names = ("ran", "passed", "failed", "not_applicable", "waived", "not_run", "vacuous", "errors", "total")
-    report = _object(
+    report = _object_schema(
         {
             "contract": text,
-            "plugin": _object({"name": text, "hash": text}),
+            "plugin": _object_schema({"name": text, "hash": text}),
             "profile": text,
             "seed": {"type": "integer"},
             "environment": {"type": "object", "additionalProperties": text},
-            "capabilities": _object({"declared": texts, "observed": texts}),
-            "result": _object({"headline": text, "exit_code": count, "conformant": flag, "partial": flag}),
-            "ledger": _object(dict.fromkeys(names, count)),
+            "capabilities": _object_schema({"declared": texts, "observed": texts}),
+            "result": _object_schema({"headline": text, "exit_code": count, "conformant": flag, "partial": flag}),
+            "ledger": _object_schema(dict.fromkeys(names, count)),
             "seconds": seconds,
             "notes": texts,
             "checks": {"type": "array", "items": check},

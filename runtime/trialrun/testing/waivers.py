@@ -11,7 +11,7 @@ from trialrun.testing.verdicts import Outcome, Verdict
 from trialrun_hookspecs.errors import Problem, UsageError
 from trialrun_hookspecs.request import did_you_mean
 
-__all__ = ["Waiver", "applied", "read_waivers"]
+__all__ = ["Waiver", "apply_waiver", "read_waivers"]
 
 _KEYS = ("check", "reason", "expires", "signature")
 
@@ -41,12 +41,12 @@ def read_waivers(
     """
     problems: list[Problem] = []
     waivers: dict[str, Waiver] = {}
-    lines = _lines(text)
+    lines = _find_entry_lines(text)
     for number, given in enumerate(entries):
         entry = {key: getattr(given, key) for key in _KEYS} if isinstance(given, Waiver) else given
         line = f"{path}:{lines[number]}" if path and number < len(lines) else (path or "waivers")
         where = f"{line}, waivers[{number}]"
-        found = _problems(entry, known, where, today)
+        found = _find_problems(entry, known, where, today)
         check = entry.get("check")
         if not found and check in waivers:
             found = [
@@ -54,13 +54,13 @@ def read_waivers(
             ]
         problems += found
         if not found:
-            waivers[str(check)] = Waiver(**{**entry, "expires": _date(entry["expires"]), "where": line})
+            waivers[str(check)] = Waiver(**{**entry, "expires": _parse_date(entry["expires"]), "where": line})
     if problems:
         raise UsageError(problems=problems)
     return waivers
 
 
-def applied(outcome: Outcome, waiver: Waiver) -> Outcome:
+def apply_waiver(outcome: Outcome, waiver: Waiver) -> Outcome:
     """The outcome in the light of its waiver: waived, or red because it is not what was expected."""
     if outcome.verdict is Verdict.FAIL and outcome.signature == waiver.signature:
         until = f"waived until {waiver.expires.isoformat()}: {waiver.reason}"
@@ -80,14 +80,14 @@ def applied(outcome: Outcome, waiver: Waiver) -> Outcome:
     return outcome
 
 
-def _problems(entry: Mapping[str, Any], known: Collection[str], where: str, today: dt.date) -> list[Problem]:
+def _find_problems(entry: Mapping[str, Any], known: Collection[str], where: str, today: dt.date) -> list[Problem]:
     problems = [
-        Problem(where=f"{where}.{key}", rule="unknown key", fix=did_you_mean(str(key), _KEYS) or _form())
+        Problem(where=f"{where}.{key}", rule="unknown key", fix=did_you_mean(str(key), _KEYS) or _describe_keys())
         for key in entry
         if key not in _KEYS
     ]
     problems += [
-        Problem(where=f"{where}.{key}", rule="is required", got="nothing", fix=_form())
+        Problem(where=f"{where}.{key}", rule="is required", got="nothing", fix=_describe_keys())
         for key in _KEYS
         if key not in entry
     ]
@@ -101,13 +101,13 @@ def _problems(entry: Mapping[str, Any], known: Collection[str], where: str, toda
         fix = did_you_mean(check, known) or "`trialrun explain --list` has them all."
         problems.append(Problem(where=f"{where}.check", rule="must be the id of a check", got=repr(check), fix=fix))
     if "expires" in entry:
-        problems += _date_problems(entry["expires"], f"{where}.expires", today)
+        problems += _find_date_problems(entry["expires"], f"{where}.expires", today)
     return problems
 
 
-def _date_problems(value: Any, where: str, today: dt.date) -> list[Problem]:
+def _find_date_problems(value: Any, where: str, today: dt.date) -> list[Problem]:
     try:
-        date = _date(value)
+        date = _parse_date(value)
     except ValueError:
         return [Problem(where=where, rule="must be a date", got=repr(value), fix="Write it as 2031-12-31.")]
     if date < today:
@@ -116,7 +116,7 @@ def _date_problems(value: Any, where: str, today: dt.date) -> list[Problem]:
     return []
 
 
-def _date(value: Any) -> dt.date:
+def _parse_date(value: Any) -> dt.date:
     if isinstance(value, dt.datetime):
         return value.date()
     if isinstance(value, dt.date):
@@ -124,11 +124,11 @@ def _date(value: Any) -> dt.date:
     return dt.date.fromisoformat(str(value))
 
 
-def _form() -> str:
+def _describe_keys() -> str:
     return f"A waiver has {', '.join(_KEYS)}."
 
 
-def _lines(text: str) -> list[int]:
+def _find_entry_lines(text: str) -> list[int]:
     """The lines at which the entries begin."""
     return [
         number

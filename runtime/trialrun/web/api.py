@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from trialrun.recorder.normalise import BIGGEST_ID, safe_file_name
-from trialrun.recorder.replies import Refused, Reply, json_reply, no
+from trialrun.recorder.replies import CallRefused, Reply, json_reply, refuse
 from trialrun.recorder.store import Row
-from trialrun.recorder.uploads import upload_file
+from trialrun.recorder.uploads import upload_path
 from trialrun.recordings import jobs, requests, trial_detail
-from trialrun.recordings.curves import thinned
-from trialrun.recordings.importance import LEAST, METHOD, shares
-from trialrun.recordings.library import Library, Reading
-from trialrun.recordings.trial_index import BASE, OPERATORS, Board, Condition, Trial, cell_of, described
+from trialrun.recordings.curves import downsample_indices
+from trialrun.recordings.importance import METHOD, MIN_TRIALS, estimate_importance
+from trialrun.recordings.library import Library, OpenRecording
+from trialrun.recordings.trial_index import BASE, OPERATORS, Condition, TrialIndex, TrialRow, get_cell, tabulate_trials
 
-__all__ = ["Question", "answer"]
+__all__ = ["PageRequest", "handle_api_request"]
 
 LARGEST_PAGE = 5_000
 MOST_LINES = 60
@@ -26,191 +26,204 @@ MOST_POINTS = 2_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class PageRequest:
     """One call: what it asks about and with which parameters."""
 
     library: Library
     params: Sequence[tuple[str, str]]
 
-    def all(self, name: str) -> list[str]:
+    def all_params(self, name: str) -> list[str]:
         return [value for key, value in self.params if key == name]
 
-    def one(self, name: str, default: str = "") -> str:
-        return next(iter(self.all(name)), default)
+    def first_param(self, name: str, default: str = "") -> str:
+        return next(iter(self.all_params(name)), default)
 
-    def number(self, name: str, default: int, most: int = BIGGEST_ID) -> int:
-        sent = self.one(name)
+    def int_param(self, name: str, default: int, most: int = BIGGEST_ID) -> int:
+        sent = self.first_param(name)
         if not sent:
             return default
         if not re.fullmatch(r"[0-9]{1,18}", sent):
-            raise no(400, f"{name}: must be a number, got {sent[:100]!r}.")
+            raise refuse(400, f"{name}: must be a number, got {sent[:100]!r}.")
         return min(int(sent), most)
 
-    def maybe(self, name: str) -> int | None:
-        return self.number(name, 0) if self.one(name) else None
+    def optional_int(self, name: str) -> int | None:
+        return self.int_param(name, 0) if self.first_param(name) else None
 
     @property
-    def trial(self) -> str | None:
+    def trial_id(self) -> str | None:
         """None: the job itself."""
-        return next(iter(self.all("trial")), None)
+        return next(iter(self.all_params("trial")), None)
 
-    def reading(self, key: str) -> Reading:
-        reading = self.library.reading(key)
+    def open_recording(self, key: str) -> OpenRecording:
+        reading = self.library.open_recording(key)
         if reading is None:
-            raise no(404, f"recording {key}: there is none.")
+            raise refuse(404, f"recording {key}: there is none.")
         return reading
 
 
-def list_jobs(question: Question) -> Any:
-    found = question.library.listed(jobs.job_list)
+def list_jobs(question: PageRequest) -> Any:
+    found = question.library.describe_recordings(jobs.load_job_list)
     recordings = [
         {"recording": key, "folder": path.parent.name, "jobs": listed, "path": str(path)} for key, path, listed in found
     ]
     return {"recordings": recordings, "root": str(question.library.root)}
 
 
-def show_job(question: Question, key: str, job: int) -> Any:
-    reading = question.reading(key)
-    page = jobs.job_page(reading.store, job)
+def show_job(question: PageRequest, key: str, job: int) -> Any:
+    reading = question.open_recording(key)
+    page = jobs.load_job_details(reading.store, job)
     if page is None:
-        raise no(404, f"job {job}: there is none.")
+        raise refuse(404, f"job {job}: there is none.")
     return {**page, "recording": key, "path": str(reading.path)}
 
 
-def list_trials(question: Question, key: str, job: int) -> Any:
+def list_trials(question: PageRequest, key: str, job: int) -> Any:
     """A page of rows; `sort` is a column, `where` a JSON list of conditions such as `["m:loss", "<", 0.5]`."""
-    reading = question.reading(key)
-    offset, limit = question.number("offset", 0), question.number("limit", 200, LARGEST_PAGE)
-    if not any(question.one(name) for name in ("sort", "order", "status", "where")):
-        total, board = Board.excerpt(reading.store, job, offset, limit)
-        rows = board.trials()
+    reading = question.open_recording(key)
+    offset, limit = question.int_param("offset", 0), question.int_param("limit", 200, LARGEST_PAGE)
+    if not any(question.first_param(name) for name in ("sort", "order", "status", "where")):
+        total, board = TrialIndex.load_excerpt(reading.store, job, offset, limit)
+        rows = board.all_trials()
     else:
-        board = reading.board(job)
+        board = reading.get_trial_index(job)
         board.refresh()
-        total, rows = board.page(
-            sort=question.one("sort", "number"),
-            descending=question.one("order") == "desc",
-            statuses=question.all("status"),
-            where=_conditions(question.one("where")),
+        total, rows = board.select_page(
+            sort=question.first_param("sort", "number"),
+            descending=question.first_param("order") == "desc",
+            statuses=question.all_params("status"),
+            where=_parse_conditions(question.first_param("where")),
             offset=offset,
             limit=limit,
         )
-    return {**table(board, rows), "total": total}
+    return {**build_table(board, rows), "total": total}
 
 
-def table(board: Board, rows: Sequence[Trial]) -> dict[str, Any]:
+def build_table(board: TrialIndex, rows: Sequence[TrialRow]) -> dict[str, Any]:
     columns = board.columns
-    made = described(rows, columns["hyperparameters"], columns["metrics"])
+    made = tabulate_trials(rows, columns["hyperparameters"], columns["metrics"])
     return {"columns": {"base": list(BASE), **columns}, "rows": made}
 
 
-def _conditions(sent: str) -> list[Condition]:
+def _parse_conditions(sent: str) -> list[Condition]:
     try:
         asked = json.loads(sent) if sent else []
-        return [_condition(*each) for each in asked]
+        return [_parse_condition(*each) for each in asked]
     except (ValueError, TypeError, RecursionError):
-        raise no(400, f"where: must be a JSON list of [column, operator, value], got {sent[:100]!r}.") from None
+        raise refuse(400, f"where: must be a JSON list of [column, operator, value], got {sent[:100]!r}.") from None
 
 
-def _condition(column: str, operator: str, value: Any) -> Condition:
+def _parse_condition(column: str, operator: str, value: Any) -> Condition:
     if not isinstance(column, str) or operator not in OPERATORS:
         raise ValueError
     return Condition(column=column, operator=operator, value=value)
 
 
-def show_curves(question: Question, key: str, job: int) -> Any:
+def show_curves(question: PageRequest, key: str, job: int) -> Any:
     """One metric of some trials, or without `trial` of the job itself, each with at most `points` points."""
-    reading = question.reading(key)
-    event, _, name = question.one("series").partition(":")
-    most = question.number("points", 400, MOST_POINTS)
-    asked: list[str | None] = [*question.all("trial")] or [None]
+    reading = question.open_recording(key)
+    event, _, name = question.first_param("series").partition(":")
+    most = question.int_param("points", 400, MOST_POINTS)
+    asked: list[str | None] = [*question.all_params("trial")] or [None]
     lines = []
     for trial in asked[:MOST_LINES]:
-        line = reading.curves.line(job, trial, event, name)
-        kept = thinned(line.values, most)
+        line = reading.curves.load_line(job, trial, event, name)
+        kept = downsample_indices(line.values, most)
         parts = {part: [getattr(line, part)[index] for index in kept] for part in ("steps", "times", "values")}
         lines.append({"trial": trial, "count": len(line.values), **parts})
-    return {"series": question.one("series"), "lines": lines}
+    return {"series": question.first_param("series"), "lines": lines}
 
 
-def show_importance(question: Question, key: str, job: int) -> Any:
-    reading = question.reading(key)
-    board = reading.board(job)
+def show_importance(question: PageRequest, key: str, job: int) -> Any:
+    reading = question.open_recording(key)
+    board = reading.get_trial_index(job)
     board.refresh()
-    row = reading.store.row("SELECT request FROM jobs WHERE id = ?", (job,))
+    row = reading.store.fetch_one("SELECT request FROM jobs WHERE id = ?", (job,))
     request = json.loads(row["request"]) if row else {}
-    metric = question.one("metric") or jobs.objective(request.get("params") if isinstance(request, dict) else None)[0]
+    metric = (
+        question.first_param("metric")
+        or jobs.parse_objective(request.get("params") if isinstance(request, dict) else None)[0]
+    )
     points = [
         (trial.hyperparameters, float(cell))
-        for trial in board.trials()
+        for trial in board.all_trials()
         if trial.status == "TERMINATED"
-        and isinstance(cell := cell_of(trial, f"m:{metric}"), int | float)
+        and isinstance(cell := get_cell(trial, f"m:{metric}"), int | float)
         and not isinstance(cell, bool)
         and cell == cell  # NaN is no result
     ]
-    found = shares(points, board.columns["hyperparameters"])
-    return {"method": METHOD, "metric": metric, "trials": len(points), "least": LEAST, "shares": list(found.items())}
-
-
-def show_trial(question: Question, key: str, job: int) -> Any:
-    reading = question.reading(key)
-    board = reading.board(job)
-    board.refresh()
-    trial = question.trial
-    row = None if trial is None else board.trial(trial)
-    if trial is not None and row is None:
-        raise no(404, f"trial {trial[:200]}: there is none.")
-    sizes = {stream: trial_detail.output(reading, trial, stream) for stream in trial_detail.STREAMS}
+    found = estimate_importance(points, board.columns["hyperparameters"])
     return {
-        **table(board, [row] if row else []),
-        "images": trial_detail.images(reading.store, job, trial),
-        "messages": [] if trial is None else trial_detail.owned_messages(reading.store, job, trial),
-        "model": trial_detail.model_of(reading.store, job, trial),
-        "failure": trial_detail.failure_of(reading.store, job, trial),
+        "method": METHOD,
+        "metric": metric,
+        "trials": len(points),
+        "least": MIN_TRIALS,
+        "shares": list(found.items()),
+    }
+
+
+def show_trial(question: PageRequest, key: str, job: int) -> Any:
+    reading = question.open_recording(key)
+    board = reading.get_trial_index(job)
+    board.refresh()
+    trial = question.trial_id
+    row = None if trial is None else board.find_trial(trial)
+    if trial is not None and row is None:
+        raise refuse(404, f"trial {trial[:200]}: there is none.")
+    sizes = {stream: trial_detail.read_output(reading, trial, stream) for stream in trial_detail.STREAMS}
+    return {
+        **build_table(board, [row] if row else []),
+        "images": trial_detail.list_images(reading.store, job, trial),
+        "messages": [] if trial is None else trial_detail.find_trial_messages(reading.store, job, trial),
+        "model": trial_detail.find_model(reading.store, job, trial),
+        "failure": trial_detail.find_failure(reading.store, job, trial),
         "folder": str(reading.path.parent / "trials" / trial) if trial and sizes["stdout"] else None,
         "output": {stream: tail["size"] if tail else None for stream, tail in sizes.items()},
     }
 
 
-def show_output(question: Question, key: str, _job: int) -> Any:
-    tail = trial_detail.output(question.reading(key), question.trial, question.one("stream"))
+def show_output(question: PageRequest, key: str, _job: int) -> Any:
+    tail = trial_detail.read_output(question.open_recording(key), question.trial_id, question.first_param("stream"))
     if tail is None:
-        raise no(404, "output: there is none.")
+        raise refuse(404, "output: there is none.")
     return tail
 
 
-def list_messages(question: Question, key: str, job: int) -> Any:
-    store = question.reading(key).store
-    found = trial_detail.messages(
-        store, job, before=question.maybe("before"), context=question.one("context"), asked=question.one("text")
+def list_messages(question: PageRequest, key: str, job: int) -> Any:
+    store = question.open_recording(key).store
+    found = trial_detail.find_messages(
+        store,
+        job,
+        before=question.optional_int("before"),
+        context=question.first_param("context"),
+        asked=question.first_param("text"),
     )
     return {"messages": found}
 
 
-def list_requests(question: Question, key: str) -> Any:
-    store = question.reading(key).store
-    before, route = question.maybe("before"), question.one("route")
-    found = requests.calls(store, before=before, route=route, status=question.one("status"))
-    return {"requests": found, **(requests.facets(store) if before is None else {})}
+def list_requests(question: PageRequest, key: str) -> Any:
+    store = question.open_recording(key).store
+    before, route = question.optional_int("before"), question.first_param("route")
+    found = requests.find_requests(store, before=before, route=route, status=question.first_param("status"))
+    return {"requests": found, **(requests.count_facets(store) if before is None else {})}
 
 
-def show_request(question: Question, key: str, number: int) -> Any:
-    found = requests.call(question.reading(key).store, number)
+def show_request(question: PageRequest, key: str, number: int) -> Any:
+    found = requests.find_request(question.open_recording(key).store, number)
     if found is None:
-        raise no(404, f"request {number}: there is none.")
+        raise refuse(404, f"request {number}: there is none.")
     return found
 
 
-def list_models(question: Question, key: str) -> Any:
-    rows = question.reading(key).store.rows(
+def list_models(question: PageRequest, key: str) -> Any:
+    rows = question.open_recording(key).store.fetch_all(
         "SELECT m.id, m.name, m.fields, m.created, u.offset AS size, u.complete, u.md5 FROM models m"
         " LEFT JOIN uploads u ON u.id = m.upload ORDER BY m.id DESC LIMIT ? OFFSET ?",
-        (question.number("limit", 200, LARGEST_PAGE), question.number("offset", 0)),
+        (question.int_param("limit", 200, LARGEST_PAGE), question.int_param("offset", 0)),
     )
-    return {"models": [_model(row) for row in rows]}
+    return {"models": [_describe_model(row) for row in rows]}
 
 
-def _model(row: Row) -> dict[str, Any]:
+def _describe_model(row: Row) -> dict[str, Any]:
     fields = json.loads(row["fields"])
     fields = fields if isinstance(fields, dict) else {}
     configuration = fields.get("configuration")
@@ -221,23 +234,23 @@ def _model(row: Row) -> dict[str, Any]:
     return {**facts, **named, "trial": trial_id, "file": bool(row["complete"]), "configuration": configuration}
 
 
-def download_model(question: Question, key: str, number: int) -> Reply:
-    reading = question.reading(key)
-    row = reading.store.row(
+def download_model(question: PageRequest, key: str, number: int) -> Reply:
+    reading = question.open_recording(key)
+    row = reading.store.fetch_one(
         "SELECT m.name, u.path FROM models m JOIN uploads u ON u.id = m.upload WHERE m.id = ?", (number,)
     )
-    file = upload_file(reading.folder, row["path"]) if row and row["path"] else None
+    file = upload_path(reading.folder, row["path"]) if row and row["path"] else None
     if row is None or file is None or not file.is_file():
-        raise no(404, f"model {number}: it has no file.")
+        raise refuse(404, f"model {number}: it has no file.")
     name = safe_file_name(f"{row['name']}{file.suffix}")
     headers = {"Content-Type": "application/octet-stream", "Content-Disposition": f'attachment; filename="{name}"'}
     return Reply(status=200, headers=headers, file=file)
 
 
-def show_image(question: Question, key: str, entry: int) -> Reply:
-    found = trial_detail.image(question.reading(key).store, entry)
+def show_image(question: PageRequest, key: str, entry: int) -> Reply:
+    found = trial_detail.load_image(question.open_recording(key).store, entry)
     if found is None:
-        raise no(404, f"image {entry}: there is none that can be shown.")
+        raise refuse(404, f"image {entry}: there is none that can be shown.")
     return Reply(
         status=200, headers={"Content-Type": found[0], "Cache-Control": "private, max-age=86400"}, content=found[1]
     )
@@ -264,7 +277,7 @@ _COMPILED = [
 ]
 
 
-def answer(library: Library, path: str, params: Sequence[tuple[str, str]]) -> Reply:
+def handle_api_request(library: Library, path: str, params: Sequence[tuple[str, str]]) -> Reply:
     """Never raises for what a browser sends. `path` is what follows the prefix of the API."""
     try:
         for pattern, handler in _COMPILED:
@@ -272,8 +285,8 @@ def answer(library: Library, path: str, params: Sequence[tuple[str, str]]) -> Re
                 words = [
                     word if len(word) == 8 and index == 0 else int(word) for index, word in enumerate(found.groups())
                 ]
-                made = handler(Question(library=library, params=params), *words)
+                made = handler(PageRequest(library=library, params=params), *words)
                 return made if isinstance(made, Reply) else json_reply(200, made)
-        raise no(404, f"path: there is no {path[:200]!r}.")
-    except Refused as refused:
+        raise refuse(404, f"path: there is no {path[:200]!r}.")
+    except CallRefused as refused:
         return refused.reply

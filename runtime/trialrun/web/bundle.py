@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from trialrun_hookspecs.errors import BadValue
 
-__all__ = ["bundle"]
+__all__ = ["bundle_modules"]
 
 _IMPORT = re.compile(r"^import\s*\{([^}]*)\}\s*from\s*\"([^\"]+)\";?[ \t]*$", re.MULTILINE)
 _EXPORT = re.compile(r"^export\s+(?=(?:async\s+)?(?:function\*?|class|const|let)\s+([A-Za-z_$][\w$]*))", re.MULTILINE)
@@ -16,20 +16,20 @@ _NAMES = re.compile(r"([A-Za-z_$][\w$]*)(?:\s+as\s+([A-Za-z_$][\w$]*))?")
 _OTHER = re.compile(r"^\s*(?:import|export)\b|\bimport\s*\(|\bimport\.meta\b", re.MULTILINE)
 
 
-def bundle(sources: Mapping[str, str], entry: str) -> str:
+def bundle_modules(sources: Mapping[str, str], entry: str) -> str:
     """`entry` and all that it imports, each once and after what it needs, as one classic script in strict mode.
 
     `sources` maps paths to modules that use `import {a, b as c} from "./x.js"` and `export` before a declaration.
     Raises BadValue: another form, a module that is not there, or a circle.
     """
     order: list[str] = []
-    _visit(sources, entry, (), order)
+    _visit_module(sources, entry, (), order)
     number = {path: index for index, path in enumerate(order)}
-    parts = [_wrapped(path, sources[path], number) for path in order]
+    parts = [_wrap_module(path, sources[path], number) for path in order]
     return '"use strict";\n(() => {\nconst modules = [];\n' + "\n".join(parts) + "\n})();\n"
 
 
-def _visit(sources: Mapping[str, str], path: str, above: tuple[str, ...], order: list[str]) -> None:
+def _visit_module(sources: Mapping[str, str], path: str, above: tuple[str, ...], order: list[str]) -> None:
     if path in order:
         return
     if path in above:
@@ -37,23 +37,23 @@ def _visit(sources: Mapping[str, str], path: str, above: tuple[str, ...], order:
     if path not in sources:
         raise BadValue("an imported module must be there", where=above[-1] if above else "bundle", got=path)
     for _, target in _IMPORT.findall(sources[path]):
-        _visit(sources, _resolved(path, target), (*above, path), order)
+        _visit_module(sources, _resolve_path(path, target), (*above, path), order)
     order.append(path)
 
 
-def _resolved(path: str, target: str) -> str:
+def _resolve_path(path: str, target: str) -> str:
     return posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
 
 
-def _wrapped(path: str, source: str, number: Mapping[str, int]) -> str:
+def _wrap_module(path: str, source: str, number: Mapping[str, int]) -> str:
     """A module as a function that gives what it exports."""
 
-    def imported(found: re.Match[str]) -> str:
+    def replace_import(found: re.Match[str]) -> str:
         names = ", ".join(f"{name}: {alias}" if alias else name for name, alias in _NAMES.findall(found[1]))
-        return f"const {{ {names} }} = modules[{number[_resolved(path, found[2])]}];"
+        return f"const {{ {names} }} = modules[{number[_resolve_path(path, found[2])]}];"
 
     exports = _EXPORT.findall(source)
-    code = _EXPORT.sub("", _IMPORT.sub(imported, source))
+    code = _EXPORT.sub("", _IMPORT.sub(replace_import, source))
     if other := _OTHER.search(code):
         line = code[other.start() :].lstrip().partition("\n")[0]
         raise BadValue("must import and export by name", where=path, got=line[:100])

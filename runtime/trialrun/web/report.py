@@ -10,14 +10,14 @@ from functools import cache
 from typing import Any
 
 from trialrun import __version__
-from trialrun.recordings.jobs import job_page
-from trialrun.recordings.plot_data import curves_of, importance_of, ranked
+from trialrun.recordings.jobs import load_job_details
+from trialrun.recordings.plot_data import collect_curves, rank_trials, study_importance
 from trialrun.recordings.source import Study
-from trialrun.recordings.trial_index import BASE, described
+from trialrun.recordings.trial_index import BASE, tabulate_trials
 from trialrun.web.app import STATIC
-from trialrun.web.bundle import bundle
+from trialrun.web.bundle import bundle_modules
 
-__all__ = ["ALL_POINTS", "html"]
+__all__ = ["ALL_POINTS", "render_html"]
 
 ALL_POINTS = 60_000
 """Of all curves together: what a browser opens at once, and about two megabytes."""
@@ -50,53 +50,53 @@ _PAGE = """<!doctype html>
 """
 
 
-def html(study: Study, now: datetime | None = None, points: int = ALL_POINTS) -> str:
+def render_html(study: Study, now: datetime | None = None, points: int = ALL_POINTS) -> str:
     """The whole file. At most about `points` points of curves are in it: the best trials and the newest come first."""
-    script, style = _assets()
-    policy = _POLICY.format(script=_digest(script), style=_digest(style))
-    data = _embedded(_data(study, now or datetime.now(UTC), points))
+    script, style = _load_assets()
+    policy = _POLICY.format(script=_hash_source(script), style=_hash_source(style))
+    data = _encode_safe_json(_collect_data(study, now or datetime.now(UTC), points))
     return _PAGE.format(policy=policy, version=__version__, style=style, script=script, data=data)
 
 
 @cache
-def _assets() -> tuple[str, str]:
+def _load_assets() -> tuple[str, str]:
     own = STATIC / OFFLINE
     files = (file for file in STATIC.rglob("*.js") if own not in file.parents)
     sources = {file.relative_to(STATIC).as_posix(): file.read_text("utf-8") for file in files}
     sources["api.js"] = (own / "offline.js").read_text("utf-8")
     sources["report.js"] = (own / "report.js").read_text("utf-8")
     style = (STATIC / "style.css").read_text("utf-8") + (own / "report.css").read_text("utf-8")
-    return _inline(bundle(sources, "report.js"), "</script"), _inline(style, "</style")
+    return _check_inline(bundle_modules(sources, "report.js"), "</script"), _check_inline(style, "</style")
 
 
-def _inline(words: str, end: str) -> str:
+def _check_inline(words: str, end: str) -> str:
     if end in words.lower() or "<!--" in words:
         raise ValueError(f"{end} would end the element that holds it")
     return words
 
 
-def _digest(words: str) -> str:
+def _hash_source(words: str) -> str:
     return base64.b64encode(hashlib.sha256(words.encode()).digest()).decode()
 
 
-def _embedded(value: Any) -> str:
+def _encode_safe_json(value: Any) -> str:
     """JSON that cannot end the element it stands in, nor open a comment in it."""
     made = json.dumps(value, separators=(",", ":"), allow_nan=False)  # ASCII: any half surrogate stays an escape
     return made.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def _data(study: Study, now: datetime, points: int) -> dict[str, Any]:
-    store, board = study.reading.store, study.reading.board(study.job)
-    trials = study.trials()
-    page = job_page(store, study.job) or {}
+def _collect_data(study: Study, now: datetime, points: int) -> dict[str, Any]:
+    store, board = study.recording.store, study.recording.get_trial_index(study.job)
+    trials = study.list_trials()
+    page = load_job_details(store, study.job) or {}
     columns = board.columns
-    rows = described(trials, columns["hyperparameters"], columns["metrics"])
-    curves, kept = curves_of(study, ranked(study, trials), page.get("series", []), points)
+    rows = tabulate_trials(trials, columns["hyperparameters"], columns["metrics"])
+    curves, kept = collect_curves(study, rank_trials(study, trials), page.get("series", []), points)
     failures = [
         {name: str(failure.get(name) or "")[-LONG:] for name in ("trial_id", "cause", "error", "traceback")}
-        for failure in study.failures()
+        for failure in study.list_failures()
     ]
-    made: dict[str, Any] = _plain(
+    made: dict[str, Any] = _null_nonfinite(
         {
             "made": now.isoformat(timespec="seconds"),
             "version": __version__,
@@ -104,7 +104,7 @@ def _data(study: Study, now: datetime, points: int) -> dict[str, Any]:
             "trials": {"columns": {"base": list(BASE), **columns}, "rows": rows},
             "curves": curves,
             "kept": kept,
-            "importance": importance_of(study, trials),
+            "importance": study_importance(study, trials),
             "failures": failures,
         }
     )
@@ -112,10 +112,10 @@ def _data(study: Study, now: datetime, points: int) -> dict[str, Any]:
     return made
 
 
-def _plain(value: Any) -> Any:
+def _null_nonfinite(value: Any) -> Any:
     """NaN and infinities, which a foreign client may have sent in any place, as null."""
     if isinstance(value, dict):
-        return {name: _plain(cell) for name, cell in value.items()}
+        return {name: _null_nonfinite(cell) for name, cell in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(cell) for cell in value]
+        return [_null_nonfinite(cell) for cell in value]
     return None if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))) else value

@@ -10,8 +10,8 @@ import threading
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from trialrun.recorder.access import Door
-from trialrun.recorder.faults import LostAnswer
+from trialrun.recorder.access import Endpoint
+from trialrun.recorder.faults import ReplyLost
 from trialrun.web import Library, Page
 from trialrun.web.session import PREFIX
 from trialrun_hookspecs.errors import TrialrunError, UsageError
@@ -27,7 +27,7 @@ __all__ = ["LoopbackServer", "RecorderServer"]
 START_TIMEOUT_S = 30
 STOP_TIMEOUT_S = 10
 BACKLOG = 2048
-DRAINED = 256 * 1024 * 1024
+MAX_DRAINED_BYTES = 256 * 1024 * 1024
 
 
 class LoopbackServer:
@@ -51,7 +51,7 @@ class LoopbackServer:
         self.port = port
         self.token = token or secrets.token_urlsafe(24)
         self.url = ""
-        self._page = Page(library, self._door, lambda: bool(self._server.should_exit))
+        self._page = Page(library, self._build_endpoint, lambda: bool(self._server.should_exit))
         self._server: Any = None
         self._thread: threading.Thread | None = None
 
@@ -70,14 +70,14 @@ class LoopbackServer:
         self.stop()
 
     def start(self) -> None:
-        listener = _bound(self.host, self.port)
+        listener = _bind_socket(self.host, self.port)
         self.port = listener.getsockname()[1]
         name = f"[{self.host}]" if ":" in self.host else self.host
         self.url = f"http://{name}:{self.port}/"
         ready = threading.Event()
-        self._server = _uvicorn(self._app(), ready)
+        self._server = _create_server(self._build_app(), ready)
         self._thread = threading.Thread(
-            target=self._serve, args=(listener, ready), name="trialrun-recorder", daemon=True
+            target=self._run_server, args=(listener, ready), name="trialrun-recorder", daemon=True
         )
         self._thread.start()
         if not ready.wait(START_TIMEOUT_S) or not self._server.started:
@@ -93,31 +93,31 @@ class LoopbackServer:
         self._thread = None
         self._page.close()
 
-    def _serve(self, listener: socket.socket, ready: threading.Event) -> None:
+    def _run_server(self, listener: socket.socket, ready: threading.Event) -> None:
         try:
             self._server.run(sockets=[listener])
         finally:
             listener.close()
             ready.set()
 
-    def _door(self, host: str) -> Door:
+    def _build_endpoint(self, host: str) -> Endpoint:
         names = {self.host, "127.0.0.1", "localhost", "[::1]", f"[{self.host}]"}
         hosts = None if self.remote else frozenset(f"{name}:{self.port}".lower() for name in names)
         known = hosts is not None and host.lower() in hosts
-        return Door(
+        return Endpoint(
             base_url=f"http://{host}/" if known or (self.remote and host) else self.url, token=self.token, hosts=hosts
         )
 
-    def _app(self) -> Any:
+    def _build_app(self) -> Any:
         async def app(scope: Any, receive: Any, send: Any) -> None:
             if scope["type"] != "http":
                 return
             inside = scope["path"] == PREFIX or scope["path"].startswith(f"{PREFIX}/")
-            await (self._page if inside else self._answer)(scope, receive, send)
+            await (self._page if inside else self._handle_request)(scope, receive, send)
 
         return app
 
-    async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
+    async def _handle_request(self, scope: Any, receive: Any, send: Any) -> None:
         """What is not the page's: from here, the way to it."""
         from starlette.responses import Response
 
@@ -138,23 +138,23 @@ class RecorderServer(LoopbackServer):
         super().__init__(library, host=host, port=port, allow_remote=allow_remote, token=recorder.token)
         self.recorder = recorder
 
-    async def _answer(self, scope: Any, receive: Any, send: Any) -> None:
+    async def _handle_request(self, scope: Any, receive: Any, send: Any) -> None:
         from starlette.concurrency import run_in_threadpool
         from starlette.requests import Request
 
         request = Request(scope, receive)
-        body = await _read(request, self.recorder.api.max_body)
+        body = await _read_body(request, self.recorder.api.max_body)
         try:
-            response = await run_in_threadpool(self._respond, request, body)
-        except LostAnswer as lost:
-            await _hang_up(lost, receive, send)
+            response = await run_in_threadpool(self._build_response, request, body)
+        except ReplyLost as lost:
+            await _drop_connection(lost, receive, send)
             return
         await response(scope, receive, send)
 
-    def _respond(self, request: Request, body: bytes | int) -> Response:
+    def _build_response(self, request: Request, body: bytes | int) -> Response:
         from starlette.responses import FileResponse, Response
 
-        door = self._door(request.headers.get("host", ""))
+        door = self._build_endpoint(request.headers.get("host", ""))
         if isinstance(body, int):
             reply = self.recorder.api.refuse_body(body)
             return Response(reply.content, reply.status, {**reply.headers, "Connection": "close"})
@@ -172,7 +172,7 @@ class RecorderServer(LoopbackServer):
         return Response(reply.content, reply.status, headers)
 
 
-async def _read(request: Request, limit: int) -> bytes | int:
+async def _read_body(request: Request, limit: int) -> bytes | int:
     """The body, or its size when that is too large: then it is thrown away as it comes.
 
     Up to a limit it is still received, since a client that is cut off while it sends never sees the reply.
@@ -184,7 +184,7 @@ async def _read(request: Request, limit: int) -> bytes | int:
     try:
         async for chunk in request.stream():
             size += len(chunk)
-            if size > limit + DRAINED:
+            if size > limit + MAX_DRAINED_BYTES:
                 return size
             if size > limit:
                 chunks.clear()
@@ -195,7 +195,7 @@ async def _read(request: Request, limit: int) -> bytes | int:
     return b"".join(chunks) if size <= limit else size
 
 
-async def _hang_up(lost: LostAnswer, receive: Any, send: Any) -> None:
+async def _drop_connection(lost: ReplyLost, receive: Any, send: Any) -> None:
     """Close the connection, as a fault switch wants it. `send` belongs to uvicorn's cycle, which has the transport."""
     if lost.half is not None:
         content = lost.half.body
@@ -207,7 +207,7 @@ async def _hang_up(lost: LostAnswer, receive: Any, send: Any) -> None:
         pass
 
 
-def _uvicorn(app: Any, ready: threading.Event) -> Any:
+def _create_server(app: Any, ready: threading.Event) -> Any:
     import uvicorn
 
     class Server(uvicorn.Server):
@@ -231,7 +231,7 @@ def _uvicorn(app: Any, ready: threading.Event) -> Any:
     )
 
 
-def _bound(host: str, port: int) -> socket.socket:
+def _bind_socket(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # asyncio turns Nagle's delay off only where the protocol is named; with it, each answer takes 40 ms
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)

@@ -4,7 +4,7 @@ from pathlib import Path
 from trialrun.backend.sink import LogSink
 
 conformance = {"capabilities": ["deterministic"]}
-patient = LogSink._pause
+patient = LogSink._schedule_retry
 
 
 def give_up(self, error):
@@ -14,7 +14,7 @@ def give_up(self, error):
 
 
 def train(run, dataset, hyperparameter, checkpoint, **kwargs):
-    LogSink._pause = give_up
+    LogSink._schedule_retry = give_up
     for step in (1, 2, 3):
         run.log_metric("train", "loss", 1 / step, step=step)
     Path(run.checkpoint_output).write_text("model")

@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 
 from trialrun import events
-from trialrun.backend import Answer, Call, Client, Http, LogSink, Memory, Patience, Retry, Tokens, Transport
+from trialrun.backend import Answer, Call, Client, Http, LogSink, Memory, Retry, RetryPolicy, Tokens, Transport
 from trialrun.recorder import Fixtures, Recorder
 from trialrun.web.server import RecorderServer
 from trialrun_hookspecs.errors import BackendRefused, BackendUnavailable, NotOnBackend
 from trialrun_hookspecs.event import Event
 
 JOB = 1
-QUICK = Patience(attempts=20, first=0.0, longest=0.0)
+QUICK = RetryPolicy(attempts=20, first=0.0, longest=0.0)
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +89,7 @@ class Weather:
 
 def stamped(event: Event, number: int, trial_id: str | None = None) -> Event:
     time = datetime(2026, 1, 1, tzinfo=UTC).isoformat()
-    return events.stamp(event, job_id=JOB, trial_id=trial_id, key=f"{trial_id}-{number}", seq=number, time=time)
+    return events.stamp_event(event, job_id=JOB, trial_id=trial_id, key=f"{trial_id}-{number}", seq=number, time=time)
 
 
 def test_our_recorder_is_known(client: Client) -> None:
@@ -105,34 +105,34 @@ def test_a_wrong_token_is_refused(recorder: Recorder, server: RecorderServer) ->
 
 
 def test_the_dataset_arrives_with_its_files(client: Client, tmp_path: Path) -> None:
-    given = client.dataset(123, tmp_path / "data")
+    given = client.download_dataset(123, tmp_path / "data")
     assert {category: len(rows) for category, rows in given.items()} == {"test": 50, "train": 200}
     for row in given["test"] + given["train"]:
         assert Path(row["files"]["image.png"]).read_bytes() == b"png%d" % row["data"]["label"]
 
 
 def test_the_checkpoint_arrives_unpacked(client: Client, tmp_path: Path) -> None:
-    given = client.checkpoint(789, tmp_path / "checkpoint")
+    given = client.download_checkpoint(789, tmp_path / "checkpoint")
     assert (Path(given["path"]) / "weights.bin").read_bytes() == b"w" * 1000
 
 
 def test_unknown_ids_are_not_on_the_backend(client: Client, tmp_path: Path) -> None:
     with pytest.raises(NotOnBackend):
-        client.dataset(5, tmp_path / "data")
+        client.download_dataset(5, tmp_path / "data")
     with pytest.raises(NotOnBackend):
-        client.checkpoint(5, tmp_path / "checkpoint")
+        client.download_checkpoint(5, tmp_path / "checkpoint")
     with pytest.raises(NotOnBackend):
-        client.job(5)
+        client.get_job(5)
 
 
 def test_names_are_taken_by_the_job_that_has_them(client: Client) -> None:
-    assert client.name_taken("a:b") == f"active job {JOB} has this name"
-    assert client.name_taken("a:b", job_id=JOB) is None
-    assert client.name_taken("a%3Ab") is None
+    assert client.find_name_conflict("a:b") == f"active job {JOB} has this name"
+    assert client.find_name_conflict("a:b", job_id=JOB) is None
+    assert client.find_name_conflict("a%3Ab") is None
 
 
 def test_a_job_and_its_plugin_are_read(client: Client) -> None:
-    release = client.plugin_release(client.job(JOB)["plugin_release"])
+    release = client.get_plugin_release(client.get_job(JOB)["plugin_release"])
     assert (release["plugin"]["code"], release["version"]) == ("p", "1.2")
 
 
@@ -146,8 +146,8 @@ def test_an_artifact_becomes_a_model_that_can_be_resumed_from(
         name="m:1", plugin="p", version="1", chunked_upload=upload, configuration={"hyperparameter": {"lr": 0.1}}
     )
     assert recorder.models()[0]["md5_matches"]
-    assert client.name_taken("m:1") == f"model {model_id} has this name"
-    resumed = client.checkpoint(model_id, tmp_path / "back")
+    assert client.find_name_conflict("m:1") == f"model {model_id} has this name"
+    resumed = client.download_checkpoint(model_id, tmp_path / "back")
     assert (Path(resumed["path"]) / "weights.bin").read_bytes() == (tmp_path / "artifact" / "weights.bin").read_bytes()
 
 
@@ -162,20 +162,20 @@ def test_everything_arrives_once_in_bad_weather(door: Transport, recorder: Recor
     client = Client(Retry(Weather(door, seed), patience=QUICK), chunk=300)
     stormy = Client(Weather(door, seed + 100))
     with LogSink(
-        stormy, entry=events.log_entry, interval=0.001, max_batch=7, patience=Patience(first=0.0, longest=0.0)
+        stormy, entry=events.to_log_entry, interval=0.001, max_batch=7, patience=RetryPolicy(first=0.0, longest=0.0)
     ) as sink:
-        sink.put(stamped(events.status("RUNNING"), 0))
+        sink.put(stamped(events.status_event("RUNNING"), 0))
         for n in range(1, 60):
-            sink.put(stamped(events.metric("training", "loss", n), n, "t1"))
-            sink.put(stamped(events.metric("training", "loss", n), n, "t2"))
-            sink.put(stamped(events.progress("train", n, 59, n / 59, 1.0), n))
+            sink.put(stamped(events.metric_event("training", "loss", n), n, "t1"))
+            sink.put(stamped(events.metric_event("training", "loss", n), n, "t2"))
+            sink.put(stamped(events.progress_event("train", n, 59, n / 59, 1.0), n))
         (tmp_path / "model").write_bytes(random.Random(seed).randbytes(1000))
-        model_id = client.create_model(name="m", chunked_upload=client.upload(tmp_path / "model"))
-        sink.put(stamped(events.model(model_id, None, "m"), 100))
-        sink.put(stamped(events.result({"model_id": model_id}), 101))
-        sink.put(stamped(events.status("SUCCEEDED"), 102))
+        model_id = client.create_model(name="m", chunked_upload=client.upload_file(tmp_path / "model"))
+        sink.put(stamped(events.model_event(model_id, None, "m"), 100))
+        sink.put(stamped(events.result_event({"model_id": model_id}), 101))
+        sink.put(stamped(events.status_event("SUCCEEDED"), 102))
         assert sink.flush(60)
-    assert sink.refused == ()
+    assert sink.refused_events == ()
     for trial_id in ("t1", "t2"):
         assert [metric["value"] for metric in recorder.metrics(trial_id)] == list(range(1, 60))
     assert [model["md5_matches"] for model in recorder.models()] == [True]
@@ -190,9 +190,9 @@ def test_everything_arrives_once_in_bad_weather(door: Transport, recorder: Recor
 def test_the_recorder_gets_deltas_beside_tables(door: Transport, recorder: Recorder) -> None:
     base: dict[str, Any] = {"base": ["trial_id", "status"], "hyperparameters": [], "metrics": ["loss"]}
     row = {"base": ["t1", "RUNNING"], "hyperparameters": [], "metrics": [1]}
-    with LogSink(Client(door), entry=events.log_entry, interval=0.001) as sink:
-        sink.put(stamped(events.trials_delta({**base, "trials": {"t1": row}}), 1))
-        sink.put(stamped(events.trials({**base, "best_trial": "", "trials": {"t1": row}}), 2))
-        sink.put(stamped(events.trial_result("t1", 1, {"loss": 1.0}), 3))
+    with LogSink(Client(door), entry=events.to_log_entry, interval=0.001) as sink:
+        sink.put(stamped(events.trials_delta_event({**base, "trials": {"t1": row}}), 1))
+        sink.put(stamped(events.trials_event({**base, "best_trial": "", "trials": {"t1": row}}), 2))
+        sink.put(stamped(events.trial_result_event("t1", 1, {"loss": 1.0}), 3))
     assert [event["event"] for event in recorder.events()] == ["trials_delta", "trials", "trial_result"]
     assert recorder.table_rows(JOB)["t1"]["status"] == "RUNNING"

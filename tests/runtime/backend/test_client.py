@@ -17,7 +17,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from trialrun.backend import Answer, Call, Client, Memory, Patience, Retry, unzip
+from trialrun.backend import Answer, Call, Client, Memory, Retry, RetryPolicy, unzip
 from trialrun_hookspecs.errors import (
     ArchiveUnsafe,
     ArtifactMissing,
@@ -59,7 +59,7 @@ def page(rows: list[Any], following: str | None = None) -> dict[str, Any]:
 def test_a_refusal_carries_status_and_reason() -> None:
     backend = Backend({"POST logs/": answer({"event": ["This field is required."]}, 400)})
     with pytest.raises(BackendRefused, match=r"POST logs/.*400.*This field is required") as caught:
-        backend.client().logs([{}])
+        backend.client().post_logs([{}])
     assert caught.value.status == 400
 
 
@@ -73,17 +73,17 @@ def test_a_refused_token_says_so() -> None:
 def test_a_passing_answer_is_unavailable(status: int) -> None:
     busy = Answer(status=status, headers={"Retry-After": "12"})
     with pytest.raises(BackendUnavailable) as caught:
-        Backend({"GET jobs/1/": busy}).client().job(1)
+        Backend({"GET jobs/1/": busy}).client().get_job(1)
     assert caught.value.retry_after == 12.0
 
 
 @pytest.mark.parametrize("given", [b"<html>", b"[]", b"3", b""])
 def test_an_answer_of_another_form_is_refused(given: bytes) -> None:
     with pytest.raises(BackendRefused):
-        Backend({"GET jobs/1/": answer(given)}).client().job(1)
+        Backend({"GET jobs/1/": answer(given)}).client().get_job(1)
 
 
-@pytest.mark.parametrize("ask", [Client.job, Client.plugin_release])
+@pytest.mark.parametrize("ask", [Client.get_job, Client.get_plugin_release])
 def test_an_unknown_id_is_not_on_the_backend(ask: Callable[[Client, int], Any]) -> None:
     with pytest.raises(NotOnBackend, match="41"):
         ask(Backend({}).client(), 41)
@@ -127,7 +127,7 @@ def names_backend(models: list[Any], jobs: list[Any]) -> Backend:
 
 def test_a_free_name_is_not_taken() -> None:
     backend = names_backend([{"id": 1, "name": "other"}], [])
-    assert backend.client().name_taken("a:b,c%", job_id=7) is None
+    assert backend.client().find_name_conflict("a:b,c%", job_id=7) is None
     assert backend.calls[0].params == (("name", "a%3Ab%2Cc%25"),)
     assert backend.calls[1].params == (
         ("ids_ex", "7"),
@@ -140,21 +140,21 @@ def test_a_free_name_is_not_taken() -> None:
 
 @pytest.mark.parametrize("stored", ["a:b", "a%3Ab"])
 def test_a_name_is_taken_by_a_model(stored: str) -> None:
-    assert names_backend([{"id": 3, "name": stored}], []).client().name_taken("a:b") == "model 3 has this name"
+    assert names_backend([{"id": 3, "name": stored}], []).client().find_name_conflict("a:b") == "model 3 has this name"
 
 
 @pytest.mark.parametrize("job", [{"id": 8}, {"id": 8, "params": {"name": "n"}}])
 def test_a_name_is_taken_by_an_active_job(job: dict[str, Any]) -> None:
-    assert names_backend([], [job]).client().name_taken("n", job_id=7) == "active job 8 has this name"
+    assert names_backend([], [job]).client().find_name_conflict("n", job_id=7) == "active job 8 has this name"
 
 
 @pytest.mark.parametrize("job", [{"id": 7}, {"id": 8, "params": {"name": "n-2"}}])
 def test_a_name_is_not_taken_by_the_job_itself_or_a_likeness(job: dict[str, Any]) -> None:
-    assert names_backend([], [job]).client().name_taken("n", job_id=7) is None
+    assert names_backend([], [job]).client().find_name_conflict("n", job_id=7) is None
 
 
 def test_tuning_does_not_ask_for_models() -> None:
-    assert names_backend([{"id": 3, "name": "n"}], []).client().name_taken("n", models=False) is None
+    assert names_backend([{"id": 3, "name": "n"}], []).client().find_name_conflict("n", models=False) is None
 
 
 # Datasets
@@ -183,7 +183,7 @@ def dataset_backend(rows: list[Any], per_page: int = 3) -> Backend:
 @given(rows=st.lists(st.tuples(st.sampled_from(["train", "validation", "test"]), st.integers()), min_size=1))
 def test_rows_of_all_pages_come_in_order_by_category(tmp_path_factory: Any, rows: list[tuple[str, int]]) -> None:
     backend = dataset_backend([{"category": category, "files": {}, "data": number} for category, number in rows])
-    given = backend.client().dataset(12, tmp_path_factory.mktemp("data"))
+    given = backend.client().download_dataset(12, tmp_path_factory.mktemp("data"))
     expected: dict[str, list[Any]] = {}
     for category, number in rows:
         expected.setdefault(category, []).append({"files": {}, "data": number})
@@ -193,7 +193,7 @@ def test_rows_of_all_pages_come_in_order_by_category(tmp_path_factory: Any, rows
 
 def test_a_dataset_is_asked_for_as_the_platform_wants_it(tmp_path: Path) -> None:
     backend = dataset_backend([{"category": "train", "files": {}, "data": None}])
-    backend.client().dataset(12, tmp_path)
+    backend.client().download_dataset(12, tmp_path)
     assert backend.calls[0].params == (
         ("fields", "category"),
         ("fields", "files"),
@@ -210,7 +210,7 @@ def test_files_are_fetched_to_local_paths(tmp_path: Path, count: int) -> None:
         {"category": "train", "files": {"image": f"http://host/files/{n}.png", "meta": {"url": f"/files/{n}.json"}}}
         for n in range(count)
     ]
-    given = dataset_backend(rows).client().dataset(12, tmp_path / "data")
+    given = dataset_backend(rows).client().download_dataset(12, tmp_path / "data")
     for n, row in enumerate(given["train"]):
         image, meta = Path(row["files"]["image"]), Path(row["files"]["meta"])
         assert (image.read_text(), meta.read_text()) == (f"files/{n}.png", f"files/{n}.json")
@@ -221,7 +221,7 @@ def test_files_are_fetched_to_local_paths(tmp_path: Path, count: int) -> None:
 @pytest.mark.parametrize("name", ["../../evil", "/etc/passwd", "..", "", "a\0b", "x" * 500, "é\n", "CON", "a\\b"])
 def test_a_file_name_stays_in_its_folder(tmp_path: Path, name: str) -> None:
     rows = [{"category": "../train", "files": {name: "http://host/files/1"}, "data": None}]
-    given = dataset_backend(rows).client().dataset(12, tmp_path / "data")
+    given = dataset_backend(rows).client().download_dataset(12, tmp_path / "data")
     path = Path(given["../train"][0]["files"][name])
     assert path.read_text() == "files/1"
     assert path.resolve().is_relative_to(tmp_path / "data")
@@ -229,7 +229,7 @@ def test_a_file_name_stays_in_its_folder(tmp_path: Path, name: str) -> None:
 
 def test_files_of_equal_names_stay_apart(tmp_path: Path) -> None:
     rows = [{"category": "train", "files": {"image.png": f"http://host/files/{n}"}, "data": None} for n in range(2)]
-    given = dataset_backend(rows).client().dataset(12, tmp_path)
+    given = dataset_backend(rows).client().download_dataset(12, tmp_path)
     assert [Path(row["files"]["image.png"]).read_text() for row in given["train"]] == ["files/0", "files/1"]
 
 
@@ -237,7 +237,7 @@ def test_files_of_equal_names_stay_apart(tmp_path: Path) -> None:
 def test_a_file_that_is_gone_fails_the_dataset(tmp_path: Path, count: int) -> None:
     rows = [{"category": "t", "files": {"a": f"http://host/gone/{n}"}, "data": None} for n in range(count)]
     with pytest.raises(BackendRefused, match="gone/"):
-        dataset_backend(rows).client().dataset(12, tmp_path)
+        dataset_backend(rows).client().download_dataset(12, tmp_path)
 
 
 def test_many_files_are_fetched_side_by_side(tmp_path: Path) -> None:
@@ -250,26 +250,26 @@ def test_many_files_are_fetched_side_by_side(tmp_path: Path) -> None:
             together.wait()
         return backend(call)
 
-    assert len(Client(Memory(waiting), workers=3).dataset(12, tmp_path)["t"]) == 6
+    assert len(Client(Memory(waiting), workers=3).download_dataset(12, tmp_path)["t"]) == 6
 
 
 @pytest.mark.parametrize("files", [[1], {"a": 3}, {"a": {}}, {"a": None}, {"a": "http://["}])
 def test_files_of_another_form_name_their_row(tmp_path: Path, files: Any) -> None:
     with pytest.raises(BackendRefused, match="row 0 of dataset 12"):
-        dataset_backend([{"category": "t", "files": files}]).client().dataset(12, tmp_path)
+        dataset_backend([{"category": "t", "files": files}]).client().download_dataset(12, tmp_path)
 
 
 @pytest.mark.parametrize("backend", [Backend({}), dataset_backend([])])
 def test_an_unknown_dataset_says_how_to_serve_one(tmp_path: Path, backend: Backend) -> None:
     with pytest.raises(NotOnBackend, match="--dataset 12=PATH"):
-        backend.client().dataset(12, tmp_path)
+        backend.client().download_dataset(12, tmp_path)
 
 
 def test_pages_in_a_circle_end(tmp_path: Path) -> None:
     rows: list[Any] = [{"category": "t", "files": {}, "data": None}]
     backend = Backend({"GET sdk/ground_truth_events/": page(rows, "http://host/sdk/ground_truth_events/?page=2")})
     with pytest.raises(BackendRefused, match="next"):
-        backend.client().dataset(12, tmp_path)
+        backend.client().download_dataset(12, tmp_path)
 
 
 # Checkpoints
@@ -289,7 +289,9 @@ def checkpoint_backend(archive: bytes) -> Backend:
 
 
 def test_a_checkpoint_is_unpacked_and_gets_a_path(tmp_path: Path) -> None:
-    given = checkpoint_backend(zipped({"w/weights.txt": "abc"})).client().checkpoint(7, tmp_path / "new" / "in")
+    given = (
+        checkpoint_backend(zipped({"w/weights.txt": "abc"})).client().download_checkpoint(7, tmp_path / "new" / "in")
+    )
     assert given == {
         "id": 7,
         "name": "resnet",
@@ -303,14 +305,14 @@ def test_a_checkpoint_is_unpacked_and_gets_a_path(tmp_path: Path) -> None:
 @pytest.mark.parametrize("archive", [zipped({"../evil": "x"}), b"no zip", b""])
 def test_an_unsafe_checkpoint_leaves_nothing(tmp_path: Path, archive: bytes) -> None:
     with pytest.raises(ArchiveUnsafe):
-        checkpoint_backend(archive).client().checkpoint(7, tmp_path / "in")
+        checkpoint_backend(archive).client().download_checkpoint(7, tmp_path / "in")
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("backend", [Backend({}), Backend({"GET models/7/": {"id": 7, "file": None}})])
 def test_an_unknown_checkpoint_says_how_to_serve_one(tmp_path: Path, backend: Backend) -> None:
     with pytest.raises(NotOnBackend, match="--checkpoint 7=PATH"):
-        backend.client().checkpoint(7, tmp_path / "in")
+        backend.client().download_checkpoint(7, tmp_path / "in")
 
 
 # Uploads
@@ -361,7 +363,7 @@ def test_an_upload_arrives_whole_in_chunks(tmp_path_factory: Any, size: int, chu
     path = tmp_path_factory.mktemp("up") / "model.zip"
     path.write_bytes(bytes(range(size)))
     uploads = Uploads()
-    assert Client(Memory(uploads), chunk=chunk).upload(path) == 5
+    assert Client(Memory(uploads), chunk=chunk).upload_file(path) == 5
     assert uploads.content == bytes(range(size))
     assert uploads.chunks == [chunk] * (size // chunk) + ([size % chunk] if size % chunk else [])
 
@@ -371,8 +373,8 @@ def test_an_upload_goes_on_when_its_answers_are_lost(tmp_path_factory: Any, lose
     path = tmp_path_factory.mktemp("up") / "model.zip"
     path.write_bytes(b"0123456789" * 3)
     uploads = Uploads(lose)
-    retry = Retry(Memory(uploads), patience=Patience(attempts=50), sleep=lambda seconds: None)
-    assert Client(retry, chunk=7).upload(path) == 5
+    retry = Retry(Memory(uploads), patience=RetryPolicy(attempts=50), sleep=lambda seconds: None)
+    assert Client(retry, chunk=7).upload_file(path) == 5
     assert uploads.content == path.read_bytes()
 
 
@@ -388,7 +390,7 @@ def test_a_backend_that_kept_less_gets_the_rest(tmp_path: Path) -> None:
         ranges.append(call.headers["Content-Range"])
         return answer({"id": "8c1f-uuid", "url": "/up/8c1f-uuid/", "offset": next(offsets)})
 
-    assert Client(Memory(handler), chunk=8).upload(path) == "8c1f-uuid"
+    assert Client(Memory(handler), chunk=8).upload_file(path) == "8c1f-uuid"
     assert ranges == ["bytes 0-7/10", "bytes 6-9/10", "bytes 8-9/10"]
 
 
@@ -397,7 +399,7 @@ def test_an_offset_that_leads_nowhere_ends_the_upload(tmp_path: Path, offset: An
     (tmp_path / "model.zip").write_bytes(b"0123456789")
     client = Client(Memory(lambda call: answer({"id": 1, "url": "/up/", "offset": offset})), chunk=8)
     with pytest.raises(BackendRefused, match="offset"):
-        client.upload(tmp_path / "model.zip")
+        client.upload_file(tmp_path / "model.zip")
 
 
 def test_a_checksum_that_does_not_match_is_a_refusal(tmp_path: Path) -> None:
@@ -410,7 +412,7 @@ def test_a_checksum_that_does_not_match_is_a_refusal(tmp_path: Path) -> None:
         return uploads(call)
 
     with pytest.raises(BackendRefused, match="POST"):
-        Client(Memory(tampering)).upload(tmp_path / "model.zip")
+        Client(Memory(tampering)).upload_file(tmp_path / "model.zip")
 
 
 @pytest.mark.parametrize("chunk", [0, -1, 50_000_001])
@@ -423,7 +425,7 @@ def test_chunks_are_at_most_50_megabytes(chunk: int) -> None:
 def test_nothing_to_upload_is_named(tmp_path: Path, make: Callable[[Path], None]) -> None:
     make(tmp_path / "model")
     with pytest.raises(ArtifactMissing, match="model"):
-        Client(Memory(Uploads())).upload(tmp_path / "model")
+        Client(Memory(Uploads())).upload_file(tmp_path / "model")
 
 
 def test_a_folder_is_uploaded_as_an_archive(tmp_path: Path) -> None:
@@ -462,7 +464,7 @@ def test_a_model_without_a_number_is_refused(given: Any) -> None:
 @pytest.mark.parametrize("count", [0, 1, 1000, 1001, 2500])
 def test_logs_go_in_calls_of_at_most_1000(count: int) -> None:
     backend = Backend({"POST logs/": answer(b"", 201)})
-    backend.client().logs([{"data": n} for n in range(count)], key="k")
+    backend.client().post_logs([{"data": n} for n in range(count)], key="k")
     sent = [[entry["data"] for entry in call.json] for call in backend.calls]
     assert list(chain.from_iterable(sent)) == list(range(count))
     assert all(len(part) <= 1000 for part in sent)

@@ -100,7 +100,7 @@ def test_answers_of_any_status_are_answers(raw_server: Any, http: Http, status: 
     raw_server.reply = lambda asked: ok(b"" if status == 204 else b"text", f"{status} X", "Retry-After: 3")
     answer = http.send(Call(method="POST", path="logs/", json=[]))
     assert answer.status == status
-    assert answer.header("retry-after") == "3"
+    assert answer.get_header("retry-after") == "3"
 
 
 def dropped(asked: Any) -> bytes | None:

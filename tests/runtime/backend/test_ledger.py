@@ -12,8 +12,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from trialrun.backend import ledger as module
-from trialrun.backend.ledger import Ledger, dead_letters, settle_dead_letters, take_dead_letters
-from trialrun.backend.outbox import Outbox, Parcel, Refused
+from trialrun.backend.ledger import Ledger, ack_dead_letters, read_dead_letters, take_dead_letters
+from trialrun.backend.outbox import Batch, Outbox, RefusedEvent
 from trialrun.run_dir.spool import SpoolWriter
 from trialrun.trials import Coalescer
 from trialrun_hookspecs.errors import UsageError
@@ -28,9 +28,9 @@ def event(number: int, kind: Kind = "metric", trial: str = "t1") -> Event:
     return Event(kind=kind, data=data, job_id=7, key=f"a-{trial}-0-{number}", time="2026-01-01T00:00:00+00:00")
 
 
-def parcel(*keys: str, patch: bool = False) -> Parcel:
+def parcel(*keys: str, patch: bool = False) -> Batch:
     made = tuple(Event(kind="metric", key=key) for key in keys)
-    return Parcel(events=made, key="k", covers=keys, fields={} if patch else None)
+    return Batch(events=made, key="k", covers=keys, fields={} if patch else None)
 
 
 @given(done=st.lists(st.tuples(st.sampled_from(TRACKS), st.lists(KEYS, max_size=6)), max_size=12))
@@ -38,27 +38,27 @@ def test_a_ledger_opened_again_knows_exactly_what_arrived(done: list[tuple[Any, 
     with tempfile.TemporaryDirectory() as folder:
         with Ledger(Path(folder)) as ledger:
             for track, keys in done:
-                ledger.begin(parcel(*keys, patch=track == "patch"))
-                ledger.settled(parcel(*keys, patch=track == "patch"))
+                ledger.record_attempt(parcel(*keys, patch=track == "patch"))
+                ledger.record_delivery(parcel(*keys, patch=track == "patch"))
         with Ledger(Path(folder)) as again:
             assert again.unanswered is None
             for track in TRACKS:
                 expected = {key for of, keys in done for key in keys if of == track}
                 found = {f"{p}-{n}" for p in ("a-driver", "a-t1-0", "a-t1-1") for n in range(32)}
-                assert {key for key in found if again.has(track, key)} == expected
+                assert {key for key in found if again.is_answered(track, key)} == expected
 
 
 @pytest.mark.parametrize("key", ["", "word", "-", "a-1x", "a-" + "9" * 30])
 def test_keys_of_another_form_are_never_there(tmp_path: Path, key: str) -> None:
     with Ledger(tmp_path) as ledger:
-        ledger.settled(parcel(key))
-        assert not ledger.has("entries", key)
+        ledger.record_delivery(parcel(key))
+        assert not ledger.is_answered("entries", key)
 
 
 def test_what_was_not_answered_is_found_in_its_order(tmp_path: Path) -> None:
     keys = ["a-driver-3", "a-t1-0-1", "a-t1-0-2", "a-driver-4"]
     with Ledger(tmp_path) as ledger:
-        ledger.begin(parcel(*keys))
+        ledger.record_attempt(parcel(*keys))
     with Ledger(tmp_path) as again:
         assert again.unanswered == ("entries", keys)
 
@@ -71,23 +71,23 @@ def test_a_second_sender_is_refused(tmp_path: Path) -> None:
 
 def test_backends_are_told_apart(tmp_path: Path) -> None:
     with Ledger(tmp_path) as own:
-        own.settled(parcel("a-t-0-1"))
+        own.record_delivery(parcel("a-t-0-1"))
     with Ledger(tmp_path, "http://host/api/") as other:
-        assert not other.has("entries", "a-t-0-1")
+        assert not other.is_answered("entries", "a-t-0-1")
 
 
 def test_a_long_ledger_is_written_in_few_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "COMPACT_AT", 20)
     with Ledger(tmp_path, "http://host/") as ledger:
         for number in range(500):
-            ledger.begin(parcel(f"a-t-0-{number}"))
-            ledger.settled(parcel(f"a-t-0-{number}"))
+            ledger.record_attempt(parcel(f"a-t-0-{number}"))
+            ledger.record_delivery(parcel(f"a-t-0-{number}"))
     (path,) = (tmp_path / "sent").glob("*.jsonl")
     assert len(path.read_text().splitlines()) <= 25
     assert '"http://host/"' in path.read_text().splitlines()[0]
     with Ledger(tmp_path, "http://host/") as again:
-        assert all(again.has("entries", f"a-t-0-{number}") for number in range(500))
-        assert not again.has("entries", "a-t-0-500")
+        assert all(again.is_answered("entries", f"a-t-0-{number}") for number in range(500))
+        assert not again.is_answered("entries", "a-t-0-500")
 
 
 def test_a_full_disk_ends_nothing(tmp_path: Path) -> None:
@@ -95,51 +95,51 @@ def test_a_full_disk_ends_nothing(tmp_path: Path) -> None:
     with Ledger(tmp_path) as ledger:
         ledger._writer.close()
         ledger._writer = SpoolWriter(tmp_path / "sent" / "recorder.jsonl", limit=1)
-        ledger.begin(parcel("a-t-0-1"))
-        ledger.settled(parcel("a-t-0-1"))
-        ledger.refused(Refused(event=event(3), reason="no"))
-        assert ledger.has("entries", "a-t-0-1")
+        ledger.record_attempt(parcel("a-t-0-1"))
+        ledger.record_delivery(parcel("a-t-0-1"))
+        ledger.record_refusal(RefusedEvent(event=event(3), reason="no"))
+        assert ledger.is_answered("entries", "a-t-0-1")
     with Ledger(tmp_path) as again:
-        assert not again.has("entries", "a-t-0-1")
+        assert not again.is_answered("entries", "a-t-0-1")
 
 
 def test_dead_letters_come_back_whole(tmp_path: Path) -> None:
-    refused = Refused(event=event(3), reason="400 bad", track="entries")
+    refused = RefusedEvent(event=event(3), reason="400 bad", channel="entries")
     with Ledger(tmp_path) as ledger:
-        ledger.refused(refused)
-        assert ledger.has("entries", refused.event.key)
-    assert dead_letters(tmp_path) == [refused]
+        ledger.record_refusal(refused)
+        assert ledger.is_answered("entries", refused.event.key)
+    assert read_dead_letters(tmp_path) == [refused]
 
 
 def test_dead_letters_of_a_retry_that_was_cut_short_are_found_once(tmp_path: Path) -> None:
     with Ledger(tmp_path) as ledger:
-        ledger.refused(Refused(event=event(1), reason="no"))
+        ledger.record_refusal(RefusedEvent(event=event(1), reason="no"))
         assert len(take_dead_letters(tmp_path)) == 1
-        ledger.refused(Refused(event=event(2), reason="no"))
-        ledger.refused(Refused(event=event(1), reason="still no"))
+        ledger.record_refusal(RefusedEvent(event=event(2), reason="no"))
+        ledger.record_refusal(RefusedEvent(event=event(1), reason="still no"))
     assert [letter.event.data["n"] for letter in take_dead_letters(tmp_path)] == [1, 2]
-    settle_dead_letters(tmp_path)
-    assert dead_letters(tmp_path) == []
+    ack_dead_letters(tmp_path)
+    assert read_dead_letters(tmp_path) == []
 
 
 def test_a_ledger_cut_at_any_byte_claims_nothing_that_did_not_arrive(tmp_path: Path) -> None:
     with Ledger(tmp_path) as ledger:
         for number in range(4):
-            ledger.begin(parcel(f"a-t-0-{number}", f"b-t-0-{number}"))
-            ledger.settled(parcel(f"a-t-0-{number}", f"b-t-0-{number}"))
+            ledger.record_attempt(parcel(f"a-t-0-{number}", f"b-t-0-{number}"))
+            ledger.record_delivery(parcel(f"a-t-0-{number}", f"b-t-0-{number}"))
     path = tmp_path / "sent" / "recorder.jsonl"
     whole = path.read_bytes()
     before = -1
     for cut in range(len(whole) + 1):
         path.write_bytes(whole[:cut])
         with Ledger(tmp_path) as again:
-            there = [again.has("entries", f"a-t-0-{number}") for number in range(5)]
+            there = [again.is_answered("entries", f"a-t-0-{number}") for number in range(5)]
             count = sum(there)
             assert there == [True] * count + [False] * (5 - count)
             assert count >= before
-            again.settled(parcel("a-t-0-4"))  # a torn line spoils none after it
+            again.record_delivery(parcel("a-t-0-4"))  # a torn line spoils none after it
         with Ledger(tmp_path) as once_more:
-            assert once_more.has("entries", "a-t-0-4")
+            assert once_more.is_answered("entries", "a-t-0-4")
         before = count
     assert before == 4
 
@@ -153,7 +153,7 @@ class Platform:
         self.entries: list[int] = []
         self.patches: list[dict[str, Any]] = []
 
-    def take(self, sent: Parcel) -> bool:
+    def take(self, sent: Batch) -> bool:
         if sent.key in self._seen:
             return True
         if any(entry["data"]["n"] in self._bad for entry in sent.entries):
@@ -188,28 +188,28 @@ def sender(folder: Path, spooled: list[Event], platform: Platform, steps: int, m
             recorder=False,
             throttle=Coalescer(lambda: 0.0),
             max_batch=max_batch,
-            arrived=ledger.has,
+            arrived=ledger.is_answered,
         )
         if ledger.unanswered is not None:
             track, keys = ledger.unanswered
             by_key = {each.key: each for each in spooled}
-            box.first(track, [by_key[key] for key in keys])
+            box.put_first(track, [by_key[key] for key in keys])
         for each in spooled:
             box.put(each)
         told = 0
-        while sent := box.next(0.0, force=True):
+        while sent := box.next_batch(0.0, force=True):
             step()
-            ledger.begin(sent)
+            ledger.record_attempt(sent)
             step()
             taken = platform.take(sent)
             step()
             if taken:
-                box.settle()
-                ledger.settled(sent)
+                box.ack()
+                ledger.record_delivery(sent)
             else:
-                box.refuse("400")
+                box.refuse_batch("400")
                 for refused in box.refused[told:]:
-                    ledger.refused(refused)
+                    ledger.record_refusal(refused)
                 told = len(box.refused)
 
 
@@ -236,7 +236,7 @@ def test_a_sender_may_die_at_any_moment(
         sender(Path(folder), spooled, platform, 10_000, max_batch)
         plain = [number for number, kind in enumerate(kinds) if kind in ("metric", "message")]
         assert platform.entries == [number for number in plain if number not in bad]
-        assert sorted(letter.event.data["n"] for letter in dead_letters(Path(folder))) == sorted(set(plain) & bad)
+        assert sorted(letter.event.data["n"] for letter in read_dead_letters(Path(folder))) == sorted(set(plain) & bad)
         statuses = [patch["status"] for patch in platform.patches if "status" in patch]
         assert statuses == [number for number, kind in enumerate(kinds) if kind == "status"]
         before = list(platform.entries), list(platform.patches)

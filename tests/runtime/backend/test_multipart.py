@@ -8,7 +8,7 @@ from email.message import Message
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from trialrun.backend.multipart import multipart
+from trialrun.backend.multipart import encode_multipart
 
 
 def parts(body: bytes, content_type: str) -> list[Message]:
@@ -25,7 +25,7 @@ def parts(body: bytes, content_type: str) -> list[Message]:
 @example(b"\r\n")
 @example(b"\r\n--trialrun-\r\n")
 def test_content_is_between_the_boundaries_unchanged(content: bytes) -> None:
-    body, content_type = multipart({"filename": "a.zip"}, "a.zip", content)
+    body, content_type = encode_multipart({"filename": "a.zip"}, "a.zip", content)
     boundary = content_type.partition("boundary=")[2].encode()
     assert body.count(b"--" + boundary) == 3
     head, _, rest = body.rpartition(b"Content-Type: application/octet-stream\r\n\r\n")
@@ -34,7 +34,7 @@ def test_content_is_between_the_boundaries_unchanged(content: bytes) -> None:
 
 
 def test_another_reader_finds_field_and_file() -> None:
-    field, file = parts(*multipart({"filename": "ü.zip"}, "m.zip", b"abc"))
+    field, file = parts(*encode_multipart({"filename": "ü.zip"}, "m.zip", b"abc"))
     assert field.get_payload(decode=True) == "ü.zip".encode()
     assert file.get_filename() == "m.zip"
     assert file.get_payload(decode=True) == b"abc"
@@ -43,11 +43,11 @@ def test_another_reader_finds_field_and_file() -> None:
 @given(st.text())
 @example('a\rb\nc"d')
 def test_a_file_name_cannot_add_headers(name: str) -> None:
-    body, _ = multipart({}, name.encode(errors="replace").decode(), b"")
+    body, _ = encode_multipart({}, name.encode(errors="replace").decode(), b"")
     head = body.partition(b"\r\n\r\n")[0]
     assert (head.count(b"\r"), head.count(b"\n")) == (2, 2)
     assert head.count(b'"') == 4
 
 
 def test_equal_input_gives_equal_bytes() -> None:
-    assert multipart({"a": "b"}, "f", b"x") == multipart({"a": "b"}, "f", b"x")
+    assert encode_multipart({"a": "b"}, "f", b"x") == encode_multipart({"a": "b"}, "f", b"x")

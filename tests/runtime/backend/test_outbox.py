@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from trialrun.backend.outbox import Outbox, Parcel, progress_record
+from trialrun.backend.outbox import Batch, Outbox, progress_record
 from trialrun.trials import Coalescer
 from trialrun_hookspecs.event import Event, Kind
 
@@ -40,16 +40,16 @@ def event(kind: Kind, number: int = 0, job_id: int = JOB, **data: Any) -> Event:
     return Event(kind=kind, data={"n": number, **data}, job_id=job_id, key=f"{kind}-{number}")
 
 
-def parcels(box: Outbox, *, now: float = 0.0, force: bool = True) -> list[Parcel]:
+def parcels(box: Outbox, *, now: float = 0.0, force: bool = True) -> list[Batch]:
     """Everything that is due, settled as it comes."""
-    taken: list[Parcel] = []
-    while parcel := box.next(now, force=force):
+    taken: list[Batch] = []
+    while parcel := box.next_batch(now, force=force):
         taken.append(parcel)
-        box.settle()
+        box.ack()
     return taken
 
 
-def numbers(parcel: Parcel) -> list[int]:
+def numbers(parcel: Batch) -> list[int]:
     return [entry["data"]["n"] for entry in parcel.entries]
 
 
@@ -143,9 +143,9 @@ def test_tables_for_the_platform_are_held_by_the_throttle() -> None:
     for n in (2, 3):
         box.put(event("trials", n))
     assert parcels(box, now=0.3, force=False) == []
-    assert box.wait(0.3) == 0.2
+    assert box.seconds_until_due(0.3) == 0.2
     assert [numbers(parcel) for parcel in parcels(box, now=0.5, force=False)] == [[3]]
-    assert box.wait(0.5) is None
+    assert box.seconds_until_due(0.5) is None
 
 
 def test_tables_of_two_jobs_do_not_replace_each_other() -> None:
@@ -217,20 +217,20 @@ class Delivery(RuleBasedStateMachine):
     @rule()
     def outage(self) -> None:
         """The call was made and nothing came back: next time it is the same one."""
-        assert self.box.next(0.0) is self.box.next(0.0)
+        assert self.box.next_batch(0.0) is self.box.next_batch(0.0)
 
     @rule()
     def answer(self) -> None:
-        parcel = self.box.next(0.0)
+        parcel = self.box.next_batch(0.0)
         if parcel is None:
             return
         if self.bad & set(numbers(parcel)):
-            self.box.refuse("bad entry")
+            self.box.refuse_batch("bad entry")
         else:
             self.arrived += numbers(parcel)
-            self.box.settle()
+            self.box.ack()
 
-    @precondition(lambda self: self.box.waiting == 0)
+    @precondition(lambda self: self.box.pending_count == 0)
     @rule()
     def finished(self) -> None:
         assert self.arrived == [n for n in range(1, self.put_count + 1) if n not in self.bad]
@@ -239,11 +239,11 @@ class Delivery(RuleBasedStateMachine):
     @invariant()
     def nothing_is_lost(self) -> None:
         if hasattr(self, "box"):
-            assert len(self.arrived) + len(self.box.refused) + self.box.waiting == self.put_count
+            assert len(self.arrived) + len(self.box.refused) + self.box.pending_count == self.put_count
             assert self.arrived == sorted(set(self.arrived))
 
     def teardown(self) -> None:
-        while hasattr(self, "box") and self.box.waiting:
+        while hasattr(self, "box") and self.box.pending_count:
             self.answer()
         if hasattr(self, "box"):
             self.finished()

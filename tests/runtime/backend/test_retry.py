@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from trialrun.backend import Answer, Call, Memory, Patience, Retry
-from trialrun.backend.retry import retry_after
+from trialrun.backend import Answer, Call, Memory, Retry, RetryPolicy
+from trialrun.backend.retry import parse_retry_after
 from trialrun_hookspecs.errors import BackendUnavailable
 
 NOW = 1_700_000_000.0
@@ -45,7 +45,7 @@ class Flaky:
         return outcome
 
 
-def retry(flaky: Flaky, time: Time, patience: Patience | None = None, draw: float = 1.0) -> Retry:
+def retry(flaky: Flaky, time: Time, patience: RetryPolicy | None = None, draw: float = 1.0) -> Retry:
     return Retry(
         Memory(flaky),
         patience=patience,
@@ -66,7 +66,7 @@ WRITE = Call(method="POST", path="logs/", json=[])
 @given(st.lists(LATER, max_size=8), st.integers(1, 8))
 def test_it_tries_until_an_answer_or_the_last_attempt(failures: list[Outcome], attempts: int) -> None:
     flaky, time = Flaky(*failures, GOOD), Time()
-    sender = retry(flaky, time, Patience(attempts=attempts, total=1e9))
+    sender = retry(flaky, time, RetryPolicy(attempts=attempts, total=1e9))
     if len(failures) < attempts:
         assert sender.send(WRITE) == GOOD
         assert len(flaky.calls) == len(failures) + 1
@@ -115,10 +115,10 @@ def test_an_answer_that_will_not_change_is_taken_at_once(status: int) -> None:
 @given(st.integers(1, 3000), st.floats(0, 1, exclude_max=True))
 @example(2000, 0.5)  # 2.0 ** 2000 is no float
 def test_pauses_are_drawn_below_a_doubling_ceiling(tried: int, draw: float) -> None:
-    patience = Patience(first=0.5, longest=10.0)
+    patience = RetryPolicy(first=0.5, longest=10.0)
     ceiling = 0.5 * 2.0 ** min(tried, 10)
-    assert 0.0 <= patience.pause(tried, draw) <= min(10.0, ceiling)
-    assert patience.pause(tried, 0.5) <= patience.pause(tried + 1, 0.5)
+    assert 0.0 <= patience.compute_delay(tried, draw) <= min(10.0, ceiling)
+    assert patience.compute_delay(tried, 0.5) <= patience.compute_delay(tried + 1, 0.5)
 
 
 @given(st.floats(0, 1, exclude_max=True), st.floats(0, 20), st.floats(1, 60))
@@ -130,7 +130,7 @@ def test_no_try_begins_after_the_total_time(draw: float, takes: float, total: fl
         begun.append(time.now)
         time.now += takes
 
-    sender = retry(Flaky(None, takes=slow), time, Patience(attempts=50, total=total), draw)
+    sender = retry(Flaky(None, takes=slow), time, RetryPolicy(attempts=50, total=total), draw)
     with pytest.raises(BackendUnavailable):
         sender.send(WRITE)
     assert begun[-1] <= total
@@ -167,14 +167,14 @@ def test_retry_after_of_an_exception_is_waited_for() -> None:
 
 def test_retry_after_as_a_date_counts_from_the_backends_clock() -> None:
     headers = {"Retry-After": formatdate(5_000_030, usegmt=True), "Date": formatdate(5_000_000, usegmt=True)}
-    assert retry_after(Answer(status=503, headers=headers), NOW) == 30.0
+    assert parse_retry_after(Answer(status=503, headers=headers), NOW) == 30.0
 
 
 @given(st.integers(-(10**6), 10**6))
 def test_retry_after_as_a_date_counts_from_ours_without_one(ahead: int) -> None:
     answer = Answer(status=503, headers={"Retry-After": formatdate(NOW + ahead, usegmt=True)})
-    assert retry_after(answer, NOW) == max(0, ahead)
-    assert retry_after(answer) is None
+    assert parse_retry_after(answer, NOW) == max(0, ahead)
+    assert parse_retry_after(answer) is None
 
 
 @given(st.text())
@@ -184,5 +184,5 @@ def test_retry_after_as_a_date_counts_from_ours_without_one(ahead: int) -> None:
 @example("Mon, 01 Jan 0001 00:00:00 +2359")
 @example("9" * 400)
 def test_any_retry_after_is_read_without_an_error(text: str) -> None:
-    seconds = retry_after(Answer(status=503, headers={"Retry-After": text}), NOW)
+    seconds = parse_retry_after(Answer(status=503, headers={"Retry-After": text}), NOW)
     assert seconds is None or seconds >= 0

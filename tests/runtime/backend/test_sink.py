@@ -11,13 +11,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from trialrun.backend import Answer, Call, Client, LogSink, Memory, Patience
+from trialrun.backend import Answer, Call, Client, LogSink, Memory, RetryPolicy
 from trialrun.trials import Coalescer
 from trialrun_hookspecs.errors import BackendUnavailable
 from trialrun_hookspecs.event import Event, Kind
 
 LONG = 20.0
-QUICK = Patience(first=0.001, longest=0.002)
+QUICK = RetryPolicy(first=0.001, longest=0.002)
 
 
 def entry(event: Event) -> dict[str, Any]:
@@ -104,10 +104,10 @@ def test_each_event_arrives_once_in_order_in_any_weather(
             queue.flush(0.002)
         assert queue.flush(LONG)
     assert backend.numbers == [n for n in range(number) if n not in bad]
-    assert [refused.event.data["n"] for refused in queue.refused] == [n for n in range(number) if n in bad]
+    assert [refused.event.data["n"] for refused in queue.refused_events] == [n for n in range(number) if n in bad]
     assert all(size <= max_batch for size in backend.sizes)
-    assert queue.undelivered == 0
-    assert queue.delivered == len(backend.entries)
+    assert queue.pending_count == 0
+    assert queue.total_delivered == len(backend.entries)
 
 
 @settings(max_examples=30)
@@ -153,7 +153,7 @@ def test_put_does_not_wait_for_the_network() -> None:
     for n in range(5000):
         queue.put(event("metric", n))
     assert time.monotonic() - begun < LONG / 4
-    assert queue.undelivered == 5000
+    assert queue.pending_count == 5000
     release.set()
     queue.close(LONG)
     assert len(backend.numbers) == 5000
@@ -239,7 +239,7 @@ def test_an_outage_uses_little_time() -> None:
         calls += 1
         raise BackendUnavailable("down")
 
-    queue = sink(down, patience=Patience(first=0.0, longest=0.0))
+    queue = sink(down, patience=RetryPolicy(first=0.0, longest=0.0))
     queue.put(event("metric"))
     assert not queue.flush(0.5)
     assert 2 <= calls <= 30
@@ -256,7 +256,7 @@ def test_a_flush_does_not_wait_for_the_next_try() -> None:
             raise BackendUnavailable("down")
         return backend(call)
 
-    queue = sink(handler, patience=Patience(first=3600.0, longest=3600.0), draw=lambda: 1.0)
+    queue = sink(handler, patience=RetryPolicy(first=3600.0, longest=3600.0), draw=lambda: 1.0)
     queue.put(event("metric", 1))
     assert tried.wait(LONG)
     while queue.trouble is None:
@@ -271,7 +271,7 @@ def test_close_in_an_outage_counts_what_is_left() -> None:
     for n in range(7):
         queue.put(event("metric", n))
     queue.close(0.2)
-    assert queue.undelivered == 7
+    assert queue.pending_count == 7
     assert "down" in str(queue.trouble)
 
 
@@ -287,7 +287,7 @@ def test_close_gives_up_on_a_call_that_hangs() -> None:
     begun = time.monotonic()
     queue.close(0.05)
     assert time.monotonic() - begun < LONG / 4
-    assert queue.undelivered == 1
+    assert queue.pending_count == 1
     release.set()
 
 
@@ -298,14 +298,14 @@ def test_nothing_is_sent_after_close() -> None:
     queue.put(event("metric"))
     assert not queue.flush(0.05)
     assert backend.entries == []
-    assert queue.undelivered == 1
+    assert queue.pending_count == 1
 
 
 def test_close_may_be_repeated() -> None:
     queue = sink(Backend())
     queue.close()
     queue.close()
-    assert queue.undelivered == 0
+    assert queue.pending_count == 0
 
 
 def test_trouble_ends_with_the_outage() -> None:
@@ -342,7 +342,7 @@ def test_what_an_accepting_answer_says_does_not_matter(body: bytes) -> None:
         queue.put(event("metric", 1))
         queue.put(event("status", 2, status="RUNNING"))
         assert queue.flush(LONG)
-    assert (backend.numbers, backend.patches, queue.refused) == ([1, 2], [{"status": "RUNNING"}], ())
+    assert (backend.numbers, backend.patches, queue.refused_events) == ([1, 2], [{"status": "RUNNING"}], ())
 
 
 @pytest.mark.parametrize("status", [301, 401, 403, 404, 405])
@@ -351,7 +351,7 @@ def test_what_would_refuse_every_call_sets_nothing_aside(status: int) -> None:
     with sink(backend) as queue:
         queue.put(event("metric", 5))
         assert queue.flush(LONG)
-    assert (backend.numbers, queue.refused) == ([5], ())
+    assert (backend.numbers, queue.refused_events) == ([5], ())
 
 
 @pytest.mark.parametrize("status", [400, 404, 409, 413, 422])
@@ -361,8 +361,8 @@ def test_a_patch_that_is_refused_blocks_nothing(status: int) -> None:
         queue.put(event("status", status="RUNNING"))
         queue.put(event("metric", 5))
     assert backend.numbers == [5]
-    assert [refused.event.kind for refused in queue.refused] == ["status"]
-    assert str(status) in queue.refused[0].reason
+    assert [refused.event.kind for refused in queue.refused_events] == ["status"]
+    assert str(status) in queue.refused_events[0].reason
 
 
 def test_a_value_that_json_cannot_say_is_set_aside() -> None:
@@ -371,7 +371,7 @@ def test_a_value_that_json_cannot_say_is_set_aside() -> None:
         for number in (1, float("nan"), 3):
             queue.put(event("metric", number))
     assert backend.numbers == [1, 3]
-    assert len(queue.refused) == 1
+    assert len(queue.refused_events) == 1
 
 
 def test_a_bug_in_a_transport_ends_neither_thread_nor_queue() -> None:

@@ -20,7 +20,7 @@ JSON = st.recursive(
 
 @given(JSON.filter(lambda value: value is not None and "\\ud" not in json.dumps(value)))
 def test_encoding_keeps_the_value(value: object) -> None:
-    body = Call(method="POST", path="logs/", json=value).encoded().body
+    body = Call(method="POST", path="logs/", json=value).with_json_body().body
     assert body is not None
     assert json.loads(body) == value
 
@@ -28,12 +28,12 @@ def test_encoding_keeps_the_value(value: object) -> None:
 @pytest.mark.parametrize("value", [{"loss": float("nan")}, [float("inf")], {"x": {1, 2}}, [object()]])
 def test_what_json_cannot_say_is_refused_before_it_is_sent(value: object) -> None:
     with pytest.raises(BadValue, match="POST logs/"):
-        Call(method="POST", path="logs/", json=value).encoded()
+        Call(method="POST", path="logs/", json=value).with_json_body()
 
 
 def test_half_a_surrogate_is_refused_as_a_bad_value() -> None:
     with pytest.raises(BadValue):
-        Call(method="POST", path="logs/", json=["\ud800"]).encoded()
+        Call(method="POST", path="logs/", json=["\ud800"]).with_json_body()
 
 
 def test_a_call_is_named_without_its_query() -> None:
@@ -43,8 +43,10 @@ def test_a_call_is_named_without_its_query() -> None:
 
 
 def test_key_and_content_type_become_headers() -> None:
-    call = Call(method="POST", path="logs/", json=[], key="k1", headers={"Content-Range": "bytes 0-0/1"}).encoded()
-    assert call.wire_headers() == {
+    call = Call(
+        method="POST", path="logs/", json=[], key="k1", headers={"Content-Range": "bytes 0-0/1"}
+    ).with_json_body()
+    assert call.to_headers() == {
         "Content-Range": "bytes 0-0/1",
         "Content-Type": "application/json",
         "Idempotency-Key": "k1",
@@ -52,13 +54,13 @@ def test_key_and_content_type_become_headers() -> None:
 
 
 def test_headers_are_found_in_any_case() -> None:
-    assert Answer(status=200, headers={"rEtry-aFter": "3"}).header("Retry-After") == "3"
-    assert Answer(status=200).header("Retry-After") is None
+    assert Answer(status=200, headers={"rEtry-aFter": "3"}).get_header("Retry-After") == "3"
+    assert Answer(status=200).get_header("Retry-After") is None
 
 
 @pytest.mark.parametrize(("status", "passing"), [(200, False), (404, False), (408, True), (429, True), (503, True)])
 def test_passing_answers_are_those_that_may_change(status: int, passing: bool) -> None:
-    assert Answer(status=status).passing is passing
+    assert Answer(status=status).retryable is passing
 
 
 def test_an_answer_that_is_no_json_is_a_refusal_that_shows_it() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from trialrun.cli.show import sorted_rows
+from trialrun.cli.show import sort_row_indices
 from trialrun.recorder import Recorder
 
 from ..recordings.some_study import HOSTILE, small  # noqa: TID252  # the studies of both folders are the same
@@ -146,8 +146,8 @@ def test_hostile_words_do_not_control_the_terminal(called: Called, tmp_path: Pat
 
 def test_missing_cells_come_last_either_way() -> None:
     cells = [None, 2, float("nan"), "x", 1]
-    assert sorted_rows(cells, descending=False) == [4, 1, 3, 0, 2]
-    assert sorted_rows(cells, descending=True) == [1, 4, 3, 0, 2]
+    assert sort_row_indices(cells, descending=False) == [4, 1, 3, 0, 2]
+    assert sort_row_indices(cells, descending=True) == [1, 4, 3, 0, 2]
 
 
 def test_export_names_its_files(called: Called, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from trialrun.cli import main
-from trialrun.cli.check import words
+from trialrun.cli.check import split_check_ids
 from trialrun.testing.registry import all_checks
 
 GOOD = """
@@ -82,7 +82,7 @@ def test_a_job_gives_hyperparameters_and_objective(plugin: Path) -> None:
 
 
 def test_several_words_are_taken_apart() -> None:
-    assert words(["TR2,tr305", " TR4 ,"]) == ["TR2", "TR305", "TR4"]
+    assert split_check_ids(["TR2,tr305", " TR4 ,"]) == ["TR2", "TR305", "TR4"]
 
 
 def test_every_check_can_be_explained() -> None:

@@ -10,7 +10,7 @@ import pytest
 from click.testing import Result
 
 from trialrun import __version__
-from trialrun.engine.doctor import checkup
+from trialrun.engine.doctor import examine_machine
 from trialrun.executors.ray_tune.environment import VARIABLES
 
 Called = Callable[..., Result]
@@ -35,10 +35,10 @@ def test_what_will_bite_is_told_with_exit_code_1(called: Called, monkeypatch: py
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:9")
     shown = called("doctor")
     assert shown.exit_code == 1
-    bites = [line for line in shown.stdout.splitlines() if line.startswith("bites")]
-    assert len(bites) == 2
-    assert "--results" in bites[0]
-    assert "127.0.0.1:9" in bites[1]
+    errors = [line for line in shown.stdout.splitlines() if line.startswith("error")]
+    assert len(errors) == 2
+    assert "--results" in errors[0]
+    assert "127.0.0.1:9" in errors[1]
 
 
 def test_what_is_gone_is_told_and_bites_nobody(called: Called, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,9 +59,9 @@ def test_extras_that_are_not_there_are_named(monkeypatch: pytest.MonkeyPatch) ->
     real = metadata.requires
     more = ["no-such-thing>=1; extra == 'sky'", "click<1"]
     monkeypatch.setattr(metadata, "requires", lambda name: [*(real(name) or []), *more])
-    found = checkup({})
+    found = examine_machine({})
     assert found.missing["sky"] == ["no-such-thing"]
-    assert found.bites
+    assert found.has_errors
     assert any(trouble.what.startswith("click ") and "'click<1'" in trouble.what for trouble in found.troubles)
     assert "dev" not in found.missing
 
@@ -70,4 +70,4 @@ def test_a_full_disk_bites(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
     import shutil
 
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: shutil._ntuple_diskusage(1000, 990, 10))
-    assert any("99% full" in trouble.what for trouble in checkup({}).troubles)
+    assert any("99% full" in trouble.what for trouble in examine_machine({}).troubles)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trialrun.cli.job_plan import MEANINGS, planned, shown
+from trialrun.cli.job_plan import MEANINGS, build_plan, format_plan
 from trialrun_hookspecs import DERIVED, DISTRIBUTIONS, Request, parse_request
 
 SPACE: dict[str, dict[str, Any]] = {
@@ -51,7 +51,7 @@ def _request(*types: str, params: dict[str, Any] | None = None, **config: Any) -
 
 
 def _planned(request: Request, executor: str = "ray", timing: Any = None, cpus: float = 4.0) -> dict[str, Any]:
-    return planned(request, executor=executor, machine={"CPU": cpus, "GPU": 0.0}, timing=timing, warnings=[])
+    return build_plan(request, executor=executor, machine={"CPU": cpus, "GPU": 0.0}, timing=timing, warnings=[])
 
 
 def test_every_distribution_has_a_meaning_in_words() -> None:
@@ -64,8 +64,8 @@ def test_a_grid_says_how_many_trials_it_makes() -> None:
     wide = {"name": "w", "type": "grid_search", "options": list(range(12))}
     plan = _planned(_request(params={"hyperparameters": [wide]}, num_samples=12))
     assert plan["trials"] == 144
-    assert "  trials      grid 12 x 12 samples = 144" in shown(plan)
-    assert any(line.startswith("warning: params.tune_config.num_samples") for line in shown(plan))
+    assert "  trials      grid 12 x 12 samples = 144" in format_plan(plan)
+    assert any(line.startswith("warning: params.tune_config.num_samples") for line in format_plan(plan))
 
 
 def test_a_plan_of_training_has_no_trials() -> None:
@@ -73,7 +73,7 @@ def test_a_plan_of_training_has_no_trials() -> None:
     plan = _planned(parse_request(job))
     assert plan["trials"] is plan["search_alg"] is plan["scheduler"] is plan["resources"] is None
     assert (plan["mode"], plan["space"]) == ("training", [])
-    assert shown(plan) == ["x: training", "  dataset     1", "  values      lr=0.5"]
+    assert format_plan(plan) == ["x: training", "  dataset     1", "  values      lr=0.5"]
 
 
 @given(st.integers(1, 50), st.integers(1, 8), st.sampled_from([None, 1, 3]), st.floats(0.1, 100))
@@ -110,13 +110,13 @@ def test_workers_count_into_what_fits_at_once() -> None:
     params = {"num_cpus": 0.5, "workers": {"count": 3, "num_cpus": 0.5, "strategy": "STRICT_PACK"}}
     plan = _planned(_request("uniform", num_samples=9, params=params), cpus=5)
     assert plan["resources"]["at_once"] == 2
-    assert "  workers     3 per trial, each 0.5 CPU, STRICT_PACK" in shown(plan)
+    assert "  workers     3 per trial, each 0.5 CPU, STRICT_PACK" in format_plan(plan)
 
 
 def test_what_this_machine_cannot_hold_names_the_key_to_change() -> None:
     params = {"resources": {"disk": 2, "memory": 1e9}, "workers": {"count": 4}}
     plan = _planned(_request("uniform", params=params), cpus=4)
-    assert "  resources   1 CPU, 2 disk, 1e+09 memory per trial, one at a time" in shown(plan)
+    assert "  resources   1 CPU, 2 disk, 1e+09 memory per trial, one at a time" in format_plan(plan)
     assert [warning.partition(":")[0] for warning in plan["warnings"]] == ["params.num_cpus", "params.resources"]
     apart = _planned(_request("uniform", params={"workers": {"count": 1, "strategy": "STRICT_SPREAD"}}), cpus=4)
     assert [warning.partition(":")[0] for warning in apart["warnings"]] == ["params.workers.strategy"]
@@ -130,12 +130,12 @@ def test_a_plan_is_json_whatever_the_job_says() -> None:
 @given(st.text(min_size=1).filter(str.strip), st.randoms())
 def test_names_cannot_control_the_terminal(name: str, rng: random.Random) -> None:
     plan = _planned(_request(rng.choice(list(SPACE)), params={"name": name}, metric=name, scheduler=name))
-    assert all(character.isprintable() or character == "\u200d" for line in shown(plan) for character in line)
+    assert all(character.isprintable() or character == "\u200d" for line in format_plan(plan) for character in line)
 
 
 def test_a_scheduler_that_stops_early_makes_it_a_bound() -> None:
     plan = _planned(_request("uniform", scheduler="asha"), timing=(3.0, "a-job-1"))
-    assert any("at most about 3 s: 3 s a trial, as in a-job-1" in line for line in shown(plan))
+    assert any("at most about 3 s: 3 s a trial, as in a-job-1" in line for line in format_plan(plan))
 
 
 def test_every_parameter_says_what_it_is_searched_as() -> None:
@@ -154,17 +154,17 @@ def test_every_parameter_says_what_it_is_searched_as() -> None:
         "choice": "category, 4 options",
         "grid_search": "walked, every option",
     }
-    assert "  parameter      type         bayesoptsearch searches           values" in shown(plan)
+    assert "  parameter      type         bayesoptsearch searches           values" in format_plan(plan)
 
 
 def test_the_plan_says_what_else_the_job_could_name_and_why_not_the_rest() -> None:
     plan = _planned(_request("uniform", search_alg="hyperoptsearch"))
     assert plan["fits"]["scheduler"]["asha"] == []
-    lines = shown(plan)
+    lines = format_plan(plan)
     assert "  schedulers  fifo, asha, hyperband, median" in lines
     assert any(line.strip().startswith("not pbt, pb2: changes values of running trials") for line in lines)
     gridded = _planned(_request("grid_search"))
-    assert "  algorithms  basicvariantgenerator" in shown(gridded)
+    assert "  algorithms  basicvariantgenerator" in format_plan(gridded)
 
 
 def test_inline_plans_no_scheduler_but_fifo() -> None:

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trialrun import events, outcomes
-from trialrun.cli.job_state import Board
-from trialrun.trials import Reported, Started, StatusChanged, TrialTable
+from trialrun.cli.job_state import JobState
+from trialrun.trials import TrialReported, TrialStarted, TrialStatusChanged, TrialTable
 from trialrun_hookspecs.event import Event
 
 STATUSES = ("PENDING", "RUNNING", "PAUSED", "TERMINATED", "ERROR")
@@ -23,35 +23,35 @@ ROWS = st.lists(st.tuples(st.sampled_from(STATUSES), VALUES), min_size=1, max_si
 def _table(rows: list[tuple[str, float | None]]) -> TrialTable:
     table = TrialTable("score", ["x"])
     for number, (status, value) in enumerate(rows):
-        table.apply(Started(trial_id=f"t{number}", config={"x": number}))
+        table.apply(TrialStarted(trial_id=f"t{number}", config={"x": number}))
         if value is not None:
-            table.apply(Reported(trial_id=f"t{number}", metrics={"score": value, "loss": 1}))
-        table.apply(StatusChanged(trial_id=f"t{number}", status=status))
+            table.apply(TrialReported(trial_id=f"t{number}", metrics={"score": value, "loss": 1}))
+        table.apply(TrialStatusChanged(trial_id=f"t{number}", status=status))
     return table
 
 
-def _board(rows: list[tuple[str, float | None]], mode: str = "max") -> Board:
-    board = Board("score", mode, len(rows))
-    board.take(events.trials_delta(_table(rows).take_delta() or {}))
+def _board(rows: list[tuple[str, float | None]], mode: str = "max") -> JobState:
+    board = JobState("score", mode, len(rows))
+    board.apply_event(events.trials_delta_event(_table(rows).take_delta() or {}))
     return board
 
 
 @given(ROWS, st.sampled_from(["max", "min"]))
 def test_the_best_so_far_is_the_one_that_the_engine_would_choose(rows: Any, mode: Any) -> None:
-    best = _board(rows, mode).best()
+    best = _board(rows, mode).find_best()
     judged = [(f"t{n}", status, {} if value is None else {"score": value}) for n, (status, value) in enumerate(rows)]
     finite = [trial for trial in judged if math.isfinite(trial[2].get("score", math.nan))]
-    assert (best.trial_id if best else None) == outcomes.best(finite, "score", mode)
+    assert (best.trial_id if best else None) == outcomes.find_best_trial(finite, "score", mode)
 
 
 @given(ROWS)
 def test_running_trials_come_first_then_the_best(rows: Any) -> None:
     board = _board(rows)
-    shown = board.first(len(rows))
+    shown = board.top_trials(len(rows))
     assert {trial.trial_id for trial in shown} == set(board.trials)
     running = [trial.status == "RUNNING" for trial in shown]
     assert running == sorted(running, reverse=True)
-    ended = [board.objective(trial) for trial in shown if trial.status in ("TERMINATED", "PAUSED")]
+    ended = [board.objective_value(trial) for trial in shown if trial.status in ("TERMINATED", "PAUSED")]
     known = [value for value in ended if value is not None]
     assert ended == [*sorted(known, reverse=True), *[None] * (len(ended) - len(known))]
 
@@ -59,37 +59,42 @@ def test_running_trials_come_first_then_the_best(rows: Any) -> None:
 @given(ROWS)
 def test_ended_trials_are_counted_once(rows: Any) -> None:
     board = _board(rows)
-    board.take(events.trials(_table(rows).snapshot()))
-    assert board.ended == sum(status in ("TERMINATED", "ERROR") for status, _ in rows)
+    board.apply_event(events.trials_event(_table(rows).snapshot()))
+    assert board.num_ended == sum(status in ("TERMINATED", "ERROR") for status, _ in rows)
 
 
 def test_a_value_that_json_lacks_is_shown_by_its_name() -> None:
     board = _board([("TERMINATED", math.nan)])
     assert board.trials["t0"].metrics == {"score": "nan", "loss": 1}
     assert board.trials["t0"].hyperparameters == {"x": 0}
-    assert board.best() is None
+    assert board.find_best() is None
 
 
 def test_the_chosen_trial_is_the_best_from_then_on() -> None:
     board = _board([("TERMINATED", 1.0), ("TERMINATED", 2.0)])
-    board.take(events.trials(_table([("TERMINATED", 1.0), ("TERMINATED", 2.0)]).snapshot("t0")))
-    best = board.best()
+    board.apply_event(events.trials_event(_table([("TERMINATED", 1.0), ("TERMINATED", 2.0)]).snapshot("t0")))
+    best = board.find_best()
     assert best is not None
     assert best.trial_id == "t0"
 
 
 @pytest.mark.parametrize(
-    "event", [events.progress("train", 1, 2, 0.9, 5.0), events.metric("a", "b", 1.0), events.trials({"trials": {}})]
+    "event",
+    [
+        events.progress_event("train", 1, 2, 0.9, 5.0),
+        events.metric_event("a", "b", 1.0),
+        events.trials_event({"trials": {}}),
+    ],
 )
 def test_what_a_trial_says_of_itself_alone_is_left_out(event: Event) -> None:
     board = _board([("RUNNING", None)])
-    board.take(replace(event, trial_id="t0"))
+    board.apply_event(replace(event, trial_id="t0"))
     assert (board.overall, board.points, len(board.trials)) == (0.0, {}, 1)
 
 
 def test_nothing_is_said_after_the_end() -> None:
-    board = Board()
-    board.take(events.message("before"))
-    board.take(events.status("SUCCEEDED"))
-    board.take(events.message("the run is complete", "success"))
+    board = JobState()
+    board.apply_event(events.message_event("before"))
+    board.apply_event(events.status_event("SUCCEEDED"))
+    board.apply_event(events.message_event("the run is complete", "success"))
     assert [event.data["content"] for event in board.messages] == ["before"]

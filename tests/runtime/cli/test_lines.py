@@ -10,17 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trialrun import events
-from trialrun.cli.job_state import Board
-from trialrun.cli.lines import Lines, Throttle
-from trialrun.trials import Reported, Started, StatusChanged, TrialTable
+from trialrun.cli.job_state import JobState
+from trialrun.cli.lines import LineView, Throttle
+from trialrun.trials import TrialReported, TrialStarted, TrialStatusChanged, TrialTable
 
 
-class Shown(Lines):
+class Shown(LineView):
     """Keeps what it writes."""
 
     def __init__(self, clock: Any = lambda: 0.0) -> None:
         super().__init__(clock=clock, stamp=lambda: "12:00:00")
-        self.board = Board("score", "max", 4)
+        self.board = JobState("score", "max", 4)
         self.lines: list[str] = []
 
     def write(self, line: str) -> None:
@@ -30,10 +30,10 @@ class Shown(Lines):
 def _ended(count: int, status: str = "TERMINATED") -> Any:
     table = TrialTable("score", [])
     for number in range(count):
-        table.apply(Started(trial_id=f"t{number}"))
-        table.apply(Reported(trial_id=f"t{number}", metrics={"score": number / 3, "n": 2}))
-        table.apply(StatusChanged(trial_id=f"t{number}", status=status))
-    return events.trials_delta(table.take_delta() or {})
+        table.apply(TrialStarted(trial_id=f"t{number}"))
+        table.apply(TrialReported(trial_id=f"t{number}", metrics={"score": number / 3, "n": 2}))
+        table.apply(TrialStatusChanged(trial_id=f"t{number}", status=status))
+    return events.trials_delta_event(table.take_delta() or {})
 
 
 @given(st.lists(st.floats(0, 2), max_size=300), st.integers(1, 20), st.floats(0.5, 10))
@@ -43,60 +43,60 @@ def test_a_throttle_keeps_its_rate(waits: list[float], burst: int, per_second: f
     through = 0
     for wait in waits:
         now[0] += wait
-        through += throttle.allows()
+        through += throttle.try_acquire()
     assert through <= burst + now[0] * per_second + 1e-6
     assert through >= min(burst, len(waits))
-    assert through + throttle.take_held() == len(waits)
-    assert throttle.take_held() == 0
+    assert through + throttle.pop_held_count() == len(waits)
+    assert throttle.pop_held_count() == 0
 
 
 def test_a_finished_trial_gets_one_line() -> None:
     view = Shown()
-    view.heard(_ended(2))
-    view.heard(_ended(2))
+    view.on_event(_ended(2))
+    view.on_event(_ended(2))
     assert view.lines == ["trial t0 ended: score 0, n 2 (1 of 4)", "trial t1 ended: score 0.3333, n 2 (2 of 4)"]
 
 
 def test_a_failed_trial_is_told_by_its_message_alone() -> None:
     view = Shown()
-    view.heard(events.message("trial t0 failed: ValueError: no", "danger"))
-    view.heard(_ended(1, "ERROR"))
+    view.on_event(events.message_event("trial t0 failed: ValueError: no", "danger"))
+    view.on_event(_ended(1, "ERROR"))
     assert view.lines == ["error: trial t0 failed: ValueError: no"]
 
 
 def test_the_time_that_is_left_is_told() -> None:
     view = Shown()
-    view.heard(events.progress("trials", 1, 4, 0.4, 90.0))
-    view.heard(_ended(1))
+    view.on_event(events.progress_event("trials", 1, 4, 0.4, 90.0))
+    view.on_event(_ended(1))
     assert view.lines == ["trial t0 ended: score 0, n 2 (1 of 4, about 1 min 30 s left)"]
 
 
 def test_the_error_that_ends_the_job_is_left_to_the_end() -> None:
     view = Shown()
-    view.heard(events.message("train() raised", "danger"))
-    view.heard(events.status("FAILED", "train() raised"))
-    view.heard(events.message("the run is complete", "warning"))
+    view.on_event(events.message_event("train() raised", "danger"))
+    view.on_event(events.status_event("FAILED", "train() raised"))
+    view.on_event(events.message_event("the run is complete", "warning"))
     view.close()
     assert view.lines == []
 
 
 def test_a_message_that_nothing_follows_is_told_in_the_end() -> None:
     view = Shown()
-    view.heard(events.message("watch out", "danger"))
+    view.on_event(events.message_event("watch out", "danger"))
     view.close()
     assert view.lines == ["error: watch out"]
 
 
 def test_a_message_of_a_trial_names_it() -> None:
     view = Shown()
-    view.heard(replace(events.message("warming up\nslowly"), trial_id="t1"))
-    view.heard(events.message("slow disk", "warning"))
+    view.on_event(replace(events.message_event("warming up\nslowly"), trial_id="t1"))
+    view.on_event(events.message_event("slow disk", "warning"))
     assert view.lines == ["trial t1: warming up | slowly", "warning: slow disk"]
 
 
 def test_two_thousand_trials_do_not_flood() -> None:
     view = Shown()
-    view.heard(_ended(2_000))
+    view.on_event(_ended(2_000))
     view.close()
     assert len(view.lines) == 41
     assert view.lines[-1] == "… 1960 lines left out; the recording has all"
@@ -105,12 +105,12 @@ def test_two_thousand_trials_do_not_flood() -> None:
 def test_a_phase_is_told_when_it_begins_moves_on_and_ends() -> None:
     now = [0.0]
     view = Shown(lambda: now[0])
-    view.board = Board()
-    view.heard(events.metric("train", "loss", 0.25))
+    view.board = JobState()
+    view.on_event(events.metric_event("train", "loss", 0.25))
     for step in range(101):
         now[0] += 0.2
-        view.heard(events.progress("train", step, 100, 0.0, None))
-        view.heard(events.progress("train", step, 100, 0.0, None))
+        view.on_event(events.progress_event("train", step, 100, 0.0, None))
+        view.on_event(events.progress_event("train", step, 100, 0.0, None))
     steps = [0, *range(10, 100, 10), 100]
     assert view.lines == [f"train {step}%: train/loss 0.25" for step in steps]
 
@@ -118,8 +118,8 @@ def test_a_phase_is_told_when_it_begins_moves_on_and_ends() -> None:
 @given(st.text(), st.sampled_from(["info", "warning", "danger"]))
 def test_no_line_controls_the_terminal(content: str, context: str) -> None:
     view = Shown()
-    view.heard(events.message(content, context))
-    view.heard(events.progress(content, 1, 2, 0.5, None))
+    view.on_event(events.message_event(content, context))
+    view.on_event(events.progress_event(content, 1, 2, 0.5, None))
     view.warn(content)
     view.close()
     assert all(character.isprintable() or character == "\u200d" for line in view.lines for character in line)
@@ -138,7 +138,7 @@ def test_a_reader_that_left_does_not_end_the_job(monkeypatch: pytest.MonkeyPatch
 
     gone = Gone()
     monkeypatch.setattr("sys.stderr", gone)
-    view = Lines()
+    view = LineView()
     view.warn("one")
     tried = gone.calls
     view.warn("two")

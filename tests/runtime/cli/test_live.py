@@ -24,9 +24,9 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from trialrun import events
-from trialrun.cli.job_state import Board
-from trialrun.cli.live import Live
-from trialrun.trials import Reported, Started, StatusChanged, TrialTable
+from trialrun.cli.job_state import JobState
+from trialrun.cli.live import LiveView
+from trialrun.trials import TrialReported, TrialStarted, TrialStatusChanged, TrialTable
 
 ROOT = Path(__file__).resolve().parents[3]
 LINE = ROOT / "examples" / "line.csv"
@@ -177,26 +177,26 @@ def test_a_terminal_that_cannot_move_its_cursor_gets_lines(name: str, terminal: 
     assert re.search(r"\d\d:\d\d:\d\d train 100%", text)
 
 
-def _view(width: int, height: int) -> tuple[Live, StringIO]:
+def _view(width: int, height: int) -> tuple[LiveView, StringIO]:
     out = StringIO()
     console = Console(file=out, width=width, height=height, force_terminal=True, color_system=None, highlight=False)
-    return Live(clock=lambda: 10.0, console=console), out
+    return LiveView(clock=lambda: 10.0, console=console), out
 
 
 @given(st.integers(0, 40), st.integers(0, 6), st.integers(30, 150), st.integers(8, 60))
 def test_a_frame_is_never_larger_than_the_terminal(trials: int, messages: int, width: int, height: int) -> None:
     view, out = _view(width, height)
-    view.board = Board("score", "max", 40)
+    view.board = JobState("score", "max", 40)
     table = TrialTable("score", ["x"])
     for number in range(trials):
-        table.apply(Started(trial_id=f"abcde_{number:05d}", config={"x": "word " * 9}))
-        table.apply(Reported(trial_id=f"abcde_{number:05d}", metrics={"score": number}))
-        table.apply(StatusChanged(trial_id=f"abcde_{number:05d}", status="RUNNING"))
+        table.apply(TrialStarted(trial_id=f"abcde_{number:05d}", config={"x": "word " * 9}))
+        table.apply(TrialReported(trial_id=f"abcde_{number:05d}", metrics={"score": number}))
+        table.apply(TrialStatusChanged(trial_id=f"abcde_{number:05d}", status="RUNNING"))
     if trials:
-        view.heard(events.trials(table.snapshot()))
+        view.on_event(events.trials_event(table.snapshot()))
     for number in range(messages):
-        view.heard(events.message(f"message {number}\n" + "long " * 80, "warning"))
-    view.heard(events.progress("trials", trials, 40, trials / 40, 100.0))
+        view.on_event(events.message_event(f"message {number}\n" + "long " * 80, "warning"))
+    view.on_event(events.progress_event("trials", trials, 40, trials / 40, 100.0))
     view._console.print(view)
     shown = out.getvalue().splitlines()
     assert len(shown) < height
@@ -206,7 +206,7 @@ def test_a_frame_is_never_larger_than_the_terminal(trials: int, messages: int, w
 
 def test_markup_of_a_plugin_is_shown_as_it_is() -> None:
     view, out = _view(100, 20)
-    view.heard(events.message("[red]no[/red] [/nothing] \x1b[2J", "danger"))
+    view.on_event(events.message_event("[red]no[/red] [/nothing] \x1b[2J", "danger"))
     view.warn("[blink]x[/blink]")
     view._console.print(view)
     assert "[red]no[/red] [/nothing] \\x1b[2J" in out.getvalue()

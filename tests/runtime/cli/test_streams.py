@@ -7,13 +7,13 @@ import sys
 
 import pytest
 
-from trialrun.cli.streams import silenced
+from trialrun.cli.streams import silence_output
 
 EVERYBODY = """
 import os, subprocess, sys
-from trialrun.cli.streams import reserved_stdout
+from trialrun.cli.streams import reserve_stdout
 print("before")
-with reserved_stdout():
+with reserve_stdout():
     print("python")
     os.write(1, b"descriptor\\n")
     subprocess.run([sys.executable, "-c", "print('child')"], check=True)
@@ -29,7 +29,7 @@ def test_stdout_has_only_what_is_printed_outside() -> None:
 
 
 def test_nothing_is_shown_while_silenced(capsys: pytest.CaptureFixture[str]) -> None:
-    with silenced():
+    with silence_output():
         print("quiet")
         print("quiet", file=sys.stderr)
     print("loud")

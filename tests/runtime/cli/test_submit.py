@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from trialrun.executors.ray_tune.ray_job import accepted, followed
+from trialrun.executors.ray_tune.ray_job import follow_job, submit_with_retry
 
 LIMIT_S = 120
 
@@ -76,7 +76,7 @@ def test_what_the_job_prints_is_shown_once() -> None:
         def get_job_logs(self, job: str) -> str:
             return self.text
 
-    assert list(followed(Client(), "j", sleep=lambda s: None)) == ["one\n", "two\n", "SUCCEEDED"]
+    assert list(follow_job(Client(), "j", sleep=lambda s: None)) == ["one\n", "two\n", "SUCCEEDED"]
 
 
 class Starting:
@@ -99,7 +99,7 @@ def test_a_cluster_that_has_just_started_is_asked_again() -> None:
         now += seconds
 
     late = "Request failed with status code 500: No available agent to submit job, please try again later."
-    sent = partial(accepted, command="run", env={"working_dir": "here"}, sleep=sleep, clock=lambda: now)
+    sent = partial(submit_with_retry, command="run", env={"working_dir": "here"}, sleep=sleep, clock=lambda: now)
     assert sent(Starting(late, late)) == "run in here"
     assert now == 2.0
     with pytest.raises(RuntimeError, match="No available agent"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from trialrun.cli.summary import summary, trial_failures
+from trialrun.cli.summary import format_summary, format_trial_failures
 from trialrun_hookspecs.results import BestTrial, JobResult, TrialFailure, TrialModel
 
 BEST: dict[str, Any] = {
@@ -23,7 +23,7 @@ def _result(folder: Path, **fields: Any) -> JobResult:
 
 
 def _lines(result: JobResult, trials: int = 3) -> list[str]:
-    return summary(result, name="my job", elapsed=65.0, trials=trials, metric="accuracy")
+    return format_summary(result, name="my job", elapsed=65.0, trials=trials, metric="accuracy")
 
 
 def test_the_winner_is_named_with_its_values(tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_failures_stand_one_per_line(tmp_path: Path) -> None:
 
 def test_a_thousand_failures_are_cut_short(tmp_path: Path) -> None:
     failures = [TrialFailure(trial_id=f"t{n}", status="ERROR", error="no") for n in range(1000)]
-    lines = trial_failures(_result(tmp_path, failures=failures))
+    lines = format_trial_failures(_result(tmp_path, failures=failures))
     assert len(lines) == 22
     assert lines[-2].strip() == "… and 980 more, in result.json"
     assert lines[-1].strip() == f"what they wrote is in {tmp_path / 'trials'}"

@@ -10,20 +10,20 @@ from rich.cells import cell_len
 from rich.console import Console, RenderableType
 
 from trialrun import events
-from trialrun.cli.job_state import Board
-from trialrun.cli.tables import fitting, point_table, trial_table
-from trialrun.trials import Reported, Started, StatusChanged, TrialTable
+from trialrun.cli.job_state import JobState
+from trialrun.cli.tables import build_point_table, build_trial_table, count_fitting_columns
+from trialrun.trials import TrialReported, TrialStarted, TrialStatusChanged, TrialTable
 
 
-def _board(count: int, hyperparameters: int = 2) -> Board:
+def _board(count: int, hyperparameters: int = 2) -> JobState:
     names = [f"parameter_{n}" for n in range(hyperparameters)]
     table = TrialTable("score", names)
     for number in range(count):
-        table.apply(Started(trial_id=f"trial_{number:05d}", config=dict.fromkeys(names, 1 / 3)))
-        table.apply(Reported(trial_id=f"trial_{number:05d}", metrics={"score": number, "[bold]loss[/bold]": 0.5}))
-        table.apply(StatusChanged(trial_id=f"trial_{number:05d}", status="TERMINATED"))
-    board = Board("score", "max", count)
-    board.take(events.trials(table.snapshot()))
+        table.apply(TrialStarted(trial_id=f"trial_{number:05d}", config=dict.fromkeys(names, 1 / 3)))
+        table.apply(TrialReported(trial_id=f"trial_{number:05d}", metrics={"score": number, "[bold]loss[/bold]": 0.5}))
+        table.apply(TrialStatusChanged(trial_id=f"trial_{number:05d}", status="TERMINATED"))
+    board = JobState("score", "max", count)
+    board.apply_event(events.trials_event(table.snapshot()))
     return board
 
 
@@ -35,20 +35,20 @@ def _shown(table: RenderableType, width: int = 200) -> list[str]:
 
 @given(st.integers(1, 30), st.integers(0, 12), st.integers(2, 40), st.integers(40, 200))
 def test_a_table_fits_where_it_is_shown(trials: int, hyperparameters: int, lines: int, width: int) -> None:
-    shown = _shown(trial_table(_board(trials, hyperparameters), width, lines), width)
+    shown = _shown(build_trial_table(_board(trials, hyperparameters), width, lines), width)
     assert len(shown) <= max(lines, 3)
     assert all(cell_len(line.rstrip()) <= width for line in shown)
     assert "trial_" in shown[1]
 
 
 def test_the_best_is_marked_at_the_top() -> None:
-    header, first, *_ = _shown(trial_table(_board(3), 200, 10))
+    header, first, *_ = _shown(build_trial_table(_board(3), 200, 10))
     assert header.split() == ["trial", "status", "score", "parameter_0", "parameter_1", "[bold]loss[/bold]"]
     assert first.split() == ["★", "trial_00002", "TERMINATED", "2", "0.3333", "0.3333", "0.5"]
 
 
 def test_rows_that_do_not_fit_are_counted() -> None:
-    shown = _shown(trial_table(_board(30), 200, 10))
+    shown = _shown(build_trial_table(_board(30), 200, 10))
     assert len(shown) == 10
     assert shown[-1].strip() == "22 more"
 
@@ -57,7 +57,7 @@ def test_rows_that_do_not_fit_are_counted() -> None:
 def test_columns_are_dropped_from_the_right_only_where_they_do_not_fit(
     widths: list[int], needed: int, room: int
 ) -> None:
-    count = fitting(widths, needed, room)
+    count = count_fitting_columns(widths, needed, room)
     assert min(needed, len(widths)) <= count <= len(widths)
     if count > needed:
         assert sum(widths[:count]) + 2 * (count - 1) <= room
@@ -67,5 +67,5 @@ def test_columns_are_dropped_from_the_right_only_where_they_do_not_fit(
 
 def test_the_last_points_of_a_training_are_shown_with_what_came_beside_them() -> None:
     points = {f"train/m{n}": {"value": n, "metrics": {"epoch": 3}} for n in range(9)}
-    shown = [line.split() for line in _shown(point_table(points, 3))]
+    shown = [line.split() for line in _shown(build_point_table(points, 3))]
     assert shown == [["metric", "value"], ["train/m7", "7", "epoch", "3"], ["train/m8", "8", "epoch", "3"]]

@@ -41,8 +41,8 @@ def test_emoji_stay_whole() -> None:
 
 @given(st.text(), st.integers(1, 50))
 def test_cut_text_fits(given_text: str, limit: int) -> None:
-    assert len(text.cut(given_text, limit)) <= limit
-    assert text.cut(given_text, len(given_text) + limit) == given_text
+    assert len(text.truncate(given_text, limit)) <= limit
+    assert text.truncate(given_text, len(given_text) + limit) == given_text
 
 
 @given(st.floats() | st.integers())
@@ -50,7 +50,7 @@ def test_cut_text_fits(given_text: str, limit: int) -> None:
 @example(1e6)
 @example(-1234567)
 def test_a_number_is_short_and_right(number: float) -> None:
-    shown = text.number(number)
+    shown = text.format_number(number)
     assert len(shown) <= 11
     if math.isnan(number):
         assert shown == "nan"
@@ -73,7 +73,7 @@ def test_a_number_is_short_and_right(number: float) -> None:
     ],
 )
 def test_a_cell_shows_any_value(thing: object, shown: str) -> None:
-    assert text.value(thing) == shown
+    assert text.format_value(thing) == shown
 
 
 @pytest.mark.parametrize(
@@ -81,4 +81,4 @@ def test_a_cell_shows_any_value(thing: object, shown: str) -> None:
     [(0, "0 s"), (59.4, "59 s"), (59.6, "1 min 0 s"), (125, "2 min 5 s"), (3600, "1 h 0 min"), (-1, "0 s")],
 )
 def test_a_duration_is_said_as_people_say_it(seconds: float, said: str) -> None:
-    assert text.duration(seconds) == said
+    assert text.format_duration(seconds) == said

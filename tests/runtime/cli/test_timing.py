@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from trialrun import Recorder
-from trialrun.cli.timing import durations, measured
+from trialrun.cli.timing import compute_durations, estimate_trial_time
 from trialrun_hookspecs import parse_request
 
 JOB = parse_request({"action": "train", "params": {"name": "a/job", "dataset": 1, "hyperparameter": {}}})
@@ -39,7 +39,7 @@ def test_a_trial_lasts_from_its_first_sight_to_its_end() -> None:
         _entry(4, b="TERMINATED", c="ERROR", d="RUNNING"),
         _entry(9, a="TERMINATED"),
     ]
-    assert durations(entries) == [3.0, 2.0]
+    assert compute_durations(entries) == [3.0, 2.0]
 
 
 def test_the_newest_run_that_has_ended_trials_counts(tmp_path: Path) -> None:
@@ -47,7 +47,7 @@ def test_the_newest_run_that_has_ended_trials_counts(tmp_path: Path) -> None:
     _recording(tmp_path / "a%2Fjob-10", _entry(0, a="RUNNING", b="RUNNING"), _entry(2, a="TERMINATED"))
     _recording(tmp_path / "a%2Fjob-11", _entry(0, a="RUNNING"))
     _recording(tmp_path / "a%2Fjob-b-12", _entry(0, a="RUNNING"), _entry(1, a="TERMINATED"))
-    assert measured(tmp_path, JOB) == (2.0, "a%2Fjob-10")
+    assert estimate_trial_time(tmp_path, JOB) == (2.0, "a%2Fjob-10")
 
 
 @pytest.mark.parametrize("content", [b"", b"no database", None])
@@ -56,5 +56,5 @@ def test_what_is_no_recording_is_passed_over(content: bytes | None, tmp_path: Pa
     if content is not None:
         (tmp_path / "a%2Fjob-1" / "recorder.sqlite").write_bytes(content)
     (tmp_path / "a%2Fjob-7").touch()
-    assert measured(tmp_path, JOB) is None
-    assert measured(tmp_path / "absent", JOB) is None
+    assert estimate_trial_time(tmp_path, JOB) is None
+    assert estimate_trial_time(tmp_path / "absent", JOB) is None

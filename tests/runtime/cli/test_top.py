@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from trialrun.cli.top import followed
+from trialrun.cli.top import follow_study
 from trialrun.cli.views import View
 from trialrun.recorder import Recorder
-from trialrun.recordings import opened
+from trialrun.recordings import open_study
 from trialrun_hookspecs.event import Event
 
 from ..recordings.some_study import row, send, small  # noqa: TID252  # the studies of both folders are the same
@@ -29,7 +29,7 @@ class Seen(View):
         super().__init__(lambda: 0.0)
         self.events: list[Event] = []
 
-    def show(self, event: Event) -> None:
+    def show_event(self, event: Event) -> None:
         self.events.append(event)
 
 
@@ -39,7 +39,7 @@ def status(recorder: Recorder, word: str) -> None:
 
 def test_what_comes_while_it_looks_is_shown(tmp_path: Path) -> None:
     folder, view = small(tmp_path, status="RUNNING"), Seen()
-    with Recorder(folder / "recorder.sqlite") as recorder, opened(folder) as study:
+    with Recorder(folder / "recorder.sqlite") as recorder, open_study(folder) as study:
         steps: Iterator[Callable[[], None]] = iter(
             [
                 lambda: send(recorder, row("d", "RUNNING", {"rate": 1, "kind": "x"}, {"loss": 0.01})),
@@ -51,10 +51,10 @@ def test_what_comes_while_it_looks_is_shown(tmp_path: Path) -> None:
             next(steps)()
             return False
 
-        said = followed(study, view, wait)
+        said = follow_study(study, view, wait)
     assert "succeeded" in said
     assert list(view.board.trials) == ["a", "b", "c", "d"]
-    best = view.board.best()
+    best = view.board.find_best()
     assert best is not None
     assert best.trial_id == "d"
     assert view.board.total == 3
@@ -62,23 +62,23 @@ def test_what_comes_while_it_looks_is_shown(tmp_path: Path) -> None:
 
 
 def test_it_ends_when_asked_to(tmp_path: Path) -> None:
-    with opened(small(tmp_path, status="RUNNING")) as study:
-        assert followed(study, Seen(), lambda: True) == ""
+    with open_study(small(tmp_path, status="RUNNING")) as study:
+        assert follow_study(study, Seen(), lambda: True) == ""
 
 
 def test_a_run_that_was_killed_is_left(tmp_path: Path) -> None:
     folder = small(tmp_path, status="RUNNING")
     (folder / "lock").touch()
     times = iter(range(100))
-    with opened(folder) as study:
-        said = followed(study, Seen(), lambda: False, clock=lambda: float(next(times)))
+    with open_study(folder) as study:
+        said = follow_study(study, Seen(), lambda: False, clock=lambda: float(next(times)))
     assert "trialrun resume" in said
 
 
 def test_the_progress_of_another_client_is_shown(tmp_path: Path) -> None:
     view = Seen()
-    with opened(small(tmp_path, status="RUNNING")) as study:
-        followed(study, view, lambda: True)
+    with open_study(small(tmp_path, status="RUNNING")) as study:
+        follow_study(study, view, lambda: True)
     assert view.board.overall == pytest.approx(0.5)
     assert view.board.eta_s == pytest.approx(60, abs=55)
 
@@ -100,8 +100,8 @@ def test_what_no_table_fits_is_left_out(tmp_path: Path) -> None:
             {"event": "progress"},
         )
         send(recorder, {"event": "metric", "data": {"category": "x"}}, {"event": "trials_delta", "data": {"base": 1}})
-    with opened(folder) as study:
-        assert "succeeded" in followed(study, Seen(), lambda: True)
+    with open_study(folder) as study:
+        assert "succeeded" in follow_study(study, Seen(), lambda: True)
 
 
 @pytest.mark.parametrize("by", ["q", "Ctrl-C"])

@@ -10,19 +10,19 @@ from typing import Any
 import pytest
 
 from trialrun import events, progress
-from trialrun.backend import Answer, Call, Client, LogSink, Memory, Patience
+from trialrun.backend import Answer, Call, Client, LogSink, Memory, RetryPolicy
 from trialrun.backend.ledger import Ledger
 from trialrun.engine.backends import Backend
-from trialrun.engine.event_bus import Hub
+from trialrun.engine.event_bus import EventBus
 from trialrun.engine.flush import flush
-from trialrun.job_run import Stamper
+from trialrun.job_run import EventEmitter
 from trialrun.plugins import Manager
 from trialrun.recorder import Recorder
 from trialrun.run_dir.spool import SpoolWriter
-from trialrun.run_dir.spool_reader import Spooled
+from trialrun.run_dir.spool_reader import MergedSpools
 from trialrun_hookspecs.event import Event
 
-QUICK = Patience(first=0.001, longest=0.002)
+QUICK = RetryPolicy(first=0.001, longest=0.002)
 LONG = 30.0
 
 
@@ -36,30 +36,32 @@ def recorder(tmp_path: Path) -> Iterator[Recorder]:
 class Run:
     """A hub with two trials that report, and a viewer."""
 
-    def __init__(self, hub: Hub, sink: LogSink, folder: Path, seen: list[Event]) -> None:
+    def __init__(self, hub: EventBus, sink: LogSink, folder: Path, seen: list[Event]) -> None:
         self.hub, self.sink, self.seen = hub, sink, seen
         self.writers = {trial: SpoolWriter(folder / "spool" / f"{trial}.0.jsonl") for trial in ("t0", "t1")}
         self.emitters = {
-            trial: Stamper(writer.write, job_id=1, trial_id=trial, prefix=f"r-{trial}-0")
+            trial: EventEmitter(writer.write, job_id=1, trial_id=trial, prefix=f"r-{trial}-0")
             for trial, writer in self.writers.items()
         }
 
     def log(self, first: int, count: int) -> None:
         for number in range(first, first + count):
             for emit in self.emitters.values():
-                emit(events.metric("training", "loss", number))
+                emit(events.metric_event("training", "loss", number))
 
 
 @contextmanager
 def running(folder: Path, handler: Any, most_waiting: int) -> Iterator[Run]:
     seen: list[Event] = []
     with Ledger(folder) as ledger:
-        sink = LogSink(Client(Memory(handler)), entry=events.log_entry, interval=0.001, patience=QUICK, journal=ledger)
-        hub = Hub(
-            Spooled(folder / "spool", by_trials=True),
+        sink = LogSink(
+            Client(Memory(handler)), entry=events.to_log_entry, interval=0.001, patience=QUICK, journal=ledger
+        )
+        hub = EventBus(
+            MergedSpools(folder / "spool", by_trials=True),
             job_id=1,
             run_key="r",
-            progress=progress.tuning(),
+            progress=progress.tuning_progress(),
             manager=Manager([]),
             sink=sink,
             viewers=[seen.append],
@@ -86,10 +88,10 @@ def test_an_outage_is_caught_up_with_whatever_memory_holds(
         assert run.sink.flush(LONG)
         recorder.fail()
         run.log(5, 60)
-        run.hub.message("in between")
+        run.hub.emit_message("in between")
         run.hub.drain()
         if most_waiting < 1 << 20:
-            assert run.sink.undelivered * 150 < most_waiting + 1000, "the rest is on disk"
+            assert run.sink.pending_count * 150 < most_waiting + 1000, "the rest is on disk"
         assert len(run.seen) == 131, "who looks on hears all of it at once"
         recorder.heal()
         run.log(65, 5)
@@ -101,7 +103,7 @@ def test_an_outage_is_caught_up_with_whatever_memory_holds(
 
 def test_what_is_left_on_disk_is_said_and_can_be_flushed(recorder: Recorder, tmp_path: Path) -> None:
     with running(tmp_path, recorder.handler(), 2_000) as run:
-        run.hub.emit(events.status("RUNNING"))
+        run.hub.emit(events.status_event("RUNNING"))
         run.hub.drain()
         assert run.sink.flush(LONG)
         recorder.fail()
@@ -109,7 +111,7 @@ def test_what_is_left_on_disk_is_said_and_can_be_flushed(recorder: Recorder, tmp
         assert run.hub.close(0.05) == ["100 entries are left on disk, those that wait in memory among them"]
     recorder.heal()
     client = Client(Memory(recorder.handler()))
-    done = flush(tmp_path, backend=Backend(client=client, inlet=client, url="", recorder=recorder))
+    done = flush(tmp_path, backend=Backend(client=client, delivery_client=client, url="", recorder=recorder))
     assert (done.sent, done.left) == (100, 0)
     for trial in ("t0", "t1"):
         assert values(recorder, trial) == list(range(50))
@@ -135,7 +137,7 @@ def test_a_platform_is_caught_up_with_too(tmp_path: Path) -> None:
         assert run.sink.flush(LONG)
         away[0] = True
         for number in range(40):
-            run.hub.emit(events.trial_result("t0", number, {"loss": 1.0}))
+            run.hub.emit(events.trial_result_event("t0", number, {"loss": 1.0}))
             run.log(3 + number, 1)
         run.hub.drain()
         away[0] = False
@@ -155,9 +157,11 @@ def test_a_run_that_is_gone_on_with_sends_what_the_first_could_not(recorder: Rec
     recorder.heal()
     with running(tmp_path, recorder.handler(), 1 << 20) as again:
         for trial in ("t0", "t1"):
-            again.emitters[trial] = Stamper(again.writers[trial].write, job_id=1, trial_id=trial, prefix=f"r-{trial}-1")
+            again.emitters[trial] = EventEmitter(
+                again.writers[trial].write, job_id=1, trial_id=trial, prefix=f"r-{trial}-1"
+            )
         again.log(10, 5)
-        again.hub.message("on it goes")
+        again.hub.emit_message("on it goes")
         assert again.hub.close(LONG) == []
         assert len(again.seen) == 11, "who looks on now has seen the rest before"
         assert again.sink.flush(LONG)

@@ -11,12 +11,12 @@ import pytest
 
 import trialrun
 from trialrun.backend.client import Client
-from trialrun.backend.ledger import dead_letters
+from trialrun.backend.ledger import read_dead_letters
 from trialrun.backend.memory import Memory
-from trialrun.backend.retry import Patience, Retry
+from trialrun.backend.retry import Retry, RetryPolicy
 from trialrun.backend.transport import Answer, Call
 from trialrun.engine.backends import Backend
-from trialrun.engine.flush import Flushed, flush
+from trialrun.engine.flush import FlushResult, flush
 from trialrun.recorder import Fixtures, Recorder
 from trialrun_hookspecs.errors import UsageError
 
@@ -34,7 +34,7 @@ TUNING = {
         "tune_config": {"metric": "loss", "mode": "min"},
     },
 }
-QUICK = Patience(attempts=2, first=0.001, longest=0.002, total=1.0)
+QUICK = RetryPolicy(attempts=2, first=0.001, longest=0.002, total=1.0)
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def recorder(tmp_path: Path) -> Iterator[Recorder]:
 def place(recorder: Recorder, *, handler: Any = None) -> Backend:
     memory = Memory(handler or recorder.handler())
     client = Client(Retry(memory, patience=QUICK))
-    return Backend(client=client, inlet=Client(memory), url="", recorder=recorder, patience=QUICK)
+    return Backend(client=client, delivery_client=Client(memory), url="", recorder=recorder, retry_policy=QUICK)
 
 
 def left_behind(recorder: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -169,17 +169,17 @@ def test_what_is_refused_is_kept_told_and_can_be_sent_again(recorder: Recorder, 
     folder = Path(result.results_dir)
     assert any("refused 1 entries" in warning and "refused.jsonl" in warning for warning in result.warnings)
     assert "refused.jsonl" in (folder / "result.json").read_text()
-    (letter,) = dead_letters(folder)
-    assert (letter.track, letter.event.kind) == ("entries", "message")
+    (letter,) = read_dead_letters(folder)
+    assert (letter.channel, letter.event.kind) == ("entries", "message")
     assert not any("starting" in message["content"] for message in recorder.messages())
-    assert flush(folder, backend=backend) == Flushed(
+    assert flush(folder, backend=backend) == FlushResult(
         sent=0, refused=0, left=0, had=flush(folder, backend=backend).had, unreadable=0
     )
     still = flush(folder, backend=backend, refused=True)
-    assert (still.sent, still.refused, len(dead_letters(folder))) == (0, 1, 1)
+    assert (still.sent, still.refused, len(read_dead_letters(folder))) == (0, 1, 1)
     bad.clear()
     done = flush(folder, backend=backend, refused=True)
-    assert (done.sent, done.refused, dead_letters(folder)) == (1, 0, [])
+    assert (done.sent, done.refused, read_dead_letters(folder)) == (1, 0, [])
     assert any("starting" in message["content"] for message in recorder.messages())
 
 
@@ -191,10 +191,10 @@ def test_dead_letters_survive_a_backend_that_is_away(recorder: Recorder, tmp_pat
     recorder.fail(route="logs")
     bad.clear()
     assert flush(folder, backend=backend, refused=True, timeout=0.05).left == 1
-    assert len(dead_letters(folder)) == 1
+    assert len(read_dead_letters(folder)) == 1
     recorder.heal()
     assert flush(folder, backend=backend, refused=True).sent == 1
-    assert dead_letters(folder) == []
+    assert read_dead_letters(folder) == []
 
 
 def test_another_backend_by_url_gets_it_all(recorder: Recorder, tmp_path: Path) -> None:

@@ -16,8 +16,8 @@ import pytest
 
 import trialrun
 from trialrun.recorder import Recorder
-from trialrun.run_dir.checkpoints import marks
-from trialrun.run_dir.record import held, read_record
+from trialrun.run_dir.checkpoints import list_checkpoints
+from trialrun.run_dir.record import read_record, run_lock
 from trialrun_hookspecs import JobInterrupted, UsageError, hookimpl
 
 PLUGIN = Path(__file__).parents[2] / "broken_plugins" / "cut_off.py"
@@ -112,7 +112,7 @@ def test_a_cut_trial_goes_on_from_its_newest_complete_checkpoint(tmp_path: Path)
     in_a_process(tmp_path, tuning("driver 0 4"), "--executor", "inline")
     folder = tmp_path / "results" / "cut-1"
     (only,) = (folder / "trials").iterdir()
-    newest = marks(only)[-1]
+    newest = list_checkpoints(only)[-1]
     assert newest.iteration == 4
     half = Path(newest.path).with_name("checkpoint_000099")  # it was being written: nothing says that it is complete
     half.mkdir()
@@ -245,7 +245,7 @@ def test_training_goes_on_from_its_newest_complete_checkpoint(tmp_path: Path) ->
 def test_a_run_that_is_under_way_is_left_alone(tmp_path: Path) -> None:
     result = trialrun.run(tuning(), plugin=PLUGIN, datasets={1: ROWS}, executor="inline", results=tmp_path)
     with (
-        held(Path(result.results_dir)),
+        run_lock(Path(result.results_dir)),
         pytest.raises(UsageError, match=rf"is in use by a run, got process {os.getpid()}"),
     ):
         trialrun.resume(result.results_dir)

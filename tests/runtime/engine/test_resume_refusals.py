@@ -16,9 +16,9 @@ import pytest
 
 import trialrun
 from trialrun.engine.flush import flush
-from trialrun.executors.trial import declared_output
+from trialrun.executors.trial import find_artifact
 from trialrun.run_dir.journal import read_journal
-from trialrun.run_dir.record import held, read_record
+from trialrun.run_dir.record import read_record, run_lock
 from trialrun_hookspecs import UsageError
 
 from .test_resume import GRID, PLUGIN, ROWS, choice, content, in_a_process, recorded, training, tuning, undisturbed
@@ -149,7 +149,7 @@ def test_models_that_were_not_sent_are_found_where_the_run_was_moved_to(tmp_path
     first = trialrun.run(tuning(), plugin=PLUGIN, datasets={1: ROWS}, executor="inline", results=tmp_path)
     folder = Path(first.results_dir).rename(tmp_path / "renamed")
     for trial in (folder / "trials").iterdir():
-        assert declared_output(trial) == str(trial / "state" / "model")
+        assert find_artifact(trial) == str(trial / "state" / "model")
     (folder / "result.json").unlink()
     journal = folder / "study.jsonl"
     lines = journal.read_text().splitlines(keepends=True)
@@ -173,7 +173,7 @@ def test_a_trial_that_a_copied_journal_does_not_tell_of_goes_on(tmp_path: Path) 
 
 def test_a_run_that_is_under_way_is_no_copy(tmp_path: Path) -> None:
     first = trialrun.run(tuning(), plugin=PLUGIN, datasets={1: ROWS}, executor="inline", results=tmp_path)
-    with held(Path(first.results_dir)), pytest.raises(UsageError, match="is in use by a run"):
+    with run_lock(Path(first.results_dir)), pytest.raises(UsageError, match="is in use by a run"):
         trialrun.resume(first.results_dir, into=tmp_path / "other")
 
 

@@ -10,7 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trialrun.executors.capacity import Need, check_room, fits, need_of, times
+from trialrun.executors.capacity import (
+    ResourceRequest,
+    build_resource_request,
+    can_fit_trial,
+    check_capacity,
+    how_many_fit,
+)
 from trialrun_hookspecs import Infeasible, parse_request
 
 STRATEGIES = ["PACK", "SPREAD", "STRICT_PACK", "STRICT_SPREAD"]
@@ -25,7 +31,7 @@ def params(**given: Any) -> Any:
     return parse_request(job).params
 
 
-def holds(need: Need, nodes: list[dict[str, float]]) -> bool:
+def holds(need: ResourceRequest, nodes: list[dict[str, float]]) -> bool:
     """Every way to put the bundles on nodes, tried."""
     bundles = [bundle for bundle in (need.trial, *need.workers) if bundle]
     for places in itertools.product(range(len(nodes)), repeat=len(bundles)):
@@ -51,30 +57,32 @@ sizes = st.fixed_dictionaries({}, optional={"CPU": st.integers(1, 3), "GPU": st.
 def test_it_fits_just_when_some_way_to_place_it_does(
     trial: Any, worker: Any, count: int, nodes: Any, strategy: str
 ) -> None:
-    need = Need(trial=trial, workers=[worker] * count, strategy=strategy)
-    assert fits(need, nodes) == holds(need, nodes)
+    need = ResourceRequest(trial=trial, workers=[worker] * count, strategy=strategy)
+    assert can_fit_trial(need, nodes) == holds(need, nodes)
 
 
 def test_tenths_of_a_node_fit_ten_times() -> None:
-    assert times({"CPU": 0.1}, {"CPU": 1.0}) == 10
-    assert times({"CPU": 0.1}, {"CPU": 0.3}) == 3  # 0.3 / 0.1 is a hair less than 3
-    assert times({}, {"CPU": 1.0}) == math.inf
+    assert how_many_fit({"CPU": 0.1}, {"CPU": 1.0}) == 10
+    assert how_many_fit({"CPU": 0.1}, {"CPU": 0.3}) == 3  # 0.3 / 0.1 is a hair less than 3
+    assert how_many_fit({}, {"CPU": 1.0}) == math.inf
 
 
 def test_a_jobs_need_counts_the_workers() -> None:
-    need = need_of(params(num_cpus=0.5, resources={"disk": 1}, workers={"count": 2, "num_gpus": 0.5}))
-    assert need.total == {"CPU": 2.5, "disk": 1.0, "GPU": 1.0}
-    assert need.text == "0.5 CPU, 1 disk and 2 workers of 1 CPU, 0.5 GPU each"
+    need = build_resource_request(params(num_cpus=0.5, resources={"disk": 1}, workers={"count": 2, "num_gpus": 0.5}))
+    assert need.total_resources == {"CPU": 2.5, "disk": 1.0, "GPU": 1.0}
+    assert need.display_text == "0.5 CPU, 1 disk and 2 workers of 1 CPU, 0.5 GPU each"
 
 
 def test_what_does_not_fit_is_told_with_what_there_is() -> None:
-    need = need_of(params(workers={"count": 2, "strategy": "STRICT_SPREAD"}))
+    need = build_resource_request(params(workers={"count": 2, "strategy": "STRICT_SPREAD"}))
     with pytest.raises(Infeasible) as caught:
-        check_room(need, [{"CPU": 2.0}, {"CPU": 1.0}], "a cluster of 2 node(s)")
+        check_capacity(need, [{"CPU": 2.0}, {"CPU": 1.0}], "a cluster of 2 node(s)")
     assert "1 CPU and 2 workers of 1 CPU each (STRICT_SPREAD)" in str(caught.value)
     assert "there is 3 CPU, and 2 CPU at most on one node" in str(caught.value)
 
 
 def test_a_custom_resource_that_no_node_has_comes_with_the_way_to_give_it() -> None:
     with pytest.raises(Infeasible, match=r"""0 disk.*ray start --resources='\{"disk": 1\}'"""):
-        check_room(need_of(params(resources={"disk": 1})), [{"CPU": 2.0, "memory": math.inf}], "this machine")
+        check_capacity(
+            build_resource_request(params(resources={"disk": 1})), [{"CPU": 2.0, "memory": math.inf}], "this machine"
+        )

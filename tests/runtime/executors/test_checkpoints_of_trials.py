@@ -11,7 +11,7 @@ import pytest
 
 import trialrun
 from trialrun.plugins import load_plugin
-from trialrun.run_dir.checkpoints import marks, restored_from
+from trialrun.run_dir.checkpoints import find_checkpoint, list_checkpoints
 from trialrun_hookspecs.errors import RequestInvalid, UsageError
 
 from .conftest import BOTH, ROWS, Study
@@ -51,7 +51,7 @@ def job(**params: Any) -> dict[str, Any]:
 def test_a_class_that_makes_steps_is_a_plugin(tuned: Tuned, executor: str) -> None:
     study = tuned(STEPS, SPACE, executor=executor, checkpoints={"every": 2})
     assert [(r["loss"], r["rows"]) for r in study.results_of(0.5)] == [(0.5 * abs(n - 3) + 0.1, 4) for n in range(1, 7)]
-    assert [mark.iteration for mark in marks(folder_of(study))] == [2, 4, 6]
+    assert [mark.iteration for mark in list_checkpoints(folder_of(study))] == [2, 4, 6]
     assert state_of(folder_of(study) / "artifact") == 6
     assert (folder_of(study) / "cleaned").exists()
     assert [model.metrics["loss"] for model in study.result.trial_models] == [1.6]
@@ -60,7 +60,7 @@ def test_a_class_that_makes_steps_is_a_plugin(tuned: Tuned, executor: str) -> No
 @pytest.mark.parametrize("executor", BOTH)
 def test_the_best_checkpoints_and_the_newest_are_kept(tuned: Tuned, executor: str) -> None:
     study = tuned(STEPS, SPACE, executor=executor, checkpoints={"keep": 2, "every": 1, "at_end": False})
-    states = [state_of(mark.path) for mark in marks(folder_of(study))]
+    states = [state_of(mark.path) for mark in list_checkpoints(folder_of(study))]
     assert 3 in states, "the best"
     assert 6 in states, "the newest"
     assert len(states) <= 3
@@ -96,7 +96,7 @@ def test_a_trial_begins_where_another_one_was(tuned: Tuned, executor: str, tmp_p
 def test_training_begins_where_a_trial_was(tuned: Tuned, tmp_path: Path) -> None:
     before = tuned(STEPS, SPACE, executor="inline", checkpoints={"every": 2})
     given = {"action": "train", "params": {"name": "again", "dataset": 1, "hyperparameter": {"lr": 0.5, "until": 8}}}
-    checkpoint = marks(folder_of(before))[1].path
+    checkpoint = list_checkpoints(folder_of(before))[1].path
     done = trialrun.run(given, plugin=STEPS, datasets={1: ROWS}, results=tmp_path / "again", restore=checkpoint)
     assert state_of(Path(done.results_dir) / "train" / "artifact") == 8
     study = Study(done)
@@ -116,7 +116,7 @@ def test_what_cannot_be_restored_is_told_before_anything_runs(tmp_path: Path) ->
     assert not (tmp_path / "r").exists()
     (tmp_path / "trial" / "checkpoint_000001").mkdir()
     (tmp_path / "trial" / "checkpoint_000001" / "state").touch()
-    assert restored_from(tmp_path / "trial" / "checkpoint_000001").iteration == 0
+    assert find_checkpoint(tmp_path / "trial" / "checkpoint_000001").iteration == 0
 
 
 def test_another_metric_needs_a_direction() -> None:
@@ -127,7 +127,7 @@ def test_another_metric_needs_a_direction() -> None:
 def test_a_class_is_known_by_its_name_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(PLUGINS))
     plugin = load_plugin("steps_class:Steps", need_train=True)
-    assert plugin.steps
+    assert plugin.has_save_options
     assert plugin.hooks.keys() == {"train", "tune"}
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 import trialrun
-from trialrun.compat import ALGORITHMS, SCHEDULERS, verdicts
-from trialrun.engine.job import prepare
+from trialrun.compat import ALGORITHMS, SCHEDULERS, check_alternatives
+from trialrun.engine.job import prepare_job
 from trialrun.space import Space
 from trialrun_hookspecs import DISTRIBUTIONS, Request, RequestInvalid, UsageError, hookimpl, parse_request
 
@@ -67,10 +67,10 @@ def test_every_distribution_is_tried() -> None:
 def test_an_algorithm_runs_the_spaces_that_the_table_gives_it_and_no_others(tmp_path: Path, algorithm: str) -> None:
     ran = []
     for kind in DISTRIBUTIONS:
-        against = verdicts(job(drawn(kind)).params)["search_alg"][algorithm]
+        against = check_alternatives(job(drawn(kind)).params)["search_alg"][algorithm]
         if against:
             with pytest.raises(RequestInvalid) as caught:
-                prepare(job(drawn(kind), search_alg=algorithm), plugin=Echo(), executor="inline")
+                prepare_job(job(drawn(kind), search_alg=algorithm), plugin=Echo(), executor="inline")
             assert [p.rule for p in caught.value.problems] == [p.rule for p in against]
             continue
         ran.append(kind)
@@ -90,12 +90,12 @@ def test_a_scheduler_is_made_for_the_jobs_that_the_table_gives_it_and_no_others(
     for kind in DISTRIBUTIONS:
         for name in ("x", "nested/x"):
             given = job(drawn(kind, name), search_alg=algorithm)
-            against = verdicts(given.params)["scheduler"][scheduler]
+            against = check_alternatives(given.params)["scheduler"][scheduler]
             wanted = job(drawn(kind, name), search_alg=algorithm, scheduler={"name": scheduler, "options": options})
             if not against:
-                assert prepare(wanted, plugin=Echo(), executor="ray").total in (2, 4)
+                assert prepare_job(wanted, plugin=Echo(), executor="ray").total in (2, 4)
                 continue
             with pytest.raises(UsageError) as caught:
-                prepare(wanted, plugin=Echo(), executor="ray")
+                prepare_job(wanted, plugin=Echo(), executor="ray")
             for problem in against:
                 assert problem.rule in str(caught.value), (kind, name)

@@ -96,11 +96,11 @@ def test_tensorboards_own_reader_finds_scalars_and_hyperparameters(tmp_path: Pat
     accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     hparams = pytest.importorskip("tensorboard.plugins.hparams.plugin_data_pb2")
     exports = Exports(["tensorboard"])
-    exports.started("t", tmp_path, {"lr": 0.5, "kind": "a", "layers": [1, 2]})
+    exports.start_trial("t", tmp_path, {"lr": 0.5, "kind": "a", "layers": [1, 2]})
     for step, loss in enumerate((3.0, 2.0), 1):
-        exports.reported("t", {"loss": loss, "training_iteration": step})
-    exports.reported("t", {"loss": 2.5, "training_iteration": 2})  # it went on from its first checkpoint
-    exports.ended("t", {"loss": 2.5})
+        exports.write_result("t", {"loss": loss, "training_iteration": step})
+    exports.write_result("t", {"loss": 2.5, "training_iteration": 2})  # it went on from its first checkpoint
+    exports.finish_trial("t", {"loss": 2.5})
     assert exports.errors == []
     events = accumulator.EventAccumulator(str(tmp_path))
     events.Reload()
@@ -114,10 +114,10 @@ def test_tensorboards_own_reader_finds_scalars_and_hyperparameters(tmp_path: Pat
 def test_steps_that_are_done_again_give_way(tmp_path: Path) -> None:
     for losses in ([(1, 3.0), (2, 2.0), (3, 1.0)], [(2, 2.5), (3, 1.5)]):
         exports = Exports(["csv", "json"])
-        exports.started("t", tmp_path, {"lr": 0.5})
+        exports.start_trial("t", tmp_path, {"lr": 0.5})
         for step, loss in losses:
-            exports.reported("t", {"loss": loss, "training_iteration": step})
-        exports.ended("t", {})
+            exports.write_result("t", {"loss": loss, "training_iteration": step})
+        exports.finish_trial("t", {})
         assert exports.errors == []
     assert [float(row["loss"]) for row in rows_of(tmp_path)] == [3.0, 2.5, 1.5]
     assert [line["loss"] for line in lines_of(tmp_path)] == [3.0, 2.5, 1.5]
@@ -125,18 +125,18 @@ def test_steps_that_are_done_again_give_way(tmp_path: Path) -> None:
 
 def test_a_column_that_comes_later_is_empty_before(tmp_path: Path) -> None:
     exports = Exports(["csv"])
-    exports.started("t", tmp_path, {})
-    exports.reported("t", {"loss": 1.0, "training_iteration": 1})
-    exports.reported("t", {"loss": 1.0, "more": 2, "training_iteration": 2})
+    exports.start_trial("t", tmp_path, {})
+    exports.write_result("t", {"loss": 1.0, "training_iteration": 1})
+    exports.write_result("t", {"loss": 1.0, "more": 2, "training_iteration": 2})
     assert [row["more"] for row in rows_of(tmp_path)] == ["", "2"]
 
 
 def test_a_disk_that_takes_nothing_is_told_and_ends_nothing(tmp_path: Path) -> None:
     (tmp_path / "t").write_text("in the way")
     exports = Exports(["csv"])
-    exports.started("t", tmp_path / "t", {})
-    exports.reported("t", {"loss": 1.0, "training_iteration": 1})
-    exports.ended("t", {})
+    exports.start_trial("t", tmp_path / "t", {})
+    exports.write_result("t", {"loss": 1.0, "training_iteration": 1})
+    exports.finish_trial("t", {})
     assert len(exports.errors) == 1
 
 

@@ -71,8 +71,8 @@ def test_an_expression_that_cannot_be_calculated_fails_its_trial(tuned: Tuned, e
 
 def test_a_scheduler_that_changes_a_value_changes_what_follows() -> None:
     space = Space(parse_request(_job(SPACE)).params.hyperparameters or ())
-    before = space.complete(space.sample(random.Random(1)))
-    after = space.complete({**before, "n": 3.0})
+    before = space.complete_values(space.sample(random.Random(1)))
+    after = space.complete_values({**before, "n": 3.0})
     checked(before)
     checked(after)
     assert after["double"] != before["double"]
@@ -89,7 +89,7 @@ def test_a_scheduler_that_changes_a_value_changes_what_follows() -> None:
                 )
             ).params.hyperparameters
             or ()
-        ).complete(before)
+        ).complete_values(before)
 
 
 def _job(space: list[dict[str, Any]]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from trialrun.executors.gpus import Gpu, GpuBusy, nvidia_smi, wait_for_gpu
+from trialrun.executors.gpus import Gpu, GpuBusy, query_gpus, wait_for_gpu
 
 
 class Clock:
@@ -56,7 +56,7 @@ def test_a_gpu_that_stays_busy_fails_the_trial_and_says_by_how_much() -> None:
 
 def test_without_nvidia_smi_nothing_is_waited_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert nvidia_smi([0]) == []
+    assert query_gpus([0]) == []
     wait_for_gpu([0], 1.0, 0.0)
 
 
@@ -76,7 +76,7 @@ exit {code}
 
 def test_what_this_process_holds_is_not_waited_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     smi(tmp_path, monkeypatch, rf"GPU-a, {os.getpid()}, 600\nGPU-a, 1, 90\nGPU-b, 1, [N/A]\n")
-    assert nvidia_smi([0, 1]) == [
+    assert query_gpus([0, 1]) == [
         Gpu(name="0", used=100.0, total=1000.0),
         Gpu(name="1", used=10.0, total=1000.0),
     ]
@@ -84,11 +84,11 @@ def test_what_this_process_holds_is_not_waited_for(monkeypatch: pytest.MonkeyPat
 
 def test_an_nvidia_smi_that_fails_holds_nobody_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     smi(tmp_path, monkeypatch, "", code=9)
-    assert nvidia_smi([0]) == []
+    assert query_gpus([0]) == []
 
 
 @pytest.mark.gpu
 def test_a_real_gpu_tells_its_memory() -> None:
-    (found,) = nvidia_smi([0])
+    (found,) = query_gpus([0])
     assert 0 <= found.used <= found.total
     assert found.total > 1000

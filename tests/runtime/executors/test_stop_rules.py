@@ -28,25 +28,25 @@ def rules(clock: Clock | None = None, past: Any = None, stoppers: Any = (), **co
 
 def test_stop_goes_by_any_metric_that_reaches_its_value() -> None:
     stop = rules(stop={"training_iteration": 3, "val/loss": 0.5})
-    assert stop.trial("a", {"m": 1, "training_iteration": 2}) == ""
-    assert stop.trial("a", {"m": 1, "training_iteration": 3}) == "stop: training_iteration reached 3"
-    assert stop.trial("b", {"m": 1, "val": {"loss": 0.5}}) == "stop: val/loss reached 0.5"
+    assert stop.check_trial("a", {"m": 1, "training_iteration": 2}) == ""
+    assert stop.check_trial("a", {"m": 1, "training_iteration": 3}) == "stop: training_iteration reached 3"
+    assert stop.check_trial("b", {"m": 1, "val": {"loss": 0.5}}) == "stop: val/loss reached 0.5"
     assert set(stop.reasons) == {"a", "b"}
-    assert stop.never_reported == []
+    assert stop.missing_metrics == []
 
 
 def test_a_stop_metric_that_nobody_reports_is_told() -> None:
     stop = rules(stop={"accuarcy": 0.9})
-    stop.trial("a", {"m": 1, "accuracy": 1.0})
-    assert stop.never_reported == ["accuarcy"]
+    stop.check_trial("a", {"m": 1, "accuracy": 1.0})
+    assert stop.missing_metrics == ["accuarcy"]
 
 
 @pytest.mark.parametrize(("mode", "short", "reached"), [("max", 0.89, 0.9), ("min", 0.91, 0.9)])
 def test_target_ends_the_study_in_both_modes(mode: str, short: float, reached: float) -> None:
     stop = rules(mode=mode, target=0.9)
-    stop.trial("a", {"m": short})
+    stop.check_trial("a", {"m": short})
     assert stop.ended_by == ""
-    stop.trial("a", {"m": reached})
+    stop.check_trial("a", {"m": reached})
     assert stop.ended_by == "target: m reached 0.9"
 
 
@@ -61,24 +61,24 @@ def test_the_time_budget_ends_the_study() -> None:
 
 def test_an_interrupt_comes_before_every_other_reason() -> None:
     stop = rules(target=0.0)
-    stop.trial("a", {"m": 1})
+    stop.check_trial("a", {"m": 1})
     stop.interrupted.set()
     assert stop.ended_by == "interrupted"
 
 
 def test_a_trial_ends_when_it_does_not_improve_for_its_patience() -> None:
     stop = rules(plateau={"trial": {"patience": 2, "min_delta": 0.1, "grace_period": 3}})
-    said = [stop.trial("a", {"m": value}) for value in (1.0, 1.05, 1.1, 1.05)]
+    said = [stop.check_trial("a", {"m": value}) for value in (1.0, 1.05, 1.1, 1.05)]
     assert said == ["", "", "", "plateau.trial: m did not improve in 3 reports"]
-    assert stop.trial("b", {"m": 0.0}) == ""
+    assert stop.check_trial("b", {"m": 0.0}) == ""
 
 
 def test_the_study_ends_when_new_trials_do_not_improve_on_the_best() -> None:
     stop = rules(mode="min", plateau={"study": {"patience": 2}})
     for value in (3.0, 2.0, None, 2.5):
-        stop.trial_ended(value)
+        stop.record_trial_end(value)
         assert stop.ended_by == ""
-    stop.trial_ended(2.0)
+    stop.record_trial_end(2.0)
     assert stop.ended_by == "plateau.study: m did not improve in 2 trials"
 
 
@@ -86,4 +86,4 @@ def test_the_study_ends_when_new_trials_do_not_improve_on_the_best() -> None:
 def test_a_trial_that_always_improves_never_meets_a_plateau(values: list[float], patience: int) -> None:
     stop = rules(plateau={"trial": {"patience": patience}})
     rising = sorted(set(values))
-    assert [stop.trial("a", {"m": value}) for value in rising] == [""] * len(rising)
+    assert [stop.check_trial("a", {"m": value}) for value in rising] == [""] * len(rising)

@@ -9,18 +9,18 @@ from typing import Any
 import pytest
 
 import trialrun
-from trialrun.executors.stoppers import isolated
+from trialrun.executors.stoppers import isolate_stoppers
 from trialrun.recorder import Recorder
-from trialrun.run_dir.history import Past
+from trialrun.run_dir.history import StudyHistory
 from trialrun_hookspecs import PluginRefused, hookimpl
 
 from .conftest import BOTH, ROWS
-from .test_rules import rules
+from .test_stop_rules import rules
 
 
 def stoppers_of(*offered: Any, warnings: list[str] | None = None) -> Any:
     warn = (warnings if warnings is not None else []).append
-    return isolated([("theirs", stopper) for stopper in offered], warn)
+    return isolate_stoppers([("theirs", stopper) for stopper in offered], warn)
 
 
 def third(trial_id: str, result: dict[str, Any]) -> bool:
@@ -48,37 +48,37 @@ class Counting:
 
 def test_a_function_ends_a_trial_and_is_named_as_the_reason() -> None:
     stop = rules(stoppers=stoppers_of(third))
-    assert stop.trial("a", {"m": 1, "training_iteration": 2}) == ""
-    assert stop.trial("a", {"m": 1, "training_iteration": 3}) == "stopper: third ended it"
+    assert stop.check_trial("a", {"m": 1, "training_iteration": 2}) == ""
+    assert stop.check_trial("a", {"m": 1, "training_iteration": 3}) == "stopper: third ended it"
     assert stop.reasons == {"a": "stopper: third ended it"}
 
 
 def test_an_object_ends_the_study_and_is_named_as_the_reason() -> None:
     stop = rules(stoppers=stoppers_of(Counting(2)))
-    stop.trial("a", {"m": 1})
+    stop.check_trial("a", {"m": 1})
     assert stop.ended_by == ""
-    stop.trial("b", {"m": 1})
+    stop.check_trial("b", {"m": 1})
     assert stop.ended_by == "stopper: Counting ended the study"
 
 
 def test_a_stopper_sees_every_result_though_another_rule_ends_the_trial() -> None:
     counting = Counting(2)
     stop = rules(stop={"m": 1}, stoppers=stoppers_of(counting))
-    assert stop.trial("a", {"m": 1}) == "stop: m reached 1"
+    assert stop.check_trial("a", {"m": 1}) == "stop: m reached 1"
     assert counting.most == 1
 
 
 def test_one_that_raises_is_told_of_once_while_the_others_go_on() -> None:
     warnings: list[str] = []
     stop = rules(stoppers=stoppers_of(broken, third, warnings=warnings))
-    assert stop.trial("a", {"m": 1, "training_iteration": 3}) == "stopper: third ended it"
-    assert stop.trial("b", {"m": 1, "training_iteration": 1}) == ""
+    assert stop.check_trial("a", {"m": 1, "training_iteration": 3}) == "stopper: third ended it"
+    assert stop.check_trial("b", {"m": 1, "training_iteration": 1}) == ""
     assert warnings == ["stopper broken of plugin 'theirs' raised and is switched off: ValueError('no such metric')"]
 
 
 def test_a_study_that_goes_on_shows_its_stoppers_what_was() -> None:
     counting = Counting(3)
-    past = Past(results=(("a", 1, {"m": 1.0}), ("a", 2, {"m": 1.0})))
+    past = StudyHistory(results=(("a", 1, {"m": 1.0}), ("a", 2, {"m": 1.0})))
     stop = rules(past=past, stoppers=stoppers_of(counting))
     assert (counting.most, stop.reasons) == (1, {})
 

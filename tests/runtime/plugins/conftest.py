@@ -20,10 +20,10 @@ def interpreter(tmp_path: Path) -> Iterator[None]:
     path, modules = list(sys.path), set(sys.modules)
     yield
     sys.path[:] = path
-    for home in module_isolation._homes:
-        home.leave(home.tops())
-    module_isolation._homes.clear()
-    loading._loaded.clear()
+    for home in module_isolation._active_modules:
+        home.deactivate(home.top_levels())
+    module_isolation._active_modules.clear()
+    loading._plugins_by_recipe.clear()
     for name in set(sys.modules) - modules:
         found = module_isolation.module_path(sys.modules[name])
         if found is not None and tmp_path in found.parents:

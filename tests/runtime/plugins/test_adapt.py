@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from trialrun.plugins.adapt import HOOKS, adapt
+from trialrun.plugins.adapt import HOOKS, adapt_hook
 from trialrun_hookspecs import spec
 
 OWN = ("run", "dataset", "hyperparameter", "checkpoint")
@@ -66,7 +66,7 @@ def test_a_function_is_taken_exactly_when_the_platform_could_call_it_rightly(par
     except TypeError:
         callable_by_position = False
 
-    hook, problems = adapt("train", function, where="plugin 'p'")
+    hook, problems = adapt_hook("train", function, where="plugin 'p'")
 
     assert (hook is not None) == (in_place and callable_by_position)
     assert (hook is None) == bool(problems)
@@ -78,27 +78,29 @@ def test_a_function_is_taken_exactly_when_the_platform_could_call_it_rightly(par
 
 
 def test_defaults_that_pluggy_would_drop_are_passed() -> None:
-    hook, _ = adapt("train", define("run, dataset=None, hyperparameter=None, checkpoint=None"), where="")
+    hook, _ = adapt_hook("train", define("run, dataset=None, hyperparameter=None, checkpoint=None"), where="")
     assert hook is not None
     assert hook(*OWN) == {name: name for name in OWN}
 
 
 def test_extra_keywords_reach_named_parameters() -> None:
-    hook, _ = adapt("train", define("run, dataset, hyperparameter, checkpoint, epochs=1, *, device='cpu'"), where="")
+    hook, _ = adapt_hook(
+        "train", define("run, dataset, hyperparameter, checkpoint, epochs=1, *, device='cpu'"), where=""
+    )
     assert hook is not None
     called = hook(*OWN, epochs=7, device="gpu", unknown=1)
     assert (called["epochs"], called["device"]) == (7, "gpu")
 
 
 def test_an_extra_keyword_never_fills_a_place_twice() -> None:
-    hook, _ = adapt("train", define("run, dataset, params, trial, **kwargs"), where="")
+    hook, _ = adapt_hook("train", define("run, dataset, params, trial, **kwargs"), where="")
     assert hook is not None
     assert hook(*OWN, trial="x", other=1)["kwargs"] == {"other": 1}
 
 
 def test_partials_and_decorated_functions_are_seen_through() -> None:
     inner = define("run, dataset, hyperparameter, checkpoint, *, device")
-    hook, problems = adapt("train", functools.partial(inner, device="gpu"), where="")
+    hook, problems = adapt_hook("train", functools.partial(inner, device="gpu"), where="")
     assert not problems
     assert hook is not None
     assert hook(*OWN)["device"] == "gpu"
@@ -106,28 +108,30 @@ def test_partials_and_decorated_functions_are_seen_through() -> None:
     @functools.wraps(define("hyperparameter, run, dataset, checkpoint"))
     def decorated(*args: Any, **kwargs: Any) -> None: ...
 
-    assert adapt("train", decorated, where="")[0] is None
+    assert adapt_hook("train", decorated, where="")[0] is None
 
 
 def test_a_builtin_without_a_signature_is_refused() -> None:
-    hook, problems = adapt("train", iter, where="plugin 'p'")
+    hook, problems = adapt_hook("train", iter, where="plugin 'p'")
     assert hook is None
     assert "signature can be read" in str(problems[0])
 
 
 @pytest.mark.parametrize("name", list(HOOKS))
 def test_the_specs_themselves_fit(name: str) -> None:
-    assert adapt(name, getattr(spec, name), where="")[1] == []
+    assert adapt_hook(name, getattr(spec, name), where="")[1] == []
 
 
 def test_a_report_with_another_word_for_the_event_is_called_by_position() -> None:
-    hook, _ = adapt("report", define("e=None", "report"), where="")
+    hook, _ = adapt_hook("report", define("e=None", "report"), where="")
     assert hook is not None
     assert hook("event") == {"e": "event"}
 
 
 def test_a_refusal_says_the_signature_as_written_and_as_needed() -> None:
-    _, problems = adapt("tune", define("run, dataset, hyperparameter, checkpoint=None", "tune"), where="plugin 'p'")
+    _, problems = adapt_hook(
+        "tune", define("run, dataset, hyperparameter, checkpoint=None", "tune"), where="plugin 'p'"
+    )
     text = str(problems[0])
     assert "plugin 'p', tune()" in text
     assert "`tune(run, dataset, hyperparameter, checkpoint=None)`" in text
@@ -135,5 +139,5 @@ def test_a_refusal_says_the_signature_as_written_and_as_needed() -> None:
 
 
 def test_a_signature_with_an_endless_default_is_cut() -> None:
-    _, problems = adapt("train", define(f"run, dataset={'x' * 5000!r}"), where="")
+    _, problems = adapt_hook("train", define(f"run, dataset={'x' * 5000!r}"), where="")
     assert len(problems[0].got) < 250

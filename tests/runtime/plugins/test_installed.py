@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from trialrun.plugins import discover, load_plugin
+from trialrun.plugins import discover_plugins, load_plugin
 from trialrun_hookspecs.errors import PluginBroken, PluginRefused
 
 from .conftest import Write
@@ -24,7 +24,7 @@ def installed(write: Write, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
 
 
 def test_all_installed_plugins_are_listed_with_their_errors() -> None:
-    found = {one.name: one for one in discover() if one.distribution == "acme"}
+    found = {one.name: one for one in discover_plugins() if one.distribution == "acme"}
     assert {name: type(one.error) for name, one in found.items()} == {
         "fine": type(None),
         "raises": PluginBroken,
@@ -37,7 +37,7 @@ def test_all_installed_plugins_are_listed_with_their_errors() -> None:
 
 
 def test_a_listed_error_is_the_one_that_loading_raises() -> None:
-    found = {one.name: one for one in discover()}
+    found = {one.name: one for one in discover_plugins()}
     with pytest.raises(PluginBroken) as caught:
         load_plugin("gone")
     assert str(caught.value) == str(found["gone"].error)

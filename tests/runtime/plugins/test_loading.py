@@ -103,7 +103,7 @@ def test_a_dotted_path_is_found_in_the_current_folder(
     monkeypatch.chdir(tmp_path)
     plugin = load_plugin("dotted_two")
     check_called(plugin)
-    assert plugin.recipe() == Recipe(kind="module", spec="dotted_two", name="dotted_two", root=str(tmp_path))
+    assert plugin.get_recipe() == Recipe(kind="module", spec="dotted_two", name="dotted_two", root=str(tmp_path))
 
 
 def test_a_dotted_path_to_an_object_or_class_loads(
@@ -201,7 +201,7 @@ def test_a_live_object_loads(kind: str) -> None:
     exec(textwrap.dedent(GOOD), module.__dict__)
     plugin = load_plugin({"module": module, "class": Marked, "instance": Marked()}[kind])
     check_called(plugin)
-    assert plugin.recipe() is None
+    assert plugin.get_recipe() is None
     assert load_plugin(plugin) is plugin
 
 
@@ -342,7 +342,7 @@ def recipes(write: Write, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> li
 def test_a_recipe_loads_in_another_process(write: Write, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     plugins = recipes(write, monkeypatch, tmp_path)
     stored = write("recipes.pickle")
-    stored.write_bytes(pickle.dumps([plugin.recipe() for plugin in plugins]))
+    stored.write_bytes(pickle.dumps([plugin.get_recipe() for plugin in plugins]))
     program = (
         "import pickle, sys; from trialrun.plugins import load_recipe\n"
         "for recipe in pickle.load(open(sys.argv[1], 'rb')):\n"
@@ -356,7 +356,7 @@ def test_a_recipe_loads_in_another_process(write: Write, monkeypatch: pytest.Mon
 
 def test_a_recipe_gives_the_same_plugin_within_a_process(write: Write) -> None:
     plugin = load_plugin(write("plugin.py", GOOD))
-    recipe = plugin.recipe()
+    recipe = plugin.get_recipe()
     assert recipe is not None
     assert load_recipe(recipe) is plugin
     assert pickle.loads(pickle.dumps(plugin)) is plugin

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from trialrun.recorder.access import Door, check_host, check_token, mask_headers, secrets_of, sign
-from trialrun.recorder.replies import Refused
+from trialrun.recorder.access import Endpoint, check_host, check_token, collect_secrets, mask_headers, sign
+from trialrun.recorder.replies import CallRefused
 
 TOKEN = "a-token-that-is-long"
-DOOR = Door(token=TOKEN, hosts=frozenset({"127.0.0.1:80", "localhost:80"}))
+DOOR = Endpoint(token=TOKEN, hosts=frozenset({"127.0.0.1:80", "localhost:80"}))
 
 
 @pytest.mark.parametrize("name", ["authorization", "synapse-access-token"])
@@ -22,13 +22,13 @@ def test_token_opens_in_either_header(name: str, value: str) -> None:
     ["", TOKEN, "Token", "Token wrong", f"Token {TOKEN}x", f"Token {TOKEN} {TOKEN}", "Token é", f"Basic {TOKEN}"],
 )
 def test_other_tokens_are_refused(value: str) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(CallRefused) as refused:
         check_token(DOOR, {"authorization": value})
     assert refused.value.reply.status == 401
 
 
 def test_door_without_token_is_open() -> None:
-    check_token(Door(), {})
+    check_token(Endpoint(), {})
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:80", "LOCALHOST:80"])
@@ -50,7 +50,7 @@ def test_own_host_is_served(host: str) -> None:
     ],
 )
 def test_foreign_host_or_origin_is_refused(headers: dict[str, str]) -> None:
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(CallRefused) as refused:
         check_host(DOOR, headers)
     assert refused.value.reply.status == 403
 
@@ -61,7 +61,7 @@ def test_secrets_of_a_call_are_its_tokens() -> None:
         "synapse-tenant": "Token another-long-one",
         "accept": "application/json",
     }
-    assert set(secrets_of(DOOR, headers)) == {TOKEN, "another-long-one"}
+    assert set(collect_secrets(DOOR, headers)) == {TOKEN, "another-long-one"}
     assert mask_headers(headers) == {"authorization": "***", "synapse-tenant": "***", "accept": "application/json"}
 
 

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from trialrun.recorder import Fixtures, Recorder
-from trialrun.recorder.access import Door
+from trialrun.recorder.access import Endpoint
 from trialrun.recorder.api import ROUTES
 
 PATHS = [route.replace("#", "1").replace("*", "x") for route, _ in ROUTES]
@@ -114,7 +114,7 @@ def test_slashes_at_the_ends_do_not_matter(recorder: Recorder, path: str) -> Non
 
 
 def test_health_needs_no_token(recorder: Recorder) -> None:
-    door = Door(token="secret-secret-secret")
+    door = Endpoint(token="secret-secret-secret")
     assert recorder.handle("GET", "health/", door=door).status == 200
     assert {recorder.handle("GET", path, door=door).status for path in PATHS if path != "health"} == {401}
 
@@ -122,14 +122,14 @@ def test_health_needs_no_token(recorder: Recorder) -> None:
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("headers", [{"Host": "evil.test"}, {"Host": "own:1", "Origin": "http://evil.test"}, {}])
 def test_every_route_asks_for_its_own_host_first(recorder: Recorder, path: str, headers: dict[str, str]) -> None:
-    door = Door(token="secret-secret-secret", hosts=frozenset({"own:1"}))
+    door = Endpoint(token="secret-secret-secret", hosts=frozenset({"own:1"}))
     token = {"Authorization": f"Token {door.token}"}
     assert recorder.handle("GET", path, (), {**token, **headers}, door=door).status == 403
     assert recorder.handle("GET", path, (), {**token, "Host": "own:1"}, door=door).status != 403
 
 
 def test_file_needs_a_token_or_its_own_signature(recorder: Recorder) -> None:
-    door = Door(token="secret-secret-secret")
+    door = Endpoint(token="secret-secret-secret")
     params = {"ground_truth_dataset_versions": "123"}
     headers = {"Authorization": f"Token {door.token}"}
     rows = recorder.handle("GET", "sdk/ground_truth_events", params, headers, door=door).json()["results"]
@@ -142,7 +142,7 @@ def test_file_needs_a_token_or_its_own_signature(recorder: Recorder) -> None:
 
 
 def test_refused_stranger_is_not_recorded(recorder: Recorder) -> None:
-    recorder.handle("POST", "logs", body=b"{}", door=Door(token="secret-secret-secret"))
+    recorder.handle("POST", "logs", body=b"{}", door=Endpoint(token="secret-secret-secret"))
     assert recorder.requests() == []
 
 
@@ -155,10 +155,10 @@ def test_body_over_the_limit_is_refused(tmp_path: Path) -> None:
 def test_full_disk_is_a_507_that_can_be_sent_again(recorder: Recorder) -> None:
     body = json.dumps({"event": "e", "data": {"x": "y" * 50_000}, "job": 1}).encode()
     headers = {"Idempotency-Key": "k"}
-    pages = recorder._store.rows("PRAGMA page_count")[0][0]
-    recorder._store.rows(f"PRAGMA max_page_count = {pages + 2}")
+    pages = recorder._store.fetch_all("PRAGMA page_count")[0][0]
+    recorder._store.fetch_all(f"PRAGMA max_page_count = {pages + 2}")
     assert recorder.handle("POST", "logs", (), headers, body).status == 507
-    recorder._store.rows("PRAGMA max_page_count = 100000")
+    recorder._store.fetch_all("PRAGMA max_page_count = 100000")
     reply = recorder.handle("POST", "logs", (), headers, body)
     assert (reply.status, reply.json()["stored"], "Idempotency-Replayed" in reply.headers) == (201, 1, False)
 
@@ -179,7 +179,7 @@ def test_full_disk_under_an_upload_is_a_507_that_can_be_sent_again(recorder: Rec
 
 
 def test_locked_recording_is_a_503(recorder: Recorder) -> None:
-    recorder._store.rows("PRAGMA busy_timeout = 0")
+    recorder._store.fetch_all("PRAGMA busy_timeout = 0")
     other = sqlite3.connect(recorder.path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     reply = recorder.handle("POST", "logs", body=b'{"event": "e"}')

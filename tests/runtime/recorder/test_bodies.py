@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from trialrun.recorder.bodies import read_body
-from trialrun.recorder.replies import Refused
+from trialrun.recorder.replies import CallRefused
 
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -36,7 +36,7 @@ def test_json_is_read_as_it_was_sent(value: Any) -> None:
 @example(raw=b"--b\r\n\r\n--b--", kind="multipart/form-data; boundary=b")
 def test_any_bytes_are_read_or_refused(raw: bytes, kind: str) -> None:
     for strict in (True, False):
-        with contextlib.suppress(Refused):
+        with contextlib.suppress(CallRefused):
             read_body(kind, raw, strict=strict)
 
 
@@ -54,13 +54,13 @@ def test_multipart_of_requests_is_read_exactly(content: bytes, name: str) -> Non
 
 
 def test_form_without_boundary_is_refused() -> None:
-    with pytest.raises(Refused, match="boundary"):
+    with pytest.raises(CallRefused, match="boundary"):
         read_body("multipart/form-data", b"x", strict=False)
 
 
 def test_form_that_is_cut_off_is_refused() -> None:
     cut = b'--b\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\nhalf of the con'
-    with pytest.raises(Refused, match="cut off"):
+    with pytest.raises(CallRefused, match="cut off"):
         read_body("multipart/form-data; boundary=b", cut, strict=False)
 
 

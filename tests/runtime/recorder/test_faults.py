@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trialrun.recorder import Fault, Recorder
-from trialrun.recorder.access import Door
-from trialrun.recorder.faults import Faults, LostAnswer
+from trialrun.recorder.access import Endpoint
+from trialrun.recorder.faults import Faults, ReplyLost
 from trialrun.recorder.mock import mounted
 from trialrun.recorder.replies import json_reply
 from trialrun.web.server import RecorderServer
@@ -33,8 +33,8 @@ def outcomes(faults: Faults, calls: int = 4, path: str = "logs") -> tuple[list[A
     found: list[Any] = []
     for _ in range(calls):
         try:
-            found.append(faults.spoil("POST", path, serve).status)
-        except LostAnswer:
+            found.append(faults.intercept_call("POST", path, serve).status)
+        except ReplyLost:
             found.append("lost")
     return found, len(served)
 
@@ -100,7 +100,7 @@ def test_switches_over_python_count_from_the_next_call(recorder: Recorder) -> No
 
 
 def test_switches_over_the_route_need_the_token(recorder: Recorder) -> None:
-    door = Door(token="secret-secret-secret")
+    door = Endpoint(token="secret-secret-secret")
     token = {"Authorization": "Token secret-secret-secret"}
     busy = _json({"kind": "busy", "last": 1, "retry_after": 3})
     assert recorder.handle("POST", "trialrun/faults", body=busy, door=door).status == 401

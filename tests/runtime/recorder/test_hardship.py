@@ -70,7 +70,7 @@ def test_kill_9_while_it_writes_loses_nothing_that_was_acknowledged(tmp_path: Pa
             assert batches == sorted(batches)
             assert count * 20 <= len(batches) <= (count + 1) * 20
             assert len(batches) % 20 == 0
-        uploads = recorder._store.rows("SELECT * FROM uploads")
+        uploads = recorder._store.fetch_all("SELECT * FROM uploads")
         assert len(uploads) == 6
         for row in uploads:
             assert (recorder.folder / "uploads" / row["path"]).stat().st_size >= row["offset"]
@@ -81,8 +81,8 @@ def test_kill_9_while_it_writes_loses_nothing_that_was_acknowledged(tmp_path: Pa
 def test_on_a_full_disk_what_is_stored_stays_readable(recorder: Recorder) -> None:
     entry = json.dumps({"event": "message", "job": 1, "data": {"content": "x" * 20_000}}).encode()
     assert recorder.handle("POST", "logs", body=entry).status == 201
-    pages = recorder._store.rows("PRAGMA page_count")[0][0]
-    recorder._store.rows(f"PRAGMA max_page_count = {pages}")
+    pages = recorder._store.fetch_all("PRAGMA page_count")[0][0]
+    recorder._store.fetch_all(f"PRAGMA max_page_count = {pages}")
     replies = [recorder.handle("POST", "logs", body=entry) for _ in range(5)]
     assert {reply.status for reply in replies} == {507}
     assert "disk is full" in replies[0].json()["detail"]

@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from trialrun.recorder import Recorder
-from trialrun.web.server import RecorderServer, _bound
+from trialrun.web.server import RecorderServer, _bind_socket
 from trialrun_hookspecs.errors import UsageError
 
 
@@ -165,5 +165,5 @@ def test_answers_are_not_sniffed_or_kept(server: RecorderServer) -> None:
 
 def test_listener_names_its_protocol() -> None:
     """Else asyncio leaves Nagle's algorithm on, and answers on a connection that is kept take 40 ms each."""
-    with _bound("127.0.0.1", 0) as listener:
+    with _bind_socket("127.0.0.1", 0) as listener:
         assert listener.proto == socket.IPPROTO_TCP

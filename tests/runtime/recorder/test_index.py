@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trialrun.recorder import Recorder
-from trialrun.recorder.index import advance, ensure
+from trialrun.recorder.index import advance_index, ensure_index
 
 NAMES = st.sampled_from(["a", "b", "c", "__proto__"])
 CELLS = st.one_of(st.none(), st.integers(-5, 5), st.floats(allow_nan=True), st.text(max_size=3), st.booleans())
@@ -148,7 +148,7 @@ def test_catching_up_leaves_nothing_out(tmp_path: Path, count: int) -> None:
         [(f"t{number}", json.dumps({"iteration": 1, "metrics": {}})) for number in range(count)],
     )
     connection.execute("COMMIT")
-    ensure(connection)
+    ensure_index(connection)
     assert connection.execute("SELECT count(*), max(number) FROM trials").fetchone()[:] == (count, count)
-    assert not advance(connection)
+    assert not advance_index(connection)
     connection.close()

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trialrun.recorder.replies import Reply, json_reply, no
+from trialrun.recorder.replies import Reply, json_reply, refuse
 
 
 def refuse_constant(name: str) -> Any:
@@ -31,5 +31,5 @@ def test_reply_of_a_file_gives_its_content(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("status", [400, 404, 507])
 def test_refusal_says_why(status: int) -> None:
-    reply = no(status, "because", offset=3).reply
+    reply = refuse(status, "because", offset=3).reply
     assert (reply.status, reply.json()) == (status, {"detail": "because", "offset": 3})

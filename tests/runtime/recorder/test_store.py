@@ -36,14 +36,14 @@ def an_entry(*, job: int = 1, event: str = "metric", **columns: Any) -> Entry:
 
 
 def break_off(store: Store, entries: list[Entry]) -> None:
-    with store.writing():
+    with store.transaction():
         store.add_entries(entries)
         store.add_upload(name="n", path="p", total=1, time="t")
         raise Broken
 
 
 def break_off_a_part(store: Store, entries: list[Entry]) -> None:
-    with store.undoable():
+    with store.savepoint():
         store.add_entries(entries)
         raise Broken
 
@@ -64,7 +64,7 @@ class StoreAgainstDicts(RuleBasedStateMachine):
 
     @rule(sent=st.lists(st.tuples(JOBS, KEYS, st.sampled_from(["metric", "message"])), max_size=5))
     def add_entries(self, sent: list[tuple[int, str | None, str]]) -> None:
-        with self.store.writing():
+        with self.store.transaction():
             stored = self.store.add_entries([an_entry(job=job, key=key, event=event) for job, key, event in sent])
         before = len(self.entries)
         for job, key, event in sent:
@@ -74,7 +74,7 @@ class StoreAgainstDicts(RuleBasedStateMachine):
 
     @rule(job=JOBS, changed=st.dictionaries(st.sampled_from(["status", "result"]), st.integers(), min_size=1))
     def change_job(self, job: int, changed: dict[str, Any]) -> None:
-        with self.store.writing():
+        with self.store.transaction():
             if job not in self.jobs:
                 self.store.add_job(job=job, name="n", request={}, release=None, fields={}, time="t")
             fields = {**self.jobs.get(job, {}), **changed}
@@ -84,8 +84,8 @@ class StoreAgainstDicts(RuleBasedStateMachine):
 
     @rule(key=st.sampled_from(["x", "y"]), content=st.binary(max_size=3))
     def reply_once(self, key: str, content: bytes) -> None:
-        with self.store.writing():
-            known = self.store.reply(key, "POST", "logs")
+        with self.store.transaction():
+            known = self.store.find_reply(key, "POST", "logs")
             assert (known and known[1]) == self.replies.get(key)
             if known is None:
                 self.store.add_reply(key, "POST", "logs", 201, content)
@@ -93,7 +93,7 @@ class StoreAgainstDicts(RuleBasedStateMachine):
 
     @rule(size=st.integers(0, 9))
     def upload(self, size: int) -> None:
-        with self.store.writing():
+        with self.store.transaction():
             upload = self.store.add_upload(name="n", path="p", total=size, time="t")
             self.store.change_upload(upload, offset=size)
         assert upload not in self.uploads
@@ -106,7 +106,7 @@ class StoreAgainstDicts(RuleBasedStateMachine):
 
     @rule(job=JOBS)
     def break_a_part(self, job: int) -> None:
-        with self.store.writing():
+        with self.store.transaction():
             with pytest.raises(Broken):
                 break_off_a_part(self.store, [an_entry(job=job)])
             self.store.add_entries([an_entry(job=job)])
@@ -119,21 +119,21 @@ class StoreAgainstDicts(RuleBasedStateMachine):
 
     @invariant()
     def entries_are_in_order(self) -> None:
-        rows = self.store.entries(event=None, job=None, trial_id=None)
+        rows = self.store.list_entries(event=None, job=None, trial_id=None)
         assert [(row["job"], row["key"], row["event"]) for row in rows] == self.entries
-        messages = self.store.entries(event="message", job=2, trial_id=None)
+        messages = self.store.list_entries(event="message", job=2, trial_id=None)
         assert len(messages) == sum(job == 2 and event == "message" for job, _, event in self.entries)
 
     @invariant()
     def jobs_are_as_last_changed(self) -> None:
-        rows = self.store.rows("SELECT id, fields FROM jobs")
+        rows = self.store.fetch_all("SELECT id, fields FROM jobs")
         assert {row["id"]: json.loads(row["fields"]) for row in rows} == self.jobs
-        rows = self.store.rows("SELECT * FROM changes ORDER BY id")
+        rows = self.store.fetch_all("SELECT * FROM changes ORDER BY id")
         assert [(row["job"], row["field"], json.loads(row["value"])) for row in rows] == self.changes
 
     @invariant()
     def uploads_are_known(self) -> None:
-        rows = self.store.rows("SELECT id, offset FROM uploads")
+        rows = self.store.fetch_all("SELECT id, offset FROM uploads")
         assert {row["id"]: row["offset"] for row in rows} == self.uploads
 
     def teardown(self) -> None:
@@ -150,7 +150,7 @@ def test_writers_of_many_threads_lose_nothing(tmp_path: Path) -> None:
 
     def write(thread: int) -> None:
         for _ in range(20):
-            with store.writing():
+            with store.transaction():
                 store.add_entries([an_entry(trial_id=str(thread))] * 10)
 
     threads = [threading.Thread(target=write, args=(number,)) for number in range(8)]
@@ -158,21 +158,21 @@ def test_writers_of_many_threads_lose_nothing(tmp_path: Path) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    counted = store.rows("SELECT trial_id, count(*) AS n FROM entries GROUP BY trial_id")
+    counted = store.fetch_all("SELECT trial_id, count(*) AS n FROM entries GROUP BY trial_id")
     store.close()
     assert [row["n"] for row in counted] == [200] * 8
 
 
 def test_full_disk_undoes_the_transaction(tmp_path: Path) -> None:
     store = Store(tmp_path / "r.sqlite")
-    pages = store.rows("PRAGMA page_count")[0][0]
-    store.rows(f"PRAGMA max_page_count = {pages + 2}")
-    with pytest.raises(sqlite3.OperationalError, match="full"), store.writing():
+    pages = store.fetch_all("PRAGMA page_count")[0][0]
+    store.fetch_all(f"PRAGMA max_page_count = {pages + 2}")
+    with pytest.raises(sqlite3.OperationalError, match="full"), store.transaction():
         store.add_entries([an_entry(data=json.dumps("x" * 100_000))])
-    store.rows("PRAGMA max_page_count = 100000")
-    with store.writing():
+    store.fetch_all("PRAGMA max_page_count = 100000")
+    with store.transaction():
         assert store.add_entries([an_entry(data=json.dumps("x" * 100_000))]) == 1
-    assert len(store.entries(event=None, job=None, trial_id=None)) == 1
+    assert len(store.list_entries(event=None, job=None, trial_id=None)) == 1
     store.close()
 
 
@@ -191,13 +191,13 @@ def test_recording_of_a_killed_process_is_whole(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", script, str(path)], check=False, env=dict(os.environ), timeout=60)
     assert path.with_name("r.sqlite-wal").exists()
     store = Store(path, readonly=True)
-    assert len(store.entries(event="message", job=None, trial_id=None)) == 3
+    assert len(store.list_entries(event="message", job=None, trial_id=None)) == 3
     store.close()
 
 
 def test_closed_recording_is_one_file(tmp_path: Path) -> None:
     store = Store(tmp_path / "r.sqlite")
-    with store.writing():
+    with store.transaction():
         store.add_entries([an_entry()])
     store.close()
     store.close()

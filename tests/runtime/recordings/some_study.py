@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from trialrun.events import flatten, nonfinite_name, trial_result
+from trialrun.events import flatten_mapping, nonfinite_name, trial_result_event
 from trialrun.recorder import Recorder
 
 PARAMS = {"name": "a study", "is_tune": True, "tune_config": {"metric": "loss", "mode": "min"}}
@@ -35,7 +35,7 @@ def row(trial: str, status: str, config: Mapping[str, Any], metrics: Mapping[str
 
 
 def report(trial: str, step: int, metrics: Mapping[str, Any]) -> dict[str, Any]:
-    event = trial_result(trial, step, metrics)
+    event = trial_result_event(trial, step, metrics)
     return {
         "event": "trial_result",
         "data": dict(event.data),
@@ -75,6 +75,6 @@ def flat(metrics: Mapping[str, Any]) -> dict[str, Any]:
     """What of a report is a number."""
     return {
         name: cell
-        for name, cell in flatten(metrics).items()
+        for name, cell in flatten_mapping(metrics).items()
         if isinstance(cell, int | float) and not isinstance(cell, bool)
     }

@@ -5,15 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 from trialrun.recorder import Recorder
-from trialrun.recordings import opened
-from trialrun.recordings.diff import differences
+from trialrun.recordings import open_study
+from trialrun.recordings.diff import compare_studies
 
 from .some_study import report, row, send, small
 
 
 def found(one: Path, other: Path, tolerance: float = 0.0) -> dict[str, tuple[object, object]]:
-    with opened(one) as a, opened(other) as b:
-        return {each.where: (each.a, each.b) for each in differences(a, b, tolerance)}
+    with open_study(one) as a, open_study(other) as b:
+        return {each.where: (each.a, each.b) for each in compare_studies(a, b, tolerance)}
 
 
 def test_ids_do_not_matter(tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from trialrun.recorder import Recorder
-from trialrun.recordings import opened
-from trialrun.recordings.export import FORMATS, export
+from trialrun.recordings import open_study
+from trialrun.recordings.export import FORMATS, export_study
 from trialrun.recordings.tensorboard import run_names
 from trialrun_hookspecs.errors import UsageError
 
@@ -114,8 +114,8 @@ def exported(folder: Path, trials: list[Any], kind: str) -> Read:
         for number, (config, reports) in enumerate(trials):
             send(recorder, row(f"t{number}", "RUNNING", config, {}))
             send(recorder, *(report(f"t{number}", step, metrics) for step, metrics in enumerate(reports, 1)))
-    with opened(folder) as study:
-        export(study, kind, folder / "out")
+    with open_study(folder) as study:
+        export_study(study, kind, folder / "out")
     return READERS[kind](folder / "out")
 
 
@@ -147,8 +147,8 @@ def test_csv_is_read_by_pandas_alike(tmp_path: Path) -> None:
 
     import trialrun
 
-    with opened(small(tmp_path)) as study:
-        export(study, "csv", tmp_path / "out")
+    with open_study(small(tmp_path)) as study:
+        export_study(study, "csv", tmp_path / "out")
     frame = pd.read_csv(tmp_path / "out" / "trials.csv")
     assert list(frame["metrics/loss"]) == list(trialrun.load(tmp_path).trials["metrics/loss"])
     assert list(frame["config/kind"]) == ["x", "y", "z"]
@@ -157,7 +157,7 @@ def test_csv_is_read_by_pandas_alike(tmp_path: Path) -> None:
 @pytest.fixture
 def hostile(tmp_path: Path) -> Iterator[Any]:
     """Trials whose names are paths, differ in case only, or are longer than a file's name may be."""
-    with opened(small(tmp_path, names=("../../x", "A", "a", HOSTILE, "n" * 400, ".", "job"))) as study:
+    with open_study(small(tmp_path, names=("../../x", "A", "a", HOSTILE, "n" * 400, ".", "job"))) as study:
         yield study
 
 
@@ -178,8 +178,8 @@ def scalars(file: Path) -> dict[str, list[tuple[int, float]]]:
 
 
 def test_tensorboard_files_hold_every_point(tmp_path: Path) -> None:
-    with opened(small(tmp_path)) as study:
-        files = export(study, "tensorboard", tmp_path / "out")
+    with open_study(small(tmp_path)) as study:
+        files = export_study(study, "tensorboard", tmp_path / "out")
     by_run = {file.parent.name: scalars(file) for file in files}
     assert by_run["b"]["reported/loss"] == [(1, 2.0), (2, 1.0), (3, pytest.approx(2 / 3))]
     assert by_run["job"] == {"logged/train/lr": [(4, 1.0)]}
@@ -187,32 +187,32 @@ def test_tensorboard_files_hold_every_point(tmp_path: Path) -> None:
 
 
 def test_hostile_names_stay_in_the_folder(hostile: Any, tmp_path: Path) -> None:
-    files = export(hostile, "tensorboard", tmp_path / "out")
+    files = export_study(hostile, "tensorboard", tmp_path / "out")
     root = (tmp_path / "out" / "tensorboard").resolve()
     assert all(file.resolve().parent.parent == root for file in files)
-    names = [name.casefold() for name in run_names(hostile.trials())]
+    names = [name.casefold() for name in run_names(hostile.list_trials())]
     assert len({*names, "job"}) == 8
 
 
 @pytest.mark.parametrize("kind", FORMATS)
 def test_an_earlier_export_is_not_written_over_unasked(kind: str, tmp_path: Path) -> None:
-    with opened(small(tmp_path)) as study:
-        first = export(study, kind, tmp_path / "out")
+    with open_study(small(tmp_path)) as study:
+        first = export_study(study, kind, tmp_path / "out")
         before = [file.stat().st_size for file in first]
         with pytest.raises(UsageError, match="--overwrite"):
-            export(study, kind, tmp_path / "out")
-        assert export(study, kind, tmp_path / "out", overwrite=True) == first
+            export_study(study, kind, tmp_path / "out")
+        assert export_study(study, kind, tmp_path / "out", overwrite=True) == first
         assert [file.stat().st_size for file in first] == before
     assert not list((tmp_path / "out").rglob("*.part"))
 
 
 def test_a_file_in_the_way_is_refused(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("mine")
-    with opened(small(tmp_path)) as study, pytest.raises(UsageError, match="a file is in the way"):
-        export(study, "csv", tmp_path / "out")
+    with open_study(small(tmp_path)) as study, pytest.raises(UsageError, match="a file is in the way"):
+        export_study(study, "csv", tmp_path / "out")
     assert (tmp_path / "out").read_text() == "mine"
 
 
 def test_an_unknown_format_names_those_there_are(tmp_path: Path) -> None:
-    with opened(small(tmp_path)) as study, pytest.raises(UsageError, match="csv, json, parquet, tensorboard"):
-        export(study, "xls", tmp_path / "out")
+    with open_study(small(tmp_path)) as study, pytest.raises(UsageError, match="csv, json, parquet, tensorboard"):
+        export_study(study, "xls", tmp_path / "out")

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trialrun.recordings.importance import LEAST, shares
+from trialrun.recordings.importance import MIN_TRIALS, estimate_importance
 
 CONFIGS = st.fixed_dictionaries(
     {},
@@ -23,20 +23,20 @@ POINTS = st.lists(st.tuples(CONFIGS, st.floats(allow_nan=False, allow_infinity=F
 
 @given(POINTS)
 def test_a_share_is_a_share(points: list[tuple[dict[str, Any], float]]) -> None:
-    found = shares(points, ["a", "b", "c"])
+    found = estimate_importance(points, ["a", "b", "c"])
     assert all(0.0 <= share <= 1.0 for share in found.values())
     assert list(found.values()) == sorted(found.values(), reverse=True)
 
 
-@given(POINTS.filter(lambda points: len(points) >= LEAST), st.randoms())
+@given(POINTS.filter(lambda points: len(points) >= MIN_TRIALS), st.randoms())
 def test_the_order_of_trials_does_not_matter(points: list[tuple[dict[str, Any], float]], draw: random.Random) -> None:
     mixed = draw.sample(points, len(points))
-    one, other = shares(points, ["a", "b", "c"]), shares(mixed, ["a", "b", "c"])
+    one, other = estimate_importance(points, ["a", "b", "c"]), estimate_importance(mixed, ["a", "b", "c"])
     assert all(abs(one[name] - other[name]) < 1e-9 for name in one)
 
 
 def test_few_trials_say_nothing() -> None:
-    assert shares([({"a": n}, float(n)) for n in range(LEAST - 1)], ["a"]) == {}
+    assert estimate_importance([({"a": n}, float(n)) for n in range(MIN_TRIALS - 1)], ["a"]) == {}
 
 
 def test_what_decides_is_told_from_what_does_not() -> None:
@@ -45,7 +45,7 @@ def test_what_decides_is_told_from_what_does_not() -> None:
         {"rate": draw.random(), "noise": draw.random(), "kind": draw.choice("xyz"), "same": 1} for _ in range(200)
     ]
     points = [(config, (config["rate"] - 0.3) ** 2 + draw.gauss(0, 0.005)) for config in configs]
-    found = shares(points, ["noise", "kind", "rate", "same"])
+    found = estimate_importance(points, ["noise", "kind", "rate", "same"])
     assert next(iter(found)) == "rate"
     assert found["rate"] > 0.7
     assert max(found["noise"], found["kind"]) < 0.1
@@ -54,5 +54,7 @@ def test_what_decides_is_told_from_what_does_not() -> None:
 
 def test_many_values_do_not_look_important_by_chance() -> None:
     draw = random.Random(5)
-    found = [shares([({"a": draw.random()}, draw.random()) for _ in range(24)], ["a"])["a"] for _ in range(200)]
+    found = [
+        estimate_importance([({"a": draw.random()}, draw.random()) for _ in range(24)], ["a"])["a"] for _ in range(200)
+    ]
     assert sum(found) / len(found) < 0.12  # the share without a correction is 0.2

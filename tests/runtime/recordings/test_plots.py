@@ -13,11 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trialrun.recorder import Recorder
-from trialrun.recordings import opened
-from trialrun.recordings.plots import PLOTS, plot
-from trialrun.recordings.plots.drawn import Dot, history
-from trialrun.recordings.plots.files import palette, svg
-from trialrun.recordings.plots.scene import linear, logarithmic
+from trialrun.recordings import open_study
+from trialrun.recordings.plots import PLOTS, render_plot
+from trialrun.recordings.plots.drawn import Dot, draw_history
+from trialrun.recordings.plots.files import build_palette, render_svg
+from trialrun.recordings.plots.scene import linear_scale, logarithmic_scale
 from trialrun_hookspecs.errors import UsageError
 
 from .some_study import HOSTILE, report, row, send, small
@@ -28,8 +28,8 @@ FLOATS = st.floats(allow_nan=False, allow_infinity=False)
 
 
 def drawn(folder: Path, name: str, kind: str, **options: Any) -> bytes:
-    with opened(folder) as study:
-        return plot(study, name, kind, **{"metric": None, "dark": False, "size": SIZE, **options})
+    with open_study(folder) as study:
+        return render_plot(study, name, kind, **{"metric": None, "dark": False, "size": SIZE, **options})
 
 
 @pytest.mark.parametrize("dark", [False, True])
@@ -93,8 +93,8 @@ def test_another_metric_can_be_drawn(tmp_path: Path) -> None:
 
 @given(st.lists(FLOATS, min_size=1, max_size=20), st.sampled_from(["min", "max"]))
 def test_any_finite_objective_can_be_drawn(values: list[float], mode: str) -> None:
-    scene = history([Dot(number, value) for number, value in enumerate(values, 1)], SIZE, "m", mode)
-    root = ET.fromstring(svg(scene, palette(dark=False)))
+    scene = draw_history([Dot(number, value) for number, value in enumerate(values, 1)], SIZE, "m", mode)
+    root = ET.fromstring(render_svg(scene, build_palette(dark=False)))
     heights = [float(circle.attrib["cy"]) for circle in root.iter() if circle.tag.endswith("circle")]
     assert len(heights) == len(values)
     assert all(0 <= height <= SIZE[1] for height in heights)
@@ -104,10 +104,10 @@ def test_any_finite_objective_can_be_drawn(values: list[float], mode: str) -> No
 def test_ticks_lie_in_the_domain(one: float, other: float) -> None:
     low, high = min(one, other), max(one, other)
     room = (high / 2 - low / 2) * 1e-6 + abs(low) * 0.06 + 0.6 * (high == low)
-    assert all(low - room <= tick <= high + room for tick in linear(low, high, 0, 100).ticks(5))
+    assert all(low - room <= tick <= high + room for tick in linear_scale(low, high, 0, 100).ticks(5))
 
 
 @given(st.floats(1e-200, 1e200), st.floats(1.5, 1e90))
 def test_a_logarithmic_scale_keeps_the_order(low: float, factor: float) -> None:
-    scale = logarithmic(low, low * factor, 0, 100)
-    assert scale.at(low) < scale.at(low * math.sqrt(factor)) < scale.at(low * factor)
+    scale = logarithmic_scale(low, low * factor, 0, 100)
+    assert scale.to_pixel(low) < scale.to_pixel(low * math.sqrt(factor)) < scale.to_pixel(low * factor)

@@ -13,8 +13,8 @@ from trialrun.backend.client import Client
 from trialrun.backend.memory import Memory
 from trialrun.backend.transport import Answer, Call
 from trialrun.recorder import Recorder
-from trialrun.recordings import opened
-from trialrun.recordings.diff import differences
+from trialrun.recordings import open_study
+from trialrun.recordings.diff import compare_studies
 from trialrun.recordings.replay import Replay
 from trialrun_hookspecs.errors import BackendRefused
 
@@ -27,7 +27,7 @@ def with_model(folder: Path) -> Path:
     (folder / "weights.bin").write_bytes(bytes(range(256)) * 10)
     with Recorder(folder / "recorder.sqlite") as recorder:
         client = Client(Memory(recorder.handler()), chunk=1000)
-        upload = client.upload(folder / "weights.bin")
+        upload = client.upload_file(folder / "weights.bin")
         model = client.create_model(name="m", chunked_upload=upload, key="the-model")
         send(recorder, {"event": "model", "data": {"model_id": model, "trial_id": "a", "name": "m"}})
         client.patch_job(1, result={"model_id": model, "trial_models": [{"model_id": model}]}, key="the-result")
@@ -37,14 +37,14 @@ def with_model(folder: Path) -> Path:
 def replayed(source: Path, target: Recorder, *, speed: float = 0.0, jobs: dict[int, int] | None = None) -> Any:
     pauses: list[float] = []
     refused: list[str] = []
-    with opened(source) as study:
+    with open_study(source) as study:
         replay = Replay(
             study=study,
             transport=Memory(target.handler()),
             jobs=jobs or {},
             speed=speed,
             sleep=pauses.append,
-            told=lambda call, why: refused.append(why) if why else None,
+            on_call=lambda call, why: refused.append(why) if why else None,
         )
         replay.run()
     assert not refused
@@ -63,8 +63,8 @@ def test_a_replay_gives_the_same_study(tmp_path: Path) -> None:
     with Recorder(tmp_path / "target.sqlite") as target:
         replayed(source, target)
         assert stored(target)[:2] == (19, 1)
-    with opened(source) as one, opened(tmp_path / "target.sqlite") as other:
-        assert differences(one, other) == []
+    with open_study(source) as one, open_study(tmp_path / "target.sqlite") as other:
+        assert compare_studies(one, other) == []
 
 
 def test_a_second_replay_stores_nothing_new(tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_ids_become_those_of_the_backend(tmp_path: Path) -> None:
         for number in range(3):  # so that the next upload and the next model have other ids
             (tmp_path / "other").write_bytes(b"x")
             client = Client(Memory(target.handler()))
-            client.create_model(name=f"other {number}", chunked_upload=client.upload(tmp_path / "other"))
+            client.create_model(name=f"other {number}", chunked_upload=client.upload_file(tmp_path / "other"))
         replayed(source, target, jobs={1: 77})
         model = target.models()[-1]
         assert (model["id"], model["chunked_upload"], model["md5_matches"]) == (4, 4, True)
@@ -111,9 +111,9 @@ class Closed:
 
 
 def test_a_token_that_is_refused_ends_it(tmp_path: Path) -> None:
-    with opened(small(tmp_path)) as study:
+    with open_study(small(tmp_path)) as study:
         replay = Replay(
-            study=study, transport=Closed(), jobs={}, speed=0, sleep=lambda _: None, told=lambda call, why: None
+            study=study, transport=Closed(), jobs={}, speed=0, sleep=lambda _: None, on_call=lambda call, why: None
         )
         with pytest.raises(BackendRefused, match="TRIALRUN_ACCESS_TOKEN"):
             replay.run()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from trialrun.recorder import Recorder
 from trialrun.recorder.store import Store
-from trialrun.recordings.trial_index import Board, Condition, sort_key
+from trialrun.recordings.trial_index import Condition, TrialIndex, sort_key
 
 from .a_study import send, table
 
@@ -22,17 +22,17 @@ CELLS = st.one_of(
 @pytest.fixture
 def board(study: Recorder) -> Any:
     store = Store(study.path, readonly=True)
-    made = Board(store, 1)
+    made = TrialIndex(store, 1)
     made.refresh()
     yield made
     store.close()
 
 
-def ids(board: Board, **asked: Any) -> list[str]:
-    return [trial.trial for trial in board.page(**asked)[1]]
+def ids(board: TrialIndex, **asked: Any) -> list[str]:
+    return [trial.trial for trial in board.select_page(**asked)[1]]
 
 
-def test_pages_together_are_the_table(board: Board) -> None:
+def test_pages_together_are_the_table(board: TrialIndex) -> None:
     pages = [trial for offset in range(0, 4, 3) for trial in ids(board, offset=offset, limit=3)]
     assert pages == ["a", "b", "c", "d"]
 
@@ -47,11 +47,11 @@ def test_pages_together_are_the_table(board: Board) -> None:
         ("nothing", False, "abcd"),
     ],
 )
-def test_rows_without_the_sorted_cell_come_last(board: Board, sort: str, descending: bool, order: str) -> None:
+def test_rows_without_the_sorted_cell_come_last(board: TrialIndex, sort: str, descending: bool, order: str) -> None:
     assert "".join(ids(board, sort=sort, descending=descending)) == order
 
 
-def test_states_narrow_the_table_down(board: Board) -> None:
+def test_states_narrow_the_table_down(board: TrialIndex) -> None:
     assert ids(board, statuses=["PAUSED", "ERROR"]) == ["b", "c"]
 
 
@@ -65,12 +65,14 @@ def test_states_narrow_the_table_down(board: Board) -> None:
         ("m:none", "!=", 1, ""),
     ],
 )
-def test_conditions_narrow_the_table_down(board: Board, column: str, operator: str, value: Any, fitting: str) -> None:
+def test_conditions_narrow_the_table_down(
+    board: TrialIndex, column: str, operator: str, value: Any, fitting: str
+) -> None:
     condition = Condition(column=column, operator=operator, value=value)
     assert "".join(ids(board, where=[condition])) == fitting
 
 
-def test_a_board_follows(study: Recorder, board: Board) -> None:
+def test_a_board_follows(study: Recorder, board: TrialIndex) -> None:
     send(study, "trials_delta", table(d=("TERMINATED", [0.4, "y"], [0.01])))
     board.refresh()
     assert ids(board, sort="m:loss")[0] == "d"

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from trialrun.run_dir.fetch import fetched
+from trialrun.run_dir.fetch import fetch_run
 from trialrun.run_dir.mirror import Mirror
-from trialrun.run_dir.storage import above
+from trialrun.run_dir.storage import parent_url
 from trialrun_hookspecs.errors import UsageError
 
 
@@ -36,14 +36,14 @@ def memory() -> Iterator[Any]:
 
 @pytest.mark.parametrize("form", ["{}", "{}/", "file://{}"])
 def test_it_comes_back_as_it_was(copy: Path, tmp_path: Path, form: str) -> None:
-    folder = fetched(form.format(copy), tmp_path / "here")
+    folder = fetch_run(form.format(copy), tmp_path / "here")
     assert folder == tmp_path / "here" / "study-1"
     assert (folder / "trials" / "a" / "state").read_bytes() == (copy / "trials" / "a" / "state").read_bytes()
     assert [path.name for path in (tmp_path / "here").iterdir()] == ["study-1"]
 
 
 def test_what_was_fetched_is_not_copied_there_again(copy: Path, tmp_path: Path) -> None:
-    mirror = Mirror(above(f"file://{copy}"), fetched(f"file://{copy}", tmp_path / "here"), where="--storage")
+    mirror = Mirror(parent_url(f"file://{copy}"), fetch_run(f"file://{copy}", tmp_path / "here"), where="--storage")
     mirror.open(again=True)
     assert mirror.sync() == 0
 
@@ -51,7 +51,7 @@ def test_what_was_fetched_is_not_copied_there_again(copy: Path, tmp_path: Path) 
 def test_what_fsspec_knows_will_do(memory: Any, tmp_path: Path) -> None:
     memory.pipe("/bucket/studies/study-1/run.json", b"{}")
     memory.pipe("/bucket/studies/study-1/trials/a", b"1")
-    folder = fetched("memory://bucket/studies/study-1", tmp_path)
+    folder = fetch_run("memory://bucket/studies/study-1", tmp_path)
     assert (folder / "trials" / "a").read_bytes() == b"1"
 
 
@@ -59,14 +59,14 @@ def test_a_name_that_leads_out_of_the_folder_is_refused(memory: Any, tmp_path: P
     memory.pipe("/bucket/study-1/run.json", b"{}")
     memory.store["/bucket/study-1/../../evil"] = memory.store["/bucket/study-1/run.json"]
     with pytest.raises(UsageError, match="must stay inside of the run's folder"):
-        fetched("memory://bucket/study-1", tmp_path / "root" / "here")
+        fetch_run("memory://bucket/study-1", tmp_path / "root" / "here")
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 def test_a_folder_that_is_there_stays_as_it_is(copy: Path, tmp_path: Path) -> None:
     (tmp_path / "here" / "study-1").mkdir(parents=True)
     with pytest.raises(UsageError, match=r"there already, got .*/here/study-1\. Go on with that one"):
-        fetched(str(copy), tmp_path / "here")
+        fetch_run(str(copy), tmp_path / "here")
     assert list((tmp_path / "here" / "study-1").iterdir()) == []
 
 
@@ -81,7 +81,7 @@ def test_a_folder_that_is_there_stays_as_it_is(copy: Path, tmp_path: Path) -> No
 )
 def test_where_there_is_no_run_nothing_is_fetched(copy: Path, tmp_path: Path, url: str, rule: str) -> None:
     with pytest.raises(UsageError, match=rule) as refused:
-        fetched(url.format(tmp_path), tmp_path / "here")
+        fetch_run(url.format(tmp_path), tmp_path / "here")
     assert refused.value.exit_code == 2
     assert not (tmp_path / "here").exists()
 
@@ -89,7 +89,7 @@ def test_where_there_is_no_run_nothing_is_fetched(copy: Path, tmp_path: Path, ur
 def test_a_fetch_that_fails_leaves_nothing(copy: Path, tmp_path: Path) -> None:
     (tmp_path / "here").write_text("a file, and no folder")
     with pytest.raises(UsageError, match="could not be fetched"):
-        fetched(str(copy), tmp_path / "here")
+        fetch_run(str(copy), tmp_path / "here")
 
 
 @pytest.mark.parametrize(
@@ -103,4 +103,4 @@ def test_a_fetch_that_fails_leaves_nothing(copy: Path, tmp_path: Path) -> None:
     ],
 )
 def test_the_url_above_is_that_of_the_folder_that_holds_it(url: str, holder: str) -> None:
-    assert above(url) == holder
+    assert parent_url(url) == holder

@@ -46,8 +46,8 @@ def test_outcomes_come_back_as_they_were(tmp_path_factory: pytest.TempPathFactor
             declared=data.draw(st.none() | st.text()),
             cause=data.draw(st.sampled_from(["", "raised", "killed"])),
         )
-        journal.made(trial_id, made.config)
-        journal.ended(made)
+        journal.record_trial(trial_id, made.config)
+        journal.record_outcome(made)
         wanted[trial_id] = made
     journal.close()
     past = read_journal(folder)
@@ -60,8 +60,8 @@ def test_a_journal_cut_anywhere_is_a_beginning_of_itself(tmp_path_factory: pytes
     folder = tmp_path_factory.mktemp("journal")
     journal = Journal(folder)
     for number in range(3):
-        journal.made(f"t{number}", {"x": number})
-        journal.ended(outcome(f"t{number}"))
+        journal.record_trial(f"t{number}", {"x": number})
+        journal.record_outcome(outcome(f"t{number}"))
     journal.close()
     whole = read_journal(folder)
     file = folder / "study.jsonl"
@@ -73,7 +73,7 @@ def test_a_journal_cut_anywhere_is_a_beginning_of_itself(tmp_path_factory: pytes
 
 
 def test_what_was_cut_or_lost_goes_on_and_what_failed_only_when_asked(journal: Journal, tmp_path: Path) -> None:
-    journal.made("running", {})
+    journal.record_trial("running", {})
     for trial_id, facts in {
         "good": {},
         "cut": {"ended_by": INTERRUPTED},
@@ -84,30 +84,30 @@ def test_what_was_cut_or_lost_goes_on_and_what_failed_only_when_asked(journal: J
         "stopped": {"ended_by": "stop: loss reached 1"},
         "at once": {"status": "RUNNING"},
     }.items():
-        journal.made(trial_id, {})
-        journal.ended(outcome(trial_id, **facts))
+        journal.record_trial(trial_id, {})
+        journal.record_outcome(outcome(trial_id, **facts))
     past = read_journal(tmp_path)
-    assert past.to_go_on() == ["running", "cut", "killed", "memory", "node", "at once"]
-    assert past.to_go_on(failed=True) == ["running", "cut", "failed", "killed", "memory", "node", "at once"]
+    assert past.resumable_trials() == ["running", "cut", "killed", "memory", "node", "at once"]
+    assert past.resumable_trials(failed=True) == ["running", "cut", "failed", "killed", "memory", "node", "at once"]
 
 
 def test_a_trial_that_goes_on_is_open_again_until_it_ends(journal: Journal, tmp_path: Path) -> None:
-    journal.made("t", {"x": 1})
-    journal.ended(outcome("t", status="ERROR", error="e", cause="killed"))
-    journal.made("t", {"x": 1})
+    journal.record_trial("t", {"x": 1})
+    journal.record_outcome(outcome("t", status="ERROR", error="e", cause="killed"))
+    journal.record_trial("t", {"x": 1})
     assert read_journal(tmp_path).outcomes == {}
-    journal.ended(outcome("t", config={"x": 2}))
+    journal.record_outcome(outcome("t", config={"x": 2}))
     past = read_journal(tmp_path)
     assert past.configs == {"t": {"x": 2}}, "a scheduler changed it"
-    assert past.to_go_on() == []
+    assert past.resumable_trials() == []
 
 
 def test_models_and_the_end_are_remembered(journal: Journal, tmp_path: Path) -> None:
     model = TrialModel(model_id=3, trial_id="t", trial_logdir="/l", config={"x": 1}, metrics={"loss": 0.5})
-    journal.model(model)
+    journal.record_model(model)
     assert read_journal(tmp_path).models == {"t": model}
     assert not read_journal(tmp_path).ended
-    journal.over("target: loss reached 0.1")
+    journal.record_end("target: loss reached 0.1")
     assert (read_journal(tmp_path).ended, read_journal(tmp_path).ended_by) == (True, "target: loss reached 0.1")
     journal.close()
     Journal(tmp_path).close()
@@ -120,7 +120,7 @@ def test_only_the_time_that_it_ran_counts(tmp_path: Path) -> None:
         now[0] = start
         journal = Journal(tmp_path, clock=lambda: now[0])
         now[0] = start + seconds
-        journal.made(f"t{start}", {})
+        journal.record_trial(f"t{start}", {})
         journal.close()
     assert read_journal(tmp_path).used_s == pytest.approx(12.0)
 

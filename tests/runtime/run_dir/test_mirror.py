@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 
 import trialrun
 from trialrun.recorder import Recorder
-from trialrun.run_dir.checkpoints import Mark, mark_checkpoint, marks, whole_in
-from trialrun.run_dir.fetch import fetched
-from trialrun.run_dir.mirror import Mirror, mirrored
-from trialrun.run_dir.storage import OWNER
+from trialrun.run_dir.checkpoints import CheckpointRecord, files_of_newest, list_checkpoints, write_checkpoint_record
+from trialrun.run_dir.fetch import fetch_run
+from trialrun.run_dir.mirror import Mirror, mirror_folder
+from trialrun.run_dir.storage import OWNER_FILE
 from trialrun_hookspecs.errors import RequestInvalid, UsageError
 
 ROWS = [{"category": "train", "data": {"x": [float(x)], "y": 2.0 * x}} for x in range(4)]
@@ -42,7 +42,7 @@ def run(folder: Path, given: dict[str, Any], **options: Any) -> Any:
 def names(folder: Path) -> set[str]:
     """The files in it, but for those that say who holds it."""
     there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    return there - {"lock", "sent/lock", OWNER}
+    return there - {"lock", "sent/lock", OWNER_FILE}
 
 
 @pytest.fixture
@@ -138,7 +138,7 @@ def test_the_results_are_not_copied_onto_themselves(folder: Path, inside: str) -
     url = str(folder / inside if inside else folder.parent)
     with (
         pytest.raises(UsageError, match="must lie outside of the results folder"),
-        mirrored(url, folder, period_s=60, where="--storage", again=True),
+        mirror_folder(url, folder, period_s=60, where="--storage", again=True),
     ):
         pass
 
@@ -167,7 +167,7 @@ class Run:
         checkpoint.mkdir()
         for part in ("a", "b"):
             (checkpoint / part).write_text(str(self.step))
-        mark_checkpoint(trial, mark(checkpoint, self.step))
+        write_checkpoint_record(trial, mark(checkpoint, self.step))
         shutil.rmtree(trial / f"checkpoint_{self.step - 1}", ignore_errors=True)
         self.step += 1
 
@@ -176,25 +176,25 @@ class Run:
             file.write(f"{self.step}\n")
 
 
-def mark(checkpoint: Path, step: int) -> Mark:
-    return Mark(path=str(checkpoint), iteration=step, attempt=0, number=step, metrics={}, report={})
+def mark(checkpoint: Path, step: int) -> CheckpointRecord:
+    return CheckpointRecord(path=str(checkpoint), iteration=step, attempt=0, number=step, metrics={}, report={})
 
 
 class Busy(Mirror):
     """A mirror of a run that goes on before some of the files are sent, and that dies before one of them."""
 
     def __init__(self, url: str, run: Run, steps: Iterator[int], die_at: int) -> None:
-        super().__init__(url, run.folder, where="--storage", needed=lambda sizes: whole_in(run.folder, sizes))
+        super().__init__(url, run.folder, where="--storage", needed=lambda sizes: files_of_newest(run.folder, sizes))
         self.steps = steps
         self._run, self._left = run, die_at
 
-    def _send(self, name: str, source: BinaryIO) -> int:
+    def _send_file(self, name: str, source: BinaryIO) -> int:
         for _ in range(next(self.steps, 0)):
             self._run.goes_on()
         self._left -= 1
         if self._left < 0:
             raise OSError("it died")
-        return super()._send(name, source)
+        return super()._send_file(name, source)
 
 
 def lines(path: Path) -> set[int]:
@@ -231,7 +231,7 @@ def holds_what_it_says(there: Path, before: int) -> int:
             recorded = {number for (number,) in database.execute("SELECT number FROM entries")}
     spooled = lines(there / "spool" / "t.0.jsonl")
     assert lines(there / "sent" / "recorder.jsonl") <= recorded <= spooled
-    said = marks(there / "trials" / "t") if (there / "trials" / "t").exists() else []
+    said = list_checkpoints(there / "trials" / "t") if (there / "trials" / "t").exists() else []
     newest = said[-1].iteration if said else -1
     assert newest >= before, "what could be gone on from is gone"
     for found in said:
@@ -242,7 +242,7 @@ def holds_what_it_says(there: Path, before: int) -> int:
 
 def test_it_is_copied_while_the_run_goes_on(folder: Path, tmp_path: Path) -> None:
     end = time.monotonic() + 30
-    with mirrored(str(tmp_path / "there"), folder, period_s=0.01, where="--storage"):
+    with mirror_folder(str(tmp_path / "there"), folder, period_s=0.01, where="--storage"):
         while not (tmp_path / "there" / "study-1" / "run.json").exists():
             assert time.monotonic() < end
             time.sleep(0.01)
@@ -250,18 +250,18 @@ def test_it_is_copied_while_the_run_goes_on(folder: Path, tmp_path: Path) -> Non
 
 def test_another_runs_folder_is_not_written_over(folder: Path, tmp_path: Path) -> None:
     for again in (False, True):
-        with mirrored(str(tmp_path / "there"), folder, period_s=60, where="--storage", again=again):
+        with mirror_folder(str(tmp_path / "there"), folder, period_s=60, where="--storage", again=again):
             pass
     with (
         pytest.raises(UsageError, match="holds another run"),
-        mirrored(str(tmp_path / "there"), folder, period_s=60, where="--storage"),
+        mirror_folder(str(tmp_path / "there"), folder, period_s=60, where="--storage"),
     ):
         pass
 
 
 def test_a_last_copy_that_fails_is_told(folder: Path, tmp_path: Path) -> None:
     said: list[str] = []
-    with mirrored(str(tmp_path / "there"), folder, period_s=60, where="--storage", warn=said.append):
+    with mirror_folder(str(tmp_path / "there"), folder, period_s=60, where="--storage", warn=said.append):
         shutil.rmtree(tmp_path / "there" / "study-1")
         (tmp_path / "there" / "study-1").write_text("in the way")
     (text,) = said
@@ -270,7 +270,7 @@ def test_a_last_copy_that_fails_is_told(folder: Path, tmp_path: Path) -> None:
 
 def test_a_run_that_another_has_gone_on_from_copies_no_more(folder: Path, tmp_path: Path) -> None:
     said: list[str] = []
-    with mirrored(str(tmp_path / "there"), folder, period_s=60, where="--storage", warn=said.append):
+    with mirror_folder(str(tmp_path / "there"), folder, period_s=60, where="--storage", warn=said.append):
         other = Mirror(str(tmp_path / "there"), folder, where="resume")
         other.open(again=True)
         (folder / "run.json").write_text("mine")
@@ -283,23 +283,23 @@ def test_a_run_that_another_has_gone_on_from_copies_no_more(folder: Path, tmp_pa
 def test_a_folder_that_another_machine_has_gone_on_from_is_not_copied_over_it(folder: Path, tmp_path: Path) -> None:
     there = str(tmp_path / "there")
     for again in (False, True):
-        with mirrored(there, folder, period_s=60, where="--storage", again=again):
+        with mirror_folder(there, folder, period_s=60, where="--storage", again=again):
             pass
-    brought = fetched(f"{there}/study-1", tmp_path / "elsewhere")
-    with mirrored(there, brought, period_s=60, where="--storage", again=True):
+    brought = fetch_run(f"{there}/study-1", tmp_path / "elsewhere")
+    with mirror_folder(there, brought, period_s=60, where="--storage", again=True):
         (brought / "run.json").write_text("newer")
     with (
         pytest.raises(
             UsageError, match=r"another run has gone on from there.*trialrun resume '\S*/there/study-1' --results"
         ),
-        mirrored(there, folder, period_s=60, where="--storage", again=True),
+        mirror_folder(there, folder, period_s=60, where="--storage", again=True),
     ):
         pass
     assert (tmp_path / "there" / "study-1" / "run.json").read_text() == "newer"
-    with mirrored(there, brought, period_s=60, where="--storage", again=True):
+    with mirror_folder(there, brought, period_s=60, where="--storage", again=True):
         pass
     shutil.rmtree(tmp_path / "there")
-    with mirrored(there, folder, period_s=60, where="--storage", again=True):  # nothing there to be lost
+    with mirror_folder(there, folder, period_s=60, where="--storage", again=True):  # nothing there to be lost
         pass
 
 
@@ -326,7 +326,7 @@ def test_a_study_arrives_in_s3(s3: Any, tmp_path: Path) -> None:
     here = Path(result.results_dir)
     there = {key: body for key, body in contents().items() if not key.endswith("/")}
     assert result.warnings == []
-    assert there.keys() == {f"mine/stored-1/{name}" for name in names(here) | {OWNER}}
+    assert there.keys() == {f"mine/stored-1/{name}" for name in names(here) | {OWNER_FILE}}
     for name in names(here) - {"recorder.sqlite"}:
         assert there[f"mine/stored-1/{name}"] == (here / name).read_bytes()
     assert [key for key in there if key.endswith("/artifact/model.json")]

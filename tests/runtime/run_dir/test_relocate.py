@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from trialrun.run_dir.checkpoints import Mark, mark_checkpoint, marks
+from trialrun.run_dir.checkpoints import CheckpointRecord, list_checkpoints, write_checkpoint_record
 from trialrun.run_dir.journal import Journal, read_journal
-from trialrun.run_dir.relocate import moved, tops
+from trialrun.run_dir.relocate import relocate_paths, results_roots
 
 
 def test_paths_below_the_folder_are_moved_wherever_they_stand() -> None:
     said = {"a": ["/old/x", {"b": "/old"}], "/old/x": 1, "c": "/older/x", "d": "see /old/x", "e": None}
-    assert moved(said, "/old", "/new") == {**said, "a": ["/new/x", {"b": "/new"}]}
-    assert moved(said, "/old", "/old") is said
+    assert relocate_paths(said, "/old", "/new") == {**said, "a": ["/new/x", {"b": "/new"}]}
+    assert relocate_paths(said, "/old", "/old") is said
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ def test_paths_below_the_folder_are_moved_wherever_they_stand() -> None:
     ],
 )
 def test_the_results_are_what_lies_above_a_trial(old: str, new: str, above: tuple[str, str]) -> None:
-    assert tops(old, new) == above
+    assert results_roots(old, new) == above
 
 
 def test_marks_and_a_journal_follow_their_folder(tmp_path: Path) -> None:
@@ -35,14 +35,14 @@ def test_marks_and_a_journal_follow_their_folder(tmp_path: Path) -> None:
     checkpoint.mkdir(parents=True)
     (checkpoint / "state").write_text("1")
     metrics = {"checkpoint_output": str(trial / "model")}
-    mark_checkpoint(
-        trial, Mark(path=str(checkpoint), iteration=1, attempt=0, number=3, metrics=metrics, report=metrics)
+    write_checkpoint_record(
+        trial, CheckpointRecord(path=str(checkpoint), iteration=1, attempt=0, number=3, metrics=metrics, report=metrics)
     )
     journal = Journal(old)
-    journal.made("t", {})
+    journal.record_trial("t", {})
     journal.close()
     old.rename(new)
-    (found,) = marks(new / "trials" / "t")
+    (found,) = list_checkpoints(new / "trials" / "t")
     assert found.path == str(new / "ray" / "t" / "checkpoint_1")
     assert found.metrics == found.report == {"checkpoint_output": str(new / "trials" / "t" / "model")}
     assert read_journal(new).configs == {"t": {}}
@@ -54,11 +54,11 @@ def test_a_checkpoint_of_which_a_part_is_missing_is_not_complete(tmp_path: Path)
         checkpoint.mkdir()
         for part in ("a", "b"):
             (checkpoint / part).write_text("whole")
-        mark_checkpoint(
+        write_checkpoint_record(
             tmp_path,
-            Mark(path=str(checkpoint), iteration=number, attempt=0, number=number, metrics={}, report={}),
+            CheckpointRecord(path=str(checkpoint), iteration=number, attempt=0, number=number, metrics={}, report={}),
         )
     (tmp_path / "checkpoint_2" / "b").write_text("who")
-    assert [mark.iteration for mark in marks(tmp_path)] == [1]
+    assert [mark.iteration for mark in list_checkpoints(tmp_path)] == [1]
     (tmp_path / "checkpoint_1" / "a").unlink()
-    assert marks(tmp_path) == []
+    assert list_checkpoints(tmp_path) == []

@@ -30,8 +30,8 @@ def test_what_is_written_is_read_line_by_line(lines: list[str]) -> None:
         reader = SpoolReader(Path(folder) / "a.jsonl")
         for line in lines:
             writer.write(line)
-            assert reader.read() == [line]
-        assert reader.read() == []
+            assert reader.read_lines() == [line]
+        assert reader.read_lines() == []
 
 
 @given(LINES, st.lists(st.integers(1, 7)))
@@ -40,12 +40,12 @@ def test_lines_are_whole_however_the_bytes_come(lines: list[str], pieces: list[i
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "a.jsonl"
         reader = SpoolReader(path)
-        seen, at = reader.read(), 0
+        seen, at = reader.read_lines(), 0
         for size in [*pieces, len(content)]:
             with path.open("ab") as file:
                 file.write(content[at : at + size])
             at += size
-            seen += reader.read()
+            seen += reader.read_lines()
         assert seen == lines
 
 
@@ -57,17 +57,17 @@ def test_a_reader_goes_on_from_an_offset(lines: list[str], first: int) -> None:
         with SpoolWriter(path) as writer:
             for line in lines[:first]:
                 writer.write(line)
-            assert reader.read() == lines[:first]
+            assert reader.read_lines() == lines[:first]
             for line in lines[first:]:
                 writer.write(line)
-        assert SpoolReader(path, reader.offset).read() == lines[first:]
+        assert SpoolReader(path, reader.offset).read_lines() == lines[first:]
 
 
 def test_a_file_that_is_not_there_yet_has_no_lines(tmp_path: Path) -> None:
     reader = SpoolReader(tmp_path / "late.jsonl")
-    assert reader.read() == []
+    assert reader.read_lines() == []
     (tmp_path / "late.jsonl").write_text("1\n")
-    assert reader.read() == ["1"]
+    assert reader.read_lines() == ["1"]
 
 
 def test_a_line_break_in_a_line_is_refused(tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_a_closed_spool_takes_no_lines(tmp_path: Path) -> None:
 def test_the_folder_is_made(tmp_path: Path) -> None:
     with SpoolWriter(tmp_path / "new" / "a.jsonl") as writer:
         writer.write("a")
-    assert SpoolReader(tmp_path / "new" / "a.jsonl").read() == ["a"]
+    assert SpoolReader(tmp_path / "new" / "a.jsonl").read_lines() == ["a"]
 
 
 @pytest.mark.parametrize("torn", [b'{"torn', b"\xe2\x82"])
@@ -95,11 +95,11 @@ def test_a_torn_line_spoils_only_itself(tmp_path: Path, torn: bytes) -> None:
     path = tmp_path / "a.jsonl"
     path.write_bytes(b"whole\n" + torn)
     reader = SpoolReader(path)
-    assert reader.read() == ["whole"]
+    assert reader.read_lines() == ["whole"]
     with SpoolWriter(path) as writer:
         writer.write("next")
         writer.write("last")
-    assert reader.read() == [torn.decode(errors="replace"), "next", "last"]
+    assert reader.read_lines() == [torn.decode(errors="replace"), "next", "last"]
 
 
 def test_threads_do_not_mix_their_lines(tmp_path: Path) -> None:
@@ -115,7 +115,7 @@ def test_threads_do_not_mix_their_lines(tmp_path: Path) -> None:
             thread.start()
         for thread in threads:
             thread.join()
-    assert sorted(SpoolReader(tmp_path / "a.jsonl").read()) == sorted(names * 50)
+    assert sorted(SpoolReader(tmp_path / "a.jsonl").read_lines()) == sorted(names * 50)
 
 
 WRITER = """
@@ -144,12 +144,12 @@ def test_what_was_written_survives_kill_9(tmp_path: Path, size: int, count: int)
         process.send_signal(signal.SIGKILL)
         told = [*range(count), *map(int, process.stdout.read().split())]
     reader = SpoolReader(path)
-    lines = reader.read()
+    lines = reader.read_lines()
     assert [int(line.split()[0]) for line in lines][: len(told)] == told
     assert all(len(line.split()[1]) == size for line in lines)
     with SpoolWriter(path) as writer:
         writer.write("after")
-    assert reader.read()[-1] == "after"
+    assert reader.read_lines()[-1] == "after"
 
 
 class Seen:
@@ -278,7 +278,7 @@ def test_a_spool_over_its_bound_refuses_the_line_and_keeps_the_others(tmp_path: 
         with pytest.raises(SpoolFull, match="--spool-limit"):
             writer.write("x" * 10)
         writer.write("987654321")
-    assert SpoolReader(tmp_path / "a.jsonl").read() == ["123456789", "987654321"]
+    assert SpoolReader(tmp_path / "a.jsonl").read_lines() == ["123456789", "987654321"]
     with SpoolWriter(tmp_path / "a.jsonl", limit=20) as writer, pytest.raises(SpoolFull):
         writer.write("")
 
@@ -311,22 +311,22 @@ def test_a_disk_that_fills_up_in_a_line_spoils_only_that_line(tmp_path: Path) ->
         [sys.executable, "-c", code, str(tmp_path / "a.jsonl")], capture_output=True, text=True, check=True
     )
     assert "the disk takes no more" in done.stdout
-    first, torn, after = SpoolReader(tmp_path / "a.jsonl").read()
+    first, torn, after = SpoolReader(tmp_path / "a.jsonl").read_lines()
     assert (first, torn.strip("x"), after) == ("first", "", "after")
 
 
 def test_a_spool_cut_at_any_byte_gives_back_its_whole_lines(tmp_path: Path) -> None:
-    written = [events.to_line(events.stamp(events.metric("a", "b", n, {"é": "ü"}), job_id=1, trial_id="t",
+    written = [events.to_line(events.stamp_event(events.metric_event("a", "b", n, {"é": "ü"}), job_id=1, trial_id="t",
                key=f"r-t-0-{n}", seq=n, time="2026-01-01T00:00:00+00:00")) for n in range(3)]  # fmt: skip
     whole = b"".join(line.encode() + b"\n" for line in written)
     path = tmp_path / "a.jsonl"
     for cut in range(len(whole) + 1):
         path.write_bytes(whole[:cut])
         complete = whole[:cut].count(b"\n")
-        assert SpoolReader(path).read() == written[:complete]
+        assert SpoolReader(path).read_lines() == written[:complete]
         with SpoolWriter(path) as writer:
             writer.write(written[2])
-        found = SpoolReader(path).read()
+        found = SpoolReader(path).read_lines()
         assert found[:complete] == written[:complete]
         assert found[-1] == written[2]
         assert len(found) <= complete + 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from trialrun.run_dir.storage import above, below, beneath
+from trialrun.run_dir.storage import join_url, parent_url, relative_name
 
 
 @pytest.mark.parametrize(
@@ -19,13 +19,13 @@ from trialrun.run_dir.storage import above, below, beneath
     ],
 )
 def test_a_run_lies_beneath_its_storage_and_the_storage_above_it(url: str, whole: str) -> None:
-    assert beneath(url, "my_job-1") == whole
-    assert above(whole) == url
+    assert join_url(url, "my_job-1") == whole
+    assert parent_url(whole) == url
     if "://" in url:
-        assert beneath(f"{url}/" if "?" not in url else url, "my_job-1") == whole
+        assert join_url(f"{url}/" if "?" not in url else url, "my_job-1") == whole
 
 
 @pytest.mark.parametrize("root", ["bucket/studies", "/bucket/studies/"])
 @pytest.mark.parametrize("path", ["bucket/studies/a/b.json", "/bucket/studies/a/b.json"])
 def test_a_file_is_named_from_its_root_on(root: str, path: str) -> None:
-    assert below(root, path) == "a/b.json"
+    assert relative_name(root, path) == "a/b.json"

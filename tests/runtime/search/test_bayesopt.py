@@ -251,5 +251,5 @@ def test_the_kernel_gradient_is_that_of_its_values() -> None:
 
 def test_the_model_keeps_the_best_and_the_newest() -> None:
     values = np.array([9.0, 1.0, 8.0, 2.0, 7.0, 3.0, 0.0, -1.0])
-    assert gaussian.informative(values, 4).tolist() == [0, 2, 6, 7]
-    assert gaussian.informative(values, 8).tolist() == list(range(8))
+    assert gaussian.select_informative(values, 4).tolist() == [0, 2, 6, 7]
+    assert gaussian.select_informative(values, 8).tolist() == list(range(8))

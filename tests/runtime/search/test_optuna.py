@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from trialrun.search.options import library_absent
+from trialrun.search.options import missing_library_error
 from trialrun.space import Category, Integer, Primitive, Real
 from trialrun_hookspecs import RequestInvalid
 
@@ -172,4 +172,4 @@ def test_without_the_library_the_extra_is_named(
 
 def test_another_missing_library_is_reported_as_itself() -> None:
     missing = ModuleNotFoundError("No module named 'colorlog'", name="colorlog")
-    assert library_absent("optunasearch", missing, library="optuna", extra="optuna") is missing
+    assert missing_library_error("optunasearch", missing, library="optuna", extra="optuna") is missing

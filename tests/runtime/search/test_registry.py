@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from trialrun.search import ALGORITHMS, GRID_ALGORITHM, checked_points, made_algorithm
+from trialrun.search import ALGORITHMS, GRID_ALGORITHM, create_algorithm, parse_points
 from trialrun.space import Space
 from trialrun_hookspecs import DISTRIBUTIONS, Params, RequestInvalid, UsageError, parse_request
 from trialrun_reference.halton import search_algorithms
@@ -68,7 +68,7 @@ def params(algorithm: Any, *space: dict[str, Any], samples: int = 1000, mode: st
 
 
 def make(given: Params, seed: int = 1) -> Any:
-    return made_algorithm(given, seed=seed, extensions=EXTENSIONS)
+    return create_algorithm(given, seed=seed, extensions=EXTENSIONS)
 
 
 def draw(algorithm: Any, space: Space, number: int, *, start: int = 0) -> list[dict[str, Any]]:
@@ -109,7 +109,7 @@ def test_values_lie_in_the_support_as_plain_python(name: str, kind: str) -> None
     for values in draw(make(given), space, some(name, 60)):
         assert space.contains("x", values["x"])
         assert type(values["x"]) in PLAIN
-        assert json.dumps(space.plain(values)) == json.dumps(values)
+        assert json.dumps(space.to_plain(values)) == json.dumps(values)
 
 
 @pytest.mark.parametrize(("name", "kind"), [(name, kind) for name, kind in EACH if SMALL[kind][1]])
@@ -229,7 +229,7 @@ def test_an_algorithm_learns_from_the_points_too() -> None:
 def test_points_are_given_flat_as_trials_get_them() -> None:
     space = [written("quniform", "a/b"), written("choice", "c")]
     points = [{"a": {"b": 0.5}, "c": 1.0}, {"a/b": 1}]
-    assert json.dumps(checked_points(params(GRID_ALGORITHM, *space, points_to_evaluate=points))) == (
+    assert json.dumps(parse_points(params(GRID_ALGORITHM, *space, points_to_evaluate=points))) == (
         '[{"a/b": 0.5, "c": 1}, {"a/b": 1.0}]'
     )
 
@@ -254,7 +254,7 @@ def test_a_point_outside_the_space_is_refused_with_its_path(
     assert (at, said) == (f"params.tune_config.search_alg.points_to_evaluate[1].{where}", rule)
     assert fix
     with pytest.raises(RequestInvalid, match="points_to_evaluate"):
-        checked_points(given)
+        parse_points(given)
 
 
 def test_a_point_of_a_searching_algorithm_may_fix_an_object() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trialrun.search import made_algorithm
+from trialrun.search import create_algorithm
 from trialrun.search.variants import Variants
 from trialrun.space import Space
 from trialrun_hookspecs import DISTRIBUTIONS, DistributionBase, count_trials, parse_request
@@ -105,7 +105,7 @@ def test_as_many_trials_are_made_as_are_counted(sizes: list[int], samples: int, 
         },
     }
     request = parse_request({"action": "train", "params": params})
-    algorithm = made_algorithm(request.params, seed=0, extensions={})
+    algorithm = create_algorithm(request.params, seed=0, extensions={})
     total = len(walked(algorithm, Space(request.params.hyperparameters or ())))
     assert total == count_trials(request)
     if not points:

@@ -9,17 +9,17 @@ from typing import Any
 
 import pytest
 
-from trialrun.testing.observation import Scene
+from trialrun.testing.observation import Observation
 from trialrun.testing.sandbox import Scenario
-from trialrun.testing.sandbox_pool import Host
+from trialrun.testing.sandbox_pool import SandboxPool
 
 Write = Callable[..., Path]
-Play = Callable[..., Scene]
+Play = Callable[..., Observation]
 
 
 @pytest.fixture(scope="session")
-def host() -> Iterator[Host]:
-    with Host() as shared:
+def host() -> Iterator[SandboxPool]:
+    with SandboxPool() as shared:
         yield shared
 
 
@@ -36,17 +36,17 @@ def write(tmp_path: Path) -> Write:
 
 
 @pytest.fixture
-def play(host: Host, write: Write) -> Iterator[Play]:
+def play(host: SandboxPool, write: Write) -> Iterator[Play]:
     """Play a scenario with a plugin that is given as text, or by name."""
-    scenes: list[Scene] = []
+    scenes: list[Observation] = []
 
-    def played(text: str, kind: Any = "train", **fields: Any) -> Scene:
+    def played(text: str, kind: Any = "train", **fields: Any) -> Observation:
         plugin = str(write(text)) if "\n" in text else text
         fields.setdefault("dataset", [{"category": "train", "data": {"x": [1.0], "y": 2.0}}])
         if kind == "tune":
             fields.setdefault("space", [{"name": "rate", "type": "uniform", "min": 1, "max": 2}])
             fields.setdefault("tune_config", {"metric": "loss", "mode": "min", "num_samples": 2})
-        scene = host.play(Scenario(kind=kind, plugin=plugin, **fields))
+        scene = host.run(Scenario(kind=kind, plugin=plugin, **fields))
         scenes.append(scene)
         return scene
 

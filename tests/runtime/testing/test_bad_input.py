@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 
 from trialrun.testing.harness import check_plugin
-from trialrun.testing.sandbox_pool import Host
+from trialrun.testing.sandbox_pool import SandboxPool
 from trialrun.testing.verdicts import Verdict
 
 HEAD = """
@@ -56,7 +56,7 @@ def doing(line: str) -> str:
         pytest.param("", "TR102", id="empty"),
     ],
 )
-def test_it_gets_a_verdict_in_time(text: str, check: str, host: Host, tmp_path: Path) -> None:
+def test_it_gets_a_verdict_in_time(text: str, check: str, host: SandboxPool, tmp_path: Path) -> None:
     path = tmp_path / "plugin_of_a_kind.py"
     path.write_text(text, encoding="utf-8")
     started = time.monotonic()
@@ -68,7 +68,7 @@ def test_it_gets_a_verdict_in_time(text: str, check: str, host: Host, tmp_path: 
 
 
 @pytest.mark.parametrize("name", ["notes.txt", "folder"])
-def test_what_is_no_plugin_at_all_does_not_load(name: str, host: Host, tmp_path: Path) -> None:
+def test_what_is_no_plugin_at_all_does_not_load(name: str, host: SandboxPool, tmp_path: Path) -> None:
     path = tmp_path / name
     path.mkdir() if name == "folder" else path.write_text("hello", encoding="utf-8")
     report = check_plugin(path, select=["TR1"], config=False, host=host)

@@ -10,13 +10,13 @@ import pytest
 
 from trialrun.testing.harness import Session
 from trialrun.testing.registry import Check, all_checks
-from trialrun.testing.sandbox_pool import Host
-from trialrun.testing.selftest import Row, clean_plugins, killers, repository, row_of
+from trialrun.testing.sandbox_pool import SandboxPool
+from trialrun.testing.selftest import Row, build_row, find_mutants, find_plugins_dir, list_clean_plugins
 from trialrun.testing.verdicts import Report, Verdict
 
 CHECKS = all_checks()
-KILLERS = {path.stem: (path, check) for path, check in killers(repository()).items()}
-CLEAN = {Path(plugin).stem: str(plugin) for plugin in clean_plugins(repository())}
+KILLERS = {path.stem: (path, check) for path, check in find_mutants(find_plugins_dir()).items()}
+CLEAN = {Path(plugin).stem: str(plugin) for plugin in list_clean_plugins(find_plugins_dir())}
 CORE = [name for name, check in CHECKS.items() if check.level == "core"]
 EXTENDED = [name for name, check in CHECKS.items() if check.level == "extended" and "ray" not in check.needs]
 CHEAP = [
@@ -30,7 +30,7 @@ ALONE = [name for name, (_, check) in KILLERS.items() if check not in ON_RAY]
 WITH_RAY = [name for name, (_, check) in KILLERS.items() if check in ON_RAY]
 
 
-def _checked(plugin: str | Path, select: list[str], host: Host) -> Report:
+def _checked(plugin: str | Path, select: list[str], host: SandboxPool) -> Report:
     with Session(plugin, profile="full", select=select, config=False, host=host) as session:
         for _ in session.outcomes():
             pass
@@ -43,7 +43,7 @@ def _asked(name: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def reports(request: pytest.FixtureRequest, host: Host) -> Iterator[dict[str, Future[Report]]]:
+def reports(request: pytest.FixtureRequest, host: SandboxPool) -> Iterator[dict[str, Future[Report]]]:
     """The reports of the plugins that this run asks for, two at a time."""
     here = (item for item in request.session.items if isinstance(item, pytest.Function) and item.path == request.path)
     wanted = {item.callspec.params.get("plugin") for item in here if hasattr(item, "callspec")}
@@ -65,7 +65,7 @@ def test_every_check_has_a_plugin_that_it_is_there_for() -> None:
 @pytest.mark.parametrize("plugin", ALONE)
 def test_a_broken_plugin_trips_its_check_and_nothing_else(plugin: str, reports: dict[str, Future[Report]]) -> None:
     path, check = KILLERS[plugin]
-    assert row_of(reports[plugin].result(), path, check).problems == []
+    assert build_row(reports[plugin].result(), path, check).problems == []
 
 
 @pytest.mark.parametrize("plugin", ALONE)
@@ -83,7 +83,7 @@ def test_a_failure_says_where_what_and_what_to_do(plugin: str, reports: dict[str
 @pytest.mark.parametrize("plugin", CLEAN)
 def test_a_clean_plugin_is_conformant(plugin: str, reports: dict[str, Future[Report]]) -> None:
     report = reports[plugin].result()
-    assert row_of(report, plugin, None).problems == []
+    assert build_row(report, plugin, None).problems == []
     unseen = {outcome.id: outcome.message for outcome in report.of(Verdict.VACUOUS) if outcome.level == "core"}
     assert unseen == {}
     assert report.exit_code == 0
@@ -91,17 +91,17 @@ def test_a_clean_plugin_is_conformant(plugin: str, reports: dict[str, Future[Rep
 
 @pytest.mark.ray(session=False)
 @pytest.mark.parametrize("plugin", WITH_RAY)
-def test_on_ray_a_broken_plugin_trips_its_check_and_nothing_else(plugin: str, host: Host) -> None:
+def test_on_ray_a_broken_plugin_trips_its_check_and_nothing_else(plugin: str, host: SandboxPool) -> None:
     path, check = KILLERS[plugin]
-    row: Row = row_of(_checked(path, sorted({*CORE, *ON_RAY}), host), path, check)
+    row: Row = build_row(_checked(path, sorted({*CORE, *ON_RAY}), host), path, check)
     assert row.problems == []
 
 
 @pytest.mark.ray(session=False)
 @pytest.mark.parametrize("plugin", ["plain_functions", "pure"])
-def test_on_ray_a_clean_plugin_trips_nothing(plugin: str, host: Host) -> None:
+def test_on_ray_a_clean_plugin_trips_nothing(plugin: str, host: SandboxPool) -> None:
     report = _checked(CLEAN[plugin], ON_RAY, host)
-    assert row_of(report, plugin, None).problems == []
+    assert build_row(report, plugin, None).problems == []
     assert {outcome.id for outcome in report.of(Verdict.PASS)} == set(ON_RAY)
 
 

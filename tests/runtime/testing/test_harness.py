@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from trialrun.testing.context import Lab
+from trialrun.testing.context import CheckContext
 from trialrun.testing.harness import Session, check_plugin, iterate
 from trialrun.testing.registry import Check, NotApplicable
-from trialrun.testing.sandbox_pool import Host
+from trialrun.testing.sandbox_pool import SandboxPool
 from trialrun.testing.verdicts import Report, Verdict
 from trialrun_hookspecs.errors import PluginAbsent, UsageError
 
@@ -30,34 +30,34 @@ def train(run, dataset, hyperparameter, checkpoint, **kwargs):
 """
 
 
-def made(name: str, run: Callable[[Lab], None], **more: Any) -> Check:
+def made(name: str, run: Callable[[CheckContext], None], **more: Any) -> Check:
     texts = dict.fromkeys(("title", "clause", "why", "fix", "before", "after"), f"text of {name}")
     facts: dict[str, Any] = {"family": "training", "level": "core", **texts, **more}
     return Check(id=name, run=run, **facts)
 
 
-def passes(lab: Lab) -> None:
-    lab.saw(lab.needs_ok(lab.train()), "metric")
+def passes(lab: CheckContext) -> None:
+    lab.require_events(lab.require_ok(lab.train()), "metric")
 
 
-def fails(lab: Lab) -> None:
+def fails(lab: CheckContext) -> None:
     lab.fail("it is not so", signature="not so")
 
 
-def sees_nothing(lab: Lab) -> None:
-    lab.saw(lab.needs_ok(lab.train()), "visualization")
+def sees_nothing(lab: CheckContext) -> None:
+    lab.require_events(lab.require_ok(lab.train()), "visualization")
 
 
-def does_not_concern(lab: Lab) -> None:
+def does_not_concern(lab: CheckContext) -> None:
     raise NotApplicable("it has no images")
 
 
-def breaks(lab: Lab) -> None:
+def breaks(lab: CheckContext) -> None:
     raise ZeroDivisionError("ours")
 
 
 @pytest.fixture
-def checked(write: Write, host: Host) -> Callable[..., Report]:
+def checked(write: Write, host: SandboxPool) -> Callable[..., Report]:
     def run(*checks: Check, text: str = GOOD, **options: Any) -> Report:
         plugin = write(text)
         return check_plugin(plugin, checks={found.id: found for found in checks}, host=host, **options)
@@ -93,7 +93,7 @@ def test_an_error_of_ours_is_not_the_plugins(checked: Checked) -> None:
 def test_the_same_scenario_is_played_once(checked: Checked) -> None:
     scenes = []
 
-    def keeps(lab: Lab) -> None:
+    def keeps(lab: CheckContext) -> None:
         scenes.append(lab.train())
 
     checked(made("TR201", keeps), made("TR202", keeps))
@@ -128,7 +128,7 @@ def test_nothing_tested_is_no_success(checked: Checked) -> None:
 def test_verify_finds_a_verdict_that_depends_on_the_order(checked: Checked) -> None:
     turns = itertools.count()
 
-    def moody(lab: Lab) -> None:
+    def moody(lab: CheckContext) -> None:
         lab.expect(next(turns) == 0, "it was asked before", signature="moody")
 
     report = checked(made("TR201", passes), made("TR202", moody), verify=True)
@@ -142,7 +142,7 @@ def test_several_at_once_give_the_same_verdicts(checked: Checked) -> None:
 
 
 def test_a_check_gets_no_more_than_its_time(checked: Checked) -> None:
-    def waits(lab: Lab) -> None:
+    def waits(lab: CheckContext) -> None:
         lab.expect(not lab.train().timed_out, "it hangs", signature="hangs")
 
     text = GOOD + "    \ndef train(run, dataset, hyperparameter, checkpoint):\n    import time; time.sleep(60)\n"
@@ -164,7 +164,7 @@ def test_a_waiver_of_a_check_that_passes_is_red(checked: Checked) -> None:
     assert checked(made("TR201", passes), waivers=[WAIVER]).exit_code == 1
 
 
-def test_waivers_and_settings_come_from_pyproject(write: Write, host: Host) -> None:
+def test_waivers_and_settings_come_from_pyproject(write: Write, host: SandboxPool) -> None:
     plugin = write(GOOD)
     file = write(
         """
@@ -207,7 +207,7 @@ def test_wrong_settings_in_the_plugin_are_refused(checked: Checked) -> None:
         checked(made("TR201", passes), text=GOOD.replace('"hyperparameter":', '"hyperparam":'))
 
 
-def test_a_plugin_that_is_not_there_is_refused(host: Host) -> None:
+def test_a_plugin_that_is_not_there_is_refused(host: SandboxPool) -> None:
     with pytest.raises(PluginAbsent):
         check_plugin("./no/such.py", checks={"TR201": made("TR201", passes)}, host=host)
 
@@ -222,14 +222,14 @@ def test_the_plugin_is_never_imported_here(checked: Checked) -> None:
     assert report.exit_code == 0
 
 
-def test_outcomes_come_one_by_one(write: Write, host: Host) -> None:
+def test_outcomes_come_one_by_one(write: Write, host: SandboxPool) -> None:
     outcomes = iterate(write(GOOD), checks={"TR201": made("TR201", fails), "TR202": made("TR202", passes)}, host=host)
     assert next(outcomes).id == "TR201"
     assert next(outcomes).id == "TR202"
 
 
 def test_an_interrupt_ends_the_report_early(checked: Checked) -> None:
-    def interrupted(lab: Lab) -> None:
+    def interrupted(lab: CheckContext) -> None:
         raise KeyboardInterrupt
 
     report = checked(made("TR201", passes), made("TR202", interrupted), made("TR203", passes))
@@ -248,11 +248,11 @@ def test_the_report_knows_plugin_and_machine(checked: Checked, tmp_path: Path) -
 def test_a_plugin_that_hangs_does_so_once(checked: Checked, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("trialrun.testing.context.PLAIN_S", 1.0)
 
-    def trains(lab: Lab) -> None:
-        lab.needs_ok(lab.train())
+    def trains(lab: CheckContext) -> None:
+        lab.require_ok(lab.train())
 
-    def trains_otherwise(lab: Lab) -> None:
-        lab.needs_ok(lab.train(seed=1))
+    def trains_otherwise(lab: CheckContext) -> None:
+        lab.require_ok(lab.train(seed=1))
 
     text = GOOD + "    \ndef train(run, dataset, hyperparameter, checkpoint):\n    import time; time.sleep(60)\n"
     checks = [made("TR201", trains), made("TR202", trains, timeout_s=40.0), made("TR203", trains_otherwise)]

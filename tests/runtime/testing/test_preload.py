@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from trialrun.testing.observation import Scene
-from trialrun.testing.preload import shareable
-from trialrun.testing.sandbox import Scenario, Stage
-from trialrun.testing.sandbox_pool import Host
+from trialrun.testing.observation import Observation
+from trialrun.testing.preload import select_shareable
+from trialrun.testing.sandbox import Sandbox, Scenario
+from trialrun.testing.sandbox_pool import SandboxPool
 
 from .conftest import Write
 
@@ -27,19 +27,22 @@ SLOW = """
 """
 
 
-def train(stage: Stage | Host, path: Path) -> Scene:
-    return stage.play(Scenario(kind="train", plugin=str(path), dataset=ROWS))
+def train(stage: Sandbox | SandboxPool, path: Path) -> Observation:
+    return stage.run(Scenario(kind="train", plugin=str(path), dataset=ROWS))
 
 
 def test_installed_libraries_are_shared() -> None:
     import yaml
 
-    assert shareable(["json", "yaml", "yaml.nodes", "no_module", "trialrun.engine"], "plugin") == ["yaml", "yaml.nodes"]
+    assert select_shareable(["json", "yaml", "yaml.nodes", "no_module", "trialrun.engine"], "plugin") == [
+        "yaml",
+        "yaml.nodes",
+    ]
     assert yaml.nodes
 
 
 def test_what_was_installed_with_the_plugin_is_its_own() -> None:
-    assert shareable(["_pytest.main", "pytest", "yaml"], "pytest.anything") == ["yaml"]
+    assert select_shareable(["_pytest.main", "pytest", "yaml"], "pytest.anything") == ["yaml"]
 
 
 @pytest.mark.parametrize(
@@ -59,32 +62,32 @@ def test_a_library_that_a_fork_would_break_is_not_shared(
     line: str, reason: str, write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(write(f"import time\n{line}\n", "a_library.py").parent)
-    with Stage(libraries=["a_library"]) as stage:
-        unfit = stage.unfit()
+    with Sandbox(libraries=["a_library"]) as stage:
+        unfit = stage.get_unfit_reason()
     assert (reason in unfit) if reason else unfit == ""
 
 
-def test_a_plugin_whose_import_is_slow_finds_its_libraries_imported(host: Host, write: Write) -> None:
+def test_a_plugin_whose_import_is_slow_finds_its_libraries_imported(host: SandboxPool, write: Write) -> None:
     path = write(SLOW)
     assert not host.is_warm(str(path))
-    first = host.play(Scenario(kind="load", plugin=str(path)))
+    first = host.run(Scenario(kind="load", plugin=str(path)))
     assert "numpy" in first.modules
     scenes = [train(host, path), train(host, path)]
     assert host.is_warm(str(path))
     assert all(scene.ok for scene in scenes)
     assert all("numpy" not in scene.modules for scene in scenes)
     assert all((scene.import_seconds or 0) > 0.6 for scene in scenes), "the plugin itself is imported anew"
-    drawn = {scene.called("log_metric")[0]["args"][-1] for scene in scenes}
+    drawn = {scene.find_calls("log_metric")[0]["args"][-1] for scene in scenes}
     assert len(drawn) == 2, "what the import draws by chance is not that of the process before"
 
 
-def test_loading_alone_is_always_seen_from_nothing(host: Host, write: Write) -> None:
+def test_loading_alone_is_always_seen_from_nothing(host: SandboxPool, write: Write) -> None:
     path = write(SLOW)
-    scenes = [host.play(Scenario(kind="load", plugin=str(path))) for _ in range(2)]
+    scenes = [host.run(Scenario(kind="load", plugin=str(path))) for _ in range(2)]
     assert all("numpy" in scene.modules for scene in scenes)
 
 
-def test_a_plugin_whose_import_is_quick_needs_no_other_process(host: Host, write: Write) -> None:
+def test_a_plugin_whose_import_is_quick_needs_no_other_process(host: SandboxPool, write: Write) -> None:
     path = write(SLOW.replace("time.sleep(0.6)", "").replace("import numpy\n", "numpy = None\n"))
-    host.play(Scenario(kind="load", plugin=str(path)))
+    host.run(Scenario(kind="load", plugin=str(path)))
     assert not host.is_warm(str(path))

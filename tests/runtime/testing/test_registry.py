@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from trialrun.testing import registry
-from trialrun.testing.registry import Check, check, chosen
+from trialrun.testing.registry import Check, check, select_checks
 
 TEXTS: dict[str, Any] = {"title": "t", "clause": "c", "why": "w", "fix": "f", "before": "", "after": ""}
 
@@ -50,16 +50,16 @@ def test_an_unknown_need_is_refused() -> None:
 
 def test_a_profile_chooses_by_level() -> None:
     checks = {"TR101": made("TR101"), "TR102": made("TR102", level="extended")}
-    assert list(chosen(checks)) == ["TR101"]
-    assert list(chosen(checks, profile="full")) == ["TR101", "TR102"]
+    assert list(select_checks(checks)) == ["TR101"]
+    assert list(select_checks(checks, profile="full")) == ["TR101", "TR102"]
 
 
 def test_select_overrules_the_profile() -> None:
     checks = {name: made(name, level="extended") for name in ("TR101", "TR201", "TR202")}
-    assert list(chosen(checks, select=["TR2"], ignore=["TR202"])) == ["TR201"]
+    assert list(select_checks(checks, select=["TR2"], ignore=["TR202"])) == ["TR201"]
 
 
 @pytest.mark.parametrize("words", [{"select": ["TR9"]}, {"ignore": [""]}])
 def test_a_word_that_fits_no_check_is_refused(words: dict[str, list[str]]) -> None:
     with pytest.raises(ValueError):  # noqa: PT011  # the word itself is the message
-        chosen({"TR101": made("TR101")}, **words)
+        select_checks({"TR101": made("TR101")}, **words)

@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 from trialrun.testing.harness import check_plugin
-from trialrun.testing.repro import script
-from trialrun.testing.sandbox_pool import Host
-from trialrun.testing.target import Subject
+from trialrun.testing.repro import render_script
+from trialrun.testing.sandbox_pool import SandboxPool
+from trialrun.testing.target import Target
 from trialrun.testing.verdicts import Outcome, Verdict
 
 from .conftest import Write
@@ -25,7 +25,7 @@ def ran(path: Path, *args: str) -> int:
     return subprocess.run([sys.executable, str(path), *args], capture_output=True, check=False).returncode
 
 
-def test_a_script_fails_holds_or_cannot_tell(write: Write, host: Host, tmp_path: Path) -> None:
+def test_a_script_fails_holds_or_cannot_tell(write: Write, host: SandboxPool, tmp_path: Path) -> None:
     bad, folder = write(BAD, "bad.py"), tmp_path / "repro"
     report = check_plugin(bad, select=["TR202"], repro_dir=folder, host=host, config=False)
     [outcome] = report.of(Verdict.FAIL)
@@ -39,4 +39,4 @@ def test_a_script_fails_holds_or_cannot_tell(write: Write, host: Host, tmp_path:
 def test_what_the_plugin_says_cannot_break_the_script() -> None:
     message = 'it said """ and \\N{BULLET} and \n"quotes"'
     outcome = Outcome(id="TR101", title="t", verdict=Verdict.FAIL, level="core", family="contract", message=message)
-    compile(script(outcome, "/a 'b'/c.py", Subject(spec="x", metric='"""'), seed=7), "script", "exec")
+    compile(render_script(outcome, "/a 'b'/c.py", Target(spec="x", metric='"""'), seed=7), "script", "exec")

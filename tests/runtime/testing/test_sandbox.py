@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from trialrun.testing.sandbox import Scenario, Stage, StageBroken
-from trialrun.testing.sandbox_pool import Host
+from trialrun.testing.sandbox import Sandbox, SandboxBroken, Scenario
+from trialrun.testing.sandbox_pool import SandboxPool
 
 from .conftest import Play, Write
 
@@ -37,20 +37,20 @@ def doing(line: str) -> str:
 
 
 @pytest.fixture(autouse=True)
-def _still_stands(host: Host, write: Write) -> Iterator[None]:
+def _still_stands(host: SandboxPool, write: Write) -> Iterator[None]:
     """After every test, the same stage plays a good plugin well."""
     yield
     path = write(GOOD, "good.py")
     rows = [{"category": "train", "data": {"x": 1}}]
-    assert host.play(Scenario(kind="train", plugin=str(path), dataset=rows)).ok
+    assert host.run(Scenario(kind="train", plugin=str(path), dataset=rows)).ok
 
 
 def test_a_good_plugin_ends_with_a_result_and_an_artifact(play: Play) -> None:
     scene = play(GOOD)
     assert scene.ok
     assert scene.result is not None
-    assert scene.artifact is not None
-    assert scene.artifact.name == "model.txt"
+    assert scene.artifact_path is not None
+    assert scene.artifact_path.name == "model.txt"
     assert [call["name"] for call in scene.calls if ":" not in call["name"]] == ["log_metric"]
 
 
@@ -67,15 +67,15 @@ def test_a_plugin_that_hangs_times_out(play: Play, line: str) -> None:
     started = time.monotonic()
     scene = play(doing(line), timeout_s=1.5)
     assert scene.timed_out
-    assert not scene.ended
+    assert not scene.has_ended
     assert time.monotonic() - started < 8
 
 
 def test_a_hang_is_located_in_the_plugin(play: Play) -> None:
     scene = play(doing("time.sleep(60)"), timeout_s=1.5)
-    assert scene.stuck_at is not None
-    assert scene.stuck_at[0].endswith("plugin_on_the_spot.py")
-    assert scene.loaded["name"] == "plugin_on_the_spot"
+    assert scene.hang_location is not None
+    assert scene.hang_location[0].endswith("plugin_on_the_spot.py")
+    assert scene.load_facts["name"] == "plugin_on_the_spot"
 
 
 @pytest.mark.parametrize(
@@ -90,13 +90,13 @@ def test_a_hang_is_located_in_the_plugin(play: Play) -> None:
 )
 def test_a_plugin_that_ends_its_process_died(play: Play, line: str, code: int) -> None:
     scene = play(doing(line))
-    assert scene.died
+    assert scene.has_crashed
     assert scene.exit_code == code
     assert not scene.timed_out
 
 
 def test_a_plugin_that_kills_its_parent_died(play: Play) -> None:
-    assert not play(doing("os.kill(os.getppid(), signal.SIGKILL); time.sleep(60)"), timeout_s=3).ended
+    assert not play(doing("os.kill(os.getppid(), signal.SIGKILL); time.sleep(60)"), timeout_s=3).has_ended
 
 
 def test_a_plugin_that_asks_its_parent_to_end_is_not_heard(play: Play) -> None:
@@ -122,20 +122,20 @@ def _commands() -> list[str]:
 
 def test_a_fork_that_comes_back_writes_no_second_scene(play: Play) -> None:
     scene = play(doing("os.fork()"))
-    assert scene.ended
+    assert scene.has_ended
     assert scene.facts["pid"] != os.getpid()
 
 
 def test_threads_that_are_left_are_named(play: Play) -> None:
     scene = play(doing("threading.Thread(target=time.sleep, args=(60,), name='mine').start()"))
     assert scene.ok
-    assert scene.hooks[0]["threads_left"] == ["mine"]
+    assert scene.hook_calls[0]["threads_left"] == ["mine"]
 
 
 def test_megabytes_of_output_stay_out_of_the_parent(play: Play) -> None:
     scene = play(doing("[os.write(1, b'x' * 2**20) for _ in range(20)]"))
     assert scene.ok
-    assert scene.printed >= 20 * 2**20
+    assert scene.output_bytes >= 20 * 2**20
     assert len(scene.stdout) < 10**6
 
 
@@ -153,7 +153,7 @@ def test_temporary_files_are_inside(play: Play) -> None:
 
 def test_connections_to_other_machines_are_seen(play: Play) -> None:
     connect = "import socket; s = socket.socket(); s.settimeout(0.05); s.connect_ex(('192.0.2.77', 9)); s.close()"
-    assert "192.0.2.77" in play(doing(connect)).network[0]["address"]
+    assert "192.0.2.77" in play(doing(connect)).network_events[0]["address"]
 
 
 def test_what_is_patched_is_seen(play: Play) -> None:
@@ -168,7 +168,7 @@ def test_changes_of_the_environment_are_seen(play: Play) -> None:
 
 def test_an_error_while_importing_is_the_plugins(play: Play) -> None:
     scene = play("raise RuntimeError('no')\n", "load")
-    assert scene.ended
+    assert scene.has_ended
     assert scene.error is not None
     assert scene.error.type == "RuntimeError"
     assert scene.error.where is not None
@@ -198,7 +198,7 @@ def test_a_trial_of_a_generator_is_written_down(play: Play) -> None:
         """,
         "tune",
     )
-    assert [hook["yields"] for hook in scene.hooks] == [2, 2]
+    assert [hook["yields"] for hook in scene.hook_calls] == [2, 2]
     assert [report["metrics"]["loss"] for report in scene.reports()] == [2.0, 1.0, 2.0, 1.0]
 
 
@@ -217,14 +217,14 @@ def test_a_full_disk_is_an_error_at_the_write(play: Play) -> None:
 
 
 def test_a_closed_stage_says_so() -> None:
-    stage = Stage()
+    stage = Sandbox()
     stage.close()
-    with pytest.raises(StageBroken, match="closed"):
-        stage.warm()
+    with pytest.raises(SandboxBroken, match="closed"):
+        stage.start()
 
 
 def test_closing_a_stage_leaves_no_process(write: Write) -> None:
-    with Stage() as stage:
-        stage.warm()
+    with Sandbox() as stage:
+        stage.start()
         folder = stage.folder
     assert not folder.exists()

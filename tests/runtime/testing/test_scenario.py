@@ -20,4 +20,4 @@ from trialrun.testing.scenario import Fault, Scenario
 )
 def test_a_scenario_travels(scenario: Scenario) -> None:
     assert Scenario.from_json(scenario.to_json()) == scenario
-    assert Scenario.from_json(scenario.to_json()).key == scenario.key
+    assert Scenario.from_json(scenario.to_json()).cache_key == scenario.cache_key

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from trialrun.testing.selftest import Matrix, Row, clean_plugins, killers, repository, selftest
+from trialrun.testing.selftest import Matrix, Row, find_mutants, find_plugins_dir, list_clean_plugins, run_selftest
 from trialrun_hookspecs.errors import UsageError
 
 
@@ -14,7 +14,7 @@ def test_the_name_says_which_check_a_plugin_is_there_for(tmp_path: Path) -> None
     for name in ("TR101_a.py", "TR201_b.py", "helper.py", "TR30_c.py"):
         (tmp_path / name).touch()
     (tmp_path / "TR401_package").mkdir()
-    assert {path.name: check for path, check in killers(tmp_path).items()} == {
+    assert {path.name: check for path, check in find_mutants(tmp_path).items()} == {
         "TR101_a.py": "TR101",
         "TR201_b.py": "TR201",
         "TR401_package": "TR401",
@@ -23,11 +23,11 @@ def test_the_name_says_which_check_a_plugin_is_there_for(tmp_path: Path) -> None
 
 def test_a_folder_without_any_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="there must be broken plugins"):
-        killers(tmp_path)
+        find_mutants(tmp_path)
 
 
 def test_the_reference_plugins_are_clean_ones() -> None:
-    assert {"pure", "sklearn_digits"} <= set(map(str, clean_plugins(repository())))
+    assert {"pure", "sklearn_digits"} <= set(map(str, list_clean_plugins(find_plugins_dir())))
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_the_matrix_is_a_table_of_marks() -> None:
         Row(plugin="one", check="TR101", tripped=("TR101",)),
         Row(plugin="two", check="TR205", tripped=("TR101",), unsure=("TR205",)),
     )
-    lines = list(Matrix(checks=("TR101", "TR205"), rows=rows).lines())
+    lines = list(Matrix(checks=("TR101", "TR205"), rows=rows).render_lines())
     assert lines == ["     12", "     00", "     15", "one  ■·", "two  ✗?"]
 
 
@@ -61,5 +61,5 @@ def test_a_broken_plugin_trips_its_check_and_no_other(tmp_path: Path) -> None:
     folder = tmp_path / "tests" / "broken"
     folder.mkdir(parents=True)
     (folder / "TR101_raises.py").write_text("raise RuntimeError\n", encoding="utf-8")
-    matrix = selftest(folder, select=["TR101"], workers=2)
+    matrix = run_selftest(folder, select=["TR101"], workers=2)
     assert [row.tripped for row in matrix.rows if row.check] == [("TR101",)]

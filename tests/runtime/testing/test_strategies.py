@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trialrun.names import decode_name, encode_name
-from trialrun.space import Space, flatten
+from trialrun.space import Space, flatten_values
 from trialrun.testing.strategies import FIELDS, configs, from_space, job_names, requests, spaces
 from trialrun_hookspecs import DISTRIBUTIONS, Request, parse_request
 
@@ -36,7 +36,7 @@ def test_what_comes_from_a_space_is_in_it(data: st.DataObject, space: list[Any])
 @given(st.data(), spaces())
 def test_configs_are_what_a_plugin_gets(data: st.DataObject, space: list[Any]) -> None:
     config = data.draw(configs(space))
-    assert set(flatten(config, Space(space).names)) == set(Space(space).names)
+    assert set(flatten_values(config, Space(space).names)) == set(Space(space).names)
 
 
 @given(st.data())

@@ -7,26 +7,26 @@ from typing import Any
 
 import pytest
 
-from trialrun.testing.target import Subject, configured, hash_of, pyproject_of, spec_of
+from trialrun.testing.target import Target, find_pyproject, hash_files, read_config, resolve_spec
 from trialrun_hookspecs.errors import UsageError
 
 
 def test_the_upper_settings_win_key_by_key() -> None:
-    upper = Subject.from_mapping("p", {"metric": "accuracy"}, "upper")
-    lower = Subject.from_mapping("p", {"metric": "loss", "mode": "max"}, "lower")
-    merged = upper.over(lower)
+    upper = Target.from_mapping("p", {"metric": "accuracy"}, "upper")
+    lower = Target.from_mapping("p", {"metric": "loss", "mode": "max"}, "lower")
+    merged = upper.fill_from(lower)
     assert (merged.metric, merged.mode) == ("accuracy", "max")
 
 
 def test_what_nobody_says_has_a_default() -> None:
-    settled = Subject(spec="p", hyperparameter={"rate": 0.5}).settled(has_tune=True)
+    settled = Target(spec="p", hyperparameter={"rate": 0.5}).with_defaults(has_tune=True)
     assert settled.space == ({"name": "rate", "type": "choice", "options": [0.5]},)
     assert (settled.metric, settled.mode) == ("loss", "min")
     assert settled.capabilities == {"tunes", "resumes", "deterministic"}
 
 
 def test_without_tune_a_plugin_is_not_taken_to_tune() -> None:
-    assert "tunes" not in (Subject(spec="p").settled(has_tune=False).capabilities or ())
+    assert "tunes" not in (Target(spec="p").with_defaults(has_tune=False).capabilities or ())
 
 
 @pytest.mark.parametrize(
@@ -41,13 +41,15 @@ def test_without_tune_a_plugin_is_not_taken_to_tune() -> None:
 )
 def test_wrong_settings_are_refused(data: dict[str, Any], told: str) -> None:
     with pytest.raises(UsageError, match=told):
-        Subject.from_mapping("p", data, "where")
+        Target.from_mapping("p", data, "where")
 
 
 def test_settings_that_make_no_job_are_refused() -> None:
-    subject = Subject(spec="p", space=[{"name": "x", "type": "uniform", "min": 2, "max": 1}]).settled(has_tune=True)
+    subject = Target(spec="p", space=[{"name": "x", "type": "uniform", "min": 2, "max": 1}]).with_defaults(
+        has_tune=True
+    )
     with pytest.raises(UsageError, match="min"):
-        subject.validated()
+        subject.check_settings()
 
 
 def test_the_nearest_file_with_our_table_is_read(tmp_path: Path) -> None:
@@ -56,8 +58,8 @@ def test_the_nearest_file_with_our_table_is_read(tmp_path: Path) -> None:
     inner = tmp_path / "a" / "b"
     inner.mkdir(parents=True)
     (tmp_path / "a" / "pyproject.toml").write_text("[project]\nname = 'x'\n", encoding="utf-8")
-    file = pyproject_of(inner)
-    found = configured(file)
+    file = find_pyproject(inner)
+    found = read_config(file)
     assert file == tmp_path / "pyproject.toml"
     assert found.plugin == str(tmp_path / "plug.py")
     assert found.data == {"metric": "f1"}
@@ -70,25 +72,25 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, text: str) -> Non
     path = tmp_path / "pyproject.toml"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(UsageError, match="must be"):
-        configured(path)
+        read_config(path)
 
 
 def test_a_path_means_the_same_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "pkg").mkdir()
     (tmp_path / "pkg" / "__init__.py").touch()
-    assert spec_of("./plug.py") == str(tmp_path / "plug.py")
-    assert spec_of("pkg") == str(tmp_path / "pkg")
-    assert spec_of("pkg.module:obj") == "pkg.module:obj"
+    assert resolve_spec("./plug.py") == str(tmp_path / "plug.py")
+    assert resolve_spec("pkg") == str(tmp_path / "pkg")
+    assert resolve_spec("pkg.module:obj") == "pkg.module:obj"
 
 
 def test_the_hash_changes_with_the_content_only(tmp_path: Path) -> None:
     package = tmp_path / "pkg"
     package.mkdir()
     (package / "a.py").write_text("1", encoding="utf-8")
-    before = hash_of(package)
+    before = hash_files(package)
     (package / "__pycache__").mkdir()
     (package / "__pycache__" / "a.pyc").write_text("x", encoding="utf-8")
-    assert hash_of(package) == before
+    assert hash_files(package) == before
     (package / "a.py").write_text("2", encoding="utf-8")
-    assert hash_of(package) != before
+    assert hash_files(package) != before

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from trialrun.testing.verdicts import Outcome, Verdict
-from trialrun.testing.waivers import Waiver, applied, read_waivers
+from trialrun.testing.waivers import Waiver, apply_waiver, read_waivers
 from trialrun_hookspecs.errors import UsageError
 
 TODAY = dt.date(2031, 5, 5)
@@ -71,7 +71,7 @@ def test_an_error_names_the_line_of_the_file() -> None:
 
 def test_the_failure_that_was_expected_is_waived() -> None:
     [waiver] = read(GOOD).values()
-    waived = applied(outcome(Verdict.FAIL, "no checkpoint"), waiver)
+    waived = apply_waiver(outcome(Verdict.FAIL, "no checkpoint"), waiver)
     assert waived.verdict is Verdict.WAIVED
     assert "ticket 12" in waived.evidence["waiver"]
 
@@ -79,10 +79,10 @@ def test_the_failure_that_was_expected_is_waived() -> None:
 @pytest.mark.parametrize("found", [outcome(Verdict.FAIL, "something else"), outcome(Verdict.PASS)])
 def test_anything_else_is_red(found: Outcome) -> None:
     [waiver] = read(GOOD).values()
-    assert applied(found, waiver).is_red
+    assert apply_waiver(found, waiver).is_red
 
 
 @pytest.mark.parametrize("verdict", [Verdict.VACUOUS, Verdict.ERROR, Verdict.NA])
 def test_a_check_without_a_result_keeps_its_verdict(verdict: Verdict) -> None:
     [waiver] = read(GOOD).values()
-    assert applied(outcome(verdict), waiver).verdict is verdict
+    assert apply_waiver(outcome(verdict), waiver).verdict is verdict

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from trialrun.recorder import Recorder
-from trialrun.recordings import opened
-from trialrun.web.report import html
+from trialrun.recordings import open_study
+from trialrun.web.report import render_html
 
 from ..recordings.some_study import HOSTILE, report, send, small  # noqa: TID252  # the studies of both folders are the same
 
@@ -48,14 +48,14 @@ class Parts(HTMLParser):
 
 
 def parts_of(folder: Path, points: int = 60_000) -> Parts:
-    with opened(folder) as study:
-        return Parts(html(study, NOW, points))
+    with open_study(folder) as study:
+        return Parts(render_html(study, NOW, points))
 
 
 def test_hostile_words_do_not_leave_the_data(tmp_path: Path) -> None:
     names = (HOSTILE, "<!--<script>", "</script x")
-    with opened(small(tmp_path, names=names)) as study:
-        made = html(study, NOW)
+    with open_study(small(tmp_path, names=names)) as study:
+        made = render_html(study, NOW)
     embedded = made.partition('type="application/json">')[2].partition("<")[0]
     assert [row[0] for row in json.loads(embedded)["trials"]["rows"]] == list(names)
     assert [tag for tag, _ in Parts(made).tags].count("script") == 2
@@ -99,8 +99,8 @@ def test_what_json_cannot_say_becomes_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("look", "width"), [("light", 1360), ("dark", 1360), ("light", 420)])
 def test_it_opens_from_disk(look: str, width: int, tmp_path: Path, chrome: Any) -> None:
     folder = small(tmp_path, names=(HOSTILE, "b", "c"))
-    with opened(folder) as study:
-        (tmp_path / "report.html").write_text(html(study), "utf-8")
+    with open_study(folder) as study:
+        (tmp_path / "report.html").write_text(render_html(study), "utf-8")
     metrics = {"width": width, "height": 1000, "deviceScaleFactor": 1, "mobile": False}
     chrome.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
     features = [{"name": "prefers-color-scheme", "value": look}]

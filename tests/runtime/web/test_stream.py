@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trialrun.recorder import Recorder
-from trialrun.recordings.library import Reading
+from trialrun.recordings.library import OpenRecording
 from trialrun.web import stream
 from trialrun.web.server import RecorderServer
 from trialrun.web.stream import Follower
@@ -40,8 +40,8 @@ def events(sent: list[bytes]) -> Iterator[tuple[str, str, Any]]:
 
 
 @pytest.fixture
-def reading(study: Recorder) -> Iterator[Reading]:
-    made = Reading(study.path)
+def reading(study: Recorder) -> Iterator[OpenRecording]:
+    made = OpenRecording(study.path)
     yield made
     made.close()
 
@@ -65,7 +65,7 @@ def test_deltas_put_together_are_the_whole_table(rounds: list[list[tuple[str, st
     with Recorder() as recorder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(stream, "MOST_ROWS", most)
         recorder.create_job("study", {"params": PARAMS})
-        reading = Reading(recorder.path)
+        reading = OpenRecording(recorder.path)
         rows: dict[str, Any] = {}
         follower, last = Follower(reading, 1, "", Clock()), ""
         for number, changes in enumerate(rounds):
@@ -73,36 +73,38 @@ def test_deltas_put_together_are_the_whole_table(rounds: list[list[tuple[str, st
                 send(recorder, "trials_delta", table(**{trial: (status, [None, None], [loss])}))
             if number % 2:  # the browser comes back after a break
                 follower = Follower(reading, 1, last, Clock())
-            last = took_in(rows, follower.news()) or last
-            while follower.behind:
-                last = took_in(rows, follower.news()) or last
+            last = took_in(rows, follower.next_events()) or last
+            while follower.has_more:
+                last = took_in(rows, follower.next_events()) or last
         expected = {trial: (row["status"], row["all_metrics"]) for trial, row in recorder.table_rows(1).items()}
         assert {trial: (status, metrics) for trial, (_, status, metrics) in rows.items()} == expected
         reading.close()
 
 
-def test_without_news_nothing_is_sent(reading: Reading) -> None:
+def test_without_news_nothing_is_sent(reading: OpenRecording) -> None:
     follower = Follower(reading, 1, "", Clock())
-    assert [name for name, _, _ in events(follower.news())] == ["rows", "job"]
-    assert follower.news() == []
+    assert [name for name, _, _ in events(follower.next_events())] == ["rows", "job"]
+    assert follower.next_events() == []
 
 
-def test_a_client_that_was_away_gets_what_it_missed(study: Recorder, reading: Reading) -> None:
-    last = took_in({}, Follower(reading, 1, "", Clock()).news())
+def test_a_client_that_was_away_gets_what_it_missed(study: Recorder, reading: OpenRecording) -> None:
+    last = took_in({}, Follower(reading, 1, "", Clock()).next_events())
     send(study, "trials_delta", table(a=("ERROR", [0.1, "x"], [0.5])))
-    ((name, _, data),) = [event for event in events(Follower(reading, 1, last, Clock()).news()) if event[0] == "rows"]
+    ((name, _, data),) = [
+        event for event in events(Follower(reading, 1, last, Clock()).next_events()) if event[0] == "rows"
+    ]
     assert [row[0] for row in data["rows"]] == ["a"], name
 
 
 @pytest.mark.parametrize("last", ["other.5", "x", "99", ".", "ffffffff.99999999999999999999"])
-def test_a_client_of_another_time_starts_anew(reading: Reading, last: str) -> None:
-    assert [name for name, _, _ in events(Follower(reading, 1, last, Clock()).news())][:2] == ["reset", "rows"]
+def test_a_client_of_another_time_starts_anew(reading: OpenRecording, last: str) -> None:
+    assert [name for name, _, _ in events(Follower(reading, 1, last, Clock()).next_events())][:2] == ["reset", "rows"]
 
 
-def test_one_event_holds_few_rows(study: Recorder, reading: Reading, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_event_holds_few_rows(study: Recorder, reading: OpenRecording, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stream, "MOST_ROWS", 3)
     follower = Follower(reading, 1, "", Clock())
-    sizes = [len(data["rows"]) for _ in range(3) for name, _, data in events(follower.news()) if name == "rows"]
+    sizes = [len(data["rows"]) for _ in range(3) for name, _, data in events(follower.next_events()) if name == "rows"]
     assert sizes == [3, 1]
 
 
@@ -140,9 +142,9 @@ def test_a_recording_of_an_older_trialrun_is_followed_too(study: Recorder, tmp_p
     connection.executescript("DROP TABLE trials; DROP TABLE series; DROP TABLE index_state; DROP INDEX entries_trial;")
     connection.close()
     before = study.path.read_bytes()
-    reading = Reading(study.path)
+    reading = OpenRecording(study.path)
     rows: dict[str, Any] = {}
-    took_in(rows, Follower(reading, 1, "", Clock()).news())
+    took_in(rows, Follower(reading, 1, "", Clock()).next_events())
     assert set(rows) == set("abcd")
     reading.close()
     assert study.path.read_bytes() == before

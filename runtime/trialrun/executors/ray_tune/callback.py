@@ -13,14 +13,14 @@ from ray.tune import Callback
 from trialrun import events
 from trialrun.executors.base import Listener, Study
 from trialrun.executors.exports import Exports
-from trialrun.executors.ray_tune.failures import Failure, OutOfMemoryKills, failure_of
-from trialrun.executors.ray_tune.trainable import own_metrics
+from trialrun.executors.ray_tune.failures import Failure, OutOfMemoryKills, read_failure
+from trialrun.executors.ray_tune.trainable import select_own_metrics
 from trialrun.executors.stop_rules import StopRules
-from trialrun.executors.trial import FINISHED_FILE, declared_output
-from trialrun.outcomes import objective
-from trialrun.run_dir.checkpoints import marks
+from trialrun.executors.trial import FINISHED_FILE, find_artifact
+from trialrun.outcomes import objective_value
+from trialrun.run_dir.checkpoints import list_checkpoints
 from trialrun.run_dir.history import TrialOutcome
-from trialrun.space import flatten
+from trialrun.space import flatten_values
 from trialrun.trials import RESULT_KEYS
 
 __all__ = ["IsolatedCallback", "ListeningCallback"]
@@ -28,24 +28,24 @@ __all__ = ["IsolatedCallback", "ListeningCallback"]
 STUCK_S = 60.0  # how long all trials may be paused: a suggestion, or a node, may be on its way
 
 
-def _guarded(method: Callable[..., None]) -> Callable[..., None]:
+def _keep_errors(method: Callable[..., None]) -> Callable[..., None]:
     """A callback that raises would end the whole study: keep the error and go on."""
 
     @functools.wraps(method)
-    def call(self: ListeningCallback, *args: Any, **kwargs: Any) -> None:
+    def call_method(self: ListeningCallback, *args: Any, **kwargs: Any) -> None:
         try:
             method(self, *args, **kwargs)
         except Exception as error:  # noqa: BLE001  # whatever it is, the study goes on
             self.errors.append(error)
 
-    return call
+    return call_method
 
 
-def _filled_in(trial: Any, result: Mapping[str, Any], metrics: Mapping[str, Any]) -> dict[str, Any]:
+def _merge_tune_fields(trial: Any, result: Mapping[str, Any], metrics: Mapping[str, Any]) -> dict[str, Any]:
     """A report together with what Tune filled in by itself, but for the hyperparameters."""
     added = {key: value for key, value in result.items() if key in RESULT_KEYS and key != "config"}
     tag = str(trial.experiment_tag)  # Tune adds it after the callbacks
-    return {**metrics, **events.plain({"experiment_tag": tag, **added}, "result", "keep")}
+    return {**metrics, **events.to_plain({"experiment_tag": tag, **added}, "result", "keep")}
 
 
 class ListeningCallback(Callback):
@@ -68,7 +68,7 @@ class ListeningCallback(Callback):
         self._metrics: dict[str, dict[str, Any]] = {}
         self._kept: dict[str, list[tuple[str, dict[str, Any]]]] = {}
         for trial_id in study.go_on:
-            found = marks(study.folders.of(trial_id))
+            found = list_checkpoints(study.trial_folders.find_folder(trial_id))
             self._kept[trial_id] = [(mark.path, mark.metrics) for mark in found]
             self._metrics[trial_id] = dict(found[-1].metrics) if found else {}
         self.trials: dict[str, Any] = {}
@@ -81,19 +81,19 @@ class ListeningCallback(Callback):
     def __reduce__(self) -> Any:  # Tune pickles callbacks with its own state; ours stays here
         return (Callback, ())
 
-    @_guarded
+    @_keep_errors
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
         if len(trials) == self._seen:
             return
         for trial in [trial for trial in trials if trial.trial_id not in self.trials]:  # one that failed is put last
             self.trials[trial.trial_id] = trial
-            config = self._config(trial)
-            self._folders[trial.trial_id] = self._study.folders.of(trial.trial_id, config)
-            self._listener.started(trial.trial_id, config)
-            self._exports.started(trial.trial_id, self._folders[trial.trial_id], config)
+            config = self._flatten_config(trial)
+            self._folders[trial.trial_id] = self._study.trial_folders.find_folder(trial.trial_id, config)
+            self._listener.on_start(trial.trial_id, config)
+            self._exports.start_trial(trial.trial_id, self._folders[trial.trial_id], config)
         self._seen = len(trials)
 
-    @_guarded
+    @_keep_errors
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         self.on_step_begin(iteration, trials)
         touched, self._touched = self._touched, {}
@@ -113,62 +113,62 @@ class ListeningCallback(Callback):
             name = self._study.tune_config.scheduler.name
             self._rules.end_study(f"scheduler: {name} left {len(live)} trials paused and runs none")
 
-    @_guarded
+    @_keep_errors
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         self.on_step_begin(iteration, trials)
         self._set_status(trial, "RUNNING")
 
-    @_guarded
+    @_keep_errors
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
-        metrics = events.plain(own_metrics(result), "result", "keep")
+        metrics = events.to_plain(select_own_metrics(result), "result", "keep")
         self._metrics.setdefault(trial.trial_id, {}).update(metrics)
         self._touched[trial.trial_id] = trial
-        self._listener.reported(trial.trial_id, int(result["training_iteration"]), metrics)
-        self._exports.reported(trial.trial_id, _filled_in(trial, result, metrics))
+        self._listener.on_report(trial.trial_id, int(result["training_iteration"]), metrics)
+        self._exports.write_result(trial.trial_id, _merge_tune_fields(trial, result, metrics))
 
-    @_guarded
+    @_keep_errors
     def on_checkpoint(self, iteration: int, trials: list[Any], trial: Any, checkpoint: Any, **info: Any) -> None:
         metrics = dict(self._metrics.get(trial.trial_id, {}))
         self._kept.setdefault(trial.trial_id, []).append((checkpoint.path, metrics))
 
-    @_guarded
+    @_keep_errors
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        failure = self._failure(trial)
+        failure = self._read_failure(trial)
         self._listener.warn(f"trial {trial.trial_id} failed and is started again: {failure.error}")
         self._touched[trial.trial_id] = trial
 
-    @_guarded
+    @_keep_errors
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        self._end(trial, "TERMINATED")
+        self._end_trial(trial, "TERMINATED")
 
-    @_guarded
+    @_keep_errors
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        self._end(trial, "ERROR")
+        self._end_trial(trial, "ERROR")
 
-    def finish(self) -> None:
+    def finish_trials(self) -> None:
         """Trials that were cut off have no callback of their own."""
         for trial in self.trials.values():
             if trial.trial_id not in self.outcomes:
-                self._end(trial, "ERROR" if trial.status == "ERROR" else trial.status)
+                self._end_trial(trial, "ERROR" if trial.status == "ERROR" else trial.status)
         self.errors += self._exports.errors
 
     def _set_status(self, trial: Any, status: str) -> None:
         if self._status.get(trial.trial_id) != status and trial.trial_id not in self.outcomes:
             self._status[trial.trial_id] = status
-            self._listener.status(trial.trial_id, status)  # type: ignore[arg-type]  # Ray's words are ours
+            self._listener.on_status(trial.trial_id, status)  # type: ignore[arg-type]  # Ray's words are ours
 
-    def _end(self, trial: Any, status: Any) -> None:
+    def _end_trial(self, trial: Any, status: Any) -> None:
         if trial.trial_id in self.outcomes:
             return
         self._set_status(trial, status)
         logdir = self._folders[trial.trial_id]
-        failure = self._failure(trial) if status == "ERROR" else Failure()
+        failure = self._read_failure(trial) if status == "ERROR" else Failure()
         outcome = TrialOutcome(
             trial_id=trial.trial_id,
             status=status,
-            config=self._config(trial),
+            config=self._flatten_config(trial),
             metrics=self._metrics.get(trial.trial_id, {}),
             logdir=logdir,
             error=failure.error,
@@ -176,24 +176,26 @@ class ListeningCallback(Callback):
             cause=failure.cause,
             node=failure.node,
             stderr=failure.stderr,
-            declared=declared_output(logdir),
-            ended_by=self._ended_by(trial.trial_id, status, logdir),
+            declared=find_artifact(logdir),
+            ended_by=self._find_end_reason(trial.trial_id, status, logdir),
             kept=tuple(pair for pair in self._kept.get(trial.trial_id, ()) if Path(pair[0]).exists()),
         )
         self.outcomes[trial.trial_id] = outcome
-        self._rules.trial_ended(None if failure.error else objective(outcome.metrics, self._study.tune_config.metric))
-        self._listener.ended(outcome)
-        self._exports.ended(trial.trial_id, outcome.metrics)
+        self._rules.record_trial_end(
+            None if failure.error else objective_value(outcome.metrics, self._study.tune_config.metric)
+        )
+        self._listener.on_end(outcome)
+        self._exports.finish_trial(trial.trial_id, outcome.metrics)
 
-    def _config(self, trial: Any) -> dict[str, Any]:
+    def _flatten_config(self, trial: Any) -> dict[str, Any]:
         """The trial's flat hyperparameters; Ray knows those that are searched."""
         space = self._study.space
-        return space.completed(flatten(trial.config, space.distributions))
+        return space.try_complete_values(flatten_values(trial.config, space.distributions))
 
-    def _failure(self, trial: Any) -> Failure:
-        return failure_of(trial, self._folders[trial.trial_id], self._killed, self._study.tune_config.output_files)
+    def _read_failure(self, trial: Any) -> Failure:
+        return read_failure(trial, self._folders[trial.trial_id], self._killed, self._study.tune_config.output_files)
 
-    def _ended_by(self, trial_id: str, status: Any, logdir: Path) -> str:
+    def _find_end_reason(self, trial_id: str, status: Any, logdir: Path) -> str:
         """What ended the trial before its function did: a rule of the job, the end of the study, or the scheduler."""
         if status != "TERMINATED" or (logdir / FINISHED_FILE).exists():
             return ""
@@ -214,7 +216,7 @@ class IsolatedCallback(Callback):
     def __reduce__(self) -> Any:
         return (Callback, ())
 
-    def _ask(self, name: str, **arguments: Any) -> None:
+    def _call_inner(self, name: str, **arguments: Any) -> None:
         if self._inner is None:
             return
         try:
@@ -224,13 +226,13 @@ class IsolatedCallback(Callback):
             self._inner = None
 
 
-def _forward(name: str) -> Callable[..., None]:
-    def method(self: IsolatedCallback, *args: Any, **kwargs: Any) -> None:
+def _make_forwarder(name: str) -> Callable[..., None]:
+    def forward_call(self: IsolatedCallback, *args: Any, **kwargs: Any) -> None:
         names = ("iteration", "trials", "trial", "result")
-        self._ask(name, **dict(zip(names, args, strict=False)), **kwargs)
+        self._call_inner(name, **dict(zip(names, args, strict=False)), **kwargs)
 
-    method.__name__ = name
-    return method
+    forward_call.__name__ = name
+    return forward_call
 
 
 for _name in (
@@ -246,4 +248,4 @@ for _name in (
     "on_checkpoint",
     "on_experiment_end",
 ):
-    setattr(IsolatedCallback, _name, _forward(_name))
+    setattr(IsolatedCallback, _name, _make_forwarder(_name))

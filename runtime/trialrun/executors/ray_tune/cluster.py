@@ -18,23 +18,23 @@ from typing import Any, TextIO
 import ray
 from ray._private import ray_constants, services
 
-from trialrun.executors.capacity import Need, check_room
-from trialrun.executors.workspace import InFront
+from trialrun.executors.capacity import ResourceRequest, check_capacity
+from trialrun.executors.workspace import StreamProxy
 from trialrun_hookspecs.errors import UsageError
 
 __all__ = [
-    "address_here",
-    "address_of",
-    "again",
-    "behind_client",
-    "check_local",
-    "check_nodes",
+    "check_cluster_capacity",
+    "check_local_capacity",
     "check_reachable",
-    "joined",
-    "local_size",
-    "on_loopback",
-    "quiet",
-    "tune_environment",
+    "connect_ray",
+    "get_cluster_address",
+    "get_local_capacity",
+    "listen_on_loopback",
+    "redirect_logs",
+    "resolve_address",
+    "resolve_client_address",
+    "retry_client",
+    "set_tune_environment",
 ]
 
 # Our own recorder logs every result; a missing objective is an error of its trial and not of the study.
@@ -52,14 +52,14 @@ _REACH_S = 5.0
 
 
 @contextlib.contextmanager
-def tune_environment(extra: Mapping[str, str] | None = None) -> Iterator[None]:
+def set_tune_environment(extra: Mapping[str, str] | None = None) -> Iterator[None]:
     """Set what Tune reads from the environment, and put it back."""
-    with _environment({**_TUNE_ENVIRONMENT, **(extra or {})}):
+    with _set_environment({**_TUNE_ENVIRONMENT, **(extra or {})}):
         yield
 
 
 @contextlib.contextmanager
-def _environment(wanted: Mapping[str, str]) -> Iterator[None]:
+def _set_environment(wanted: Mapping[str, str]) -> Iterator[None]:
     before = {key: os.environ.get(key) for key in wanted}
     os.environ.update(wanted)
     try:
@@ -73,14 +73,14 @@ def _environment(wanted: Mapping[str, str]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def quiet(log: Path) -> Iterator[None]:
+def redirect_logs(log: Path) -> Iterator[None]:
     """Send what Ray says on the driver to a file: its loggers, and the lines about workers that it prints."""
     logger = logging.getLogger("ray")
     handlers, propagate = list(logger.handlers), logger.propagate
     handler = logging.FileHandler(log, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logger.handlers, logger.propagate = [handler], False
-    out, sys.stdout = sys.stdout, _WithoutRaylet(sys.stdout, handler)
+    out, sys.stdout = sys.stdout, _RayletFilter(sys.stdout, handler)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", module="sklearn")  # pb2's Gaussian process fits on few points
@@ -91,7 +91,7 @@ def quiet(log: Path) -> Iterator[None]:
         handler.close()
 
 
-class _WithoutRaylet(InFront):
+class _RayletFilter(StreamProxy):
     """stdout without Ray's lines about dead workers, which no option of Ray silences: the trial's error says it."""
 
     def __init__(self, shown: TextIO, log: logging.Handler) -> None:
@@ -112,7 +112,7 @@ class _WithoutRaylet(InFront):
 
 
 @contextlib.contextmanager
-def joined(address: str | None, resources: Mapping[str, float], environment: Mapping[str, str]) -> Iterator[None]:
+def connect_ray(address: str | None, resources: Mapping[str, float], environment: Mapping[str, str]) -> Iterator[None]:
     """Be connected to a Ray: the one of this process, the one at `address` (or RAY_ADDRESS), or one of our own.
 
     Only our own is shut down afterwards; from one joined by address we disconnect. Raises UsageError: no Ray answers
@@ -121,29 +121,29 @@ def joined(address: str | None, resources: Mapping[str, float], environment: Map
     if ray.is_initialized():
         yield
         return
-    address = address_of(address)
+    address = resolve_address(address)
     if address and address.startswith(_CLIENT):
-        address = behind_client(address)
+        address = resolve_client_address(address)
     quietly: dict[str, Any] = {"include_dashboard": False} if not address else {}
     if address:
         quietly["runtime_env"] = {"env_vars": dict(environment)} if environment else None
     else:
-        size = local_size(resources)
+        size = get_local_capacity(resources)
         custom = {key: value for key, value in size.items() if key not in ("CPU", "GPU")}
         quietly |= {"num_cpus": size["CPU"], "num_gpus": size.get("GPU", 0), "resources": custom or None}
     try:
-        apart = not address or _on_loopback_alone(address)
-        with tune_environment(environment), on_loopback() if apart else contextlib.nullcontext():
+        apart = not address or _is_loopback_only(address)
+        with set_tune_environment(environment), listen_on_loopback() if apart else contextlib.nullcontext():
             ray.init(address=address or "local", log_to_driver=False, **quietly)
     except (ConnectionError, RuntimeError, ValueError) as error:
-        raise _no_ray(address, str(error)) from error
+        raise _no_ray_error(address, str(error)) from error
     try:
         yield
     finally:
         ray.shutdown()
 
 
-def behind_client(address: str) -> str:
+def resolve_client_address(address: str) -> str:
     """The own address of the cluster that Ray Client serves at `ray://host:port`.
 
     Over Ray Client, Tune runs a study in the cluster, and nobody here hears of its trials: so that is joined itself.
@@ -151,30 +151,30 @@ def behind_client(address: str) -> str:
     Raises UsageError: Ray Client is not installed, or does not answer.
     """
 
-    def own_address() -> str:  # within, so that it travels by value
+    def read_gcs_address() -> str:  # within, so that it travels by value
         import ray
 
         found: str = ray.get_runtime_context().gcs_address
         return found
 
-    def asked() -> str:
+    def ask_address() -> str:
         client = ray.init(address, log_to_driver=False)
         try:
-            return str(ray.get(ray.remote(own_address).options(num_cpus=0).remote()))
+            return str(ray.get(ray.remote(read_gcs_address).options(num_cpus=0).remote()))
         finally:
             client.disconnect()
             ray.shutdown()
 
     try:
-        return again(asked, lambda error: _SLOW_CLIENT in str(error))
+        return retry_client(ask_address, lambda error: _SLOW_CLIENT in str(error))
     except ImportError as error:
         fix = "Install it: pip install 'ray[client]', or give the cluster's own address, such as head:6379."
         raise UsageError("Ray Client is not there", where="--address", got=f"{address!r} ({error})", fix=fix) from None
     except (ConnectionError, RuntimeError, ValueError) as error:
-        raise _no_ray(address, str(error)) from error
+        raise _no_ray_error(address, str(error)) from error
 
 
-def again(ask: Callable[[], str], worth_it: Callable[[Exception], bool], times: int = 3) -> str:
+def retry_client(ask: Callable[[], str], worth_it: Callable[[Exception], bool], times: int = 3) -> str:
     """What `ask` gives; it is asked up to so many times, while what it raises is worth another."""
     for _ in range(times - 1):
         try:
@@ -186,13 +186,13 @@ def again(ask: Callable[[], str], worth_it: Callable[[Exception], bool], times: 
 
 
 @contextlib.contextmanager
-def on_loopback() -> Iterator[None]:
+def listen_on_loopback() -> Iterator[None]:
     """Start a Ray in the block that listens on 127.0.0.1 alone, as it does where it makes no clusters; or join one.
 
     Else its ports are open to the network, with a token before them. Ray reads the variable when it is imported, so
     what it made of it is set too; its processes inherit the variable.
     """
-    with _environment({"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}):
+    with _set_environment({"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}):
         before = ray_constants.ENABLE_RAY_CLUSTER
         ray_constants.ENABLE_RAY_CLUSTER = False
         try:
@@ -201,7 +201,7 @@ def on_loopback() -> Iterator[None]:
             ray_constants.ENABLE_RAY_CLUSTER = before
 
 
-def _on_loopback_alone(address: str) -> bool:
+def _is_loopback_only(address: str) -> bool:
     """Whether it is the address of a Ray like our own. To Ray, 127.0.0.1 else means this machine's address outside."""
     host, _, port = address.rpartition(":")
     if host not in ("127.0.0.1", "localhost"):
@@ -213,12 +213,12 @@ def _on_loopback_alone(address: str) -> bool:
     return False
 
 
-def address_of(address: str | None) -> str | None:
+def resolve_address(address: str | None) -> str | None:
     """Where Ray is: as given, else RAY_ADDRESS, else None: nowhere yet."""
     return address or os.environ.get("RAY_ADDRESS") or None
 
 
-def address_here() -> str:
+def get_cluster_address() -> str:
     """The address at which other processes of this machine join the Ray that this one is connected to."""
     address: str = ray.get_runtime_context().gcs_address
     return address
@@ -232,10 +232,10 @@ def check_reachable(address: str | None) -> None:
     try:
         socket.create_connection((found[1], int(found[2])), timeout=_REACH_S).close()
     except OSError as error:
-        raise _no_ray(address, str(error)) from error
+        raise _no_ray_error(address, str(error)) from error
 
 
-def _no_ray(address: str | None, why: str) -> UsageError:
+def _no_ray_error(address: str | None, why: str) -> UsageError:
     fix = "Check the address and that the cluster runs, or leave it out to start a local Ray. "
     fix += "From outside of a cluster: trialrun submit."
     if os.environ.get("RAY_AUTH_MODE") != "token":  # what `ray start` turns on by itself
@@ -243,12 +243,12 @@ def _no_ray(address: str | None, why: str) -> UsageError:
     return UsageError("no Ray answers there", where="--address", got=f"{address!r} ({why})", fix=fix)
 
 
-def local_size(resources: Mapping[str, float]) -> dict[str, float]:
+def get_local_capacity(resources: Mapping[str, float]) -> dict[str, float]:
     """What a Ray of our own would have: this machine's, or what was asked for."""
-    return {"CPU": float(os.cpu_count() or 1), **_local_gpus(), **resources}
+    return {"CPU": float(os.cpu_count() or 1), **_detect_local_gpus(), **resources}
 
 
-def _local_gpus() -> dict[str, float]:
+def _detect_local_gpus() -> dict[str, float]:
     """What Ray itself would detect; asked before it starts so that a request too large is refused at once."""
     from ray._private.accelerators import get_accelerator_manager_for_resource
 
@@ -257,12 +257,12 @@ def _local_gpus() -> dict[str, float]:
     return {"GPU": float(found)} if found else {}
 
 
-def check_nodes(need: Need) -> None:
+def check_cluster_capacity(need: ResourceRequest) -> None:
     """Raises Infeasible when the nodes that are there, all of them empty, could not hold one trial."""
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    check_room(need, nodes, "this machine" if len(nodes) == 1 else f"a cluster of {len(nodes)} node(s)")
+    check_capacity(need, nodes, "this machine" if len(nodes) == 1 else f"a cluster of {len(nodes)} node(s)")
 
 
-def check_local(need: Need, resources: Mapping[str, float]) -> None:
+def check_local_capacity(need: ResourceRequest, resources: Mapping[str, float]) -> None:
     """Raises Infeasible when a Ray of our own could not hold one trial. How much memory it takes, it says itself."""
-    check_room(need, [{"memory": math.inf, **local_size(resources)}], "this machine")
+    check_capacity(need, [{"memory": math.inf, **get_local_capacity(resources)}], "this machine")

@@ -14,23 +14,23 @@ from ray import tune
 from ray.tune import Stopper
 
 from trialrun.executors.base import Listener, Study, StudyOutcome, no_local_ray
-from trialrun.executors.capacity import need_of
+from trialrun.executors.capacity import build_resource_request
 from trialrun.executors.ray_tune import cluster
 from trialrun.executors.ray_tune.callback import IsolatedCallback, ListeningCallback
-from trialrun.executors.ray_tune.mutations import mutation_options
-from trialrun.executors.ray_tune.resume import GoingOn, replayed
-from trialrun.executors.ray_tune.schedulers import RAY_REFUSES, SCHEDULERS, made_scheduler
+from trialrun.executors.ray_tune.mutations import build_mutation_options
+from trialrun.executors.ray_tune.resume import ResumedTrials, replay_scheduler
+from trialrun.executors.ray_tune.schedulers import RAY_REFUSES, SCHEDULERS, make_scheduler
 from trialrun.executors.ray_tune.searcher import AskTellSearcher
 from trialrun.executors.ray_tune.shared_dir import check_shared
-from trialrun.executors.ray_tune.space import param_space
-from trialrun.executors.ray_tune.trainable import ship_by_value, trainable
-from trialrun.executors.search_replay import remembering
+from trialrun.executors.ray_tune.space import build_param_space
+from trialrun.executors.ray_tune.trainable import build_trainable, ship_by_value
+from trialrun.executors.search_replay import replay_search
 from trialrun.executors.stop_rules import StopRules
-from trialrun.executors.stoppers import isolated
-from trialrun.executors.study_outcome import study_outcome
-from trialrun.executors.trial import spec_of
-from trialrun.search import GRID_ALGORITHM, checked_points, made_algorithm
-from trialrun.space import nest
+from trialrun.executors.stoppers import isolate_stoppers
+from trialrun.executors.study_outcome import build_study_outcome
+from trialrun.executors.trial import build_trial_spec
+from trialrun.search import GRID_ALGORITHM, create_algorithm, parse_points
+from trialrun.space import nest_values
 from trialrun_hookspecs.errors import Problem, RequestInvalid, UsageError
 from trialrun_hookspecs.request import TuneConfig, did_you_mean
 
@@ -50,7 +50,7 @@ class _Stopper(Stopper):
         return (tune.stopper.NoopStopper, ())
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
-        return bool(self._rules.trial(trial_id, result))
+        return bool(self._rules.check_trial(trial_id, result))
 
     def stop_all(self) -> bool:
         return bool(self._rules.ended_by)
@@ -61,26 +61,26 @@ class RayExecutor:
 
     name = "ray"
 
-    def preflight(self, study: Study) -> None:
+    def check_study(self, study: Study) -> None:
         scheduler = study.tune_config.scheduler
         known = [*SCHEDULERS, *study.manager.schedulers()]
         if scheduler.name not in known:
             fix = did_you_mean(scheduler.name, known) or f"Known: {', '.join(known)}."
             where = "params.tune_config.scheduler.name"
             raise RequestInvalid("no such scheduler", where=where, got=repr(scheduler.name), fix=fix)
-        problems = _refused(lambda: _algorithm(study))
+        problems = _collect_problems(lambda: _build_algorithm(study))
         told = any(problem.where.startswith("params.tune_config.scheduler") for problem in problems)
-        for problem in _refused(lambda: _scheduler(study)):
+        for problem in _collect_problems(lambda: _build_scheduler(study)):
             if not (told and RAY_REFUSES in problem.rule):  # it would say in its own words what is said already
                 problems.append(problem)
         if problems:
             raise RequestInvalid(problems=problems)
         study.manager.stoppers()  # a wrong answer is refused now
         if not ray.is_initialized():
-            address = cluster.address_of(study.address)
+            address = cluster.resolve_address(study.address)
             cluster.check_reachable(address)
             if address is None:
-                cluster.check_local(need_of(study.params), study.local_resources)
+                cluster.check_local_capacity(build_resource_request(study.params), study.local_resources)
             elif study.local_resources:
                 raise no_local_ray(study.local_resources, f"this study joins {address!r}")
         if study.tune_config.legacy_train_report and ray.is_initialized():
@@ -92,17 +92,17 @@ class RayExecutor:
         interrupted = threading.Event()
         environment = {"RAY_TRAIN_V2_ENABLED": "0"} if study.tune_config.legacy_train_report else {}
         with (
-            cluster.quiet(study.results / "ray.log"),
-            cluster.joined(study.address, study.local_resources, environment),
-            cluster.tune_environment(),
-            _interruptible(interrupted, listener),
+            cluster.redirect_logs(study.results / "ray.log"),
+            cluster.connect_ray(study.address, study.local_resources, environment),
+            cluster.set_tune_environment(),
+            _handle_interrupts(interrupted, listener),
         ):
-            cluster.check_nodes(need_of(study.params))
+            cluster.check_cluster_capacity(build_resource_request(study.params))
             check_shared(study.results)
-            return _fit(study, listener, interrupted)
+            return _fit_study(study, listener, interrupted)
 
 
-def _refused(make: Callable[[], object]) -> list[Problem]:
+def _collect_problems(make: Callable[[], object]) -> list[Problem]:
     try:
         make()
     except RequestInvalid as refused:
@@ -110,33 +110,33 @@ def _refused(make: Callable[[], object]) -> list[Problem]:
     return []
 
 
-def _placement(study: Study) -> tune.PlacementGroupFactory:
+def _build_placement(study: Study) -> tune.PlacementGroupFactory:
     """Room for a trial and for its workers, taken together: what a trial starts lands in its own placement group."""
-    need = need_of(study.params)
+    need = build_resource_request(study.params)
     return tune.PlacementGroupFactory([dict(need.trial), *map(dict, need.workers)], strategy=need.strategy)
 
 
-def _fit(study: Study, listener: Listener, interrupted: threading.Event) -> StudyOutcome:
-    stoppers = isolated(study.manager.stoppers(), listener.warn)
+def _fit_study(study: Study, listener: Listener, interrupted: threading.Event) -> StudyOutcome:
+    stoppers = isolate_stoppers(study.manager.stoppers(), listener.warn)
     rules = StopRules(study.tune_config, time.monotonic, interrupted, past=study.past, stoppers=stoppers)
     ears = ListeningCallback(study, listener, rules)
     theirs = [IsolatedCallback(callback, listener.warn) for _, callback in study.manager.trial_callbacks()]
-    config, search = study.tune_config, _search(study)
+    config, search = study.tune_config, _build_search(study)
     limit = config.max_concurrent_trials
     again = bool(study.past.configs)
-    scheduler = replayed(_scheduler(study), study)
+    scheduler = replay_scheduler(_build_scheduler(study), study)
     tuner = tune.Tuner(
-        tune.with_resources(_trainable(study), _placement(study)),
-        param_space=param_space(study.space) if _by_ray(study) else {},
+        tune.with_resources(_build_trainable(study), _build_placement(study)),
+        param_space=build_param_space(study.space) if _is_ray_search(study) else {},
         tune_config=tune.TuneConfig(
             metric=config.metric,
             mode=config.mode,
-            num_samples=max(study.left, 1) if again and not _by_ray(study) else config.num_samples,
+            num_samples=max(study.remaining, 1) if again and not _is_ray_search(study) else config.num_samples,
             max_concurrent_trials=None if again else limit,
-            search_alg=GoingOn(search, study, limit=limit) if again else search,
+            search_alg=ResumedTrials(search, study, limit=limit) if again else search,
             scheduler=scheduler,
             reuse_actors=config.reuse_actors,
-            trial_dirname_creator=_trial_folder,
+            trial_dirname_creator=_name_trial_folder,
         ),
         run_config=tune.RunConfig(
             name="ray",
@@ -144,22 +144,22 @@ def _fit(study: Study, listener: Listener, interrupted: threading.Event) -> Stud
             verbose=0,
             stop=_Stopper(rules),
             callbacks=[ears, *theirs],
-            checkpoint_config=_kept_checkpoints(config),
+            checkpoint_config=_build_checkpoint_config(config),
             failure_config=tune.FailureConfig(max_failures=config.max_failures, fail_fast=bool(config.fail_fast)),
         ),
     )
     try:
         tuner.fit()
     finally:
-        ears.finish()
+        ears.finish_trials()
         if isinstance(search, AskTellSearcher):
             search.close()
     if ears.errors:
         listener.warn(f"{len(ears.errors)} error(s) while recording the study, the first: {ears.errors[0]!r}")
-    return study_outcome(study, [ears.outcomes[trial_id] for trial_id in ears.trials], rules)
+    return build_study_outcome(study, [ears.outcomes[trial_id] for trial_id in ears.trials], rules)
 
 
-def _kept_checkpoints(config: TuneConfig) -> Any:
+def _build_checkpoint_config(config: TuneConfig) -> Any:
     keep = config.checkpoints
     if keep.keep is None:
         return tune.CheckpointConfig()
@@ -170,64 +170,64 @@ def _kept_checkpoints(config: TuneConfig) -> Any:
     )
 
 
-def _trial_folder(trial: Any) -> str:
+def _name_trial_folder(trial: Any) -> str:
     return str(trial.trial_id)
 
 
-def _trainable(study: Study) -> Any:
-    recipe = study.plugin.recipe()
+def _build_trainable(study: Study) -> Any:
+    recipe = study.plugin.get_recipe()
     if recipe is None:
         ship_by_value(study.plugin.code)
     handed = study.plugin if recipe is None else recipe
-    return trainable(spec_of(study, capture=True), handed, study.dataset, study.checkpoint)
+    return build_trainable(build_trial_spec(study, capture=True), handed, study.dataset, study.checkpoint)
 
 
-def _by_ray(study: Study) -> bool:
+def _is_ray_search(study: Study) -> bool:
     return study.tune_config.search_alg.name == GRID_ALGORITHM
 
 
-def _search(study: Study) -> Any:
+def _build_search(study: Study) -> Any:
     """Random and grid search are Ray's own; everything else asks one of our algorithms."""
     config = study.tune_config
-    if _by_ray(study):
-        points = [nest(point) for point in checked_points(study.params)]
+    if _is_ray_search(study):
+        points = [nest_values(point) for point in parse_points(study.params)]
         return tune.search.BasicVariantGenerator(
             points_to_evaluate=points or None, random_state=study.seed, max_concurrent=config.max_concurrent_trials or 0
         )
-    return AskTellSearcher(remembering(study), study.space, metric=config.metric, mode=config.mode)
+    return AskTellSearcher(replay_search(study), study.space, metric=config.metric, mode=config.mode)
 
 
-def _algorithm(study: Study) -> Any:
-    return made_algorithm(study.params, seed=study.seed, extensions=study.manager.search_algorithms())
+def _build_algorithm(study: Study) -> Any:
+    return create_algorithm(study.params, seed=study.seed, extensions=study.manager.search_algorithms())
 
 
-def _scheduler(study: Study) -> Any:
+def _build_scheduler(study: Study) -> Any:
     config = study.tune_config
     extensions = study.manager.schedulers()
-    return made_scheduler(
+    return make_scheduler(
         config.scheduler.name,
         config.scheduler.options,
         extensions,
         metric=config.metric,
         mode=config.mode,
-        mutations=mutation_options(study.params, study.space),
+        mutations=build_mutation_options(study.params, study.space),
     )
 
 
 @contextlib.contextmanager
-def _interruptible(interrupted: threading.Event, listener: Listener) -> Iterator[None]:
+def _handle_interrupts(interrupted: threading.Event, listener: Listener) -> Iterator[None]:
     """Ctrl-C once ends the study at the next result of each trial; twice ends it at once."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
-    def stop(number: int, frame: Any) -> None:
+    def request_stop(number: int, frame: Any) -> None:
         if interrupted.is_set():
             raise KeyboardInterrupt
         interrupted.set()
         listener.warn("interrupted: trials stop at their next report. Press Ctrl-C again to stop at once.")
 
-    before: Callable[..., Any] | int | None = signal.signal(signal.SIGINT, stop)
+    before: Callable[..., Any] | int | None = signal.signal(signal.SIGINT, request_stop)
     try:
         yield
     finally:

@@ -10,12 +10,12 @@ from typing import Any
 import ray
 from ray.exceptions import ActorUnavailableError, NodeDiedError, OutOfMemoryError, RayActorError, RayTaskError
 
-from trialrun.executors.study_outcome import stderr_tail
+from trialrun.executors.study_outcome import read_stderr_tail
 from trialrun.executors.trial import PluginExited
 from trialrun.executors.workspace import OUTPUT_FILES
 from trialrun_hookspecs.results import FailureCause
 
-__all__ = ["Failure", "OutOfMemoryKills", "failure_of"]
+__all__ = ["Failure", "OutOfMemoryKills", "read_failure"]
 
 _FATAL = re.compile(r"Fatal Python error: (.+)|\*\*\* (SIG\w+) received")
 _COUNTERS = (Path("/proc/vmstat"), Path("/sys/fs/cgroup/memory.events"))
@@ -37,9 +37,9 @@ class OutOfMemoryKills:
 
     def __init__(self, counters: tuple[Path, ...] = _COUNTERS) -> None:
         self._counters = counters
-        self._known = self._count()
+        self._known = self._count_kills()
 
-    def _count(self) -> int:
+    def _count_kills(self) -> int:
         total = 0
         for path in self._counters:
             try:
@@ -49,54 +49,57 @@ class OutOfMemoryKills:
             total += int(found.group(1)) if found else 0
         return total
 
-    def more(self) -> bool:
+    def has_new_kills(self) -> bool:
         """Whether there were any since it was last asked."""
-        before, self._known = self._known, self._count()
+        before, self._known = self._known, self._count_kills()
         return self._known > before
 
 
-def failure_of(
+def read_failure(
     trial: Any, folder: Path, killed: OutOfMemoryKills, files: tuple[str, str] | None = OUTPUT_FILES
 ) -> Failure:
     """What Tune kept of the trial's last failure, told apart; `folder` has what the trial wrote, in `files`."""
-    stderr = stderr_tail(folder, files, whole=True)
-    short = stderr_tail(folder, files)
+    stderr = read_stderr_tail(folder, files, whole=True)
+    short = read_stderr_tail(folder, files)
     node = str((trial.last_result or {}).get("hostname", ""))
     pickled, text = trial.pickled_error_file, trial.error_file
     if pickled and Path(pickled).exists():
         error = ray.cloudpickle.loads(Path(pickled).read_bytes())
         inner = error.cause if isinstance(error, RayTaskError) else error
-        cause, line = _told_apart(inner, stderr, killed)
+        cause, line = _classify_error(inner, stderr, killed)
         line = "\n".join([line, *getattr(inner, "__notes__", ())])
         return Failure(error=line, traceback=str(error), cause=cause, node=node, stderr=short)
     said = Path(text).read_text(encoding="utf-8").strip() if text and Path(text).exists() else "unknown error"
     return Failure(
-        error=said.splitlines()[-1], traceback=said, cause="raised", node=node, stderr=stderr_tail(folder, files)
+        error=said.splitlines()[-1], traceback=said, cause="raised", node=node, stderr=read_stderr_tail(folder, files)
     )
 
 
-def _told_apart(error: BaseException, stderr: str, killed: OutOfMemoryKills) -> tuple[FailureCause, str]:
+def _classify_error(error: BaseException, stderr: str, killed: OutOfMemoryKills) -> tuple[FailureCause, str]:
     text = str(error).strip()
     if isinstance(error, PluginExited):
         return "exited", text
     if isinstance(error, OutOfMemoryError) or "low on memory" in text:
-        return "out_of_memory", f"Ray ended its worker for want of memory: {_short(text)}"
+        return "out_of_memory", f"Ray ended its worker for want of memory: {_shorten_text(text)}"
     if isinstance(error, NodeDiedError | ActorUnavailableError) or re.search(r"node (has )?died|node is dead", text):
-        return "node_lost", f"the node that it ran on was lost: {_short(text)}"
+        return "node_lost", f"the node that it ran on was lost: {_shorten_text(text)}"
     if not isinstance(error, RayActorError):
         return "raised", f"{type(error).__name__}: {text}"
     fatal = _FATAL.search(stderr)
     if fatal:
         return "crashed", f"its worker process crashed: {fatal.group(1) or fatal.group(2)}"
-    if killed.more():
+    if killed.has_new_kills():
         return "out_of_memory", "the kernel ended its worker process for want of memory"
     exited = re.search(r"exits with an exit code (\d+)", text)
     if exited:
         return "exited", f"its worker process ended itself with exit code {exited.group(1)}"
-    return "killed", f"its worker process died without a word: killed from outside, or by os._exit ({_short(text)})"
+    return (
+        "killed",
+        f"its worker process died without a word: killed from outside, or by os._exit ({_shorten_text(text)})",
+    )
 
 
-def _short(text: str) -> str:
+def _shorten_text(text: str) -> str:
     """Ray explains the death of a worker in paragraphs: the first sentence of its detail says what happened."""
     found = re.search(r"Worker exit detail: ([^.]*)", text) or re.search(r"(The actor [^.]*)", text)
     return (found.group(1) if found else text.partition("\n")[0])[:200].strip()

@@ -6,15 +6,15 @@ from collections.abc import Callable
 from typing import Any
 
 from trialrun.compat import mutable_names
-from trialrun.executors.ray_tune.space import domain
-from trialrun.space import Space, flatten, nest, snapped
+from trialrun.executors.ray_tune.space import make_domain
+from trialrun.space import Space, flatten_values, nest_values, round_to_step
 from trialrun_hookspecs.distributions import Choice, LogRandint, Randint
 from trialrun_hookspecs.request import Params
 
-__all__ = ["mutation_options", "projected"]
+__all__ = ["build_mutation_options", "project_value"]
 
 
-def mutation_options(params: Params, space: Space) -> dict[str, Any]:
+def build_mutation_options(params: Params, space: Space) -> dict[str, Any]:
     """The options that give the scheduler its mutations; empty for schedulers that change nothing."""
     name = params.tuning.scheduler.name
     if name not in ("pbt", "pb2"):
@@ -22,27 +22,27 @@ def mutation_options(params: Params, space: Space) -> dict[str, Any]:
     names = mutable_names(params)
     if name == "pb2":
         bounds = {n: [float(space.distributions[n].min), float(space.distributions[n].max)] for n in names}
-        return {"hyperparam_bounds": bounds, "custom_explore_fn": _explore(space, names)}
-    mutations = {n: _mutation(space.distributions[n]) for n in names}
-    return {"hyperparam_mutations": nest(mutations), "custom_explore_fn": _explore(space, names)}
+        return {"hyperparam_bounds": bounds, "custom_explore_fn": _make_explorer(space, names)}
+    mutations = {n: _build_mutation(space.distributions[n]) for n in names}
+    return {"hyperparam_mutations": nest_values(mutations), "custom_explore_fn": _make_explorer(space, names)}
 
 
-def _mutation(distribution: Any) -> Any:
+def _build_mutation(distribution: Any) -> Any:
     """Ray shifts along a list and multiplies a domain's value."""
-    return list(distribution.options) if isinstance(distribution, Choice) else domain(distribution)
+    return list(distribution.options) if isinstance(distribution, Choice) else make_domain(distribution)
 
 
-def _explore(space: Space, names: list[str]) -> Callable[[dict[str, Any]], dict[str, Any]]:
+def _make_explorer(space: Space, names: list[str]) -> Callable[[dict[str, Any]], dict[str, Any]]:
     """Called by Ray after it has perturbed a config: 1.2 times the largest value lies outside of the space."""
 
-    def explore(config: dict[str, Any]) -> dict[str, Any]:
-        flat = flatten(config, space.names)
-        return nest({**flat, **{name: projected(space.distributions[name], flat[name]) for name in names}})
+    def clamp_config(config: dict[str, Any]) -> dict[str, Any]:
+        flat = flatten_values(config, space.names)
+        return nest_values({**flat, **{name: project_value(space.distributions[name], flat[name]) for name in names}})
 
-    return explore
+    return clamp_config
 
 
-def projected(distribution: Any, value: Any) -> Any:
+def project_value(distribution: Any, value: Any) -> Any:
     """The value of the distribution that is nearest to `value`."""
     if isinstance(distribution, Choice):
         return value
@@ -50,5 +50,5 @@ def projected(distribution: Any, value: Any) -> Any:
         excluded = isinstance(distribution, Randint | LogRandint)
         value = min(max(value, distribution.min), distribution.max - 1 if excluded else distribution.max)
     q = getattr(distribution, "q", 1 if distribution.integer else None)
-    value = value if q is None else snapped(float(value), q)
+    value = value if q is None else round_to_step(float(value), q)
     return int(value) if distribution.integer else float(value)

@@ -10,10 +10,10 @@ from typing import Any
 
 from trialrun_hookspecs.errors import UsageError
 
-__all__ = ["accepted", "dashboard_of", "followed", "runtime_env", "submit"]
+__all__ = ["build_runtime_env", "follow_job", "resolve_dashboard", "send_job", "submit_with_retry"]
 
-_OVER = ("SUCCEEDED", "FAILED", "STOPPED")
-_NOT_SENT = (
+_FINAL_STATUSES = ("SUCCEEDED", "FAILED", "STOPPED")
+_EXCLUDED_FILES = (
     ".git",
     ".venv",
     "venv",
@@ -26,12 +26,12 @@ _NOT_SENT = (
     ".aws",
     ".ssh",
 )
-_NOT_YET = "No available agent"  # what a dashboard says that is there before its nodes are
-_PATIENCE_S = 60.0
+_NO_AGENT_TEXT = "No available agent"  # what a dashboard says that is there before its nodes are
+_RETRY_LIMIT_S = 60.0
 _SECRET = ("TOKEN", "SECRET", "PASSWORD", "CREDENTIAL", "AUTHORIZATION", "API_KEY", "ACCESS_KEY", "PRIVATE")
 
 
-def runtime_env(folder: Path, requirements: Sequence[str], variables: Mapping[str, str]) -> dict[str, Any]:
+def build_runtime_env(folder: Path, requirements: Sequence[str], variables: Mapping[str, str]) -> dict[str, Any]:
     """What the job's processes are given: the folder, libraries, and the variables that were named.
 
     Raises UsageError: a variable is a secret by its name. A runtime_env is kept by the cluster, for all to read.
@@ -40,7 +40,7 @@ def runtime_env(folder: Path, requirements: Sequence[str], variables: Mapping[st
         if any(word in name.upper() for word in _SECRET):
             fix = "Set it on the cluster's nodes, or give its processes a role."
             raise UsageError("a secret must not travel in a job", where="--env", got=name, fix=fix)
-    env: dict[str, Any] = {"working_dir": str(folder), "excludes": list(_NOT_SENT)}
+    env: dict[str, Any] = {"working_dir": str(folder), "excludes": list(_EXCLUDED_FILES)}
     if requirements:
         env["pip"] = list(requirements)
     if variables:
@@ -48,7 +48,7 @@ def runtime_env(folder: Path, requirements: Sequence[str], variables: Mapping[st
     return env
 
 
-def submit(address: str, command: str, env: Mapping[str, Any]) -> tuple[Any, str]:
+def send_job(address: str, command: str, env: Mapping[str, Any]) -> tuple[Any, str]:
     """Send the job to the dashboard at `address` (http://host:8265); the client and the job's id.
 
     Raises UsageError: Ray's job client is not installed, or nothing answers.
@@ -57,7 +57,7 @@ def submit(address: str, command: str, env: Mapping[str, Any]) -> tuple[Any, str
         from ray.job_submission import JobSubmissionClient
 
         client = JobSubmissionClient(address)
-        sent = accepted(client, command, env)
+        sent = submit_with_retry(client, command, env)
     except ImportError as error:
         fix = "Install it: pip install 'ray[default]'."
         raise UsageError("Ray's job client is not there", where="submit", got=str(error), fix=fix) from None
@@ -69,7 +69,7 @@ def submit(address: str, command: str, env: Mapping[str, Any]) -> tuple[Any, str
     return client, sent
 
 
-def accepted(
+def submit_with_retry(
     client: Any,
     command: str,
     env: Mapping[str, Any],
@@ -81,17 +81,17 @@ def accepted(
 
     Raises RuntimeError: the cluster refused it.
     """
-    end = clock() + _PATIENCE_S
+    end = clock() + _RETRY_LIMIT_S
     while True:
         try:
             return str(client.submit_job(entrypoint=command, runtime_env=dict(env)))
         except RuntimeError as error:
-            if _NOT_YET not in str(error) or clock() >= end:
+            if _NO_AGENT_TEXT not in str(error) or clock() >= end:
                 raise
         sleep(1.0)
 
 
-def followed(client: Any, job: str, *, sleep: Callable[[float], None] = time.sleep) -> Iterator[str]:
+def follow_job(client: Any, job: str, *, sleep: Callable[[float], None] = time.sleep) -> Iterator[str]:
     """What the job prints, as it comes; at last its status, on a line of its own."""
     shown = 0
     while True:
@@ -100,13 +100,13 @@ def followed(client: Any, job: str, *, sleep: Callable[[float], None] = time.sle
         if len(text) > shown:
             yield text[shown:]
             shown = len(text)
-        if status in _OVER:
+        if status in _FINAL_STATUSES:
             yield status
             return
         sleep(1.0)
 
 
-def dashboard_of(address: str | None) -> str:
+def resolve_dashboard(address: str | None) -> str:
     """Where jobs are sent: as given, else RAY_API_SERVER_ADDRESS. Raises UsageError: neither."""
     found = address or os.environ.get("RAY_API_SERVER_ADDRESS")
     if not found:

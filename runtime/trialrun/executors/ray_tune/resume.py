@@ -12,12 +12,12 @@ from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import BasicVariantGenerator, SearchAlgorithm, Searcher, SearchGenerator
 
 from trialrun.executors.base import Study
-from trialrun.space import nest
+from trialrun.space import nest_values
 
-__all__ = ["GoingOn", "replayed"]
+__all__ = ["ResumedTrials", "replay_scheduler"]
 
 
-class GoingOn(SearchAlgorithm):
+class ResumedTrials(SearchAlgorithm):
     """First the trials that were cut off, under their ids and in their folders; then what `inner` makes.
 
     Tune's own resume goes by its last snapshot, seconds old. Here a trial goes on from its newest complete checkpoint,
@@ -31,7 +31,7 @@ class GoingOn(SearchAlgorithm):
         self._folder = study.results / "ray"
         self._limit = limit
         self._live: set[str] = set()
-        self._none_left = study.left == 0
+        self._none_left = study.remaining == 0
         self._spec: dict[str, Any] = {}
 
     @property
@@ -58,21 +58,27 @@ class GoingOn(SearchAlgorithm):
     def next_trial(self) -> Any:
         if self._limit and len(self._live) >= self._limit:
             return None
-        trial = self._again(*self._cut.pop(0)) if self._cut else None if self._none_left else self._inner.next_trial()
+        trial = (
+            self._recreate_trial(*self._cut.pop(0))
+            if self._cut
+            else None
+            if self._none_left
+            else self._inner.next_trial()
+        )
         if trial is not None:
             self._live.add(trial.trial_id)
         return trial
 
-    def _again(self, trial_id: str, config: Mapping[str, Any]) -> Any:
+    def _recreate_trial(self, trial_id: str, config: Mapping[str, Any]) -> Any:
         made = _create_trial_from_spec(
-            {**self._spec, "config": nest(config)},
+            {**self._spec, "config": nest_values(config)},
             _make_parser(),
             trial_id=trial_id,
             evaluated_params=dict(config),
             experiment_tag=trial_id,
         )
         made.storage.trial_dir_name = trial_id
-        made.storage.current_checkpoint_index = _last_index(self._folder / trial_id)
+        made.storage.current_checkpoint_index = _find_last_index(self._folder / trial_id)
         return made
 
     def on_trial_result(self, trial_id: str, result: dict[str, Any]) -> None:
@@ -86,13 +92,13 @@ class GoingOn(SearchAlgorithm):
         return not self._cut and (self._none_left or bool(self._inner.is_finished()))
 
 
-def _last_index(folder: Path) -> int:
+def _find_last_index(folder: Path) -> int:
     """The number of the last checkpoint on disk, complete or not: none is written over."""
     numbers = [path.name.rpartition("_")[2] for path in folder.glob("checkpoint_*")]
     return max((int(number) for number in numbers if number.isdigit()), default=-1)
 
 
-def replayed(scheduler: Any, study: Study) -> Any:
+def replay_scheduler(scheduler: Any, study: Study) -> Any:
     """A scheduler that only stops, after it has heard the results of the past once more.
 
     HyperBand, PBT and PB2 keep brackets and populations of live trials, which cannot be told from results: they begin
@@ -106,7 +112,7 @@ def replayed(scheduler: Any, study: Study) -> Any:
     stopped: set[str] = set()  # what comes after that it would not take
     for trial_id, iteration, metrics in study.past.results:
         if trial_id not in trials:
-            trials[trial_id] = _Ended(trial_id=trial_id, config=study.past.configs.get(trial_id, {}))
+            trials[trial_id] = _ReplayedTrial(trial_id=trial_id, config=study.past.configs.get(trial_id, {}))
             scheduler.on_trial_add(None, trials[trial_id])
         last[trial_id] = {**metrics, "training_iteration": iteration}
         if study.tune_config.metric in last[trial_id] and trial_id not in stopped:
@@ -119,7 +125,7 @@ def replayed(scheduler: Any, study: Study) -> Any:
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class _Ended:
+class _ReplayedTrial:
     """A trial as these schedulers look at it."""
 
     trial_id: str

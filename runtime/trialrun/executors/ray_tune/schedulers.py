@@ -14,13 +14,13 @@ from ray.tune.schedulers.pb2 import PB2
 from trialrun_hookspecs.errors import Problem, RequestInvalid
 from trialrun_hookspecs.request import did_you_mean
 
-__all__ = ["RAY_REFUSES", "SCHEDULERS", "made_scheduler", "scheduler_options"]
+__all__ = ["RAY_REFUSES", "SCHEDULERS", "list_scheduler_options", "make_scheduler"]
 
 
 RAY_REFUSES = "refuses these options"
 
 
-def _median(*, min_time_slice: float = math.inf, **options: Any) -> Any:
+def _make_median(*, min_time_slice: float = math.inf, **options: Any) -> Any:
     """By Ray's default of 0 trials take turns at every report while there are few to compare.
 
     Each turn is a restart, and a trial that reports when it is resumed at its end never comes to it.
@@ -28,20 +28,20 @@ def _median(*, min_time_slice: float = math.inf, **options: Any) -> Any:
     return ray_schedulers.MedianStoppingRule(min_time_slice=min_time_slice, **options)  # type: ignore[arg-type]  # inf
 
 
-_median.__signature__ = inspect.signature(ray_schedulers.MedianStoppingRule)  # type: ignore[attr-defined]  # its options
+_make_median.__signature__ = inspect.signature(ray_schedulers.MedianStoppingRule)  # type: ignore[attr-defined]  # its options
 
 SCHEDULERS: Mapping[str, Callable[..., Any]] = {
     "fifo": ray_schedulers.FIFOScheduler,
     "hyperband": ray_schedulers.HyperBandScheduler,
     "asha": ray_schedulers.ASHAScheduler,
-    "median": _median,
+    "median": _make_median,
     "pbt": ray_schedulers.PopulationBasedTraining,
     "pb2": PB2,
 }
 
 _WHERE = "params.tune_config.scheduler"
 # metric and mode come from tune_config, mutations from the job's own distributions; the rest is no JSON or says nothing
-_OURS = frozenset(
+_RESERVED_OPTIONS = frozenset(
     {
         "self",
         "metric",
@@ -57,12 +57,12 @@ _OURS = frozenset(
 )
 
 
-def scheduler_options(factory: Callable[..., Any]) -> list[str]:
+def list_scheduler_options(factory: Callable[..., Any]) -> list[str]:
     """The options a scheduler takes, in its own order."""
-    return [name for name in inspect.signature(factory).parameters if name not in _OURS]
+    return [name for name in inspect.signature(factory).parameters if name not in _RESERVED_OPTIONS]
 
 
-def made_scheduler(
+def make_scheduler(
     name: str,
     options: Mapping[str, Any],
     extensions: Mapping[str, Callable[..., Any]],
@@ -76,20 +76,20 @@ def made_scheduler(
     Raises RequestInvalid: unknown name, unknown option, or a value that Ray refuses.
     """
     if name in extensions:
-        return _constructed(name, lambda: extensions[name](metric=metric, mode=mode, **options), options)
+        return _construct_scheduler(name, lambda: extensions[name](metric=metric, mode=mode, **options), options)
     known = [*SCHEDULERS, *extensions]
     if name not in known:
         fix = did_you_mean(name, known) or f"Known: {', '.join(known)}."
         raise RequestInvalid("no such scheduler", where=f"{_WHERE}.name", got=repr(name), fix=fix)
-    problems = list(_option_problems(name, options))
+    problems = list(_check_options(name, options))
     if problems:
         raise RequestInvalid(problems=problems)
-    return _constructed(name, lambda: SCHEDULERS[name](**_as_ray_reads(options), **(mutations or {})), options)
+    return _construct_scheduler(name, lambda: SCHEDULERS[name](**_convert_lists(options), **(mutations or {})), options)
 
 
-def _option_problems(name: str, options: Mapping[str, Any]) -> Iterator[Problem]:
+def _check_options(name: str, options: Mapping[str, Any]) -> Iterator[Problem]:
     parameters = inspect.signature(SCHEDULERS[name]).parameters
-    known = scheduler_options(SCHEDULERS[name])
+    known = list_scheduler_options(SCHEDULERS[name])
     for key, value in options.items():
         where, got = f"{_WHERE}.options.{key}", repr(value)
         if key in ("metric", "mode"):
@@ -98,23 +98,25 @@ def _option_problems(name: str, options: Mapping[str, Any]) -> Iterator[Problem]
         elif key not in known:
             fix = did_you_mean(key, known) or (f"Known: {', '.join(known)}." if known else "It has none.")
             yield Problem(where=where, rule=f"{name} has no such option", got=got, fix=fix)
-        elif not _like(parameters[key].default, value):
+        elif not _is_same_kind(parameters[key].default, value):
             default = parameters[key].default
-            yield Problem(where=where, rule=f"must be {_kind(default)}", got=got, fix=f"Its default is {default!r}.")
+            yield Problem(
+                where=where, rule=f"must be {_describe_type(default)}", got=got, fix=f"Its default is {default!r}."
+            )
         elif key == "reduction_factor" and value <= 1:
             yield Problem(where=where, rule="must be more than 1", got=got, fix="3 or 4 is usual.")
 
 
-def _as_ray_reads(options: Mapping[str, Any]) -> dict[str, Any]:
+def _convert_lists(options: Mapping[str, Any]) -> dict[str, Any]:
     """JSON has lists where Ray wants tuples."""
     return {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
 
 
-def _kind(default: Any) -> str:
+def _describe_type(default: Any) -> str:
     return {bool: "true or false", str: "a string"}.get(type(default), "a number")
 
 
-def _like(default: Any, value: Any) -> bool:
+def _is_same_kind(default: Any, value: Any) -> bool:
     """Whether an option's value is of the kind of its default; Ray takes any, and fails or does nothing later."""
     if isinstance(default, bool | str):
         return isinstance(value, type(default))
@@ -123,7 +125,7 @@ def _like(default: Any, value: Any) -> bool:
     return True
 
 
-def _constructed(name: str, make: Callable[[], Any], options: Mapping[str, Any]) -> Any:
+def _construct_scheduler(name: str, make: Callable[[], Any], options: Mapping[str, Any]) -> Any:
     try:
         return make()
     except (ArithmeticError, AssertionError, TuneError, TypeError, ValueError) as error:

@@ -10,9 +10,9 @@ from typing import Any
 
 from ray.tune.search import Searcher
 
-from trialrun.outcomes import objective
+from trialrun.outcomes import objective_value
 from trialrun.search.base import Algorithm
-from trialrun.space import Space, nest
+from trialrun.space import Space, nest_values
 
 __all__ = ["AskTellSearcher"]
 
@@ -34,9 +34,9 @@ class AskTellSearcher(Searcher):
         self._patience_s = patience_s
         self._algorithm = algorithm
         self._space = space
-        self._start()
+        self._start_worker()
 
-    def _start(self) -> None:
+    def _start_worker(self) -> None:
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="search")
         self._asked: tuple[str, Future[Any]] | None = None  # the suggestion under way, and under which id
         self._told: deque[Future[None]] = deque()
@@ -48,7 +48,7 @@ class AskTellSearcher(Searcher):
         return {key: value for key, value in vars(self).items() if key not in threads}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self._start()
+        self._start_worker()
         vars(self).update(state)
 
     def set_search_properties(self, metric: str | None, mode: str | None, config: dict[str, Any], **spec: Any) -> bool:
@@ -69,10 +69,10 @@ class AskTellSearcher(Searcher):
         self._asked = None
         if asked_as != trial_id:
             self._known_as[trial_id] = asked_as
-        return Searcher.FINISHED if point is None else nest(self._space.decode(point))
+        return Searcher.FINISHED if point is None else nest_values(self._space.decode(point))
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        value = None if error or not result else objective(result, self.metric)
+        value = None if error or not result else objective_value(result, self.metric)
         self._told.append(self._worker.submit(self._algorithm.tell, self._known_as.pop(trial_id, trial_id), value))
 
     def save(self, checkpoint_path: str) -> None:

@@ -11,7 +11,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from trialrun_hookspecs.errors import Problem, UsageError
 
-__all__ = ["arrives", "check_shared", "leave_word"]
+__all__ = ["check_shared", "wait_for_marker", "write_marker"]
 
 _WAIT_S = 60.0
 _ARRIVES_S = 10.0  # a network file system may show a new file late
@@ -26,24 +26,24 @@ def check_shared(folder: Path) -> None:
     """
     here = ray.get_runtime_context().get_node_id()
     nodes = {node["NodeID"]: node["NodeManagerHostname"] for node in ray.nodes() if node["Alive"]}
-    asked = {_asked(node, folder): node for node in nodes if node != here}
+    asked = {_submit_marker_task(node, folder): node for node in nodes if node != here}
     if not asked:
         return
     answered, _ = ray.wait(list(asked), num_returns=len(asked), timeout=_WAIT_S)
-    troubles = {asked[each]: _trouble(each, asked[each], folder) for each in answered}
+    troubles = {asked[each]: _describe_failure(each, asked[each], folder) for each in answered}
     for node in nodes:
         (folder / f"{_MARK}{node}").unlink(missing_ok=True)
-    problems = [_problem(nodes[node], folder, why) for node, why in troubles.items() if why]
+    problems = [_build_problem(nodes[node], folder, why) for node, why in troubles.items() if why]
     if problems:
         raise UsageError(problems=problems)
 
 
-def leave_word(folder: str, node: str) -> None:
+def write_marker(folder: str, node: str) -> None:
     """Run on a node: leave its word in the folder, which must be there. Raises OSError."""
     Path(folder, f"{_MARK}{node}").write_text(node, encoding="ascii")
 
 
-def arrives(folder: Path, node: str, limit_s: float = _ARRIVES_S) -> bool:
+def wait_for_marker(folder: Path, node: str, limit_s: float = _ARRIVES_S) -> bool:
     """Whether what the node left can be read here, soon."""
     end = time.monotonic() + limit_s
     while not (there := any(path.name == f"{_MARK}{node}" for path in folder.iterdir())) and time.monotonic() < end:
@@ -51,23 +51,23 @@ def arrives(folder: Path, node: str, limit_s: float = _ARRIVES_S) -> bool:
     return there
 
 
-def _asked(node: str, folder: Path) -> Any:
+def _submit_marker_task(node: str, folder: Path) -> Any:
     placed = NodeAffinitySchedulingStrategy(node, soft=False)
-    task = ray.remote(leave_word).options(num_cpus=0, max_retries=0, scheduling_strategy=placed)
+    task = ray.remote(write_marker).options(num_cpus=0, max_retries=0, scheduling_strategy=placed)
     return task.remote(str(folder), node)
 
 
-def _trouble(asked: Any, node: str, folder: Path) -> str:
+def _describe_failure(asked: Any, node: str, folder: Path) -> str:
     try:
         ray.get(asked)
     except ray.exceptions.RayTaskError as error:
         return str(error.cause or error).strip().rpartition("\n")[2]
     except ray.exceptions.RayError:  # the node went
         return ""
-    return "" if arrives(folder, node) else "what it writes there does not arrive here"
+    return "" if wait_for_marker(folder, node) else "what it writes there does not arrive here"
 
 
-def _problem(host: str, folder: Path, why: str) -> Problem:
+def _build_problem(host: str, folder: Path, why: str) -> Problem:
     return Problem(
         where="--results",
         rule="must be a folder that all nodes share",

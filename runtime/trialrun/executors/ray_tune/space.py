@@ -8,7 +8,7 @@ from typing import Any
 from ray import tune
 from ray.tune.search.sample import Float
 
-from trialrun.space import Space, nest, snapped
+from trialrun.space import Space, nest_values, round_to_step
 from trialrun_hookspecs.distributions import (
     Choice,
     DistributionBase,
@@ -25,7 +25,7 @@ from trialrun_hookspecs.distributions import (
     Uniform,
 )
 
-__all__ = ["DOMAINS", "domain", "param_space"]
+__all__ = ["DOMAINS", "build_param_space", "make_domain"]
 
 
 class _Decimal(Float):
@@ -36,47 +36,47 @@ class _Decimal(Float):
         self._q = q
 
     def cast(self, value: float) -> float:
-        return snapped(value, self._q)
+        return round_to_step(value, self._q)
 
 
-def _quantised(made: Callable[[Any], Any]) -> Callable[[Any], Any]:
+def _make_quantized(made: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda d: made(d).quantized(d.q)
 
 
-def _range(d: Any) -> Any:
+def _make_range(d: Any) -> Any:
     return _Decimal(d.min, d.max, d.q)
 
 
-def _unbounded(d: Any) -> Any:
+def _make_unbounded(d: Any) -> Any:
     return _Decimal(None, None, d.q)
 
 
-def _top(d: Any) -> Any:
+def _get_upper_bound(d: Any) -> Any:
     return d.max + 1 if d.q == 1 else d.max  # Ray includes the top, except for a q of 1
 
 
 # `base` never goes where Ray would read it as q.
 DOMAINS: dict[type[DistributionBase], Callable[[Any], Any]] = {
     Uniform: lambda d: tune.uniform(d.min, d.max),
-    QUniform: _quantised(lambda d: _range(d).uniform()),
+    QUniform: _make_quantized(lambda d: _make_range(d).uniform()),
     LogUniform: lambda d: tune.loguniform(d.min, d.max),
-    QLogUniform: _quantised(lambda d: _range(d).loguniform()),
+    QLogUniform: _make_quantized(lambda d: _make_range(d).loguniform()),
     Randn: lambda d: tune.randn(d.mean, d.sd),
-    QRandn: _quantised(lambda d: _unbounded(d).normal(d.mean, d.sd)),
+    QRandn: _make_quantized(lambda d: _make_unbounded(d).normal(d.mean, d.sd)),
     Randint: lambda d: tune.randint(d.min, d.max),
-    QRandint: lambda d: tune.qrandint(d.min, _top(d), d.q),
+    QRandint: lambda d: tune.qrandint(d.min, _get_upper_bound(d), d.q),
     LogRandint: lambda d: tune.lograndint(d.min, d.max),
-    QLogRandint: lambda d: tune.qlograndint(d.min, _top(d), d.q),
+    QLogRandint: lambda d: tune.qlograndint(d.min, _get_upper_bound(d), d.q),
     Choice: lambda d: tune.choice(list(d.options)),
     GridSearch: lambda d: tune.grid_search(list(d.options)),
 }
 
 
-def domain(distribution: DistributionBase) -> Any:
+def make_domain(distribution: DistributionBase) -> Any:
     """Ray's domain object (or grid dict) for one distribution."""
     return DOMAINS[type(distribution)](distribution)
 
 
-def param_space(space: Space) -> dict[str, Any]:
+def build_param_space(space: Space) -> dict[str, Any]:
     """What `ray.tune.Tuner(param_space=…)` takes; nested where names have a `/`."""
-    return nest({name: domain(d) for name, d in space.distributions.items()})
+    return nest_values({name: make_domain(d) for name, d in space.distributions.items()})

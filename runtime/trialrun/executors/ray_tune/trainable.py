@@ -19,39 +19,39 @@ from ray.tune.result import RESULT_DUPLICATE, SHOULD_CHECKPOINT
 from ray.tune.trainable.function_trainable import wrap_function
 
 from trialrun.executors.gpus import wait_for_gpu
-from trialrun.executors.trial import PluginExited, TrialSpec, check_result, note_checkpoint, run_trial
+from trialrun.executors.trial import PluginExited, TrialSpec, check_result, record_checkpoint, run_trial
 from trialrun.plugins import Plugin, load_recipe
 from trialrun.trials import RESULT_KEYS
 
-__all__ = ["RaySeat", "own_metrics", "ship_by_value", "trainable"]
+__all__ = ["RaySession", "build_trainable", "select_own_metrics", "ship_by_value"]
 
 
-def own_metrics(result: Mapping[str, Any]) -> dict[str, Any]:
+def select_own_metrics(result: Mapping[str, Any]) -> dict[str, Any]:
     """What the plugin reported, without what Ray adds to it."""
     return {key: value for key, value in result.items() if key not in RESULT_KEYS and not key.startswith("__")}
 
 
-class RaySeat:
+class RaySession:
     """A trial in a Ray worker; one at a time in each process."""
 
-    current: RaySeat | None = None
+    current: RaySession | None = None
 
     def __init__(self, spec: TrialSpec) -> None:
         self.spec = spec
         self.trial_id = tune.get_context().get_trial_id()
         self.reported: dict[str, Any] = {}
         self.attempt = 0
-        self.emitted: Callable[[], int] = int
+        self.event_count: Callable[[], int] = int
         self.ahead = 0  # reports that it made in an earlier run, which Ray knows nothing of
 
     def report(self, metrics: dict[str, Any], checkpoint: Path | None) -> None:
         if checkpoint is None:
             tune.report(metrics)
             return
-        folder = checkpoint if checkpoint.is_dir() else _folder_of(checkpoint)
+        folder = checkpoint if checkpoint.is_dir() else _copy_to_folder(checkpoint)
         tune.report(metrics, checkpoint=tune.Checkpoint.from_directory(str(folder)))
 
-    def loaded(self) -> Path | None:
+    def restore_checkpoint(self) -> Path | None:
         checkpoint = tune.get_checkpoint()
         if checkpoint is None:
             mark = self.spec.go_on.get(self.trial_id)
@@ -62,11 +62,11 @@ class RaySeat:
         local = Path(checkpoint.path)
         return local if local.exists() else Path(checkpoint.to_directory())
 
-    def begin_at(self, iteration: int) -> None:
+    def start_at(self, iteration: int) -> None:
         self.ahead = iteration
 
 
-def _folder_of(file: Path) -> Path:
+def _copy_to_folder(file: Path) -> Path:
     """Ray's checkpoints are folders: a file gets one of its own."""
     import shutil
     import tempfile
@@ -77,7 +77,7 @@ def _folder_of(file: Path) -> Path:
 
 
 def _trialrun_trial(config: dict[str, Any], spec: Any, plugin: Any, dataset: Any, checkpoint: Any) -> None:
-    seat = RaySeat.current = RaySeat(spec)
+    seat = RaySession.current = RaySession(spec)
     logging.getLogger("ray").setLevel(logging.WARNING)  # else a line per checkpoint in the trial's stderr
     gpus = ray.get_gpu_ids()
     if not gpus:
@@ -85,7 +85,7 @@ def _trialrun_trial(config: dict[str, Any], spec: Any, plugin: Any, dataset: Any
     elif spec.wait_for_gpu_s is not None:
         wait_for_gpu(gpus, spec.gpus, spec.wait_for_gpu_s, where=f"trial {seat.trial_id!r}")
     loaded = plugin if isinstance(plugin, Plugin) else load_recipe(plugin)
-    if loaded.steps:  # it saves when it is told to stop, for which Tune would wait two seconds
+    if loaded.has_save_options:  # it saves when it is told to stop, for which Tune would wait two seconds
         os.environ.setdefault("TUNE_FUNCTION_THREAD_TIMEOUT_S", "60")
     if isinstance(plugin, Plugin) or plugin.kind == "path" or plugin.root:
         ship_by_value(loaded.code)  # workers that the trial starts could not import it
@@ -93,7 +93,7 @@ def _trialrun_trial(config: dict[str, Any], spec: Any, plugin: Any, dataset: Any
     try:
         run_trial(spec, loaded, config, dataset, checkpoint, seat)
     except SystemExit as error:
-        if _is_told_to_stop(error):
+        if _is_stop_request(error):
             raise
         fix = "Return, or raise an exception that says what is wrong."
         raise PluginExited(
@@ -101,7 +101,7 @@ def _trialrun_trial(config: dict[str, Any], spec: Any, plugin: Any, dataset: Any
         ) from None
 
 
-def _is_told_to_stop(error: SystemExit) -> bool:
+def _is_stop_request(error: SystemExit) -> bool:
     """Ray ends a trial's function, when it stops the trial, by a SystemExit out of `report`."""
     innermost = list(traceback.walk_tb(error.__traceback__))[-1][0]
     return innermost.f_globals.get("__name__") == "ray.train._internal.session"
@@ -116,7 +116,7 @@ def ship_by_value(code: Any) -> None:
             ray.cloudpickle.register_pickle_by_value(module)
 
 
-def trainable(spec: TrialSpec, plugin: Any, dataset: Any, checkpoint: Any) -> Any:
+def build_trainable(spec: TrialSpec, plugin: Any, dataset: Any, checkpoint: Any) -> Any:
     """The class that Tune runs. `plugin` is a recipe or a live one; data goes through the object store."""
     function = tune.with_parameters(_trialrun_trial, spec=spec, plugin=plugin, dataset=dataset, checkpoint=checkpoint)
     base: Any = wrap_function(function, name="trialrun_trial")
@@ -126,16 +126,16 @@ def trainable(spec: TrialSpec, plugin: Any, dataset: Any, checkpoint: Any) -> An
 
         def step(self) -> dict[str, Any]:
             result: dict[str, Any] = super().step()
-            seat = RaySeat.current
+            seat = RaySession.current
             if seat is not None and RESULT_DUPLICATE not in result:
                 has_checkpoint = bool(result.get(SHOULD_CHECKPOINT))
-                check_result(own_metrics(result), seat.spec, seat, checkpoint=has_checkpoint)
+                check_result(select_own_metrics(result), seat.spec, seat, checkpoint=has_checkpoint)
                 self._iteration: int = self._iteration + seat.ahead
                 seat.ahead = 0
                 if has_checkpoint:
                     path = f"{self._storage.trial_fs_path}/{result['checkpoint_dir_name']}"
                     number = self._iteration + 1  # this report is not counted yet
-                    note_checkpoint(seat.spec, seat, path, number, own_metrics(result))
+                    record_checkpoint(seat.spec, seat, path, number, select_own_metrics(result))
             return result
 
     TrialrunTrial.__name__ = "trialrun_trial"

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from trialrun.recordings.plots.named import PLOTS, plot
+from trialrun.recordings.plots.named import PLOTS, render_plot
 
-__all__ = ["PLOTS", "plot"]
+__all__ = ["PLOTS", "render_plot"]

@@ -10,7 +10,7 @@ from xml.sax.saxutils import escape
 from trialrun.recordings.plots.scene import Mark, Scene
 from trialrun_hookspecs.errors import UsageError
 
-__all__ = ["palette", "png", "svg"]
+__all__ = ["build_palette", "render_png", "render_svg"]
 
 _LIGHT = {
     "text": "#182123", "muted": "#556164", "line": "#e6ebeb", "strong": "#b9c3c5", "surface": "#ffffff",
@@ -31,23 +31,23 @@ _SHARP = 2  # pixels of a PNG for one of a scene: sharp on today's screens
 _FINER = 2  # and each of them drawn so many times finer, for smooth lines
 
 
-def palette(*, dark: bool) -> dict[str, str]:
+def build_palette(*, dark: bool) -> dict[str, str]:
     """Colours by the names that marks use."""
     return {**(_DARK if dark else _LIGHT), **{f"series{n}": color for n, color in enumerate(_SERIES[dark])}}
 
 
-def svg(scene: Scene, colors: Mapping[str, str]) -> bytes:
+def render_svg(scene: Scene, colors: Mapping[str, str]) -> bytes:
     """A file of its own; every word in it is escaped."""
-    body = "\n".join(_svg_mark(mark, colors[mark.color], colors["surface"]) for mark in scene.marks)
+    body = "\n".join(_render_svg_mark(mark, colors[mark.color], colors["surface"]) for mark in scene.marks)
     size = f'width="{scene.width}" height="{scene.height}" viewBox="0 0 {scene.width} {scene.height}"'
     made = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img"><title>{_words(scene.label)}</title>\n'
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img"><title>{_escape_words(scene.label)}</title>\n'
         f'<rect width="100%" height="100%" fill="{colors["surface"]}"/>\n{body}\n</svg>\n'
     )
     return made.encode()
 
 
-def _svg_mark(mark: Mark, color: str, ground: str) -> str:
+def _render_svg_mark(mark: Mark, color: str, ground: str) -> str:
     alpha = "" if mark.alpha == 1 else f' opacity="{mark.alpha:g}"'
     if mark.kind == "line":
         line = "M" + "L".join(f"{x:.2f} {y:.2f}" for x, y in mark.points)
@@ -65,10 +65,10 @@ def _svg_mark(mark: Mark, color: str, ground: str) -> str:
     place = f'x="{x:.2f}" y="{y:.2f}" text-anchor="{anchor}"'
     halo = f'stroke="{ground}" stroke-width="3" paint-order="stroke"'  # words stay readable above lines
     font = f'{halo} font-size="{mark.size:g}" font-family="{_FONT}"{bold}'
-    return f'<text {place} fill="{color}" {font}>{_words(mark.words)}</text>'
+    return f'<text {place} fill="{color}" {font}>{_escape_words(mark.words)}</text>'
 
 
-def _words(words: str) -> str:
+def _escape_words(words: str) -> str:
     """Escaped, and without the characters that no XML file may have."""
     kept = "".join(
         char
@@ -79,7 +79,7 @@ def _words(words: str) -> str:
     return escape(kept, {'"': "&quot;"})
 
 
-def png(scene: Scene, colors: Mapping[str, str]) -> bytes:
+def render_png(scene: Scene, colors: Mapping[str, str]) -> bytes:
     """Twice as many pixels as the scene has. Raises UsageError: Pillow is missing."""
     try:
         from PIL import Image, ImageDraw, ImageFont
@@ -90,7 +90,7 @@ def png(scene: Scene, colors: Mapping[str, str]) -> bytes:
     image = Image.new("RGB", (scene.width * scale, scene.height * scale), colors["surface"])
     for mark in scene.marks:
         pen = ImageDraw.Draw(image, "RGBA")
-        color = (*_rgb(colors[mark.color]), round(255 * mark.alpha))
+        color = (*_parse_rgb(colors[mark.color]), round(255 * mark.alpha))
         points = [(x * scale, y * scale) for x, y in mark.points]
         if mark.kind == "words":
             font = ImageFont.load_default(mark.size * scale)
@@ -105,14 +105,14 @@ def png(scene: Scene, colors: Mapping[str, str]) -> bytes:
                 stroke_fill=colors["surface"],
             )
         else:
-            _draw(pen, mark, points, color, mark.size * scale)
+            _draw_mark(pen, mark, points, color, mark.size * scale)
     small = image.resize((scene.width * _SHARP, scene.height * _SHARP), Image.Resampling.LANCZOS)
     file = io.BytesIO()
     small.save(file, format="PNG", optimize=True)
     return file.getvalue()
 
 
-def _draw(pen: Any, mark: Mark, points: list[tuple[float, float]], color: tuple[int, ...], size: float) -> None:
+def _draw_mark(pen: Any, mark: Mark, points: list[tuple[float, float]], color: tuple[int, ...], size: float) -> None:
     if mark.kind == "line":
         pen.line(points, fill=color, width=max(round(size), 1), joint="curve")
     elif mark.kind == "bar":
@@ -122,5 +122,5 @@ def _draw(pen: Any, mark: Mark, points: list[tuple[float, float]], color: tuple[
             pen.ellipse((x - size, y - size, x + size, y + size), fill=color)
 
 
-def _rgb(color: str) -> tuple[int, int, int]:
+def _parse_rgb(color: str) -> tuple[int, int, int]:
     return int(color[1:3], 16), int(color[3:5], 16), int(color[5:7], 16)

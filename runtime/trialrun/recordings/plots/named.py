@@ -7,20 +7,20 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
-from trialrun.recordings.curves import thinned
-from trialrun.recordings.importance import LEAST
-from trialrun.recordings.plot_data import importance_of, ranked
+from trialrun.recordings.curves import downsample_indices
+from trialrun.recordings.importance import MIN_TRIALS
+from trialrun.recordings.plot_data import rank_trials, study_importance
 from trialrun.recordings.plots import drawn
-from trialrun.recordings.plots.files import palette, png, svg
+from trialrun.recordings.plots.files import build_palette, render_png, render_svg
 from trialrun.recordings.plots.scene import Scene
-from trialrun.recordings.rows import values_of
+from trialrun.recordings.rows import trial_values
 from trialrun.recordings.source import Study
-from trialrun.recordings.trial_index import Trial
+from trialrun.recordings.trial_index import TrialRow
 from trialrun_hookspecs.errors import UsageError
 
-__all__ = ["PLOTS", "plot"]
+__all__ = ["PLOTS", "render_plot"]
 
-_WRITERS = {"svg": svg, "png": png}
+_WRITERS = {"svg": render_svg, "png": render_png}
 _LEAST_SIZE, _MOST_SIZE = 200, 8000
 _LINES = 50
 _POINTS = 400
@@ -28,7 +28,7 @@ _POINTS = 400
 Size = tuple[int, int]
 
 
-def plot(study: Study, name: str, kind: str, *, metric: str | None, dark: bool, size: Size) -> bytes:
+def render_plot(study: Study, name: str, kind: str, *, metric: str | None, dark: bool, size: Size) -> bytes:
     """The file of one plot, `kind` svg or png. Raises UsageError: there is no such plot, metric, kind or size."""
     if name not in PLOTS:
         raise UsageError("must be a plot", where="--plot", got=repr(name), fix=f"There are: {', '.join(PLOTS)}.")
@@ -39,97 +39,102 @@ def plot(study: Study, name: str, kind: str, *, metric: str | None, dark: bool, 
         raise UsageError(rule, where="--size", got=f"{size[0]}x{size[1]}", fix="Such as 900x420.")
     if metric is not None and name != "curves":
         raise UsageError("goes with curves", where="--metric", got=f"--plot {name}", fix="Leave it out.")
-    return _WRITERS[kind](PLOTS[name](study, size, metric), palette(dark=dark))
+    return _WRITERS[kind](PLOTS[name](study, size, metric), build_palette(dark=dark))
 
 
-def _history(study: Study, size: Size, _: str | None) -> Scene:
-    metric, mode = study.objective()
-    trials = study.trials()
-    best = study.best(trials)
+def _plot_history(study: Study, size: Size, _: str | None) -> Scene:
+    metric, mode = study.get_objective()
+    trials = study.list_trials()
+    best = study.find_best_id(trials)
     dots = [
         drawn.Dot(trial.number, value, trial.status == "ERROR", trial.trial == best)
         for trial in trials
-        if (value := _number(trial, metric)) is not None
+        if (value := _objective_value(trial, metric)) is not None
     ]
-    return drawn.history(dots, size, metric or "objective", mode)
+    return drawn.draw_history(dots, size, metric or "objective", mode)
 
 
-def _curves(study: Study, size: Size, asked: str | None) -> Scene:
-    store = study.reading.store
+def _plot_curves(study: Study, size: Size, asked: str | None) -> Scene:
+    store = study.recording.store
     series = [
         (row["event"], row["name"])
-        for row in store.rows("SELECT event, name FROM series WHERE job = ? ORDER BY event DESC, name", (study.job,))
+        for row in store.fetch_all(
+            "SELECT event, name FROM series WHERE job = ? ORDER BY event DESC, name", (study.job,)
+        )
     ]
     names = [name for _, name in series]
-    metric = asked or study.objective()[0] or next(iter(names), "objective")
+    metric = asked or study.get_objective()[0] or next(iter(names), "objective")
     if asked is not None and asked not in names:
         fix = f"There are: {', '.join(names[:20])}." if names else "None was reported."
         raise UsageError("must be a metric that was reported", where="--metric", got=repr(asked), fix=fix)
     event = next((event for event, name in series if name == metric), "trial_result")
     lines = {}
-    trials: list[str | None] = [*ranked(study, study.trials())[:_LINES]]
+    trials: list[str | None] = [*rank_trials(study, study.list_trials())[:_LINES]]
     for trial in trials or [None]:
-        line = study.reading.curves.line(study.job, trial, event, metric)
-        places = thinned(line.values, _POINTS)
+        line = study.recording.curves.load_line(study.job, trial, event, metric)
+        places = downsample_indices(line.values, _POINTS)
         if places:
             lines[trial or "job"] = [line.steps[at] for at in places], [line.values[at] for at in places]
-    return drawn.curves(lines, size, metric)
+    return drawn.draw_curves(lines, size, metric)
 
 
-def _parallel(study: Study, size: Size, _: str | None) -> Scene:
-    metric, mode = study.objective()
-    trials = study.trials()
-    best = study.best(trials)
-    names = study.reading.board(study.job).columns["hyperparameters"]
+def _plot_parallel(study: Study, size: Size, _: str | None) -> Scene:
+    metric, mode = study.get_objective()
+    trials = study.list_trials()
+    best = study.find_best_id(trials)
+    names = study.recording.get_trial_index(study.job).columns["hyperparameters"]
     rows: list[list[Any]] = []
     chosen = None
     for trial in trials:
-        value = _number(trial, metric)
+        value = _objective_value(trial, metric)
         if value is not None and trial.status != "ERROR":
             chosen = len(rows) if trial.trial == best else chosen
-            config = values_of(trial)[0]
+            config = trial_values(trial)[0]
             rows.append([*(config.get(name) for name in names), value])
-    return drawn.parallel(rows, [*names, metric or "objective"], size, mode, chosen)
+    return drawn.draw_parallel(rows, [*names, metric or "objective"], size, mode, chosen)
 
 
-def _importance(study: Study, size: Size, _: str | None) -> Scene:
-    found = importance_of(study, study.trials())
+def _plot_importance(study: Study, size: Size, _: str | None) -> Scene:
+    found = study_importance(study, study.list_trials())
     if found["shares"]:
         said = f"omega squared of ranks, from {found['trials']} finished trials"
     else:
-        said = f"{LEAST} finished trials are needed, {found['trials']} have finished"
-    return drawn.importance(dict(found["shares"]), size, said)
+        said = f"{MIN_TRIALS} finished trials are needed, {found['trials']} have finished"
+    return drawn.draw_importance(dict(found["shares"]), size, said)
 
 
-def _timeline(study: Study, size: Size, _: str | None) -> Scene:
-    trials = study.trials()
-    best = study.best(trials)
+def _plot_timeline(study: Study, size: Size, _: str | None) -> Scene:
+    trials = study.list_trials()
+    best = study.find_best_id(trials)
     bars = [
         drawn.Bar(
-            _seconds(trial.started), _seconds(trial.ended or trial.updated), trial.status or "", trial.trial == best
+            _to_timestamp(trial.started),
+            _to_timestamp(trial.ended or trial.updated),
+            trial.status or "",
+            trial.trial == best,
         )
         for trial in trials
         if trial.started is not None
     ]
-    return drawn.timeline(bars, size)
+    return drawn.draw_timeline(bars, size)
 
 
 PLOTS: Mapping[str, Callable[[Study, Size, str | None], Scene]] = {
-    "history": _history,
-    "curves": _curves,
-    "parallel": _parallel,
-    "importance": _importance,
-    "timeline": _timeline,
+    "history": _plot_history,
+    "curves": _plot_curves,
+    "parallel": _plot_parallel,
+    "importance": _plot_importance,
+    "timeline": _plot_timeline,
 }
 """Name -> what draws it; the last argument is the metric that was asked for."""
 
 
-def _number(trial: Trial, metric: str | None) -> float | None:
+def _objective_value(trial: TrialRow, metric: str | None) -> float | None:
     value = trial.metrics.get(metric) if metric else None
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return None
     return float(value)
 
 
-def _seconds(time: str) -> float:
+def _to_timestamp(time: str) -> float:
     return datetime.fromisoformat(time).timestamp()

@@ -8,7 +8,16 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-__all__ = ["Mark", "Scale", "Scene", "axes", "linear", "logarithmic", "looks_logarithmic", "short"]
+__all__ = [
+    "Mark",
+    "Scale",
+    "Scene",
+    "draw_axes",
+    "format_number",
+    "linear_scale",
+    "logarithmic_scale",
+    "looks_logarithmic",
+]
 
 Align = Literal["left", "center", "right"]
 XY = tuple[float, float]
@@ -42,16 +51,16 @@ class Scene:
     label: str
     marks: list[Mark] = field(default_factory=list)
 
-    def line(self, points: Iterable[XY], color: str, size: float = 1.5, alpha: float = 1.0) -> None:
+    def add_line(self, points: Iterable[XY], color: str, size: float = 1.5, alpha: float = 1.0) -> None:
         self.marks.append(Mark(kind="line", points=tuple(points), color=color, size=size, alpha=alpha))
 
-    def dots(self, points: Iterable[XY], color: str, size: float = 3.0, alpha: float = 1.0) -> None:
+    def add_dots(self, points: Iterable[XY], color: str, size: float = 3.0, alpha: float = 1.0) -> None:
         self.marks.append(Mark(kind="dots", points=tuple(points), color=color, size=size, alpha=alpha))
 
-    def bar(self, one: XY, other: XY, color: str, alpha: float = 1.0) -> None:
+    def add_bar(self, one: XY, other: XY, color: str, alpha: float = 1.0) -> None:
         self.marks.append(Mark(kind="bar", points=(one, other), color=color, alpha=alpha))
 
-    def text(
+    def add_text(
         self, at: XY, words: str, align: Align = "left", color: str = "muted", size: float = 11, bold: bool = False
     ) -> None:
         kept = " ".join(words.split())
@@ -63,11 +72,11 @@ class Scene:
 class Scale:
     """From a value to a pixel, and the values to write beside the axis."""
 
-    at: Callable[[float], float]
+    to_pixel: Callable[[float], float]
     ticks: Callable[[int], list[float]]
 
 
-def linear(low: float, high: float, start: float, end: float) -> Scale:
+def linear_scale(low: float, high: float, start: float, end: float) -> Scale:
     """A single value lies in the middle."""
     if not high > low:
         room = abs(low) * 0.05 or 0.5
@@ -75,27 +84,31 @@ def linear(low: float, high: float, start: float, end: float) -> Scale:
     low, high = max(low, -_LARGEST), min(high, _LARGEST)
     middle, half = low / 2 + high / 2, high / 2 - low / 2  # halves: the difference of two large numbers may overflow
 
-    def at(value: float) -> float:
+    def to_pixel(value: float) -> float:
         return start + ((value - middle) / half + 1) / 2 * (end - start)
 
-    return Scale(at, lambda wanted: _ticks(low, high, wanted))
+    return Scale(to_pixel, lambda wanted: _linear_ticks(low, high, wanted))
 
 
-def logarithmic(low: float, high: float, start: float, end: float) -> Scale:
+def logarithmic_scale(low: float, high: float, start: float, end: float) -> Scale:
     """For positive values."""
     if not high > low:
         low, high = low / 2, high * 2
-    inner = linear(math.log10(low), math.log10(high), start, end)
+    inner = linear_scale(math.log10(low), math.log10(high), start, end)
 
-    def ticks(wanted: int) -> list[float]:
+    def decade_ticks(wanted: int) -> list[float]:
         first, last = math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9)
         decades = [10.0**power for power in range(first, last + 1)]
-        return decades[:: math.ceil(len(decades) / max(wanted, 2))] if len(decades) > 1 else _ticks(low, high, wanted)
+        return (
+            decades[:: math.ceil(len(decades) / max(wanted, 2))]
+            if len(decades) > 1
+            else _linear_ticks(low, high, wanted)
+        )
 
-    return Scale(lambda value: inner.at(math.log10(value)), ticks)
+    return Scale(lambda value: inner.to_pixel(math.log10(value)), decade_ticks)
 
 
-def _ticks(low: float, high: float, wanted: int) -> list[float]:
+def _linear_ticks(low: float, high: float, wanted: int) -> list[float]:
     rough = (high / 2 - low / 2) / max(wanted, 1) * 2
     if not (math.isfinite(rough) and rough > 0):
         return [low, high]
@@ -114,7 +127,7 @@ def looks_logarithmic(values: Sequence[float]) -> bool:
     return sorted(values)[len(values) // 2] < low + (high - low) * 0.25
 
 
-def short(number: float) -> str:
+def format_number(number: float) -> str:
     """At most about seven characters."""
     if number == int(number) and abs(number) < 1e5:
         return str(int(number))
@@ -125,7 +138,7 @@ def short(number: float) -> str:
     return f"{digits.removesuffix('.0')}e{int(power)}"
 
 
-def axes(
+def draw_axes(
     to: Scene,
     x: Scale,
     y: Scale,
@@ -137,17 +150,17 @@ def axes(
     """Horizontal lines with values at the left, a line below with values. `box` is left, right, top, bottom."""
     left, right, top, bottom = box
     for tick in y.ticks(max(int((bottom - top) / 45), 2)):
-        to.line([(left, y.at(tick)), (right, y.at(tick))], "line", 1)
-        to.text((left - 8, y.at(tick) + 4), short(tick), "right")
-    to.line([(left, bottom), (right, bottom)], "strong", 1)
+        to.add_line([(left, y.to_pixel(tick)), (right, y.to_pixel(tick))], "line", 1)
+        to.add_text((left - 8, y.to_pixel(tick) + 4), format_number(tick), "right")
+    to.add_line([(left, bottom), (right, bottom)], "strong", 1)
     free = -math.inf
     for tick in x.ticks(max(int((right - left) / 80), 2)):
-        words = short(tick)
-        at = min(x.at(tick), right - len(words) * 3.2 + 8)
+        words = format_number(tick)
+        at = min(x.to_pixel(tick), right - len(words) * 3.2 + 8)
         if at - len(words) * 3.2 < free or (whole and tick != int(tick)):
             continue
         free = at + len(words) * 3.2 + 8
-        to.line([(x.at(tick), bottom), (x.at(tick), bottom + 4)], "strong", 1)
-        to.text((at, bottom + 17), words, "center")
-    to.text((left, top - 10), titles[1], color="text", size=12)
-    to.text((right, bottom + 32), titles[0], "right")
+        to.add_line([(x.to_pixel(tick), bottom), (x.to_pixel(tick), bottom + 4)], "strong", 1)
+        to.add_text((at, bottom + 17), words, "center")
+    to.add_text((left, top - 10), titles[1], color="text", size=12)
+    to.add_text((right, bottom + 32), titles[0], "right")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from trialrun.testing.checks.shared import binds, loaded, logged, trained
-from trialrun.testing.context import Lab
-from trialrun.testing.observation import Scene
+from trialrun.testing.checks.shared import can_bind, list_points, require_load, require_training
+from trialrun.testing.context import CheckContext
+from trialrun.testing.observation import Observation
 from trialrun.testing.registry import check
 
 __all__ = ["OWN_IMPORT_S", "WITH_LIBRARIES_S"]
@@ -19,10 +19,10 @@ _SIGNATURE = "docs/plugins.md#train, #tune: the parameters, in order and by posi
 _IMPORT = "docs/plugins.md#where-it-runs: a plugin is imported in every worker"
 
 
-def _owner(scene: Scene) -> str:
+def _find_load_owner(scene: Observation) -> str:
     """The check that a plugin which does not load belongs to."""
     error = scene.error
-    if scene.ok or error is None or not scene.ended:
+    if scene.ok or error is None or not scene.has_ended:
         return "" if scene.ok else "TR101"
     job = scene.facts["error"].get("job") or {}  # what the loader made of it
     kind, text = job.get("type", error.type), job.get("message", error.message)
@@ -36,15 +36,15 @@ def _owner(scene: Scene) -> str:
     return "TR115" if "config.yaml" in text and kind != "PluginAbsent" else "TR101"
 
 
-def _loads_but_for(lab: Lab, owner: str, signature: str) -> None:
+def _check_load(lab: CheckContext, owner: str, signature: str) -> None:
     """Fail when loading failed in this check's way; Vacuous when it failed in another's."""
     scene = lab.load()
-    found = _owner(scene)
+    found = _find_load_owner(scene)
     if found == owner:
         where = scene.error.where if scene.error else None
-        lab.fail(f"the plugin was refused: {scene.story}", signature=signature, where=where)
+        lab.fail(f"the plugin was refused: {scene.status_text}", signature=signature, where=where)
     if found:
-        lab.vacuous(f"the plugin does not load: see {found}")
+        lab.raise_vacuous(f"the plugin does not load: see {found}")
 
 
 @check(
@@ -56,14 +56,14 @@ def _loads_but_for(lab: Lab, owner: str, signature: str) -> None:
     before="import helpers  # found only because the shell stood in that folder",
     after="from . import helpers  # beside this file, in the same package",
 )
-def loads(lab: Lab) -> None:
+def loads_in_fresh_process(lab: CheckContext) -> None:
     scene = lab.load()
-    if _owner(scene) not in ("", "TR101"):
+    if _find_load_owner(scene) not in ("", "TR101"):
         return  # it imports; what is wrong with its hooks is told by TR102 to TR105 and TR115
     where = scene.error.where if scene.error else None
     kind = scene.error.type if scene.error else "timed out" if scene.timed_out else "died"
-    lab.expect(scene.ok, f"importing the plugin failed: {scene.story}", signature=f"import: {kind}", where=where)
-    lab.note(hooks=sorted(scene.signatures))
+    lab.expect(scene.ok, f"importing the plugin failed: {scene.status_text}", signature=f"import: {kind}", where=where)
+    lab.note(hooks=sorted(scene.hook_signatures))
 
 
 @check(
@@ -75,9 +75,9 @@ def loads(lab: Lab) -> None:
     before="def fit(run, dataset, hyperparameter, checkpoint): ...",
     after="def train(run, dataset, hyperparameter, checkpoint, **kwargs): ...",
 )
-def has_train(lab: Lab) -> None:
-    _loads_but_for(lab, "TR102", "no train")
-    lab.expect("train" in lab.load().signatures, "there is no train()", signature="no train")
+def has_train(lab: CheckContext) -> None:
+    _check_load(lab, "TR102", "no train")
+    lab.expect("train" in lab.load().hook_signatures, "there is no train()", signature="no train")
 
 
 @check(
@@ -89,8 +89,8 @@ def has_train(lab: Lab) -> None:
     before="def train(hyperparameter, run, dataset, checkpoint): ...",
     after="def train(run, dataset, hyperparameter, checkpoint, **kwargs): ...",
 )
-def train_takes_its_arguments(lab: Lab) -> None:
-    _loads_but_for(lab, "TR103", "train signature")
+def train_takes_its_arguments(lab: CheckContext) -> None:
+    _check_load(lab, "TR103", "train signature")
 
 
 @check(
@@ -102,10 +102,10 @@ def train_takes_its_arguments(lab: Lab) -> None:
     before="def tune(run, dataset, hyperparameter, checkpoint): ...",
     after="def tune(hyperparameter, run, dataset, checkpoint, **kwargs): ...",
 )
-def tune_takes_its_arguments(lab: Lab) -> None:
-    _loads_but_for(lab, "TR104", "tune signature")
-    if "tune" not in lab.load().signatures:
-        lab.not_applicable("the plugin has no tune()")
+def tune_takes_its_arguments(lab: CheckContext) -> None:
+    _check_load(lab, "TR104", "tune signature")
+    if "tune" not in lab.load().hook_signatures:
+        lab.raise_not_applicable("the plugin has no tune()")
 
 
 @check(
@@ -117,8 +117,8 @@ def tune_takes_its_arguments(lab: Lab) -> None:
     before="@hookimpl\ndef reports(event): ...",
     after="@hookimpl\ndef report(event): ...",
 )
-def marked_hooks_are_hooks(lab: Lab) -> None:
-    _loads_but_for(lab, "TR105", "marked hooks")
+def marked_hooks_are_hooks(lab: CheckContext) -> None:
+    _check_load(lab, "TR105", "marked hooks")
 
 
 @check(
@@ -130,12 +130,12 @@ def marked_hooks_are_hooks(lab: Lab) -> None:
     before="def train(run, dataset, hyperparameter, checkpoint, **kwargs):\n    model = Model(**kwargs)",
     after="def train(run, dataset, hyperparameter, checkpoint, **kwargs):\n    model = Model(**hyperparameter)",
 )
-def extra_keywords_do_no_harm(lab: Lab) -> None:
-    trained(lab)
+def extra_keywords_do_no_harm(lab: CheckContext) -> None:
+    require_training(lab)
     scene = lab.train(extra={"conformance_extra": 1})
     where = scene.error.where if scene.error else None
-    message = f"train() was called with one more keyword argument, and failed: {scene.story}"
-    lab.expect(scene.ok, message, signature="extra keyword", where=where or lab.where())
+    message = f"train() was called with one more keyword argument, and failed: {scene.status_text}"
+    lab.expect(scene.ok, message, signature="extra keyword", where=where or lab.locate_hook())
 
 
 @check(
@@ -147,13 +147,13 @@ def extra_keywords_do_no_harm(lab: Lab) -> None:
     before="@functools.wraps(f)\ndef wrapper(run, dataset, hyperparameter): ...",
     after="@functools.wraps(f)\ndef wrapper(*args, **kwargs):\n    return f(*args, **kwargs)",
 )
-def decorated_hooks_take_their_arguments(lab: Lab) -> None:
-    scene = lab.needs_ok(lab.load())
+def decorated_hooks_take_their_arguments(lab: CheckContext) -> None:
+    scene = lab.require_ok(lab.load())
     for name in ("train", "tune"):
-        if not binds(scene, name):
-            written = f"{name}{scene.signatures[name]['text']}"
+        if not can_bind(scene, name):
+            written = f"{name}{scene.hook_signatures[name]['text']}"
             message = f"{written} is wrapped in a function that does not take these arguments"
-            lab.fail(message, signature="decorated hook", where=lab.where(name))
+            lab.fail(message, signature="decorated hook", where=lab.locate_hook(name))
 
 
 @check(
@@ -165,11 +165,13 @@ def decorated_hooks_take_their_arguments(lab: Lab) -> None:
     before="POOL = multiprocessing.Pool(4)",
     after="def train(…):\n    with multiprocessing.Pool(4) as pool: ...",
 )
-def importing_starts_nothing(lab: Lab) -> None:
-    scene = loaded(lab)
-    threads = scene.loaded.get("threads", [])
-    lab.expect(not threads, f"importing the plugin started a thread: {_few(threads)}", signature="thread at import")
-    _no_event(lab, scene.processes_started, "started a process", "process at import", key="what")
+def importing_starts_nothing(lab: CheckContext) -> None:
+    scene = require_load(lab)
+    threads = scene.load_facts.get("threads", [])
+    lab.expect(
+        not threads, f"importing the plugin started a thread: {_format_few(threads)}", signature="thread at import"
+    )
+    _expect_no_event(lab, scene.process_starts, "started a process", "process at import", key="what")
 
 
 @check(
@@ -181,12 +183,17 @@ def importing_starts_nothing(lab: Lab) -> None:
     before='LOG = open("plugin.log", "w")',
     after='def train(run, dataset, hyperparameter, checkpoint, **kwargs):\n    log = open("plugin.log", "w")',
 )
-def importing_writes_nothing(lab: Lab) -> None:
-    scene = loaded(lab)
+def importing_writes_nothing(lab: CheckContext) -> None:
+    scene = require_load(lab)
     written = [found for found in scene.files_outside if "__pycache__" not in found["path"]]
-    _no_event(lab, written, "wrote a file", "file at import", key="path")
+    _expect_no_event(lab, written, "wrote a file", "file at import", key="path")
     inside = [path.name for path in (scene.folder / "work").glob("*")]
-    lab.expect(not inside, f"importing the plugin wrote {_few(inside)}", signature="file at import", where=lab.where())
+    lab.expect(
+        not inside,
+        f"importing the plugin wrote {_format_few(inside)}",
+        signature="file at import",
+        where=lab.locate_hook(),
+    )
 
 
 @check(
@@ -198,12 +205,12 @@ def importing_writes_nothing(lab: Lab) -> None:
     before="WEIGHTS = hub.load('resnet')",
     after="def train(run, dataset, hyperparameter, checkpoint, **kwargs):\n    weights = hub.load('resnet')",
 )
-def importing_needs_no_network(lab: Lab) -> None:
-    _no_event(lab, loaded(lab).network, "used the network", "network at import", key="address")
+def importing_needs_no_network(lab: CheckContext) -> None:
+    _expect_no_event(lab, require_load(lab).network_events, "used the network", "network at import", key="address")
 
 
-_OURS = ("RAY_", "TRIALRUN_")
-_EVERYBODYS = ("PATH", "HOME", "TMPDIR", "PYTHONPATH", "LD_LIBRARY_PATH")
+_RESERVED_PREFIXES = ("RAY_", "TRIALRUN_")
+_SHARED_VARIABLES = ("PATH", "HOME", "TMPDIR", "PYTHONPATH", "LD_LIBRARY_PATH")
 
 
 @check(
@@ -215,24 +222,24 @@ _EVERYBODYS = ("PATH", "HOME", "TMPDIR", "PYTHONPATH", "LD_LIBRARY_PATH")
     before="signal.signal(signal.SIGTERM, save_and_exit)",
     after="try: ...\nfinally: save()",
 )
-def leaves_the_process_as_it_was(lab: Lab) -> None:
-    scene = loaded(lab)
-    _unchanged(lab, scene, ("load",))
+def leaves_the_process_as_it_was(lab: CheckContext) -> None:
+    scene = require_load(lab)
+    _expect_unchanged(lab, scene, ("load",))
     run = lab.train()
-    if run.ended:
-        _unchanged(lab, run, ("load", "run"))
+    if run.has_ended:
+        _expect_unchanged(lab, run, ("load", "run"))
 
 
-def _unchanged(lab: Lab, scene: Scene, phases: tuple[str, ...]) -> None:
+def _expect_unchanged(lab: CheckContext, scene: Observation, phases: tuple[str, ...]) -> None:
     for phase in phases:
         during = "importing the plugin" if phase == "load" else "a hook"
         for name, (before, _) in scene.state_changes.get(phase, {}).items():
             if (phase == "run" and name == "working directory") or (name == "temporary folder" and before == "None"):
                 continue  # the one is put back, the other was only asked for
-            lab.fail(f"{during} changed {name}", signature=f"changed: {name}", where=lab.where())
+            lab.fail(f"{during} changed {name}", signature=f"changed: {name}", where=lab.locate_hook())
         for name in scene.environment_changes.get(phase, {}):
-            if name.startswith(_OURS) or name in _EVERYBODYS:
-                lab.fail(f"{during} changed the variable {name}", signature=f"changed: {name}", where=lab.where())
+            if name.startswith(_RESERVED_PREFIXES) or name in _SHARED_VARIABLES:
+                lab.fail(f"{during} changed the variable {name}", signature=f"changed: {name}", where=lab.locate_hook())
 
 
 @check(
@@ -244,27 +251,29 @@ def _unchanged(lab: Lab, scene: Scene, phases: tuple[str, ...]) -> None:
     before="MODEL = build_and_warm_up()",
     after="@functools.cache\ndef model(): ...",
 )
-def imports_within_budget(lab: Lab) -> None:
-    scene = loaded(lab)
+def imports_within_budget(lab: CheckContext) -> None:
+    scene = require_load(lab)
     seconds = float(scene.import_seconds or 0.0)
     budget = WITH_LIBRARIES_S if _has_libraries(scene) else OWN_IMPORT_S
     lab.note(import_seconds=round(seconds, 2), budget_s=budget)
     message = f"importing the plugin took {seconds:.1f} s; at most {budget:g} s are in order"
-    lab.expect(seconds <= budget, message, signature="slow import", where=lab.where())
+    lab.expect(seconds <= budget, message, signature="slow import", where=lab.locate_hook())
 
 
-def _has_libraries(scene: Scene) -> bool:
+def _has_libraries(scene: Observation) -> bool:
     import sys
 
     return bool(
-        {name for name in scene.modules if not name.startswith("_")} - set(sys.stdlib_module_names) - {_own(scene)}
+        {name for name in scene.modules if not name.startswith("_")}
+        - set(sys.stdlib_module_names)
+        - {_own_module_name(scene)}
     )
 
 
-def _own(scene: Scene) -> str:
+def _own_module_name(scene: Observation) -> str:
     from pathlib import Path
 
-    return Path(str(scene.loaded.get("inside") or "")).stem
+    return Path(str(scene.load_facts.get("inside") or "")).stem
 
 
 @check(
@@ -276,11 +285,16 @@ def _own(scene: Scene) -> str:
     before='codecs.register_error("mine", handler)\nregistry.add("mine")  # raises when it is there',
     after='if "mine" not in registry:\n    registry.add("mine")',
 )
-def loads_twice(lab: Lab) -> None:
-    loaded(lab)
+def loads_twice(lab: CheckContext) -> None:
+    require_load(lab)
     scene = lab.probe("trialrun.testing.checks.probes:load_again")
     where = scene.error.where if scene.error else None
-    lab.expect(scene.ok, f"loading it again failed: {scene.story}", signature="second load", where=where or lab.where())
+    lab.expect(
+        scene.ok,
+        f"loading it again failed: {scene.status_text}",
+        signature="second load",
+        where=where or lab.locate_hook(),
+    )
 
 
 @check(
@@ -292,12 +306,17 @@ def loads_twice(lab: Lab) -> None:
     before='TABLE = numpy.load("table.npy")',
     after='def train(…):\n    table = numpy.load("table.npy", mmap_mode="r")',
 )
-def holds_no_data(lab: Lab) -> None:
-    loaded(lab)
-    scene = lab.needs_ok(lab.probe("trialrun.testing.checks.probes:weigh"))
-    lab.note(module_bytes=scene.answer["bytes"])
-    message = f"{scene.answer['name']} holds {scene.answer['bytes'] // 2**20} MiB, in every worker"
-    lab.expect(scene.answer["bytes"] <= BIGGEST_MODULE, message, signature="data at module level", where=lab.where())
+def holds_no_data(lab: CheckContext) -> None:
+    require_load(lab)
+    scene = lab.require_ok(lab.probe("trialrun.testing.checks.probes:weigh"))
+    lab.note(module_bytes=scene.probe_answer["bytes"])
+    message = f"{scene.probe_answer['name']} holds {scene.probe_answer['bytes'] // 2**20} MiB, in every worker"
+    lab.expect(
+        scene.probe_answer["bytes"] <= BIGGEST_MODULE,
+        message,
+        signature="data at module level",
+        where=lab.locate_hook(),
+    )
 
 
 @check(
@@ -309,10 +328,10 @@ def holds_no_data(lab: Lab) -> None:
     before="entrypoint: plugin.train.main",
     after="entrypoint: plugin.train.train",
 )
-def config_agrees_with_code(lab: Lab) -> None:
-    _loads_but_for(lab, "TR115", "config.yaml")
-    if config_file(lab) is None:
-        lab.not_applicable("the plugin has no config.yaml")
+def config_agrees_with_code(lab: CheckContext) -> None:
+    _check_load(lab, "TR115", "config.yaml")
+    if find_config_file(lab) is None:
+        lab.raise_not_applicable("the plugin has no config.yaml")
 
 
 @check(
@@ -326,40 +345,42 @@ def config_agrees_with_code(lab: Lab) -> None:
     after="conformance = {'capabilities': ['tunes', 'resumes', 'deterministic']}",
     timeout_s=40.0,
 )
-def declares_what_it_can(lab: Lab) -> None:
-    scene = loaded(lab)
-    _declared_if(lab, "tunes", "tune" in scene.signatures, "it has a tune()")
-    first = trained(lab)
+def declares_what_it_can(lab: CheckContext) -> None:
+    scene = require_load(lab)
+    _expect_declared(lab, "tunes", "tune" in scene.hook_signatures, "it has a tune()")
+    first = require_training(lab)
     again = lab.train(seed=first.scenario.seed, environment={"CONFORMANCE_AGAIN": "1"})
-    same = again.ok and logged(first) == logged(again) and bool(logged(first))
-    _declared_if(lab, "deterministic", same, "two runs with one seed logged the same")
-    if first.artifact is not None and same:
-        resumed = lab.train(checkpoint=first.artifact)
-        goes_on = resumed.ok and logged(resumed) != logged(first)
-        _declared_if(lab, "resumes", goes_on, "it went on from its artifact")
+    same = again.ok and list_points(first) == list_points(again) and bool(list_points(first))
+    _expect_declared(lab, "deterministic", same, "two runs with one seed logged the same")
+    if first.artifact_path is not None and same:
+        resumed = lab.train(checkpoint=first.artifact_path)
+        goes_on = resumed.ok and list_points(resumed) != list_points(first)
+        _expect_declared(lab, "resumes", goes_on, "it went on from its artifact")
 
 
-def _declared_if(lab: Lab, capability: str, seen: bool, how: str) -> None:
+def _expect_declared(lab: CheckContext, capability: str, seen: bool, how: str) -> None:
     message = f"{how}, and the plugin does not declare {capability!r}"
-    lab.expect(lab.declares(capability) or not seen, message, signature=f"undeclared: {capability}", where=lab.where())
+    lab.expect(
+        lab.is_declared(capability) or not seen, message, signature=f"undeclared: {capability}", where=lab.locate_hook()
+    )
 
 
-def config_file(lab: Lab) -> Any:
+def find_config_file(lab: CheckContext) -> Any:
     """The plugin's config.yaml, or None."""
     from pathlib import Path
 
-    folder = Path(lab.subject.spec)
+    folder = Path(lab.target.spec)
     file = folder if folder.name == "config.yaml" else folder / "config.yaml"
     return file if file.is_file() else None
 
 
-def _no_event(lab: Lab, found: list[dict[str, Any]], did: str, signature: str, *, key: str) -> None:
+def _expect_no_event(lab: CheckContext, found: list[dict[str, Any]], did: str, signature: str, *, key: str) -> None:
     seen = [event for event in found if event["phase"] == "load"]
     if seen:
-        where = tuple(seen[0]["where"]) if seen[0]["where"] else lab.where()
-        lab.fail(f"importing the plugin {did}: {_few([e[key] for e in seen])}", signature=signature, where=where)
+        where = tuple(seen[0]["where"]) if seen[0]["where"] else lab.locate_hook()
+        lab.fail(f"importing the plugin {did}: {_format_few([e[key] for e in seen])}", signature=signature, where=where)
 
 
-def _few(found: list[Any]) -> str:
+def _format_few(found: list[Any]) -> str:
     more = f" and {len(found) - 3} more" if len(found) > 3 else ""
     return ", ".join(str(item) for item in found[:3]) + more

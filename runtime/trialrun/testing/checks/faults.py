@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from trialrun.testing.checks.shared import first_error, trained
-from trialrun.testing.context import Lab
-from trialrun.testing.observation import Scene
+from trialrun.testing.checks.shared import first_error, require_training
+from trialrun.testing.context import CheckContext
+from trialrun.testing.observation import Observation
 from trialrun.testing.registry import check
 from trialrun.testing.scenario import Fault, FaultKind
 
@@ -24,58 +24,58 @@ _MOST_CALLS = 16
 _FULL = ("no space", "errno 28", "disk", "space left")
 
 
-def _accepted(scene: Scene) -> Counter[str]:
+def _count_accepted(scene: Observation) -> Counter[str]:
     """What the calls of run took: it lies in the spools."""
     lines = (line for path in scene.folder.glob("results/*/spool/*.jsonl") for line in path.read_bytes().splitlines())
     events = (json.loads(line) for line in lines)
-    return Counter(_mark(event["kind"], event["data"], event["file"]) for event in events)
+    return Counter(_event_key(event["kind"], event["data"], event["file"]) for event in events)
 
 
-def _arrived(scene: Scene) -> Counter[str]:
+def _count_arrived(scene: Observation) -> Counter[str]:
     """What the backend has."""
     events = scene.recorder.events()
-    return Counter(_mark(event["event"], event["data"], event["file"]) for event in events)
+    return Counter(_event_key(event["event"], event["data"], event["file"]) for event in events)
 
 
-def _mark(kind: str, data: Any, file: str | None) -> str:
+def _event_key(kind: str, data: Any, file: str | None) -> str:
     if kind not in _COUNTED:
         return ""
     kept = {key: value for key, value in data.items() if key != "trial_id"}
     return json.dumps([kind, kept, len(file or "")], sort_keys=True, default=str)
 
 
-def _is_whole(scene: Scene) -> bool:
-    return _lost(scene) == _doubled(scene) == 0
+def _is_lossless(scene: Observation) -> bool:
+    return _count_lost(scene) == _count_duplicates(scene) == 0
 
 
-def _lost(scene: Scene) -> int:
-    return sum(count for mark, count in (_accepted(scene) - _arrived(scene)).items() if mark)
+def _count_lost(scene: Observation) -> int:
+    return sum(count for mark, count in (_count_accepted(scene) - _count_arrived(scene)).items() if mark)
 
 
-def _doubled(scene: Scene) -> int:
-    return sum(count for mark, count in (_arrived(scene) - _accepted(scene)).items() if mark)
+def _count_duplicates(scene: Observation) -> int:
+    return sum(count for mark, count in (_count_arrived(scene) - _count_accepted(scene)).items() if mark)
 
 
-def _calm(lab: Lab) -> Scene:
+def _run_without_faults(lab: CheckContext) -> Observation:
     """The same run with a backend that is well: what is lost there is not lost by a fault."""
-    scene = trained(lab)
+    scene = require_training(lab)
     if not scene.calls:
-        lab.vacuous("the plugin reports nothing that could be lost")
-    if not _is_whole(scene):
-        lab.vacuous("events are lost or doubled without any fault: see TR407")
+        lab.raise_vacuous("the plugin reports nothing that could be lost")
+    if not _is_lossless(scene):
+        lab.raise_vacuous("events are lost or doubled without any fault: see TR407")
     return scene
 
 
-def _first_log(scene: Scene) -> int:
+def _find_first_log(scene: Observation) -> int:
     calls = scene.facts.get("backend_calls", ())
     return next((number for number, call in enumerate(calls, 1) if "logs" in call), 1)
 
 
-def _expect_whole(lab: Lab, scene: Scene, how: str, signature: str) -> None:
+def _expect_lossless(lab: CheckContext, scene: Observation, how: str, signature: str) -> None:
     error = first_error(scene)
-    where = (error.where if error else None) or lab.where()
-    lab.expect(scene.ok, f"{how}, the run did not succeed: {scene.story}", signature=signature, where=where)
-    lost, doubled = _lost(scene), _doubled(scene)
+    where = (error.where if error else None) or lab.locate_hook()
+    lab.expect(scene.ok, f"{how}, the run did not succeed: {scene.status_text}", signature=signature, where=where)
+    lost, doubled = _count_lost(scene), _count_duplicates(scene)
     lab.expect(not lost, f"{how}, {lost} events were lost", signature=f"{signature}: lost", where=where)
     lab.expect(not doubled, f"{how}, {doubled} events came twice", signature=f"{signature}: doubled", where=where)
 
@@ -90,15 +90,15 @@ def _expect_whole(lab: Lab, scene: Scene, how: str, signature: str) -> None:
     after="run.log_metric(…)",
     timeout_s=40.0,
 )
-def survives_an_outage(lab: Lab) -> None:
-    calm = _calm(lab)
-    first = _first_log(calm)
+def survives_an_outage(lab: CheckContext) -> None:
+    calm = _run_without_faults(lab)
+    first = _find_first_log(calm)
     scene = lab.train(faults=(Fault(kind="unavailable", first=first, last=first + _OUTAGE - 1),))
     struck = len(scene.facts.get("backend_struck", ()))
-    lab.note(calls_without_answer=struck, events=sum(_accepted(calm).values()))
-    if scene.ended and not struck:
-        lab.vacuous("no call of the backend was made while it was away")
-    _expect_whole(lab, scene, "with the backend away", "outage")
+    lab.note(calls_without_answer=struck, events=sum(_count_accepted(calm).values()))
+    if scene.has_ended and not struck:
+        lab.raise_vacuous("no call of the backend was made while it was away")
+    _expect_lossless(lab, scene, "with the backend away", "outage")
 
 
 @check(
@@ -112,21 +112,21 @@ def survives_an_outage(lab: Lab) -> None:
     after="run.log_metric(…)",
     timeout_s=240.0,
 )
-def survives_every_failing_call(lab: Lab) -> None:
-    calm = _calm(lab)
+def survives_every_failing_call(lab: CheckContext) -> None:
+    calm = _run_without_faults(lab)
     count = min(len(calm.facts.get("backend_calls", ())), _MOST_CALLS)
     struck = 0
-    for kind, numbers in _schedule(count):
+    for kind, numbers in _schedule_faults(count):
         scene = lab.train(faults=tuple(Fault(kind=kind, first=number, last=number) for number in numbers))
         struck += len(scene.facts.get("backend_struck", ()))
         which = f"call {numbers[0]}" if len(numbers) == 1 else "every other call"
-        _expect_whole(lab, scene, f"with {which} of the backend failing ({kind})", f"fault: {kind}")
+        _expect_lossless(lab, scene, f"with {which} of the backend failing ({kind})", f"fault: {kind}")
     lab.note(calls=count, faults=struck)
     if not struck:
-        lab.vacuous("no call of the backend could be made to fail")
+        lab.raise_vacuous("no call of the backend could be made to fail")
 
 
-def _schedule(count: int) -> Iterator[tuple[FaultKind, tuple[int, ...]]]:
+def _schedule_faults(count: int) -> Iterator[tuple[FaultKind, tuple[int, ...]]]:
     """Which calls fail in which run, and how: one call per run, each in turn; then several at once."""
     for kind in _ONE_BY_ONE:
         for number in range(1, count + 1):
@@ -145,17 +145,17 @@ def _schedule(count: int) -> Iterator[tuple[FaultKind, tuple[int, ...]]]:
     before="try:\n    save(model, path)\nexcept OSError:\n    pass",
     after="save(model, path)",
 )
-def full_disk_is_told_of(lab: Lab) -> None:
-    trained(lab)
+def full_disk_is_reported(lab: CheckContext) -> None:
+    require_training(lab)
     scene = lab.train(options={"full": True})
     struck = int(scene.facts.get("disk_struck", 0))
     lab.note(writes_refused=struck)
-    if scene.ended and not struck:
-        lab.not_applicable("the plugin writes its artifact in a way that Python does not see")
+    if scene.has_ended and not struck:
+        lab.raise_not_applicable("the plugin writes its artifact in a way that Python does not see")
     error = first_error(scene)
-    where = (error.where if error else None) or lab.where()
+    where = (error.where if error else None) or lab.locate_hook()
     message = "no space was left for the artifact, and the run succeeded all the same"
     lab.expect(not scene.ok, message, signature="full disk unnoticed", where=where)
-    told = f"{scene.error} {error} {error.traceback if error else ''}".lower() if scene.ended else ""
-    message = f"no space was left for the artifact, and the error does not say so: {error or scene.story}"
+    told = f"{scene.error} {error} {error.traceback if error else ''}".lower() if scene.has_ended else ""
+    message = f"no space was left for the artifact, and the error does not say so: {error or scene.status_text}"
     lab.expect(any(word in told for word in _FULL), message, signature="full disk unclear", where=where)

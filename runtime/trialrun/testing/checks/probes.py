@@ -10,7 +10,7 @@ from typing import Any
 from trialrun.plugins import Plugin, load_plugin
 from trialrun.testing.scenario import Scenario
 
-__all__ = ["load_again", "weigh"]
+__all__ = ["find_largest_value", "load_again"]
 
 _DEEP = 3
 _MANY = 20_000
@@ -21,30 +21,30 @@ def load_again(plugin: Plugin, scenario: Scenario) -> list[str]:
     return sorted(load_plugin(scenario.plugin, need_train=True).hooks)
 
 
-def weigh(plugin: Plugin, scenario: Scenario) -> dict[str, Any]:
+def find_largest_value(plugin: Plugin, scenario: Scenario) -> dict[str, Any]:
     """The biggest thing that the plugin's module, or what its hooks captured, holds."""
-    biggest = max(_holdings(plugin), key=lambda held: held[1], default=("nothing", 0))
+    biggest = max(_measure_values(plugin), key=lambda held: held[1], default=("nothing", 0))
     return {"name": biggest[0], "bytes": biggest[1]}
 
 
-def _holdings(plugin: Plugin) -> Iterator[tuple[str, int]]:
+def _measure_values(plugin: Plugin) -> Iterator[tuple[str, int]]:
     space = vars(plugin.code) if isinstance(plugin.code, ModuleType) else getattr(plugin.code, "__dict__", {})
     for name, value in list(space.items()):
         if not name.startswith("__") and not isinstance(value, ModuleType | type):
-            yield name, _size(value, _DEEP)
+            yield name, _estimate_size(value, _DEEP)
     for name, hook in plugin.hooks.items():
         function = getattr(hook.function, "__func__", hook.function)
         cells = [cell.cell_contents for cell in getattr(function, "__closure__", None) or ()]
         for value in (*cells, *(getattr(function, "__defaults__", None) or ())):
-            yield f"the closure of {name}()", _size(value, _DEEP)
+            yield f"the closure of {name}()", _estimate_size(value, _DEEP)
 
 
-def _size(value: Any, depth: int) -> int:
+def _estimate_size(value: Any, depth: int) -> int:
     owned = getattr(value, "nbytes", None)
     size = owned if isinstance(owned, int) else sys.getsizeof(value, 64)
     if depth and isinstance(value, dict | list | tuple | set):
         items = list(value.values()) if isinstance(value, dict) else list(value)
         seen = items[:_MANY]
-        inner = sum(_size(item, depth - 1) for item in seen)
+        inner = sum(_estimate_size(item, depth - 1) for item in seen)
         size += inner * len(items) // max(len(seen), 1)
     return int(size)

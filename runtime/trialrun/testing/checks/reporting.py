@@ -9,11 +9,11 @@ import zlib
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
-from trialrun.events import flatten
-from trialrun.testing.checks.contract import config_file
-from trialrun.testing.checks.shared import at, loaded, trained, trials_of, tuned
-from trialrun.testing.context import Lab
-from trialrun.testing.observation import Scene
+from trialrun.events import flatten_mapping
+from trialrun.testing.checks.contract import find_config_file
+from trialrun.testing.checks.shared import group_reports, locate_call, require_load, require_training, require_tuning
+from trialrun.testing.context import CheckContext
+from trialrun.testing.observation import Observation
 from trialrun.testing.registry import check
 from trialrun.trials import METRIC_COLUMNS, RESULT_KEYS
 
@@ -26,10 +26,10 @@ BIGGEST_OUTPUT = 1_000_000
 MOST_A_SECOND = 500
 
 
-def _jobs(lab: Lab) -> Iterator[Scene]:
-    yield trained(lab)
-    if "tune" in lab.load().signatures:
-        yield lab.needs_ok(lab.tune())
+def _run_jobs(lab: CheckContext) -> Iterator[Observation]:
+    yield require_training(lab)
+    if "tune" in lab.load().hook_signatures:
+        yield lab.require_ok(lab.tune())
 
 
 @check(
@@ -41,23 +41,27 @@ def _jobs(lab: Lab) -> Iterator[Scene]:
     before='metrics: {train: [loss]}   # and run.log_metric("training", "loss", …)',
     after='metrics: {train: [loss]}   # and run.log_metric("train", "loss", …)',
 )
-def logs_what_config_names(lab: Lab) -> None:
-    scene = trained(lab)
-    named = _named_metrics(lab)
+def logs_what_config_names(lab: CheckContext) -> None:
+    scene = require_training(lab)
+    named = _read_config_metrics(lab)
     if not named:
-        lab.not_applicable("no config.yaml names metrics")
+        lab.raise_not_applicable("no config.yaml names metrics")
     logged = {(point["category"], point["key"]) for point in scene.recorder.metrics()}
     lab.note(named=len(named), logged=len(logged))
     for category, key in sorted(named - logged):
-        lab.fail(f"config.yaml names {category}/{key}, which is not logged", signature="not logged", where=lab.where())
+        lab.fail(
+            f"config.yaml names {category}/{key}, which is not logged", signature="not logged", where=lab.locate_hook()
+        )
     for category, key in sorted(logged - named):
         lab.fail(
-            f"{category}/{key} is logged, and config.yaml does not name it", signature="not named", where=lab.where()
+            f"{category}/{key} is logged, and config.yaml does not name it",
+            signature="not named",
+            where=lab.locate_hook(),
         )
 
 
-def _named_metrics(lab: Lab) -> set[tuple[str, str]]:
-    file = config_file(lab)
+def _read_config_metrics(lab: CheckContext) -> set[tuple[str, str]]:
+    file = find_config_file(lab)
     if file is None:
         return set()
     import yaml
@@ -78,34 +82,38 @@ def _named_metrics(lab: Lab) -> set[tuple[str, str]]:
     before='run.log_visualization("val", "curve", 0, figure.canvas.buffer_rgba().tobytes())',
     after='figure.savefig(buffer, format="png")\nrun.log_visualization("val", "curve", 0, buffer.getvalue())',
 )
-def images_can_be_shown(lab: Lab) -> None:
-    loaded(lab)
+def images_can_be_shown(lab: CheckContext) -> None:
+    require_load(lab)
     scenes = [lab.train()]
-    if "tune" in lab.load().signatures:
+    if "tune" in lab.load().hook_signatures:
         scenes.append(lab.tune())
     images = 0
     for scene in scenes:
-        calls = scene.called("log_visualization")
+        calls = scene.find_calls("log_visualization")
         for call in calls:
             if str(call["raised"] or "").startswith("BadValue"):
-                lab.fail(f"run.log_visualization refused: {call['raised']}", signature="image refused", where=at(call))
-        if scene.ended and scene.has_recording:
+                lab.fail(
+                    f"run.log_visualization refused: {call['raised']}",
+                    signature="image refused",
+                    where=locate_call(call),
+                )
+        if scene.has_ended and scene.has_recording:
             for image in scene.recorder.visualizations():
                 images += 1
-                fault = _fault_of(str(image["file"]))
-                where = at(calls[0]) if calls else lab.where()
+                fault = _find_image_fault(str(image["file"]))
+                where = locate_call(calls[0]) if calls else lab.locate_hook()
                 message = f"image {image['category']}/{image['group']} does not decode: {fault}"
                 lab.expect(not fault, message, signature="image broken", where=where)
     lab.note(images=images)
     if not images:
-        lab.not_applicable("the plugin logs no image")
+        lab.raise_not_applicable("the plugin logs no image")
 
 
-def _fault_of(uri: str) -> str:
+def _find_image_fault(uri: str) -> str:
     """What is wrong with an image, or nothing. PNGs are read to their end; others by Pillow, where it is there."""
     content = base64.b64decode(uri.partition(",")[2])
     if content.startswith(b"\x89PNG"):
-        return _png_fault(content)
+        return _find_png_fault(content)
     try:
         from PIL import Image
     except ImportError:
@@ -118,7 +126,7 @@ def _fault_of(uri: str) -> str:
     return ""
 
 
-def _png_fault(content: bytes) -> str:
+def _find_png_fault(content: bytes) -> str:
     position, data, ended = 8, b"", False
     while position + 12 <= len(content) and not ended:
         (length,) = struct.unpack(">I", content[position : position + 4])
@@ -149,17 +157,17 @@ def _png_fault(content: bytes) -> str:
     before="run.report({**losses, **accuracies, **times})",
     after='run.report({"loss": loss, "accuracy": accuracy})',
 )
-def table_has_room(lab: Lab) -> None:
-    scene = tuned(lab)
-    lab.saw(scene, "trial_result")
+def table_has_room(lab: CheckContext) -> None:
+    scene = require_tuning(lab)
+    lab.require_events(scene, "trial_result")
     seen: dict[str, None] = {}
-    for reports in trials_of(scene).values():
+    for reports in group_reports(scene).values():
         for report in reports:
-            flat = flatten(report["metrics"])
+            flat = flatten_mapping(report["metrics"])
             numbers = (k for k, v in flat.items() if isinstance(v, int | float) and not isinstance(v, bool))
             seen.update(dict.fromkeys(key for key in numbers if key not in RESULT_KEYS))
     message = f"trials report {len(seen)} metrics: {', '.join(seen)}"
-    lab.expect(len(seen) <= METRIC_COLUMNS, message, signature="too many metrics", where=lab.where("tune"))
+    lab.expect(len(seen) <= METRIC_COLUMNS, message, signature="too many metrics", where=lab.locate_hook("tune"))
 
 
 @check(
@@ -171,20 +179,22 @@ def table_has_room(lab: Lab) -> None:
     before='run.log_message("diverged", "error")',
     after='run.log_message("diverged", "danger")',
 )
-def message_levels_are_known(lab: Lab) -> None:
-    loaded(lab)
+def message_levels_are_known(lab: CheckContext) -> None:
+    require_load(lab)
     scenes = [lab.train()]
-    if "tune" in lab.load().signatures:
+    if "tune" in lab.load().hook_signatures:
         scenes.append(lab.tune())
     seen = 0
     for scene in scenes:
-        for call in scene.called("log_message"):
+        for call in scene.find_calls("log_message"):
             seen += 1
             if str(call["raised"] or "").startswith("BadValue"):
-                lab.fail(f"run.log_message refused: {call['raised']}", signature="message level", where=at(call))
+                lab.fail(
+                    f"run.log_message refused: {call['raised']}", signature="message level", where=locate_call(call)
+                )
     lab.note(messages=seen)
     if not seen:
-        lab.not_applicable("the plugin logs no message")
+        lab.raise_not_applicable("the plugin logs no message")
 
 
 @check(
@@ -196,26 +206,33 @@ def message_levels_are_known(lab: Lab) -> None:
     before="run.log_message(str(model.state_dict()))",
     after='run.log_message(f"{len(model.state_dict())} tensors")',
 )
-def sizes_are_sane(lab: Lab) -> None:
-    for scene in _jobs(lab):
+def sizes_are_sane(lab: CheckContext) -> None:
+    for scene in _run_jobs(lab):
         for kind in ("metric", "message", "visualization"):
             for entry in scene.recorder.events(kind):
                 size, image = len(str(entry["data"])), len(entry["file"] or "")
                 message = f"one {kind} has {max(size, image) // 1000} kB"
                 held = size <= BIGGEST_ENTRY and image <= BIGGEST_IMAGE
-                lab.expect(held, message, signature=f"size of {kind}", where=_caller(scene, kind) or lab.where())
-        message = f"the run printed {scene.printed // 1000} kB"
-        lab.expect(_printed(scene) <= BIGGEST_OUTPUT, message, signature="size of output", where=lab.where())
+                lab.expect(
+                    held,
+                    message,
+                    signature=f"size of {kind}",
+                    where=_locate_largest_call(scene, kind) or lab.locate_hook(),
+                )
+        message = f"the run printed {scene.output_bytes // 1000} kB"
+        lab.expect(
+            _count_output_bytes(scene) <= BIGGEST_OUTPUT, message, signature="size of output", where=lab.locate_hook()
+        )
 
 
-def _printed(scene: Scene) -> int:
+def _count_output_bytes(scene: Observation) -> int:
     files = [path for name in ("stdout", "stderr") for path in scene.folder.glob(f"results/*/train/{name}")]
-    return max(scene.printed, sum(path.stat().st_size for path in files))
+    return max(scene.output_bytes, sum(path.stat().st_size for path in files))
 
 
-def _caller(scene: Scene, kind: str) -> tuple[str, int] | None:
-    calls = scene.called(f"log_{kind}")
-    return at(max(calls, key=lambda call: len(str(call["args"])))) if calls else None
+def _locate_largest_call(scene: Observation, kind: str) -> tuple[str, int] | None:
+    calls = scene.find_calls(f"log_{kind}")
+    return locate_call(max(calls, key=lambda call: len(str(call["args"])))) if calls else None
 
 
 @check(
@@ -227,14 +244,14 @@ def _caller(scene: Scene, kind: str) -> tuple[str, int] | None:
     before='for batch in loader: run.log_metric("train", "loss", loss)',
     after='if step % 100 == 0:\n    run.log_metric("train", "loss", loss, step=step)',
 )
-def rate_is_sane(lab: Lab) -> None:
-    for scene in _jobs(lab):
+def rate_is_sane(lab: CheckContext) -> None:
+    for scene in _run_jobs(lab):
         calls = [call for call in scene.calls if call["name"].startswith("log_")]
         within = [b["time"] - a["time"] for a, b in zip(calls, calls[MOST_A_SECOND:], strict=False)]
         lab.note(calls=len(calls))
         message = f"{len(calls)} calls of run.log_*, more than {MOST_A_SECOND} of them within a second"
         held = not within or min(within) > 1.0
-        lab.expect(held, message, signature="log rate", where=at(calls[0]) if calls else None)
+        lab.expect(held, message, signature="log rate", where=locate_call(calls[0]) if calls else None)
 
 
 @check(
@@ -246,19 +263,19 @@ def rate_is_sane(lab: Lab) -> None:
     before="def worker(run, part): run.log_metric(…)  # in a multiprocessing.Process",
     after="for loss in pool.map(worker, parts): run.log_metric(…)",
 )
-def logs_from_its_own_process(lab: Lab) -> None:
-    for scene in _jobs(lab):
+def logs_from_its_own_process(lab: CheckContext) -> None:
+    for scene in _run_jobs(lab):
         keys: dict[tuple[str, int], int] = {}
         for path in sorted(scene.folder.glob("results/*/spool/*.jsonl")):
-            for key in _keys(path.read_bytes()):
+            for key in _read_sequences(path.read_bytes()):
                 keys[path.name, key] = keys.get((path.name, key), 0) + 1
         twice = sum(count > 1 for count in keys.values())
         lab.note(events=len(keys))
         message = f"{twice} events came twice under one number: run was used in a forked process"
-        lab.expect(not twice, message, signature="other process", where=lab.where())
+        lab.expect(not twice, message, signature="other process", where=lab.locate_hook())
 
 
-def _keys(content: bytes) -> Iterator[int]:
+def _read_sequences(content: bytes) -> Iterator[int]:
     import json
 
     for line in content.splitlines():
@@ -276,12 +293,12 @@ def _keys(content: bytes) -> Iterator[int]:
     before="model.fit(callbacks=[Log(run), Log(run)])",
     after="model.fit(callbacks=[Log(run)])",
 )
-def points_come_once(lab: Lab) -> None:
-    scene = trained(lab)
-    calls = [call for call in scene.called("log_metric") if call["kwargs"]]
+def points_come_once(lab: CheckContext) -> None:
+    scene = require_training(lab)
+    calls = [call for call in scene.find_calls("log_metric") if call["kwargs"]]
     if not calls:
-        lab.vacuous("no point with a step was logged")
+        lab.raise_vacuous("no point with a step was logged")
     for one, other in pairwise(sorted(calls, key=lambda call: (str(call["args"]), str(call["kwargs"])))):
         same = (one["args"], one["kwargs"]) == (other["args"], other["kwargs"])
         message = f"the point {one['args']} {one['kwargs']} was logged twice"
-        lab.expect(not same, message, signature="point twice", where=at(other))
+        lab.expect(not same, message, signature="point twice", where=locate_call(other))

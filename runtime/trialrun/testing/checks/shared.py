@@ -8,32 +8,32 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from trialrun.events import flatten
-from trialrun.testing.context import Lab
-from trialrun.testing.observation import Scene, SceneError
+from trialrun.events import flatten_mapping
+from trialrun.testing.context import CheckContext
+from trialrun.testing.observation import ErrorRecord, Observation
 
 __all__ = [
-    "METHODS",
-    "at",
-    "binds",
-    "blame",
-    "config_of",
-    "failures",
+    "RUN_METHODS",
+    "build_fixed_space",
+    "can_bind",
+    "find_blamed_check",
     "first_error",
-    "fixed_at",
-    "kept_checkpoints",
-    "loaded",
-    "logged",
-    "names_it",
-    "number_of",
-    "objectives",
+    "get_trial_config",
+    "group_reports",
+    "list_checkpoints",
+    "list_failures",
+    "list_objectives",
+    "list_points",
+    "locate_call",
+    "mentions_name",
+    "parse_trial_number",
+    "require_load",
+    "require_training",
+    "require_tuning",
     "same_values",
-    "trained",
-    "trials_of",
-    "tuned",
 ]
 
-METHODS = ("log_metric", "log_visualization", "log_message", "log_trials", "set_progress", "report")
+RUN_METHODS = ("log_metric", "log_visualization", "log_message", "log_trials", "set_progress", "report")
 
 _CALL_OWNERS = {
     "log_metric": "TR205",
@@ -45,59 +45,59 @@ _CALL_OWNERS = {
 }
 
 
-def loaded(lab: Lab) -> Scene:
+def require_load(lab: CheckContext) -> Observation:
     """The plugin as loaded; Vacuous when it does not load: TR101 to TR105 say why."""
-    scene = lab.needs_ok(lab.load())
-    if not all(binds(scene, hook) for hook in ("train", "tune")):
-        lab.vacuous("a hook cannot be called: see TR107")
+    scene = lab.require_ok(lab.load())
+    if not all(can_bind(scene, hook) for hook in ("train", "tune")):
+        lab.raise_vacuous("a hook cannot be called: see TR107")
     return scene
 
 
-def binds(scene: Scene, hook: str) -> bool:
+def can_bind(scene: Observation, hook: str) -> bool:
     """Whether the function, whatever it wraps, takes the four arguments by position; true of one that is not there."""
-    return bool(scene.signatures.get(hook, {}).get("binds", True))
+    return bool(scene.hook_signatures.get(hook, {}).get("binds", True))
 
 
-def trained(lab: Lab, **overrides: Any) -> Scene:
+def require_training(lab: CheckContext, **overrides: Any) -> Observation:
     """A training job that succeeded; Vacuous when it did not."""
-    loaded(lab)
-    return lab.needs_ok(lab.train(**overrides))
+    require_load(lab)
+    return lab.require_ok(lab.train(**overrides))
 
 
-def tuned(lab: Lab, **overrides: Any) -> Scene:
+def require_tuning(lab: CheckContext, **overrides: Any) -> Observation:
     """A tuning job in which no trial failed; Vacuous when one did."""
-    loaded(lab)
-    scene = lab.needs_ok(lab.tune(**overrides))
-    if scene.hook_errors or failures(scene):
-        lab.vacuous("a trial failed: see TR301, TR303, TR304 and TR313")
+    require_load(lab)
+    scene = lab.require_ok(lab.tune(**overrides))
+    if scene.hook_errors or list_failures(scene):
+        lab.raise_vacuous("a trial failed: see TR301, TR303, TR304 and TR313")
     return scene
 
 
-def failures(scene: Scene) -> list[dict[str, Any]]:
+def list_failures(scene: Observation) -> list[dict[str, Any]]:
     return [failure for failure in (scene.result or {}).get("failures", ()) if failure["status"] == "ERROR"]
 
 
 # whose fault a failed run is
 
 
-def first_error(scene: Scene) -> SceneError | None:
+def first_error(scene: Observation) -> ErrorRecord | None:
     return scene.hook_errors[0] if scene.hook_errors else scene.error
 
 
-def blame(scene: Scene) -> str:
+def find_blamed_check(scene: Observation) -> str:
     """The check that a run's failure belongs to: it is told of once. An empty string when nothing failed."""
-    if not scene.ended:
+    if not scene.has_ended:
         return "TR201" if scene.scenario.kind == "train" else "TR301"
     if scene.hook_errors:
         return _blame_hook(scene, scene.hook_errors[0])
-    if scene.ok and not failures(scene):
+    if scene.ok and not list_failures(scene):
         return ""
     if scene.scenario.kind == "train":
         return "TR202"
-    return _blame_trial(str(scene.error or "") + "".join(failure["error"] for failure in failures(scene)))
+    return _blame_trial(str(scene.error or "") + "".join(failure["error"] for failure in list_failures(scene)))
 
 
-def _blame_hook(scene: Scene, error: SceneError) -> str:
+def _blame_hook(scene: Observation, error: ErrorRecord) -> str:
     if error.type == "BadValue":
         refused = [call for call in scene.calls if str(call["raised"] or "").startswith("BadValue")]
         if refused:
@@ -109,7 +109,7 @@ def _blame_hook(scene: Scene, error: SceneError) -> str:
     return "TR301"
 
 
-def _stumbles_over_none(error: SceneError) -> bool:
+def _stumbles_over_none(error: ErrorRecord) -> bool:
     if error.where is None or error.type not in ("TypeError", "AttributeError"):
         return False
     return "NoneType" in error.message and "checkpoint" in linecache.getline(*error.where)
@@ -124,58 +124,62 @@ def _blame_trial(text: str) -> str:
 # what was said
 
 
-def at(call: Mapping[str, Any]) -> tuple[str, int]:
+def locate_call(call: Mapping[str, Any]) -> tuple[str, int]:
     """File and line of a use of `run`."""
     return call["file"], call["line"]
 
 
-def names_it(text: str, name: str) -> bool:
+def mentions_name(text: str, name: str) -> bool:
     """Whether a message names the hyperparameter: its last part, as a word."""
     word = name.rpartition("/")[2]
     cleaned = "".join(letter if letter.isalnum() or letter == "_" else " " for letter in text)
     return word in text if not word.isidentifier() else word in cleaned.split()
 
 
-def logged(scene: Scene) -> list[tuple[Any, ...]]:
+def list_points(scene: Observation) -> list[tuple[Any, ...]]:
     """Every point in order: what was said, with its values, and nothing that differs between two equal runs."""
     return [
-        (call["name"], repr(call["args"][:1] if call["name"] == "report" else call["args"]), repr(_said(call)))
+        (
+            call["name"],
+            repr(call["args"][:1] if call["name"] == "report" else call["args"]),
+            repr(_comparable_kwargs(call)),
+        )
         for call in scene.calls
         if call["name"] in ("log_metric", "report") and not call["raised"]
     ]
 
 
-def _said(call: Mapping[str, Any]) -> Any:
+def _comparable_kwargs(call: Mapping[str, Any]) -> Any:
     return {key: value for key, value in call["kwargs"].items() if key != "checkpoint"}
 
 
 # trials
 
 
-def number_of(trial_id: str | None) -> int:
+def parse_trial_number(trial_id: str | None) -> int:
     """The trial's place in its study."""
     tail = (trial_id or "").rpartition("_")[2]
     return int(tail) if tail.isdigit() else 0
 
 
-def trials_of(scene: Scene) -> dict[int, list[dict[str, Any]]]:
+def group_reports(scene: Observation) -> dict[int, list[dict[str, Any]]]:
     """What each trial reported, in order, by the trial's number."""
     found: dict[int, list[dict[str, Any]]] = {}
     for report in scene.reports():
-        found.setdefault(number_of(report["trial_id"]), []).append(report)
+        found.setdefault(parse_trial_number(report["trial_id"]), []).append(report)
     return found
 
 
-def objectives(reports: Iterable[Mapping[str, Any]], metric: str) -> list[Any]:
-    return [flatten(report["metrics"]).get(metric) for report in reports]
+def list_objectives(reports: Iterable[Mapping[str, Any]], metric: str) -> list[Any]:
+    return [flatten_mapping(report["metrics"]).get(metric) for report in reports]
 
 
-def values(reports: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def extract_numbers(reports: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """The numbers of each report, without paths and times."""
     return [
         {
             key: value
-            for key, value in flatten(report["metrics"]).items()
+            for key, value in flatten_mapping(report["metrics"]).items()
             if isinstance(value, int | float) and not _is_clock(key)
         }
         for report in reports
@@ -188,23 +192,23 @@ def _is_clock(key: str) -> bool:
 
 def same_values(one: Iterable[Mapping[str, Any]], other: Iterable[Mapping[str, Any]]) -> bool:
     """Whether two lists of reports hold the same numbers; the last digits may differ."""
-    left, right = values(one), values(other)
-    return len(left) == len(right) and all(_equal(a, b) for a, b in zip(left, right, strict=True))
+    left, right = extract_numbers(one), extract_numbers(other)
+    return len(left) == len(right) and all(_is_close(a, b) for a, b in zip(left, right, strict=True))
 
 
-def _equal(one: Mapping[str, float], other: Mapping[str, float]) -> bool:
+def _is_close(one: Mapping[str, float], other: Mapping[str, float]) -> bool:
     return one.keys() == other.keys() and all(math.isclose(one[key], other[key], rel_tol=1e-9) for key in one)
 
 
-def config_of(scene: Scene, number: int) -> dict[str, Any]:
+def get_trial_config(scene: Observation, number: int) -> dict[str, Any]:
     """A trial's hyperparameters by the names of the space."""
-    for hook in scene.hooks:
-        if number_of(hook["trial_id"]) == number:
-            return _picked(hook["hyperparameter_before"], [d["name"] for d in scene.scenario.space])
+    for hook in scene.hook_calls:
+        if parse_trial_number(hook["trial_id"]) == number:
+            return _pick_values(hook["hyperparameter_before"], [d["name"] for d in scene.scenario.space])
     return {}
 
 
-def _picked(nested: Any, names: Iterable[str]) -> dict[str, Any]:
+def _pick_values(nested: Any, names: Iterable[str]) -> dict[str, Any]:
     found = {}
     for name in names:
         value = nested
@@ -214,16 +218,16 @@ def _picked(nested: Any, names: Iterable[str]) -> dict[str, Any]:
     return found
 
 
-def fixed_at(config: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
+def build_fixed_space(config: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
     """A space that draws exactly this config."""
-    return tuple(_fixed(config))
+    return tuple(_choice_distributions(config))
 
 
-def _fixed(config: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def _choice_distributions(config: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     for name, value in config.items():
         yield {"name": name, "type": "choice", "options": [value]}
 
 
-def kept_checkpoints(scene: Scene) -> list[Path]:
+def list_checkpoints(scene: Observation) -> list[Path]:
     """Checkpoints that trials reported, as the executor kept them, oldest first per trial."""
     return sorted(scene.folder.glob("results/*/trials/*/checkpoint_*"))

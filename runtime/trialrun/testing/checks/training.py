@@ -10,17 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from trialrun.testing.checks.shared import (
-    METHODS,
-    at,
-    blame,
+    RUN_METHODS,
+    find_blamed_check,
     first_error,
-    loaded,
-    logged,
-    names_it,
-    trained,
+    list_points,
+    locate_call,
+    mentions_name,
+    require_load,
+    require_training,
 )
-from trialrun.testing.context import Lab
-from trialrun.testing.observation import Scene, SceneError
+from trialrun.testing.context import CheckContext
+from trialrun.testing.observation import ErrorRecord, Observation
 from trialrun.testing.registry import Vacuous, check
 
 __all__: list[str] = []
@@ -40,25 +40,25 @@ _MOST_CALLS = 5
     before="rows = dataset['training']  # the category is called 'train'",
     after="rows = dataset['train']",
 )
-def training_ends(lab: Lab) -> None:
-    loaded(lab)
+def training_ends(lab: CheckContext) -> None:
+    require_load(lab)
     scene = lab.train()
     error = first_error(scene)
-    owner = blame(scene)
+    owner = find_blamed_check(scene)
     if owner == "TR201":
         kind = error.type if error else "timed out" if scene.timed_out else "died"
-        told = str(error) if scene.ended and error else scene.story
-        lab.fail(f"train() failed: {told}", signature=f"train: {kind}", where=_place(error) or lab.where())
-    if owner and hook_raised(scene):
-        lab.vacuous(f"train() failed: see {owner}")
+        told = str(error) if scene.has_ended and error else scene.status_text
+        lab.fail(f"train() failed: {told}", signature=f"train: {kind}", where=_locate_error(error) or lab.locate_hook())
+    if owner and has_hook_failed(scene):
+        lab.raise_vacuous(f"train() failed: see {owner}")
     lab.note(seconds=round(scene.seconds, 2), calls=len(scene.calls))
 
 
-def hook_raised(scene: Scene) -> bool:
-    return bool(scene.hook_errors) or not scene.ended
+def has_hook_failed(scene: Observation) -> bool:
+    return bool(scene.hook_errors) or not scene.has_ended
 
 
-def _place(error: SceneError | None) -> tuple[str, int] | None:
+def _locate_error(error: ErrorRecord | None) -> tuple[str, int] | None:
     return error.where if error else None
 
 
@@ -71,12 +71,12 @@ def _place(error: SceneError | None) -> tuple[str, int] | None:
     before="return 'model.pt'  # was written elsewhere",
     after="path = Path(run.checkpoint_output)\nsave(model, path)\nreturn str(path)",
 )
-def artifact_can_be_uploaded(lab: Lab) -> None:
-    loaded(lab)
+def artifact_can_be_uploaded(lab: CheckContext) -> None:
+    require_load(lab)
     scene = lab.train()
-    if blame(scene) == "TR202":
-        lab.fail(f"the artifact cannot be used: {scene.story}", signature="artifact", where=lab.where())
-    lab.needs_ok(scene)
+    if find_blamed_check(scene) == "TR202":
+        lab.fail(f"the artifact cannot be used: {scene.status_text}", signature="artifact", where=lab.locate_hook())
+    lab.require_ok(scene)
     lab.note(models=len(scene.recorder.models()))
 
 
@@ -89,14 +89,14 @@ def artifact_can_be_uploaded(lab: Lab) -> None:
     before='path = Path("/tmp/model")',
     after="path = Path(run.checkpoint_output)",
 )
-def artifact_is_the_runs_own(lab: Lab) -> None:
-    scene = trained(lab)
-    path = scene.artifact
+def artifact_is_the_runs_own(lab: CheckContext) -> None:
+    scene = require_training(lab)
+    path = scene.artifact_path
     if path is None:
-        lab.vacuous("no artifact was seen")
-    own = Path(scene.hooks[-1]["cwd"]).resolve()
+        lab.raise_vacuous("no artifact was seen")
+    own = Path(scene.hook_calls[-1]["cwd"]).resolve()
     message = f"the artifact is at {path}, outside the run's folder"
-    lab.expect(path.resolve().is_relative_to(own), message, signature="artifact outside", where=lab.where())
+    lab.expect(path.resolve().is_relative_to(own), message, signature="artifact outside", where=lab.locate_hook())
 
 
 @check(
@@ -108,11 +108,11 @@ def artifact_is_the_runs_own(lab: Lab) -> None:
     before="print(loss)",
     after='run.log_metric("train", "loss", loss, epoch=epoch)',
 )
-def training_logs_a_metric(lab: Lab) -> None:
-    scene = trained(lab)
+def training_logs_a_metric(lab: CheckContext) -> None:
+    scene = require_training(lab)
     points = scene.recorder.metrics()
     lab.note(points=len(points))
-    lab.expect(points, "train() logged no metric", signature="no metric", where=lab.where())
+    lab.expect(points, "train() logged no metric", signature="no metric", where=lab.locate_hook())
 
 
 @check(
@@ -124,20 +124,22 @@ def training_logs_a_metric(lab: Lab) -> None:
     before='run.log_metric("train", "loss", float("nan"))',
     after='if math.isfinite(loss):\n    run.log_metric("train", "loss", loss)',
 )
-def values_can_be_recorded(lab: Lab) -> None:
-    for scene in _jobs(lab):
-        calls = lab.saw_calls(scene, "log_metric", "report", "log_trials", least=0)
+def values_can_be_recorded(lab: CheckContext) -> None:
+    for scene in _run_jobs(lab):
+        calls = lab.require_calls(scene, "log_metric", "report", "log_trials", least=0)
         for call in calls:
             if str(call["raised"] or "").startswith("BadValue"):
-                lab.fail(f"run.{call['name']} refused: {call['raised']}", signature="bad value", where=at(call))
+                lab.fail(
+                    f"run.{call['name']} refused: {call['raised']}", signature="bad value", where=locate_call(call)
+                )
 
 
-def _jobs(lab: Lab) -> Iterator[Scene]:
+def _run_jobs(lab: CheckContext) -> Iterator[Observation]:
     """The training run, and the trials of a plugin that tunes."""
-    loaded(lab)
+    require_load(lab)
     scene = lab.train()
     yield scene
-    if "tune" in lab.load().signatures:
+    if "tune" in lab.load().hook_signatures:
         yield lab.tune()
 
 
@@ -150,9 +152,9 @@ def _jobs(lab: Lab) -> Iterator[Scene]:
     before='run.log_metric("train", f"loss_{epoch}", loss)',
     after='run.log_metric("train", "loss", loss, epoch=epoch)',
 )
-def keys_are_stable(lab: Lab) -> None:
-    scene = trained(lab)
-    points = [call for call in scene.called("log_metric") if len(call["args"]) > 1]
+def keys_are_stable(lab: CheckContext) -> None:
+    scene = require_training(lab)
+    points = [call for call in scene.find_calls("log_metric") if len(call["args"]) > 1]
     counts: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for call in points:
         counts.setdefault((str(call["args"][0]), str(call["args"][1])), []).append(call)
@@ -165,7 +167,7 @@ def keys_are_stable(lab: Lab) -> None:
         apart = [b["n"] - a["n"] for a, b in pairwise(calls)]
         if len(calls) > 1 and (len(calls) == len(points) or min(apart) > 1):
             message = f"{len(calls)} keys {bare!r} with one point each"
-            lab.fail(message, signature="keys with numbers", where=at(calls[0]))
+            lab.fail(message, signature="keys with numbers", where=locate_call(calls[0]))
 
 
 @check(
@@ -177,30 +179,32 @@ def keys_are_stable(lab: Lab) -> None:
     before='run.set_progress(epoch, epochs, "train")  # epoch is 0 … epochs - 1',
     after='run.set_progress(epoch + 1, epochs, "train")',
 )
-def progress_is_sane(lab: Lab) -> None:
-    loaded(lab)
+def progress_is_sane(lab: CheckContext) -> None:
+    require_load(lab)
     scene = lab.train()
-    for call in scene.called("set_progress"):
+    for call in scene.find_calls("set_progress"):
         if str(call["raised"] or "").startswith("BadValue"):
-            lab.fail(f"run.set_progress refused: {call['raised']}", signature="progress refused", where=at(call))
-    lab.needs_ok(scene)
+            lab.fail(
+                f"run.set_progress refused: {call['raised']}", signature="progress refused", where=locate_call(call)
+            )
+    lab.require_ok(scene)
     phases: dict[str, list[tuple[float, dict[str, Any]]]] = {}
-    for call in scene.called("set_progress"):
-        current, total, category = _progress(call)
+    for call in scene.find_calls("set_progress"):
+        current, total, category = _parse_progress(call)
         phases.setdefault(category, []).append((1.0 if total == 0 else current / total, call))
     lab.note(phases=sorted(phases))
     if not phases:
-        lab.not_applicable("the plugin says nothing of its progress")
+        lab.raise_not_applicable("the plugin says nothing of its progress")
     for category, steps in phases.items():
         for (before, _), (after, call) in pairwise(steps):
             message = f"progress {category!r} fell from {before:.0%} to {after:.0%}"
-            lab.expect(after >= before, message, signature="progress falls", where=at(call))
+            lab.expect(after >= before, message, signature="progress falls", where=locate_call(call))
         last, call = steps[-1]
         message = f"progress {category!r} ended at {last:.0%}"
-        lab.expect(math.isclose(last, 1.0), message, signature="progress off its total", where=at(call))
+        lab.expect(math.isclose(last, 1.0), message, signature="progress off its total", where=locate_call(call))
 
 
-def _progress(call: Mapping[str, Any]) -> tuple[float, float, str]:
+def _parse_progress(call: Mapping[str, Any]) -> tuple[float, float, str]:
     given = dict(zip(("current", "total", "category"), call["args"], strict=False)) | call["kwargs"]
     return float(given.get("current", 0)), float(given.get("total", 0)), str(given.get("category", ""))
 
@@ -214,12 +218,12 @@ def _progress(call: Mapping[str, Any]) -> tuple[float, float, str]:
     before='lr = hyperparameter.pop("lr")',
     after='lr = hyperparameter["lr"]',
 )
-def hyperparameters_stay(lab: Lab) -> None:
-    for scene in _jobs(lab):
-        for hook in lab.needs_ok(scene).hooks:
+def hyperparameters_stay(lab: CheckContext) -> None:
+    for scene in _run_jobs(lab):
+        for hook in lab.require_ok(scene).hook_calls:
             same = hook["hyperparameter_before"] == hook["hyperparameter_after"]
             message = f"{hook['hook']}() changed its hyperparameters to {hook['hyperparameter_after']}"
-            lab.expect(same, message, signature="hyperparameter changed", where=lab.where(hook["hook"]))
+            lab.expect(same, message, signature="hyperparameter changed", where=lab.locate_hook(hook["hook"]))
 
 
 @check(
@@ -231,27 +235,27 @@ def hyperparameters_stay(lab: Lab) -> None:
     before="dataset['train'].pop()",
     after="rows = dataset['train'][:-1]",
 )
-def dataset_stays(lab: Lab) -> None:
-    for scene in _jobs(lab):
-        for hook in lab.needs_ok(scene).hooks:
+def dataset_stays(lab: CheckContext) -> None:
+    for scene in _run_jobs(lab):
+        for hook in lab.require_ok(scene).hook_calls:
             same = hook["dataset_hash_before"] == hook["dataset_hash_after"]
             message = f"{hook['hook']}() changed the dataset in place"
-            lab.expect(same, message, signature="dataset changed", where=lab.where(hook["hook"]))
+            lab.expect(same, message, signature="dataset changed", where=lab.locate_hook(hook["hook"]))
 
 
-def _leaves(nested: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+def _flatten_leaves(nested: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
     for key, value in nested.items():
         if isinstance(value, Mapping):
-            yield from _leaves(value, f"{above}{key}/")
+            yield from _flatten_leaves(value, f"{above}{key}/")
         else:
             yield f"{above}{key}", value
 
 
-def _changed(nested: Mapping[str, Any], path: str, *value: Any) -> dict[str, Any]:
+def _replace_value(nested: Mapping[str, Any], path: str, *value: Any) -> dict[str, Any]:
     """A copy without what is at `path`, or with `value` there."""
     head, _, rest = path.partition("/")
     if rest:
-        return {**nested, head: _changed(nested[head], rest, *value)}
+        return {**nested, head: _replace_value(nested[head], rest, *value)}
     kept = {key: item for key, item in nested.items() if key != head}
     return {**kept, head: value[0]} if value else kept
 
@@ -266,16 +270,16 @@ def _changed(nested: Mapping[str, Any], path: str, *value: Any) -> dict[str, Any
     after='epochs = hyperparameter["epochs"]  # KeyError names it',
     timeout_s=90.0,
 )
-def missing_hyperparameter_is_named(lab: Lab) -> None:
-    trained(lab)
-    given = dict(lab.subject.hyperparameter or {})
-    names = [name for name, _ in _leaves(given)]
+def missing_hyperparameter_is_named(lab: CheckContext) -> None:
+    require_training(lab)
+    given = dict(lab.target.hyperparameter or {})
+    names = [name for name, _ in _flatten_leaves(given)]
     if not names:
-        lab.not_applicable("the plugin is checked without hyperparameters")
+        lab.raise_not_applicable("the plugin is checked without hyperparameters")
     for name in names[:_MOST_CALLS]:
-        scene = lab.train(hyperparameter=_changed(given, name))
+        scene = lab.train(hyperparameter=_replace_value(given, name))
         if not scene.ok:
-            _named(lab, scene, name, "without", "missing hyperparameter")
+            _expect_named(lab, scene, name, "without", "missing hyperparameter")
 
 
 @check(
@@ -288,24 +292,29 @@ def missing_hyperparameter_is_named(lab: Lab) -> None:
     after='if not isinstance(epochs, int):\n    raise ValueError(f"epochs must be an int, got {epochs!r}")',
     timeout_s=90.0,
 )
-def wrong_type_is_named(lab: Lab) -> None:
-    trained(lab)
-    given = dict(lab.subject.hyperparameter or {})
-    names = [name for name, value in _leaves(given) if type(value) in (int, float)]
+def wrong_type_is_named(lab: CheckContext) -> None:
+    require_training(lab)
+    given = dict(lab.target.hyperparameter or {})
+    names = [name for name, value in _flatten_leaves(given) if type(value) in (int, float)]
     if not names:
-        lab.not_applicable("the plugin is checked without a number among its hyperparameters")
+        lab.raise_not_applicable("the plugin is checked without a number among its hyperparameters")
     for name in names[:_MOST_CALLS]:
-        scene = lab.train(hyperparameter=_changed(given, name, "a few"))
+        scene = lab.train(hyperparameter=_replace_value(given, name, "a few"))
         message = f"{name!r} was text where a number belongs, and train() took it in silence"
-        lab.expect(not scene.ok, message, signature="wrong type accepted", where=lab.where())
-        _named(lab, scene, name, "with a text for", "wrong type")
+        lab.expect(not scene.ok, message, signature="wrong type accepted", where=lab.locate_hook())
+        _expect_named(lab, scene, name, "with a text for", "wrong type")
 
 
-def _named(lab: Lab, scene: Scene, name: str, how: str, signature: str) -> None:
+def _expect_named(lab: CheckContext, scene: Observation, name: str, how: str, signature: str) -> None:
     error = first_error(scene)
-    told = str(error) if error and scene.ended else scene.story
+    told = str(error) if error and scene.has_ended else scene.status_text
     message = f"{how} {name!r}, train() failed with an error that does not name it: {told}"
-    lab.expect(scene.ended and names_it(told, name), message, signature=signature, where=_place(error) or lab.where())
+    lab.expect(
+        scene.has_ended and mentions_name(told, name),
+        message,
+        signature=signature,
+        where=_locate_error(error) or lab.locate_hook(),
+    )
 
 
 @check(
@@ -317,17 +326,19 @@ def _named(lab: Lab, scene: Scene, name: str, how: str, signature: str) -> None:
     before="model = load(checkpoint)",
     after="model = load(Path(checkpoint['path']) / 'model.pt')",
 )
-def training_takes_its_artifact(lab: Lab) -> None:
-    scene = lab.train(checkpoint=_artifact(lab))
+def training_takes_its_artifact(lab: CheckContext) -> None:
+    scene = lab.train(checkpoint=_require_artifact(lab))
     error = first_error(scene)
-    where = _place(error) or lab.where()
-    lab.expect(scene.ok, f"given its own artifact, train() failed: {scene.story}", signature="resume", where=where)
+    where = _locate_error(error) or lab.locate_hook()
+    lab.expect(
+        scene.ok, f"given its own artifact, train() failed: {scene.status_text}", signature="resume", where=where
+    )
 
 
-def _artifact(lab: Lab) -> Path:
-    path = trained(lab).artifact
+def _require_artifact(lab: CheckContext) -> Path:
+    path = require_training(lab).artifact_path
     if path is None:
-        lab.vacuous("no artifact was seen")
+        lab.raise_vacuous("no artifact was seen")
     return path
 
 
@@ -341,21 +352,21 @@ def _artifact(lab: Lab) -> Path:
     before="def train(run, dataset, hyperparameter, checkpoint, **kwargs):\n    model = Model()",
     after="    model = Model() if checkpoint is None else load(Path(checkpoint['path']))",
 )
-def training_goes_on(lab: Lab) -> None:
-    fresh = trained(lab)
-    resumed = lab.needs_ok(lab.train(checkpoint=_artifact(lab)))
-    if not logged(fresh):
-        lab.vacuous("nothing was logged that could be compared")
+def training_goes_on(lab: CheckContext) -> None:
+    fresh = require_training(lab)
+    resumed = lab.require_ok(lab.train(checkpoint=_require_artifact(lab)))
+    if not list_points(fresh):
+        lab.raise_vacuous("nothing was logged that could be compared")
     message = "with its own artifact as checkpoint, train() logged exactly what it logs without one"
-    lab.expect(logged(fresh) != logged(resumed), message, signature="starts anew", where=lab.where())
-    before, after = _curves(fresh), _curves(resumed)
+    lab.expect(list_points(fresh) != list_points(resumed), message, signature="starts anew", where=lab.locate_hook())
+    before, after = _read_curves(fresh), _read_curves(resumed)
     moving = [name for name, points in before.items() if len(set(points)) > 1 and name in after]
     message = f"with its own artifact as checkpoint, train() began with the same values again: {', '.join(moving[:3])}"
     anew = moving and all(before[name][0] == after[name][0] for name in moving)
-    lab.expect(not anew, message, signature="starts anew", where=lab.where())
+    lab.expect(not anew, message, signature="starts anew", where=lab.locate_hook())
 
 
-def _curves(scene: Scene) -> dict[str, list[Any]]:
+def _read_curves(scene: Observation) -> dict[str, list[Any]]:
     found: dict[str, list[Any]] = {}
     for point in scene.recorder.metrics():
         found.setdefault(f"{point['category']}/{point['key']}", []).append(point["value"])
@@ -371,14 +382,14 @@ def _curves(scene: Scene) -> dict[str, list[Any]]:
     before="model = load(checkpoint['path'])",
     after="model = load(checkpoint['path']) if checkpoint else Model()",
 )
-def works_without_a_checkpoint(lab: Lab) -> None:
-    loaded(lab)
+def works_without_a_checkpoint(lab: CheckContext) -> None:
+    require_load(lab)
     scene = lab.train()
-    if blame(scene) == "TR214":
+    if find_blamed_check(scene) == "TR214":
         error = first_error(scene)
         message = f"train() reads from `checkpoint`, which is None: {error}"
-        lab.fail(message, signature="checkpoint is None", where=_place(error))
-    lab.needs_ok(scene)
+        lab.fail(message, signature="checkpoint is None", where=_locate_error(error))
+    lab.require_ok(scene)
 
 
 @check(
@@ -393,16 +404,16 @@ def works_without_a_checkpoint(lab: Lab) -> None:
     after="rng = numpy.random.default_rng(run.seed)",
     timeout_s=60.0,
 )
-def same_seed_same_metrics(lab: Lab) -> None:
-    first = trained(lab)
-    if not logged(first):
-        lab.vacuous("nothing was logged that could be compared")
-    again = lab.needs_ok(lab.train(environment={"CONFORMANCE_AGAIN": "1"}))
-    calls = zip(logged(first), logged(again), strict=False)
+def same_seed_same_metrics(lab: CheckContext) -> None:
+    first = require_training(lab)
+    if not list_points(first):
+        lab.raise_vacuous("nothing was logged that could be compared")
+    again = lab.require_ok(lab.train(environment={"CONFORMANCE_AGAIN": "1"}))
+    calls = zip(list_points(first), list_points(again), strict=False)
     differs = next(((one, other) for one, other in calls if one != other), None)
     message = f"two runs with one seed differ: {differs}"
-    same = differs is None and len(logged(first)) == len(logged(again))
-    lab.expect(same, message, signature="not repeatable", where=lab.where())
+    same = differs is None and len(list_points(first)) == len(list_points(again))
+    lab.expect(same, message, signature="not repeatable", where=lab.locate_hook())
 
 
 @check(
@@ -415,24 +426,24 @@ def same_seed_same_metrics(lab: Lab) -> None:
     after="finally:\n    loader.close()",
     timeout_s=90.0,
 )
-def interrupt_reaches_the_engine(lab: Lab) -> None:
-    count = _methods_called(trained(lab))
+def interrupt_reaches_the_engine(lab: CheckContext) -> None:
+    count = _count_method_calls(require_training(lab))
     for number in sorted({1, count}):
         scene = lab.train(interrupt_at=number)
-        if _struck(scene) and (scene.ok or scene.timed_out):
-            call = _struck(scene)[-1]
-            message = f"KeyboardInterrupt came out of run.{call['name']}, and train() went on: {scene.story}"
-            lab.fail(message, signature="interrupt swallowed", where=at(call))
+        if _find_raising_calls(scene) and (scene.ok or scene.timed_out):
+            call = _find_raising_calls(scene)[-1]
+            message = f"KeyboardInterrupt came out of run.{call['name']}, and train() went on: {scene.status_text}"
+            lab.fail(message, signature="interrupt swallowed", where=locate_call(call))
 
 
-def _methods_called(scene: Scene) -> int:
-    count = sum(call["name"] in METHODS for call in scene.calls)
+def _count_method_calls(scene: Observation) -> int:
+    count = sum(call["name"] in RUN_METHODS for call in scene.calls)
     if not count:
         raise Vacuous("the plugin does not call run: there is nowhere to interrupt it")
     return count
 
 
-def _struck(scene: Scene) -> list[dict[str, Any]]:
+def _find_raising_calls(scene: Observation) -> list[dict[str, Any]]:
     return [call for call in scene.calls if call["raised"]]
 
 
@@ -445,21 +456,24 @@ def _struck(scene: Scene) -> list[dict[str, Any]]:
     before="threading.Thread(target=prefetch).start()",
     after="with ThreadPoolExecutor() as pool: ...",
 )
-def nothing_is_left_running(lab: Lab) -> None:
-    _left(lab, trained(lab), "train() returned", "")
+def nothing_is_left_running(lab: CheckContext) -> None:
+    _expect_nothing_left(lab, require_training(lab), "train() returned", "")
 
 
-def _left(lab: Lab, scene: Scene, when: str, suffix: str) -> None:
-    threads = _threads_left(scene)
+def _expect_nothing_left(lab: CheckContext, scene: Observation, when: str, suffix: str) -> None:
+    threads = _list_threads_left(scene)
     lab.expect(
         not threads,
         f"after {when}, a thread still ran: {threads[:3]}",
         signature=f"thread left{suffix}",
-        where=lab.where(),
+        where=lab.locate_hook(),
     )
     left = [command for command in scene.processes_left if "resource_tracker" not in command]
     lab.expect(
-        not left, f"after {when}, a process still ran: {left[:3]}", signature=f"process left{suffix}", where=lab.where()
+        not left,
+        f"after {when}, a process still ran: {left[:3]}",
+        signature=f"process left{suffix}",
+        where=lab.locate_hook(),
     )
 
 
@@ -472,13 +486,13 @@ def _left(lab: Lab, scene: Scene, when: str, suffix: str) -> None:
     before='Path.home() / "results.csv"',
     after='Path("results.csv")  # in the run\'s own folder',
 )
-def nothing_is_written_outside(lab: Lab) -> None:
-    for scene in _jobs(lab):
-        artifacts = [str(hook.get(key)) for hook in scene.hooks for key in ("artifact", "checkpoint_output")]
-        for found in lab.needs_ok(scene).files_outside:
+def nothing_is_written_outside(lab: CheckContext) -> None:
+    for scene in _run_jobs(lab):
+        artifacts = [str(hook.get(key)) for hook in scene.hook_calls for key in ("artifact", "checkpoint_output")]
+        for found in lab.require_ok(scene).files_outside:
             if found["phase"] != "run" or _is_excused(found["path"], artifacts):
                 continue
-            where = tuple(found["where"]) if found["where"] else lab.where()
+            where = tuple(found["where"]) if found["where"] else lab.locate_hook()
             message = f"{found['path']} was written, outside the run's folder"
             lab.fail(message, signature="file outside", where=where)
 
@@ -499,24 +513,24 @@ def _is_excused(path: str, artifacts: list[str]) -> bool:
     after="with loader:\n    for epoch in …: run.log_metric(…)",
     timeout_s=90.0,
 )
-def cleans_up_after_an_exception(lab: Lab) -> None:
-    calm = trained(lab)
-    count = _methods_called(calm)
-    if calm.processes_left or _threads_left(calm):
-        lab.vacuous("it leaves something behind without an exception: see TR217")
+def cleans_up_after_an_exception(lab: CheckContext) -> None:
+    calm = require_training(lab)
+    count = _count_method_calls(calm)
+    if calm.processes_left or _list_threads_left(calm):
+        lab.raise_vacuous("it leaves something behind without an exception: see TR217")
     lab.note(calls=count)
-    for number in _some(count):
+    for number in _sample_numbers(count):
         scene = lab.train(raise_at=(number, "OSError"))
         message = f"an exception at call {number} of run, and train() did not come to an end"
-        lab.expect(not scene.timed_out, message, signature="hangs after exception", where=lab.where())
-        _left(lab, scene, "an exception in train()", " after exception")
+        lab.expect(not scene.timed_out, message, signature="hangs after exception", where=lab.locate_hook())
+        _expect_nothing_left(lab, scene, "an exception in train()", " after exception")
 
 
-def _threads_left(scene: Scene) -> list[str]:
-    return [name for hook in scene.hooks for name in hook["threads_left"] if name in scene.threads_left]
+def _list_threads_left(scene: Observation) -> list[str]:
+    return [name for hook in scene.hook_calls for name in hook["threads_left"] if name in scene.threads_left]
 
 
-def _some(count: int) -> list[int]:
+def _sample_numbers(count: int) -> list[int]:
     """All of a few, else the first, the last, and some between."""
     if count <= _MOST_CALLS:
         return list(range(1, count + 1))
@@ -534,13 +548,17 @@ def _some(count: int) -> list[int]:
     after="run.log_metric(…)",
     timeout_s=40.0,
 )
-def errors_are_not_swallowed(lab: Lab) -> None:
-    count = _methods_called(trained(lab))
-    for number in _some(count):
+def errors_are_not_swallowed(lab: CheckContext) -> None:
+    count = _count_method_calls(require_training(lab))
+    for number in _sample_numbers(count):
         scene = lab.train(raise_at=(number, "OSError"))
-        if scene.ok and _struck(scene):
-            call = _struck(scene)[0]
-            lab.fail(f"an OSError out of run.{call['name']} was swallowed", signature="error swallowed", where=at(call))
+        if scene.ok and _find_raising_calls(scene):
+            call = _find_raising_calls(scene)[0]
+            lab.fail(
+                f"an OSError out of run.{call['name']} was swallowed",
+                signature="error swallowed",
+                where=locate_call(call),
+            )
 
 
 _ABOUT_DATA = ("dataset", "data set", "row", "categor", "sample", "record", "example", "empty", "no data")
@@ -556,19 +574,23 @@ _ABOUT_DATA = ("dataset", "data set", "row", "categor", "sample", "record", "exa
     before="loss = total / len(rows)",
     after='if not rows:\n    raise ValueError("the dataset has no rows of category train")',
 )
-def missing_rows_are_told_of(lab: Lab) -> None:
-    trained(lab)
+def missing_rows_are_reported(lab: CheckContext) -> None:
+    require_training(lab)
     scene = lab.train(dataset=[{"category": "conformance", "data": {}}])
     if scene.ok:
         return  # it can do without
     error = first_error(scene)
-    told = str(error) if error and scene.ended else scene.story
-    named = any(word in told.lower() for word in _ABOUT_DATA) or any(names_it(told, c) for c in _categories(lab))
+    told = str(error) if error and scene.has_ended else scene.status_text
+    named = any(word in told.lower() for word in _ABOUT_DATA) or any(
+        mentions_name(told, c) for c in _list_categories(lab)
+    )
     message = f"with a dataset of another category, train() failed with an error that does not say so: {told}"
-    lab.expect(scene.ended and named, message, signature="dataset error", where=_place(error) or lab.where())
+    lab.expect(
+        scene.has_ended and named, message, signature="dataset error", where=_locate_error(error) or lab.locate_hook()
+    )
 
 
-def _categories(lab: Lab) -> set[str]:
+def _list_categories(lab: CheckContext) -> set[str]:
     rows = lab.train().scenario.dataset
     known = {str(row.get("category")) for row in rows if isinstance(row, Mapping)} if isinstance(rows, list) else set()
     return known | {"train", "training", "validation", "test"}
@@ -583,10 +605,13 @@ def _categories(lab: Lab) -> set[str]:
     before='Path(f"{run.name}.pt")',
     after='Path("model.pt")',
 )
-def any_job_name_works(lab: Lab) -> None:
-    trained(lab)
+def any_job_name_works(lab: CheckContext) -> None:
+    require_training(lab)
     scene = lab.train(name="a/b: c, 100 %; ünï")
-    where = _place(first_error(scene)) or lab.where()
+    where = _locate_error(first_error(scene)) or lab.locate_hook()
     lab.expect(
-        scene.ok, f"with a slash in the job's name, train() failed: {scene.story}", signature="job name", where=where
+        scene.ok,
+        f"with a slash in the job's name, train() failed: {scene.status_text}",
+        signature="job name",
+        where=where,
     )

@@ -8,26 +8,26 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from trialrun.events import flatten
-from trialrun.outcomes import objective
+from trialrun.events import flatten_mapping
+from trialrun.outcomes import objective_value
 from trialrun.testing.checks.shared import (
-    at,
-    blame,
-    config_of,
-    failures,
+    build_fixed_space,
+    find_blamed_check,
     first_error,
-    fixed_at,
-    kept_checkpoints,
-    loaded,
-    number_of,
-    objectives,
+    get_trial_config,
+    group_reports,
+    list_checkpoints,
+    list_failures,
+    list_objectives,
+    locate_call,
+    parse_trial_number,
+    require_load,
+    require_training,
+    require_tuning,
     same_values,
-    trained,
-    trials_of,
-    tuned,
 )
-from trialrun.testing.context import Lab
-from trialrun.testing.observation import Scene
+from trialrun.testing.context import CheckContext
+from trialrun.testing.observation import Observation
 from trialrun.testing.registry import check
 from trialrun.trials import RESULT_KEYS
 
@@ -40,19 +40,19 @@ _MOST_DIMENSIONS = 6
 _MOST_OPTIONS = 8
 
 
-def _hook(lab: Lab) -> tuple[str, int] | None:
-    return lab.where("tune") or lab.where()
+def _locate_tune_hook(lab: CheckContext) -> tuple[str, int] | None:
+    return lab.locate_hook("tune") or lab.locate_hook()
 
 
-def _expect_trials_end(lab: Lab, scene: Scene, how: str, signature: str) -> None:
+def _expect_trials_end(lab: CheckContext, scene: Observation, how: str, signature: str) -> None:
     """Fail when a trial of this scene failed."""
-    broken = failures(scene)
+    broken = list_failures(scene)
     raised = [error for error in scene.hook_errors if error.type != "SystemExit"]  # how Ray ends a trial that it pauses
     if scene.ok and not broken and not raised:
         return
     error = raised[0] if raised else scene.error
-    told = str(error) if error and scene.ended else broken[0]["error"] if broken else scene.story
-    where = (error.where if error else None) or _hook(lab)
+    told = str(error) if error and scene.has_ended else broken[0]["error"] if broken else scene.status_text
+    where = (error.where if error else None) or _locate_tune_hook(lab)
     lab.fail(f"{how}, a trial failed: {told}", signature=signature, where=where)
 
 
@@ -66,20 +66,22 @@ def _expect_trials_end(lab: Lab, scene: Scene, how: str, signature: str) -> None
     before='lr = hyperparameter["learning_rate"]  # the space calls it "lr"',
     after='lr = hyperparameter["lr"]',
 )
-def trials_end(lab: Lab) -> None:
-    loaded(lab)
+def trials_end(lab: CheckContext) -> None:
+    require_load(lab)
     scene = lab.tune()
-    owner = blame(scene)
+    owner = find_blamed_check(scene)
     if owner == "TR301":
         error = first_error(scene)
-        kind = error.type if error and scene.ended else "timed out" if scene.timed_out else "died"
-        told = str(error) if error and scene.ended else scene.story
+        kind = error.type if error and scene.has_ended else "timed out" if scene.timed_out else "died"
+        told = str(error) if error and scene.has_ended else scene.status_text
         lab.fail(
-            f"tune() failed: {told}", signature=f"tune: {kind}", where=(error.where if error else None) or _hook(lab)
+            f"tune() failed: {told}",
+            signature=f"tune: {kind}",
+            where=(error.where if error else None) or _locate_tune_hook(lab),
         )
     if owner:
-        lab.vacuous(f"a trial failed: see {owner}")
-    lab.note(trials=len(scene.hooks), reports=len(scene.reports()))
+        lab.raise_vacuous(f"a trial failed: see {owner}")
+    lab.note(trials=len(scene.hook_calls), reports=len(scene.reports()))
 
 
 @check(
@@ -92,20 +94,24 @@ def trials_end(lab: Lab) -> None:
     before="run.report({'loss': loss})\nrun.checkpoint_output = path",
     after="run.checkpoint_output = path\nrun.report({'loss': loss})",
 )
-def output_is_said_first(lab: Lab) -> None:
-    scene = tuned(lab)
-    reports = trials_of(scene)
-    for hook in scene.hooks:
-        own = reports.get(number_of(hook["trial_id"]), [])
+def output_is_declared_first(lab: CheckContext) -> None:
+    scene = require_tuning(lab)
+    reports = group_reports(scene)
+    for hook in scene.hook_calls:
+        own = reports.get(parse_trial_number(hook["trial_id"]), [])
         said = [call for call in hook["calls"] if call["name"] == "set:checkpoint_output"]
         if not own:
             continue
         first = datetime.fromisoformat(own[0]["time"]).timestamp()
         if said and said[0]["time"] > first:
-            lab.fail("checkpoint_output was set after the first report", signature="output late", where=at(said[0]))
+            lab.fail(
+                "checkpoint_output was set after the first report", signature="output late", where=locate_call(said[0])
+            )
         later = [report for report in own[1:] if "checkpoint_output" in report["metrics"]]
         if later and not said and "checkpoint_output" not in own[0]["metrics"]:
-            lab.fail("checkpoint_output came with a later report only", signature="output late", where=_hook(lab))
+            lab.fail(
+                "checkpoint_output came with a later report only", signature="output late", where=_locate_tune_hook(lab)
+            )
 
 
 @check(
@@ -118,11 +124,16 @@ def output_is_said_first(lab: Lab) -> None:
     before="return {'loss': loss}",
     after="save(model, run.checkpoint_output)\nreturn {'loss': loss}",
 )
-def trials_have_models(lab: Lab) -> None:
-    scene = tuned(lab)
+def trials_have_models(lab: CheckContext) -> None:
+    scene = require_tuning(lab)
     reasons = [failure["error"] for failure in (scene.result or {}).get("failures", ())]
     lab.note(models=len((scene.result or {}).get("trial_models", ())))
-    lab.expect(not reasons, f"a trial has no model: {'; '.join(reasons[:1])}", signature="no model", where=_hook(lab))
+    lab.expect(
+        not reasons,
+        f"a trial has no model: {'; '.join(reasons[:1])}",
+        signature="no model",
+        where=_locate_tune_hook(lab),
+    )
 
 
 @check(
@@ -135,53 +146,53 @@ def trials_have_models(lab: Lab) -> None:
     before='run.report({"epoch": epoch})',
     after='run.report({"epoch": epoch, "loss": loss})',
 )
-def reports_have_the_objective(lab: Lab) -> None:
-    loaded(lab)
+def reports_have_the_objective(lab: CheckContext) -> None:
+    require_load(lab)
     scene = lab.tune()
-    metric = lab.subject.metric or "loss"
-    if blame(scene) == "TR304":
+    metric = lab.target.metric or "loss"
+    if find_blamed_check(scene) == "TR304":
         error = first_error(scene)
         told = str(error) if error and error.type == "ObjectiveMissing" else _first_failure(scene)
-        where = (error.where if error else None) or _hook(lab)
+        where = (error.where if error else None) or _locate_tune_hook(lab)
         lab.fail(f"a trial's result lacks {metric!r}: {told}", signature="objective missing", where=where)
-    lab.needs_ok(scene)
-    reports = lab.saw(scene, "trial_result")
-    calls = scene.called("report")
+    lab.require_ok(scene)
+    reports = lab.require_events(scene, "trial_result")
+    calls = scene.find_calls("report")
     for number, report in enumerate(scene.reports()):
-        if objective(report["metrics"], metric) is None:
-            where = at(calls[number]) if len(calls) == len(reports) else _hook(lab)
+        if objective_value(report["metrics"], metric) is None:
+            where = locate_call(calls[number]) if len(calls) == len(reports) else _locate_tune_hook(lab)
             lab.fail(
                 f"a report lacks {metric!r}: {sorted(report['metrics'])}", signature="objective missing", where=where
             )
 
 
-def _first_failure(scene: Scene) -> str:
-    broken = failures(scene)
-    return broken[0]["error"] if broken else scene.story
+def _first_failure(scene: Observation) -> str:
+    broken = list_failures(scene)
+    return broken[0]["error"] if broken else scene.status_text
 
 
-def _steps(lab: Lab) -> tuple[Scene, list[dict[str, Any]]]:
+def _require_steps(lab: CheckContext) -> tuple[Observation, list[dict[str, Any]]]:
     """The usual study, and what its first trial reported; NotApplicable when trials report once."""
-    scene = tuned(lab)
-    reports = trials_of(scene).get(0, [])
+    scene = require_tuning(lab)
+    reports = group_reports(scene).get(0, [])
     if not reports:
-        lab.vacuous("no trial reported")
+        lab.raise_vacuous("no trial reported")
     if len(reports) == 1:
-        lab.not_applicable("its trials report once, at their end: there is nothing to pause")
+        lab.raise_not_applicable("its trials report once, at their end: there is nothing to pause")
     return scene, reports
 
 
-def _first_kept(lab: Lab, scene: Scene) -> Path:
-    kept = kept_checkpoints(scene)
+def _require_checkpoint(lab: CheckContext, scene: Observation) -> Path:
+    kept = list_checkpoints(scene)
     message = "trials report several times and never with a checkpoint: a paused trial starts over"
-    lab.expect(kept, message, signature="no checkpoint reported", where=_hook(lab))
+    lab.expect(kept, message, signature="no checkpoint reported", where=_locate_tune_hook(lab))
     return kept[0]
 
 
-def _resumed(lab: Lab, scene: Scene) -> Scene:
+def _resume_first_trial(lab: CheckContext, scene: Observation) -> Observation:
     """The first trial again, from the checkpoint of its first report."""
-    space = fixed_at(config_of(scene, 0))
-    return lab.tune(space=space, tune_config={"num_samples": 1}, checkpoint=_first_kept(lab, scene))
+    space = build_fixed_space(get_trial_config(scene, 0))
+    return lab.tune(space=space, tune_config={"num_samples": 1}, checkpoint=_require_checkpoint(lab, scene))
 
 
 @check(
@@ -194,9 +205,9 @@ def _resumed(lab: Lab, scene: Scene) -> Scene:
     before="run.report({'loss': loss})",
     after="save(model, folder)\nrun.report({'loss': loss}, checkpoint=folder)",
 )
-def trials_take_their_checkpoint(lab: Lab) -> None:
-    scene, _ = _steps(lab)
-    _expect_trials_end(lab, _resumed(lab, scene), "given the checkpoint that it reported", "resume")
+def trials_take_their_checkpoint(lab: CheckContext) -> None:
+    scene, _ = _require_steps(lab)
+    _expect_trials_end(lab, _resume_first_trial(lab, scene), "given the checkpoint that it reported", "resume")
 
 
 @check(
@@ -209,19 +220,21 @@ def trials_take_their_checkpoint(lab: Lab) -> None:
     before="for epoch in range(epochs):",
     after="for epoch in range(start, epochs):  # start comes from the checkpoint",
 )
-def trials_go_on(lab: Lab) -> None:
-    scene, fresh = _steps(lab)
-    if not kept_checkpoints(scene):
-        lab.vacuous("no checkpoint was reported: see TR305")
-    again = lab.needs_ok(_resumed(lab, scene))
-    resumed = trials_of(again).get(0, [])
+def trials_go_on(lab: CheckContext) -> None:
+    scene, fresh = _require_steps(lab)
+    if not list_checkpoints(scene):
+        lab.raise_vacuous("no checkpoint was reported: see TR305")
+    again = lab.require_ok(_resume_first_trial(lab, scene))
+    resumed = group_reports(again).get(0, [])
     if not resumed or again.hook_errors:
-        lab.vacuous("the resumed trial reported nothing: see TR305")
-    metric = lab.subject.metric or "loss"
-    first, second = objectives(fresh, metric)[:2]
-    anew = first != second and objectives(resumed, metric)[0] == first
+        lab.raise_vacuous("the resumed trial reported nothing: see TR305")
+    metric = lab.target.metric or "loss"
+    first, second = list_objectives(fresh, metric)[:2]
+    anew = first != second and list_objectives(resumed, metric)[0] == first
     message = f"resumed from its first report's checkpoint, a trial began with {metric}={first}, as a new one does"
-    lab.expect(not anew and not same_values(fresh, resumed), message, signature="starts anew", where=_hook(lab))
+    lab.expect(
+        not anew and not same_values(fresh, resumed), message, signature="starts anew", where=_locate_tune_hook(lab)
+    )
 
 
 @check(
@@ -234,17 +247,17 @@ def trials_go_on(lab: Lab) -> None:
     before='run.checkpoint_output = Path("/models/best")',
     after="path = Path(run.checkpoint_output)",
 )
-def paths_are_not_shared(lab: Lab) -> None:
-    scene = tuned(lab)
+def paths_are_not_shared(lab: CheckContext) -> None:
+    scene = require_tuning(lab)
     paths: dict[str, str] = {}
-    for hook in scene.hooks:
+    for hook in scene.hook_calls:
         path = str(hook.get("checkpoint_output") or "")
         if path and path in paths:
             message = f"trials {paths[path]} and {hook['trial_id']} share the artifact path {path}"
-            lab.fail(message, signature="shared path", where=_hook(lab))
+            lab.fail(message, signature="shared path", where=_locate_tune_hook(lab))
         paths[path] = hook["trial_id"]
-    if len(scene.hooks) < 2:
-        lab.vacuous("fewer than two trials ran")
+    if len(scene.hook_calls) < 2:
+        lab.raise_vacuous("fewer than two trials ran")
 
 
 @check(
@@ -257,18 +270,19 @@ def paths_are_not_shared(lab: Lab) -> None:
     before="HISTORY = []\ndef tune(…): HISTORY.append(loss)",
     after="def tune(…):\n    history = []",
 )
-def nothing_leaks(lab: Lab) -> None:
-    scene = tuned(lab)
-    alone = lab.needs_ok(lab.tune(options={"skip_trials": [0]}))
-    after, by_itself = trials_of(scene).get(1, []), trials_of(alone).get(1, [])
+def nothing_leaks(lab: CheckContext) -> None:
+    scene = require_tuning(lab)
+    alone = lab.require_ok(lab.tune(options={"skip_trials": [0]}))
+    after, by_itself = group_reports(scene).get(1, []), group_reports(alone).get(1, [])
     if not after or not by_itself:
-        lab.vacuous("there was no second trial")
-    message = f"a trial reported {_shown(lab, after)} after another one, and {_shown(lab, by_itself)} alone"
-    lab.expect(same_values(after, by_itself), message, signature="leak", where=_hook(lab))
+        lab.raise_vacuous("there was no second trial")
+    undisturbed = _format_objectives(lab, by_itself)
+    message = f"a trial reported {_format_objectives(lab, after)} after another one, and {undisturbed} alone"
+    lab.expect(same_values(after, by_itself), message, signature="leak", where=_locate_tune_hook(lab))
 
 
-def _shown(lab: Lab, reports: list[dict[str, Any]]) -> str:
-    return str(objectives(reports, lab.subject.metric or "loss")[-3:])
+def _format_objectives(lab: CheckContext, reports: list[dict[str, Any]]) -> str:
+    return str(list_objectives(reports, lab.target.metric or "loss")[-3:])
 
 
 @check(
@@ -281,13 +295,13 @@ def _shown(lab: Lab, reports: list[dict[str, Any]]) -> str:
     before="try:\n    run.report(metrics)\nexcept:\n    pass",
     after="run.report(metrics)",
 )
-def trials_stop_when_told(lab: Lab) -> None:
-    _steps(lab)
+def trials_stop_on_request(lab: CheckContext) -> None:
+    _require_steps(lab)
     scene = lab.tune(tune_config={"num_samples": 1, "stop": {"training_iteration": 1}})
-    reports = trials_of(scene).get(0, [])
+    reports = group_reports(scene).get(0, [])
     message = f"told to stop at its first report, a trial reported {len(reports)} times"
-    lab.expect(scene.ended and len(reports) <= 1, message, signature="does not stop", where=_hook(lab))
-    lab.needs_ok(scene)
+    lab.expect(scene.has_ended and len(reports) <= 1, message, signature="does not stop", where=_locate_tune_hook(lab))
+    lab.require_ok(scene)
 
 
 @check(
@@ -301,24 +315,24 @@ def trials_stop_when_told(lab: Lab) -> None:
     after='{"name": "momentum", "type": "uniform", "min": 0.0, "max": 0.99}',
     timeout_s=60.0,
 )
-def takes_the_whole_space(lab: Lab) -> None:
-    base = config_of(tuned(lab), 0)
+def takes_the_whole_space(lab: CheckContext) -> None:
+    base = get_trial_config(require_tuning(lab), 0)
     tried = 0
-    for distribution in list(lab.subject.space or ())[:_MOST_DIMENSIONS]:
-        ends = _ends(distribution)
+    for distribution in list(lab.target.space or ())[:_MOST_DIMENSIONS]:
+        ends = _find_endpoints(distribution)
         if not ends:
             continue
         rest = {name: value for name, value in base.items() if name != distribution["name"]}
         grid = {"name": distribution["name"], "type": "grid_search", "options": ends}
-        scene = lab.tune(space=(*fixed_at(rest), grid), tune_config={"num_samples": 1})
+        scene = lab.tune(space=(*build_fixed_space(rest), grid), tune_config={"num_samples": 1})
         tried += len(ends)
         _expect_trials_end(lab, scene, f"with {distribution['name']} at {ends}", "end of space")
     lab.note(values=tried)
     if not tried:
-        lab.not_applicable("its space holds no value beyond those that are tried anyway")
+        lab.raise_not_applicable("its space holds no value beyond those that are tried anyway")
 
 
-def _ends(distribution: Mapping[str, Any]) -> list[Any]:
+def _find_endpoints(distribution: Mapping[str, Any]) -> list[Any]:
     """The values at the ends of a distribution, those that can be drawn; all options of a list."""
     kind, low, high = distribution["type"], distribution.get("min"), distribution.get("max")
     if "options" in distribution:
@@ -345,16 +359,16 @@ _GPU = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "
     before='os.environ["CUDA_VISIBLE_DEVICES"] = "0"',
     after='device = "cuda" if torch.cuda.is_available() else "cpu"',
 )
-def gpus_are_left_alone(lab: Lab) -> None:
-    loaded(lab)
+def gpus_are_left_alone(lab: CheckContext) -> None:
+    require_load(lab)
     scenes = [lab.load(), lab.train()]
-    if "tune" in scenes[0].signatures:
+    if "tune" in scenes[0].hook_signatures:
         scenes.append(lab.tune())
     for scene in scenes:
         for phase, changes in scene.environment_changes.items():
             for name in set(changes) & set(_GPU):
                 during = "importing it" if phase == "load" else "a run of it"
-                lab.fail(f"{during} sets {name}", signature="GPU variable", where=lab.where())
+                lab.fail(f"{during} sets {name}", signature="GPU variable", where=lab.locate_hook())
 
 
 @check(
@@ -369,28 +383,28 @@ def gpus_are_left_alone(lab: Lab) -> None:
     after='lr = hyperparameter["lr"]',
     timeout_s=90.0,
 )
-def hyperparameters_have_an_effect(lab: Lab) -> None:
-    base = config_of(tuned(lab), 0)
+def hyperparameters_have_an_effect(lab: CheckContext) -> None:
+    base = get_trial_config(require_tuning(lab), 0)
     tried = []
-    for distribution in list(lab.subject.space or ())[:_MOST_DIMENSIONS]:
-        name, ends = distribution["name"], _ends(distribution)
+    for distribution in list(lab.target.space or ())[:_MOST_DIMENSIONS]:
+        name, ends = distribution["name"], _find_endpoints(distribution)
         if len(ends) < 2:
             continue
-        results = [_alone(lab, {**base, name: value}) for value in (ends[0], ends[-1])]
+        results = [_run_alone(lab, {**base, name: value}) for value in (ends[0], ends[-1])]
         if not all(results):
             continue  # a value that it does not take: see TR310
         tried.append(name)
         message = f"{name}={ends[0]!r} and {name}={ends[-1]!r}, with one seed, gave the same results"
-        lab.expect(not same_values(*results), message, signature="no effect", where=_hook(lab))
+        lab.expect(not same_values(*results), message, signature="no effect", where=_locate_tune_hook(lab))
     lab.note(hyperparameters=tried)
     if not tried:
-        lab.vacuous("its space has one value only: name a search space")
+        lab.raise_vacuous("its space has one value only: name a search space")
 
 
-def _alone(lab: Lab, config: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _run_alone(lab: CheckContext, config: Mapping[str, Any]) -> list[dict[str, Any]]:
     """What a study of this one trial reports; its seed is the same for every config."""
-    scene = lab.tune(space=fixed_at(config), tune_config={"num_samples": 1})
-    return trials_of(scene).get(0, []) if scene.ok else []
+    scene = lab.tune(space=build_fixed_space(config), tune_config={"num_samples": 1})
+    return group_reports(scene).get(0, []) if scene.ok else []
 
 
 @check(
@@ -403,13 +417,15 @@ def _alone(lab: Lab, config: Mapping[str, Any]) -> list[dict[str, Any]]:
     before="return loss, accuracy",
     after="return {'loss': loss, 'accuracy': accuracy}",
 )
-def tune_returns_metrics(lab: Lab) -> None:
-    loaded(lab)
+def tune_returns_metrics(lab: CheckContext) -> None:
+    require_load(lab)
     scene = lab.tune()
-    if blame(scene) == "TR313":
-        kind = next((hook.get("returned_type") for hook in scene.hooks), "something")
-        lab.fail(f"tune() returned {kind}: {_first_failure(scene)}", signature="return type", where=_hook(lab))
-    lab.needs_ok(scene)
+    if find_blamed_check(scene) == "TR313":
+        kind = next((hook.get("returned_type") for hook in scene.hook_calls), "something")
+        lab.fail(
+            f"tune() returned {kind}: {_first_failure(scene)}", signature="return type", where=_locate_tune_hook(lab)
+        )
+    lab.require_ok(scene)
 
 
 _ALLOWED = {"trial_id", "should_checkpoint"}
@@ -425,13 +441,15 @@ _ALLOWED = {"trial_id", "should_checkpoint"}
     before='run.report({"loss": loss, "done": False})',
     after='run.report({"loss": loss})',
 )
-def reports_use_no_reserved_name(lab: Lab) -> None:
-    loaded(lab)
+def reports_use_no_reserved_name(lab: CheckContext) -> None:
+    require_load(lab)
     scene = lab.tune()
-    lab.saw(scene, "trial_result")
+    lab.require_events(scene, "trial_result")
     for report in scene.reports():
-        taken = sorted((set(report["metrics"]) & RESULT_KEYS) - _ALLOWED - {lab.subject.metric})
-        lab.expect(not taken, f"a report uses {', '.join(taken)}", signature="reserved name", where=_hook(lab))
+        taken = sorted((set(report["metrics"]) & RESULT_KEYS) - _ALLOWED - {lab.target.metric})
+        lab.expect(
+            not taken, f"a report uses {', '.join(taken)}", signature="reserved name", where=_locate_tune_hook(lab)
+        )
 
 
 @check(
@@ -443,8 +461,8 @@ def reports_use_no_reserved_name(lab: Lab) -> None:
     before='server.bind(("127.0.0.1", 29500))',
     after='server.bind(("127.0.0.1", 0))',
 )
-def two_runs_at_once(lab: Lab) -> None:
-    first = trained(lab)
+def two_runs_at_once(lab: CheckContext) -> None:
+    first = require_training(lab)
     meeting = first.folder / "meeting"
     meeting.mkdir(exist_ok=True)
     options = [{"meet": str(meeting), "as": f"{id(lab)}-{number}", "prefix": f"{id(lab)}-"} for number in (1, 2)]
@@ -452,8 +470,10 @@ def two_runs_at_once(lab: Lab) -> None:
         scenes = list(pool.map(lambda given: lab.train(options=given), options))
     for scene in scenes:
         error = first_error(scene)
-        where = (error.where if error else None) or lab.where()
-        lab.expect(scene.ok, f"of two runs at once, one failed: {scene.story}", signature="two at once", where=where)
+        where = (error.where if error else None) or lab.locate_hook()
+        lab.expect(
+            scene.ok, f"of two runs at once, one failed: {scene.status_text}", signature="two at once", where=where
+        )
 
 
 # with Ray
@@ -471,8 +491,8 @@ def two_runs_at_once(lab: Lab) -> None:
     after="state = load(Path(checkpoint['path']) / 'state.json')",
     timeout_s=180.0,
 )
-def survives_hyperband(lab: Lab) -> None:
-    _steps(lab)
+def survives_hyperband(lab: CheckContext) -> None:
+    _require_steps(lab)
     # Ray's first bracket, of two trials, never pauses; of the three in the second, two pause at their first report and
     # two go on, so that at least one is resumed. All five must be there before the first one reports. If the last
     # trials were to be stopped, one that fails after the other has paused would leave Ray waiting for ever.
@@ -481,11 +501,11 @@ def survives_hyperband(lab: Lab) -> None:
     config = {"num_samples": 5, "max_concurrent_trials": 5, "scheduler": scheduler}
     scene = lab.tune(executor="ray", tune_config=config, num_cpus=0.5)
     _expect_trials_end(lab, scene, "under HyperBand", "HyperBand")
-    calls = [number_of(hook["trial_id"]) for hook in scene.hooks]
-    resumed = sum(hook["checkpoint"] is not None for hook in scene.hooks)
+    calls = [parse_trial_number(hook["trial_id"]) for hook in scene.hook_calls]
+    resumed = sum(hook["checkpoint"] is not None for hook in scene.hook_calls)
     lab.note(hook_calls=len(calls), trials=len(set(calls)), resumed=resumed)
     if not resumed:
-        lab.vacuous("HyperBand paused no trial that it let go on")
+        lab.raise_vacuous("HyperBand paused no trial that it let go on")
 
 
 @check(
@@ -500,22 +520,25 @@ def survives_hyperband(lab: Lab) -> None:
     after="for epoch in range(start, epochs):  # start comes from the checkpoint",
     timeout_s=180.0,
 )
-def survives_a_killed_worker(lab: Lab) -> None:
-    scene, _ = _steps(lab)
-    _first_kept(lab, scene)
+def survives_a_killed_worker(lab: CheckContext) -> None:
+    scene, _ = _require_steps(lab)
+    _require_checkpoint(lab, scene)
     marker = str(scene.folder / f"killed-{id(lab)}")
-    methods = [call["name"] for call in scene.hooks[0]["calls"] if ":" not in call["name"]]
+    methods = [call["name"] for call in scene.hook_calls[0]["calls"] if ":" not in call["name"]]
     if "report" not in methods:
-        lab.not_applicable("it reports past run: nothing says when to kill its worker")
+        lab.raise_not_applicable("it reports past run: nothing says when to kill its worker")
     options = {"kill_at": methods.index("report") + 2, "kill_once": marker}
     killed = lab.tune(executor="ray", tune_config={"num_samples": 1, "max_failures": 1}, options=options)
     if not Path(marker).exists():
-        lab.vacuous("the worker was not killed: its trial reported too seldom")
+        lab.raise_vacuous("the worker was not killed: its trial reported too seldom")
     _expect_trials_end(lab, killed, "after kill -9 of its worker", "killed worker")
-    resumed = [hook for hook in killed.hooks if hook["checkpoint"]]
+    resumed = [hook for hook in killed.hook_calls if hook["checkpoint"]]
     lab.note(resumed=len(resumed))
     lab.expect(
-        resumed, "after kill -9 the trial was started without a checkpoint", signature="killed worker", where=_hook(lab)
+        resumed,
+        "after kill -9 the trial was started without a checkpoint",
+        signature="killed worker",
+        where=_locate_tune_hook(lab),
     )
 
 
@@ -531,26 +554,27 @@ def survives_a_killed_worker(lab: Lab) -> None:
     after='rate = hyperparameter["rate"]',
     timeout_s=180.0,
 )
-def ray_says_the_same(lab: Lab) -> None:
-    here = tuned(lab)
-    space = fixed_at(config_of(here, 0))
+def ray_says_the_same(lab: CheckContext) -> None:
+    here = require_tuning(lab)
+    space = build_fixed_space(get_trial_config(here, 0))
     config = {"num_samples": 2}
-    inline = lab.needs_ok(lab.tune(space=space, tune_config=config))
+    inline = lab.require_ok(lab.tune(space=space, tune_config=config))
     real = lab.tune(space=space, tune_config=config, executor="ray")
     _expect_trials_end(lab, real, "on Ray", "on Ray")
-    one, other = _normalised(inline), _normalised(real)
+    one, other = _normalize_reports(inline), _normalize_reports(real)
     lab.note(reports=sum(map(len, one.values())))
     for number, reports in one.items():
         same = same_values(reports, other.get(number, []))
-        message = f"trial {number} reported {_shown(lab, reports)} here and {_shown(lab, other.get(number, []))} on Ray"
-        lab.expect(same, message, signature="Ray differs", where=_hook(lab))
+        on_ray = _format_objectives(lab, other.get(number, []))
+        message = f"trial {number} reported {_format_objectives(lab, reports)} here and {on_ray} on Ray"
+        lab.expect(same, message, signature="Ray differs", where=_locate_tune_hook(lab))
 
 
-def _normalised(scene: Scene) -> dict[int, list[dict[str, Any]]]:
-    return {number: list(_bare(reports)) for number, reports in trials_of(scene).items()}
+def _normalize_reports(scene: Observation) -> dict[int, list[dict[str, Any]]]:
+    return {number: list(_strip_result_keys(reports)) for number, reports in group_reports(scene).items()}
 
 
-def _bare(reports: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+def _strip_result_keys(reports: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     for report in reports:
-        metrics = {key: value for key, value in flatten(report["metrics"]).items() if key not in RESULT_KEYS}
+        metrics = {key: value for key, value in flatten_mapping(report["metrics"]).items() if key not in RESULT_KEYS}
         yield {**report, "metrics": metrics}

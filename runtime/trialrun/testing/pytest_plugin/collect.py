@@ -8,18 +8,18 @@ from typing import Any
 
 import pytest
 
-from trialrun.testing.pytest_plugin.failures import HarnessError, NotConformant, Waived, told
-from trialrun.testing.pytest_plugin.state import STATE, Target
+from trialrun.testing.pytest_plugin.failures import HarnessError, NotConformant, Waived, format_failure
+from trialrun.testing.pytest_plugin.state import STATE, PluginUnderTest
 from trialrun.testing.registry import Check
 from trialrun.testing.suite import Conformance, TrainPluginSuite, suite_conformance
 from trialrun.testing.verdicts import Outcome, Verdict
 from trialrun.testing.waivers import Waiver
 from trialrun_hookspecs.errors import UsageError
 
-__all__ = ["CheckItem", "ConformanceFile", "ConformanceNode", "SuiteClass", "collected"]
+__all__ = ["CheckItem", "ConformanceFile", "ConformanceNode", "SuiteClass", "build_node"]
 
 
-def collected(collector: Any, name: str, obj: Any) -> pytest.Collector:
+def build_node(collector: Any, name: str, obj: Any) -> pytest.Collector:
     """The node of a conformance object or of a class form."""
     if isinstance(obj, type):
         return SuiteClass.from_parent(collector, name=name, obj=obj)
@@ -30,8 +30,8 @@ def collected(collector: Any, name: str, obj: Any) -> pytest.Collector:
 class CheckItem(pytest.Function):
     """One check of one plugin. Fixtures and marks of the file apply to it as to any test."""
 
-    def __init__(self, *, check: Check, target: Target, **options: Any) -> None:
-        super().__init__(callobj=_call_for(self), **options)
+    def __init__(self, *, check: Check, target: PluginUnderTest, **options: Any) -> None:
+        super().__init__(callobj=_build_callable(self), **options)
         self.check = check
         self.target = target
         self.outcome: Outcome | None = None
@@ -40,17 +40,17 @@ class CheckItem(pytest.Function):
         self.add_marker(level)
         waiver = target.session.waivers.get(check.id)
         if waiver is not None:
-            self.add_marker(pytest.mark.xfail(strict=True, raises=Waived, reason=_reason(waiver)))
+            self.add_marker(pytest.mark.xfail(strict=True, raises=Waived, reason=_format_reason(waiver)))
 
-    def judge(self, settings: dict[str, Any]) -> None:
+    def run_check(self, settings: dict[str, Any]) -> None:
         """Run the check, and end as pytest wants each verdict to end."""
         outcome = self.outcome = self.target.session_with(settings).run(self.check.id)
         if outcome.verdict is Verdict.FAIL:
-            raise NotConformant(told(outcome))
+            raise NotConformant(format_failure(outcome))
         if outcome.verdict is Verdict.ERROR:
-            raise HarnessError(told(outcome))
+            raise HarnessError(format_failure(outcome))
         if outcome.verdict is Verdict.WAIVED:
-            raise Waived(told(outcome))
+            raise Waived(format_failure(outcome))
         if outcome.verdict is not Verdict.PASS:
             pytest.skip(f"{outcome.verdict}: {outcome.message}")
 
@@ -68,27 +68,27 @@ class CheckItem(pytest.Function):
         return self.path, line if isinstance(line, int) else None, ".".join(names)
 
 
-def _call_for(item: CheckItem) -> Callable[..., None]:
+def _build_callable(item: CheckItem) -> Callable[..., None]:
     # By its mark and not as a parameter: of what stands in a class, pytest takes the first parameter for `self`.
     @pytest.mark.usefixtures("trialrun_settings")
-    def conforms() -> None:
+    def run_item() -> None:
         settings: Any = item.funcargs["trialrun_settings"]
-        item.judge(settings)
+        item.run_check(settings)
 
-    return conforms
+    return run_item
 
 
-def _reason(waiver: Waiver) -> str:
+def _format_reason(waiver: Waiver) -> str:
     return f"waived until {waiver.expires.isoformat()}: {waiver.reason}"
 
 
-def _items(parent: pytest.Collector, conformance: Conformance | None, **more: Any) -> Iterator[CheckItem]:
+def _build_items(parent: pytest.Collector, conformance: Conformance | None, **more: Any) -> Iterator[CheckItem]:
     """One item per check that is asked for; what is wrong with the settings is an error of the collection."""
     state = parent.config.stash[STATE]
     target = state.targets.get(parent.nodeid)
     if target is None:
         try:
-            target = Target(
+            target = PluginUnderTest(
                 parent.nodeid, conformance, asked=state.asked, written={**state.written, **more}, host=state.host
             )
         except (UsageError, TypeError) as error:
@@ -109,13 +109,13 @@ class ConformanceNode(pytest.Collector):
             self.add_marker(getattr(pytest.mark, mark.name)(*mark.args, **mark.kwargs))
 
     def collect(self) -> Iterable[pytest.Item]:
-        return list(_items(self, self.obj))
+        return list(_build_items(self, self.obj))
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
-        return self.path, _line_of(self.path, self.name), self.name
+        return self.path, _find_line(self.path, self.name), self.name
 
 
-def _line_of(path: Path, name: str) -> int | None:
+def _find_line(path: Path, name: str) -> int | None:
     """The line, from 0, at which the object is made."""
     try:
         lines = path.read_text("utf-8").splitlines()
@@ -130,11 +130,11 @@ class SuiteClass(pytest.Class):
     def collect(self) -> Iterable[pytest.Item | pytest.Collector]:
         suite: type[TrainPluginSuite] = self.obj
         own = [item for item in super().collect() if item.name != TrainPluginSuite.test_conformance.__name__]
-        return [*_items(self, suite_conformance(suite)), *own]
+        return [*_build_items(self, suite_conformance(suite)), *own]
 
 
 class ConformanceFile(pytest.File):
     """`[tool.trialrun]` of a pyproject.toml."""
 
     def collect(self) -> Iterable[pytest.Item]:
-        return list(_items(self, None, config=self.path))
+        return list(_build_items(self, None, config=self.path))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from trialrun.testing.reports.text import clean
+from trialrun.testing.reports.text import clean_text
 from trialrun.testing.verdicts import Outcome, Verdict
 
-__all__ = ["HarnessError", "NotConformant", "Waived", "told"]
+__all__ = ["HarnessError", "NotConformant", "Waived", "format_failure"]
 
 
 class NotConformant(Exception):
@@ -22,16 +22,16 @@ class Waived(Exception):
     """WAIVED: the failure that a waiver expects."""
 
 
-def told(outcome: Outcome) -> str:
+def format_failure(outcome: Outcome) -> str:
     """The failure in words: what, where, why, how to mend it, and how to see it again."""
     lines = [f"{outcome.id} {outcome.title} ({outcome.family}, {outcome.level})", ""]
-    for name, text in _facts(outcome):
-        first, *rest = clean(text).splitlines() or [""]
+    for name, text in _iter_facts(outcome):
+        first, *rest = clean_text(text).splitlines() or [""]
         lines += [f"{name:>9}  {first}", *(f"{'':>9}  {line}" for line in rest)]
     return "\n".join(lines)
 
 
-def _facts(outcome: Outcome) -> Iterator[tuple[str, str]]:
+def _iter_facts(outcome: Outcome) -> Iterator[tuple[str, str]]:
     yield ("error" if outcome.verdict is Verdict.ERROR else "what"), outcome.message
     if outcome.where is not None:
         yield "where", f"{outcome.where[0]}:{outcome.where[1]}"

@@ -14,14 +14,13 @@ import pytest
 
 from trialrun.testing.pytest_plugin.collect import CheckItem, ConformanceFile
 from trialrun.testing.pytest_plugin.state import STATE, State
-from trialrun.testing.reports import parse_targets, write
+from trialrun.testing.reports import parse_targets, write_reports
 from trialrun.testing.reports.text import Json
 from trialrun.testing.verdicts import CONTRACT_VERSION, Outcome, Report, Verdict
 from trialrun_hookspecs.errors import UsageError
 
 __all__ = [
-    "begin",
-    "heard",
+    "initialize_state",
     "pytest_collect_file",
     "pytest_collection_finish",
     "pytest_deselected",
@@ -34,39 +33,43 @@ __all__ = [
     "pytest_terminal_summary",
     "pytest_testnodedown",
     "pytest_unconfigure",
+    "receive_report",
 ]
 
 _PROJECT = "pyproject.toml"
 
 
-def begin(config: pytest.Config) -> None:
+def initialize_state(config: pytest.Config) -> None:
     """Read the options. Called once, before the hooks are registered."""
     try:
-        parse_targets(_asked(config, "report"), "--trialrun-report")
+        parse_targets(_get_option(config, "report"), "--trialrun-report")
     except UsageError as error:
         raise pytest.UsageError(f"trialrun: {error}") from None
     asked = {name: config.getoption(f"--trialrun-{name}") for name in ("profile", "select", "ignore", "seed")}
     written = {name: config.getini(f"trialrun_{name}") for name in ("profile", "select", "ignore")}
     config.stash[STATE] = State(
-        asked=_options(asked), written={"profile": "core", **_options(written), "repro_dir": _repro_dir(config)}
+        asked=_parse_options(asked),
+        written={"profile": "core", **_parse_options(written), "repro_dir": _repro_dir(config)},
     )
     if config.getoption("--trialrun") and not (config.rootpath / _PROJECT).is_file():
         where = f"{config.rootpath / _PROJECT} is not there"
         raise pytest.UsageError(f"--trialrun: {where}; it holds the plugin to check, below [tool.trialrun]")
 
 
-def _options(given: Mapping[str, Any]) -> dict[str, Any]:
+def _parse_options(given: Mapping[str, Any]) -> dict[str, Any]:
     """Those that were given; lists of ids as such."""
-    split = {name: _words(value) if name in ("select", "ignore") else value for name, value in given.items() if value}
+    split = {
+        name: _split_ids(value) if name in ("select", "ignore") else value for name, value in given.items() if value
+    }
     return {**split, **({"seed": 0} if given.get("seed") == 0 else {})}
 
 
-def _asked(config: pytest.Config, name: str) -> Any:
+def _get_option(config: pytest.Config, name: str) -> Any:
     given = config.getoption(f"--trialrun-{name}")
     return config.getini(f"trialrun_{name}") if given is None else given
 
 
-def _words(text: str) -> tuple[str, ...]:
+def _split_ids(text: str) -> tuple[str, ...]:
     return tuple(word for word in text.replace(",", " ").split() if word)
 
 
@@ -97,7 +100,7 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
 
 
 def pytest_report_header(config: pytest.Config) -> str:
-    return f"trialrun: contract {CONTRACT_VERSION}, profile {_asked(config, 'profile') or 'core'}"
+    return f"trialrun: contract {CONTRACT_VERSION}, profile {_get_option(config, 'profile') or 'core'}"
 
 
 def pytest_deselected(items: Sequence[pytest.Item]) -> None:
@@ -115,7 +118,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
     state = config.stash[STATE]
-    targets = [state.targets[key] for key in state.started()] if config.option.verbose >= 0 else []
+    targets = [state.targets[key] for key in state.active_targets()] if config.option.verbose >= 0 else []
     return [
         f"trialrun: {len(target.kept)} checks of {target.session.spec} (seed {target.session.seed})"
         for target in targets
@@ -132,20 +135,20 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     if isinstance(item, CheckItem) and call.when == "call":
-        item.user_properties.extend(_properties(item))  # before the report is made of them
+        item.user_properties.extend(_check_properties(item))  # before the report is made of them
     report = yield
     if isinstance(item, CheckItem) and (report.when == "call" or (report.when == "setup" and not report.passed)):
-        outcome = item.outcome or _not_run(item, report)
+        outcome = item.outcome or _not_run_outcome(item, report)
         said = {"target": item.target.key, "outcome": outcome.to_dict()}
         report.__dict__["trialrun"] = said
-        item.config.stash[STATE].heard(said)
+        item.config.stash[STATE].receive_outcome(said)
         if report.skipped and isinstance(report.longrepr, tuple) and item.outcome is not None:
             path, line, _ = item.reportinfo()
             report.longrepr = (str(path), (line or 0) + 1, report.longrepr[2])
     return report
 
 
-def _properties(item: CheckItem) -> list[tuple[str, object]]:
+def _check_properties(item: CheckItem) -> list[tuple[str, object]]:
     outcome = item.outcome
     facts = {"check": item.check.id, "family": item.check.family, "level": item.check.level}
     if outcome is not None:
@@ -153,7 +156,7 @@ def _properties(item: CheckItem) -> list[tuple[str, object]]:
     return [(f"trialrun_{name}", value) for name, value in facts.items() if value]
 
 
-def _not_run(item: CheckItem, report: pytest.TestReport) -> Outcome:
+def _not_run_outcome(item: CheckItem, report: pytest.TestReport) -> Outcome:
     """Skipped by a mark, or ended by an error in a fixture or by an interrupt."""
     why = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr).strip().rpartition("\n")[2]
     message = f"pytest ended it: {why}"
@@ -163,9 +166,9 @@ def _not_run(item: CheckItem, report: pytest.TestReport) -> Outcome:
     )
 
 
-def heard(config: pytest.Config, report: Any) -> None:
+def receive_report(config: pytest.Config, report: Any) -> None:
     """A report that came from a worker of xdist."""
-    config.stash[STATE].heard(report.trialrun)
+    config.stash[STATE].receive_outcome(report.trialrun)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -181,28 +184,28 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Generator[
     state = session.config.stash[STATE]
     output = getattr(session.config, "workeroutput", None)
     if output is not None:
-        output["trialrun"] = state.send()
+        output["trialrun"] = state.export_reports()
         return (yield)
     if not session.config.option.collectonly:
-        _conclude(session, state)
+        _finish_session(session, state)
     return (yield)
 
 
-def _conclude(session: pytest.Session, state: State) -> None:
+def _finish_session(session: pytest.Session, state: State) -> None:
     interrupted = session.exitstatus == pytest.ExitCode.INTERRUPTED
-    state.final = {key: replace(report, interrupted=interrupted) for key, report in state.reports().items()}
+    state.final = {key: replace(report, interrupted=interrupted) for key, report in state.final_reports().items()}
     lost = [key for key in state.outcomes if key not in state.final]  # every worker that knew of it died
     red = lost or any(report.exit_code != 0 for report in state.final.values())
     if red and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
-    targets = parse_targets(_asked(session.config, "report"), "--trialrun-report")
+    targets = parse_targets(_get_option(session.config, "report"), "--trialrun-report")
     several = len(state.final) > 1
     for report in state.final.values() if targets else ():
-        paths = {kind: _named(path, report) if several else path for kind, path in targets.items()}
-        state.files += write(report.to_json(), paths)
+        paths = {kind: _plugin_report_path(path, report) if several else path for kind, path in targets.items()}
+        state.files += write_reports(report.to_json(), paths)
 
 
-def _named(path: Path, report: Report) -> Path:
+def _plugin_report_path(path: Path, report: Report) -> Path:
     """A file of its own for each of several plugins."""
     name = "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in Path(report.plugin).stem)
     return path.with_name(f"{path.stem}-{name}{path.suffix}")
@@ -216,20 +219,20 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     for number, (key, report) in enumerate(state.final.items()):
         if len(state.final) > 1:
             terminalreporter.write_line(f"\n{key}" if number else key)
-        terminalreporter.write(_summary(report.to_json(), colour=terminalreporter.hasmarkup))
+        terminalreporter.write(_render_summary(report.to_json(), colour=terminalreporter.hasmarkup))
     for path in state.files:
         terminalreporter.write_line(f"wrote {os.path.relpath(path, config.invocation_params.dir)}")
 
 
-def _summary(report: Json, *, colour: bool) -> str:
+def _render_summary(report: Json, *, colour: bool) -> str:
     """The verdict and the ledger; failures stand above already."""
     from rich.console import Console
 
-    from trialrun.testing.reports.terminal import show
+    from trialrun.testing.reports.terminal import print_report
 
     told = StringIO()
     width = shutil.get_terminal_size().columns
-    show(report, Console(file=told, width=width, force_terminal=colour, no_color=not colour), details=False)
+    print_report(report, Console(file=told, width=width, force_terminal=colour, no_color=not colour), details=False)
     return told.getvalue()
 
 

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from trialrun.testing.reports.files import KINDS, parse_targets, write
+from trialrun.testing.reports.files import KINDS, parse_targets, write_reports
 
-__all__ = ["KINDS", "parse_targets", "write"]
+__all__ = ["KINDS", "parse_targets", "write_reports"]

@@ -5,33 +5,33 @@ from __future__ import annotations
 import html
 import json
 
-from trialrun.testing.reports.text import Json, applicable
+from trialrun.testing.reports.text import Json, count_applicable
 
-__all__ = ["message", "rendered", "rendered_svg"]
+__all__ = ["format_message", "render_endpoint", "render_svg"]
 
-_COLOURS = {"conformant": "#2e7d32", "partial": "#8d6e00", "not conformant": "#c62828"}
+_COLORS = {"conformant": "#2e7d32", "partial": "#8d6e00", "not conformant": "#c62828"}
 _OTHER = "#5f6368"
 _LABEL = "trialrun"
 _CHARACTER = 6.4  # mean width in pixels, of the font at its size
 
 
-def message(report: Json) -> str:
+def format_message(report: Json) -> str:
     """The verdict, with how many of the checks that apply passed."""
-    return f"{report['result']['headline']} {report['ledger']['passed']}/{applicable(report)}"
+    return f"{report['result']['headline']} {report['ledger']['passed']}/{count_applicable(report)}"
 
 
-def rendered(report: Json) -> str:
+def render_endpoint(report: Json) -> str:
     """What shields.io calls an endpoint."""
-    colour = _COLOURS.get(report["result"]["headline"], _OTHER)
-    badge = {"schemaVersion": 1, "label": _LABEL, "message": message(report), "color": colour}
+    colour = _COLORS.get(report["result"]["headline"], _OTHER)
+    badge = {"schemaVersion": 1, "label": _LABEL, "message": format_message(report), "color": colour}
     return json.dumps(badge) + "\n"
 
 
-def rendered_svg(report: Json) -> str:
+def render_svg(report: Json) -> str:
     """An image that needs no other file."""
-    text = message(report)
+    text = format_message(report)
     left, right = (round(len(word) * _CHARACTER) + 12 for word in (_LABEL, text))
-    colour = _COLOURS.get(report["result"]["headline"], _OTHER)
+    colour = _COLORS.get(report["result"]["headline"], _OTHER)
     said = html.escape(f"{_LABEL}: {text}")
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{left + right}" height="20" role="img" aria-label="{said}">'

@@ -9,14 +9,14 @@ from trialrun.testing.reports import badge, html, json, junit, sarif
 from trialrun.testing.reports.text import Json
 from trialrun_hookspecs.errors import Problem, UsageError
 
-__all__ = ["KINDS", "parse_targets", "write"]
+__all__ = ["KINDS", "parse_targets", "write_reports"]
 
 KINDS = {
-    "json": json.rendered,
-    "junit": junit.rendered,
-    "sarif": sarif.rendered,
-    "html": html.rendered,
-    "badge": badge.rendered,
+    "json": json.render_report,
+    "junit": junit.render_report,
+    "sarif": sarif.render_report,
+    "html": html.render_report,
+    "badge": badge.render_endpoint,
 }
 """Name of a kind -> how its file is made from the report's JSON."""
 
@@ -38,10 +38,10 @@ def parse_targets(asked: Iterable[str], where: str = "--report") -> dict[str, Pa
     return targets
 
 
-def write(report: Json, targets: Mapping[str, Path]) -> list[Path]:
+def write_reports(report: Json, targets: Mapping[str, Path]) -> list[Path]:
     """Write the files, with their folders. A badge whose name ends in .svg is an image. Raises UsageError."""
     for kind, path in targets.items():
-        make = badge.rendered_svg if kind == "badge" and path.suffix == ".svg" else KINDS[kind]
+        make = badge.render_svg if kind == "badge" and path.suffix == ".svg" else KINDS[kind]
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(make(report), encoding="utf-8")

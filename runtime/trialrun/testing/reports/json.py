@@ -6,9 +6,9 @@ import json
 
 from trialrun.testing.reports.text import Json
 
-__all__ = ["rendered"]
+__all__ = ["render_report"]
 
 
-def rendered(report: Json) -> str:
+def render_report(report: Json) -> str:
     """The report as text."""
     return json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False) + "\n"

@@ -7,17 +7,17 @@ from typing import Any
 
 from trialrun.testing.verdicts import INTERRUPTED, Outcome, Report, Verdict
 
-__all__ = ["outcome_from", "report_from"]
+__all__ = ["parse_outcome", "parse_report"]
 
 
-def outcome_from(data: Mapping[str, Any]) -> Outcome:
+def parse_outcome(data: Mapping[str, Any]) -> Outcome:
     """The inverse of `Outcome.to_dict`."""
     where = data["where"]
     place = None if where is None else (str(where["file"]), int(where["line"]))
     return Outcome(**{**data, "verdict": Verdict(data["verdict"]), "where": place})
 
 
-def report_from(data: Mapping[str, Any]) -> Report:
+def parse_report(data: Mapping[str, Any]) -> Report:
     """The inverse of `Report.to_json`."""
     return Report(
         plugin=data["plugin"]["name"],
@@ -27,7 +27,7 @@ def report_from(data: Mapping[str, Any]) -> Report:
         environment=data["environment"],
         declared=tuple(data["capabilities"]["declared"]),
         observed=tuple(data["capabilities"]["observed"]),
-        outcomes=tuple(outcome_from(check) for check in data["checks"]),
+        outcomes=tuple(parse_outcome(check) for check in data["checks"]),
         seconds=data["seconds"],
         interrupted=data["result"]["exit_code"] == INTERRUPTED,
         notes=tuple(data["notes"]),

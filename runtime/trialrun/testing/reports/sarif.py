@@ -9,15 +9,15 @@ from typing import Any
 from urllib.parse import quote
 
 from trialrun import __version__
-from trialrun.testing.reports.text import Json, clean, is_red
+from trialrun.testing.reports.text import Json, clean_text, is_red
 from trialrun.testing.verdicts import Verdict
 
-__all__ = ["rendered"]
+__all__ = ["render_report"]
 
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
-def rendered(report: Json, root: Path | None = None) -> str:
+def render_report(report: Json, root: Path | None = None) -> str:
     """Results for what failed, what was waived (suppressed) and what is red for another reason.
 
     Files below `root` (the current folder when None) are named from there on, as a code host wants them.
@@ -26,17 +26,19 @@ def rendered(report: Json, root: Path | None = None) -> str:
     base = (root or Path.cwd()).absolute()
     rules = [check for check in report["checks"] if check in told]
     run = {
-        "tool": {"driver": {"name": "trialrun", "semanticVersion": __version__, "rules": [_rule(c) for c in rules]}},
+        "tool": {
+            "driver": {"name": "trialrun", "semanticVersion": __version__, "rules": [_build_rule(c) for c in rules]}
+        },
         "columnKind": "unicodeCodePoints",
-        "automationDetails": {"id": f"trialrun/{clean(report['plugin']['name'])}"},
+        "automationDetails": {"id": f"trialrun/{clean_text(report['plugin']['name'])}"},
         "originalUriBaseIds": {"SRCROOT": {"uri": base.as_uri() + "/"}},
-        "invocations": [_invocation(report)],
-        "results": [_result(check, number, report, base) for number, check in enumerate(told)],
+        "invocations": [_build_invocation(report)],
+        "results": [_build_result(check, number, report, base) for number, check in enumerate(told)],
     }
     return json.dumps({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2, ensure_ascii=False) + "\n"
 
 
-def _rule(check: Json) -> dict[str, Any]:
+def _build_rule(check: Json) -> dict[str, Any]:
     return {
         "id": check["id"],
         "name": f"{check['id']}",
@@ -48,30 +50,30 @@ def _rule(check: Json) -> dict[str, Any]:
     }
 
 
-def _result(check: Json, number: int, report: Json, base: Path) -> dict[str, Any]:
-    text = clean(check["message"] or check["title"])
+def _build_result(check: Json, number: int, report: Json, base: Path) -> dict[str, Any]:
+    text = clean_text(check["message"] or check["title"])
     result: dict[str, Any] = {
         "ruleId": check["id"],
         "ruleIndex": number,
         "level": "error" if is_red(check) else "warning",
         "message": {"text": f"{text}\n{check['fix']}" if check["fix"] else text},
-        "locations": _locations(check, report, base),
-        "partialFingerprints": {"trialrunSignature/v1": f"{check['id']}:{clean(check['signature'])}"},
+        "locations": _build_locations(check, report, base),
+        "partialFingerprints": {"trialrunSignature/v1": f"{check['id']}:{clean_text(check['signature'])}"},
     }
     if check["verdict"] == Verdict.WAIVED:
-        result["suppressions"] = [{"kind": "external", "justification": clean(check["message"])}]
+        result["suppressions"] = [{"kind": "external", "justification": clean_text(check["message"])}]
     return result
 
 
-def _locations(check: Json, report: Json, base: Path) -> list[dict[str, Any]]:
-    where = check["where"] or _whole_plugin(report)
+def _build_locations(check: Json, report: Json, base: Path) -> list[dict[str, Any]]:
+    where = check["where"] or _find_plugin_location(report)
     if where is None:
         return []
     region = {"startLine": int(where["line"])}
-    return [{"physicalLocation": {"artifactLocation": _artifact(where["file"], base), "region": region}}]
+    return [{"physicalLocation": {"artifactLocation": _build_artifact_location(where["file"], base), "region": region}}]
 
 
-def _whole_plugin(report: Json) -> Json | None:
+def _find_plugin_location(report: Json) -> Json | None:
     """The plugin's file, for what concerns no line in particular; None: it is no file."""
     found = next((check["where"] for check in report["checks"] if check["where"]), None)
     if found is not None:
@@ -80,17 +82,17 @@ def _whole_plugin(report: Json) -> Json | None:
     return {"file": str(path), "line": 1} if path.suffix == ".py" and path.is_file() else None
 
 
-def _artifact(file: str, base: Path) -> dict[str, str]:
+def _build_artifact_location(file: str, base: Path) -> dict[str, str]:
     path = Path(file).absolute()
     if path.is_relative_to(base):
         return {"uri": quote(path.relative_to(base).as_posix()), "uriBaseId": "SRCROOT"}
     return {"uri": path.as_uri()}
 
 
-def _invocation(report: Json) -> dict[str, Any]:
+def _build_invocation(report: Json) -> dict[str, Any]:
     notes: Iterable[str] = report["notes"]
     return {
         "executionSuccessful": report["result"]["exit_code"] in (0, 1),
         "exitCode": report["result"]["exit_code"],
-        "toolExecutionNotifications": [{"level": "note", "message": {"text": clean(note)}} for note in notes],
+        "toolExecutionNotifications": [{"level": "note", "message": {"text": clean_text(note)}} for note in notes],
     }

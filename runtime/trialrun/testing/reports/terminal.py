@@ -12,10 +12,20 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from trialrun.testing.reports.text import Json, applicable, by_family, clean, is_red, place, subtitle, to_mend, unasked
+from trialrun.testing.reports.text import (
+    Json,
+    clean_text,
+    count_applicable,
+    count_by_family,
+    count_unselected,
+    format_location,
+    format_subtitle,
+    group_problems,
+    is_red,
+)
 from trialrun.testing.verdicts import Verdict
 
-__all__ = ["detail", "ledger_line", "overview", "show"]
+__all__ = ["print_report", "render_check", "render_ledger", "render_overview"]
 
 _HEADLINES = {"conformant": "bold white on green", "partial": "bold black on yellow"}
 _RED = "bold white on red"
@@ -36,43 +46,43 @@ _WHAT_IT_MEANS = {
 }
 
 
-def show(report: Json, console: Console, *, verbose: bool = False, details: bool = True) -> None:
+def print_report(report: Json, console: Console, *, verbose: bool = False, details: bool = True) -> None:
     """Print all of it. `verbose` lists the checks that passed too; without `details` there is a line per failure."""
-    console.print(overview(report))
-    mend = to_mend(report)
+    console.print(render_overview(report))
+    mend = group_problems(report)
     if mend and not details:
         console.print()
     for group in mend:
         if details:
             console.print()
-            console.print(detail(group[0]) if len(group) == 1 else _together(group))
+            console.print(render_check(group[0]) if len(group) == 1 else _render_group(group))
         else:
-            console.print(_brief(group[0], names=[check["id"] for check in group]))
+            console.print(_render_brief(group[0], names=[check["id"] for check in group]))
     if verbose:
         console.print()
-        console.print(_everything(report))
-    _quiet_ones(report, console)
+        console.print(_render_all_checks(report))
+    _print_quiet_checks(report, console)
     console.print()
-    console.print(ledger_line(report))
+    console.print(render_ledger(report))
     for note in report["notes"]:
-        console.print(Text(f"note: {clean(note)}", style="yellow"))
+        console.print(Text(f"note: {clean_text(note)}", style="yellow"))
 
 
-def overview(report: Json) -> RenderableType:
+def render_overview(report: Json) -> RenderableType:
     """The verdict, and a count of verdicts for each family."""
     headline = report["result"]["headline"]
     title = Text.assemble(
         (f" {headline.upper()} ", _HEADLINES.get(headline, _RED)),
         "  ",
-        (clean(report["plugin"]["name"]), "bold"),
-        f"  {_summed_up(report)}",
+        (clean_text(report["plugin"]["name"]), "bold"),
+        f"  {_format_counts(report)}",
     )
-    return Group(title, Text(subtitle(report), style="dim"), Text(), _families(report))
+    return Group(title, Text(format_subtitle(report), style="dim"), Text(), _render_families(report))
 
 
-def _summed_up(report: Json) -> str:
+def _format_counts(report: Json) -> str:
     ledger = report["ledger"]
-    passed = f"{ledger['passed']} of {applicable(report)} checks passed"
+    passed = f"{ledger['passed']} of {count_applicable(report)} checks passed"
     more = [
         f"{ledger[key]} {word}"
         for key, word in (("failed", "failed"), ("vacuous", "vacuous"), ("errors", "in error"), ("waived", "waived"))
@@ -81,8 +91,8 @@ def _summed_up(report: Json) -> str:
     return ", ".join([passed, *more])
 
 
-def _families(report: Json) -> Table:
-    counts = by_family(report)
+def _render_families(report: Json) -> Table:
+    counts = count_by_family(report)
     shown = [name for name in _COLUMNS if any(count[name] for count in counts.values())]
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     table.add_column("family")
@@ -97,7 +107,7 @@ def _families(report: Json) -> Table:
     return table
 
 
-def detail(check: Json) -> RenderableType:
+def render_check(check: Json) -> RenderableType:
     """What went wrong with one check, why it matters and what to do."""
     word, style = _COLUMNS[check["verdict"]]
     title = Text.assemble((check["id"], style), "  ", (check["title"], "bold"))
@@ -106,51 +116,51 @@ def detail(check: Json) -> RenderableType:
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
-    for name, text in _rows(check):
+    for name, text in _iter_detail_rows(check):
         table.add_row(name, Text(text))
     return Group(title, Padding(table, (0, 0, 0, 2), expand=False))
 
 
-def _together(group: Sequence[Json]) -> RenderableType:
+def _render_group(group: Sequence[Json]) -> RenderableType:
     """Checks that did not come to a verdict, for one reason."""
     word, style = _COLUMNS[group[0]["verdict"]]
     names = " ".join(check["id"] for check in group)
     title = Text.assemble((f"{len(group)} checks {word}", style), f"  ({_WHAT_IT_MEANS[group[0]['verdict']]})")
-    message = clean(group[0]["message"])
+    message = clean_text(group[0]["message"])
     return Group(title, Padding(Text(f"{message}\n{names}"), (0, 0, 0, 2), expand=False))
 
 
-def _brief(check: Json, names: Sequence[str] = ()) -> Text:
+def _render_brief(check: Json, names: Sequence[str] = ()) -> Text:
     word, style = _COLUMNS[check["verdict"]]
-    message = clean(check["message"] or check["title"]).partition("\n")[0]
+    message = clean_text(check["message"] or check["title"]).partition("\n")[0]
     return Text.assemble((" ".join(names or [check["id"]]), style), f"  {word}: {message}")
 
 
-def _rows(check: Json) -> Iterator[tuple[str, str]]:
+def _iter_detail_rows(check: Json) -> Iterator[tuple[str, str]]:
     if check["message"]:
-        yield "what", clean(check["message"])
+        yield "what", clean_text(check["message"])
     if check["where"]:
-        yield "where", _near(place(check))
+        yield "where", _shorten_path(format_location(check))
     if check["verdict"] == Verdict.ERROR:
         return
     if check["why"]:
-        yield "why", clean(check["why"])
+        yield "why", clean_text(check["why"])
     if check["fix"]:
-        yield "fix", clean(check["fix"])
+        yield "fix", clean_text(check["fix"])
     if check["repro"]:
-        yield "repro", f"python {shlex.quote(_near(clean(check['repro'])))}"
+        yield "repro", f"python {shlex.quote(_shorten_path(clean_text(check['repro'])))}"
     if check["signature"]:
-        yield "signature", clean(check["signature"])
+        yield "signature", clean_text(check["signature"])
     yield "more", f"trialrun explain {check['id']}"
 
 
-def _near(path: str) -> str:
+def _shorten_path(path: str) -> str:
     """The path from the current folder on, where that is shorter."""
     here = os.path.relpath(path) if Path(path).is_absolute() else path
     return min(path, here, key=len)
 
 
-def _everything(report: Json) -> Table:
+def _render_all_checks(report: Json) -> Table:
     table = Table.grid(padding=(0, 2, 0, 0))
     for check in report["checks"]:
         asked = check["selected"] or check["verdict"] != Verdict.NOT_RUN
@@ -160,7 +170,7 @@ def _everything(report: Json) -> Table:
     return table
 
 
-def _quiet_ones(report: Json, console: Console) -> None:
+def _print_quiet_checks(report: Json, console: Console) -> None:
     """What did not run and does not make the report red: a line for each reason."""
     quiet = [check for check in report["checks"] if check["verdict"] not in ("pass", "fail", "error")]
     lines = [check for check in quiet if not is_red(check) and (check["selected"] or check["verdict"] != "not run")]
@@ -171,10 +181,10 @@ def _quiet_ones(report: Json, console: Console) -> None:
         waiver = check["evidence"].get("waiver") if check["verdict"] == Verdict.WAIVED else None
         reasons.setdefault((check["verdict"], waiver or check["message"]), []).append(check)
     for (_, message), group in reasons.items():
-        console.print(_brief({**group[0], "message": message}, [check["id"] for check in group]))
+        console.print(_render_brief({**group[0], "message": message}, [check["id"] for check in group]))
 
 
-def ledger_line(report: Json) -> Text:
+def render_ledger(report: Json) -> Text:
     """The sum that accounts for every check of the contract."""
     ledger = report["ledger"]
     ran = f"{ledger['ran']} ran ({ledger['passed']} passed, {ledger['failed']} failed)"
@@ -185,7 +195,7 @@ def ledger_line(report: Json) -> Text:
         for word, count in (
             ("vacuous", ledger["vacuous"]),
             ("in error", ledger["errors"]),
-            ("not asked for", unasked(report["checks"])),
+            ("not asked for", count_unselected(report["checks"])),
         )
         if count
     ]

@@ -13,14 +13,14 @@ from trialrun.testing.verdicts import Verdict
 __all__ = [
     "FAMILY_NAMES",
     "Json",
-    "applicable",
-    "by_family",
-    "clean",
+    "clean_text",
+    "count_applicable",
+    "count_by_family",
+    "count_unselected",
+    "format_location",
+    "format_subtitle",
+    "group_problems",
     "is_red",
-    "place",
-    "subtitle",
-    "to_mend",
-    "unasked",
 ]
 
 Json = Mapping[str, Any]
@@ -32,7 +32,7 @@ _UNSEEN = (str(Verdict.VACUOUS), str(Verdict.NOT_RUN))
 _UNFIT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u200e\u200f\u202a-\u202e\u2066-\u2069\ufffe\uffff]")
 
 
-def clean(text: object, limit: int = 20_000) -> str:
+def clean_text(text: object, limit: int = 20_000) -> str:
     """`text` without characters that steer a terminal or that XML forbids, cut after `limit` characters."""
     shown = _UNFIT.sub("\N{REPLACEMENT CHARACTER}", str(text))
     return shown if len(shown) <= limit else f"{shown[:limit]} … ({len(shown) - limit} characters more)"
@@ -48,7 +48,7 @@ def is_red(check: Json) -> bool:
 _URGENCY = (Verdict.FAIL, Verdict.VACUOUS, Verdict.NOT_RUN, Verdict.ERROR)
 
 
-def to_mend(report: Json) -> list[list[Json]]:
+def group_problems(report: Json) -> list[list[Json]]:
     """What a reader must look at, the most urgent first; those that saw nothing for the same reason are together."""
     groups: dict[tuple[int, str], list[Json]] = {}
     for check in report["checks"]:
@@ -59,18 +59,18 @@ def to_mend(report: Json) -> list[list[Json]]:
     return [groups[key] for key in sorted(groups, key=lambda key: key[0])]
 
 
-def unasked(checks: Iterable[Json]) -> int:
+def count_unselected(checks: Iterable[Json]) -> int:
     """How many checks did not run because nobody asked for them."""
     return sum(check["verdict"] == Verdict.NOT_RUN and not check["selected"] for check in checks)
 
 
-def applicable(report: Json) -> int:
+def count_applicable(report: Json) -> int:
     """How many checks concern this plugin and were asked for."""
     ledger = report["ledger"]
-    return int(ledger["total"] - ledger["not_applicable"] - unasked(report["checks"]))
+    return int(ledger["total"] - ledger["not_applicable"] - count_unselected(report["checks"]))
 
 
-def by_family(report: Json) -> dict[str, Counter[str]]:
+def count_by_family(report: Json) -> dict[str, Counter[str]]:
     """Family -> how often each verdict was given; those that nobody asked for count as "unasked"."""
     counts: dict[str, Counter[str]] = {name: Counter() for name in FAMILY_NAMES}
     for check in report["checks"]:
@@ -79,13 +79,13 @@ def by_family(report: Json) -> dict[str, Counter[str]]:
     return {name: count for name, count in counts.items() if count}
 
 
-def place(check: Json) -> str:
+def format_location(check: Json) -> str:
     """`file:line` of the plugin that the outcome concerns, or ""."""
     where = check["where"]
-    return f"{clean(where['file'])}:{where['line']}" if where else ""
+    return f"{clean_text(where['file'])}:{where['line']}" if where else ""
 
 
-def subtitle(report: Json) -> str:
+def format_subtitle(report: Json) -> str:
     """One line on what was checked, and how."""
     seconds = f"{report['seconds']:.1f} s"
     return f"contract {report['contract']} · profile {report['profile']} · seed {report['seed']} · {seconds}"

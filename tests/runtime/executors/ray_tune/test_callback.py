@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from trialrun.engine.preflight import prepare, study_of
+from trialrun.engine.preflight import build_study, prepare_job
 from trialrun.executors.ray_tune.callback import STUCK_S, ListeningCallback
 from trialrun.executors.stop_rules import StopRules
 
@@ -28,8 +28,8 @@ class Trials:
         space = [{"name": "x", "type": "uniform", "min": 0, "max": 1}]
         config = {"metric": "loss", "mode": "min"}
         params = {"name": "s", "dataset": 1, "is_tune": True, "hyperparameters": space, "tune_config": config}
-        prepared = prepare({"action": "train", "params": params}, plugin="pure", executor="inline")
-        study = study_of(prepared, results=folder)
+        prepared = prepare_job({"action": "train", "params": params}, plugin="pure", executor="inline")
+        study = build_study(prepared, results=folder)
         self.now = 0.0
         self.rules = StopRules(study.tune_config, lambda: self.now, threading.Event())
         self.ears = ListeningCallback(study, Deaf(), self.rules, clock=lambda: self.now)

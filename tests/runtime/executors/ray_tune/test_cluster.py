@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from trialrun.executors.ray_tune.cluster import again
+from trialrun.executors.ray_tune.cluster import retry_client
 
 SCRIPT = """
 import json, ray
@@ -80,10 +80,10 @@ def test_what_was_too_slow_is_asked_three_times_and_what_is_wrong_once() -> None
     def worth_it(error: Exception) -> bool:
         return error is late
 
-    assert again(Slow(late, late), worth_it) == "192.0.2.1:6379"
+    assert retry_client(Slow(late, late), worth_it) == "192.0.2.1:6379"
     with pytest.raises(ConnectionError, match="too late"):
-        again(Slow(late, late, late), worth_it)
+        retry_client(Slow(late, late, late), worth_it)
     asked = Slow(wrong, late)
     with pytest.raises(ConnectionError, match="a wrong token"):
-        again(asked, worth_it)
+        retry_client(asked, worth_it)
     assert asked.failures == [late]

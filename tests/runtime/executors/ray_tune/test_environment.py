@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from trialrun.executors.ray_tune.environment import VARIABLES, findings
+from trialrun.executors.ray_tune.environment import VARIABLES, list_variable_findings
 
 GUIDE_OF_2021 = """
 TUNE_CLUSTER_SSH_KEY TUNE_DISABLE_AUTO_CALLBACK_LOGGERS TUNE_DISABLE_AUTO_CALLBACK_SYNCER TUNE_DISABLE_AUTO_INIT
@@ -47,13 +47,13 @@ def test_what_is_gone_is_read_nowhere_in_ray_and_the_rest_is(name: str, rays_cod
 
 
 def test_only_what_is_set_is_told() -> None:
-    assert findings({"HOME": "/root", "TUNE_RESULT_DIR": ""}) == []
-    (found,) = findings({"TUNE_SYNCER_VERBOSITY": "3"})
-    assert (found.name, found.value, found.fate, found.bites) == ("TUNE_SYNCER_VERBOSITY", "3", "gone", False)
+    assert list_variable_findings({"HOME": "/root", "TUNE_RESULT_DIR": ""}) == []
+    (found,) = list_variable_findings({"TUNE_SYNCER_VERBOSITY": "3"})
+    assert (found.name, found.value, found.fate, found.is_error) == ("TUNE_SYNCER_VERBOSITY", "3", "gone", False)
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "bites"),
+    ("name", "value", "is_error"),
     [
         ("TUNE_RESULT_DIR", "/data", True),
         ("RAY_AIR_LOCAL_CACHE_DIR", "/data", True),
@@ -66,10 +66,10 @@ def test_only_what_is_set_is_told() -> None:
         ("TUNE_DISABLE_SIGINT_HANDLER", "1", False),
     ],
 )
-def test_a_value_bites_where_a_run_fails_or_suffers_with_it(name: str, value: str, bites: bool) -> None:
-    assert [found.bites for found in findings({name: value})] == [bites]
+def test_a_value_is_an_error_where_a_run_fails_or_suffers_with_it(name: str, value: str, is_error: bool) -> None:
+    assert [found.is_error for found in list_variable_findings({name: value})] == [is_error]
 
 
 def test_keys_are_shown_to_nobody() -> None:
-    for found in findings({"WANDB_API_KEY": "hunter2", "SIGOPT_KEY": "hunter2"}):
+    for found in list_variable_findings({"WANDB_API_KEY": "hunter2", "SIGOPT_KEY": "hunter2"}):
         assert "hunter2" not in repr(found)

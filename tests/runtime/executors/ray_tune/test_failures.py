@@ -10,7 +10,7 @@ import pytest
 from ray import cloudpickle
 from ray.exceptions import ActorUnavailableError, NodeDiedError, OutOfMemoryError, RayActorError, RayTaskError
 
-from trialrun.executors.ray_tune.failures import OutOfMemoryKills, failure_of
+from trialrun.executors.ray_tune.failures import OutOfMemoryKills, read_failure
 from trialrun.executors.trial import PluginExited
 
 DETAIL = "The actor is dead because its worker process has died. Worker exit type: SYSTEM_ERROR Worker exit detail: "
@@ -37,7 +37,7 @@ def told(folder: Path, error: BaseException, *, stderr: str = "", kills: int = 0
     trial = SimpleNamespace(
         pickled_error_file=str(folder / "error.pkl"), error_file=None, last_result={"hostname": "h"}
     )
-    return failure_of(trial, folder, killed)
+    return read_failure(trial, folder, killed)
 
 
 @pytest.mark.parametrize(
@@ -90,5 +90,5 @@ def test_only_the_end_of_a_long_stderr_is_kept_from_the_beginning_of_a_line(tmp_
 
 def test_a_failure_without_a_trace_is_one_all_the_same(tmp_path: Path) -> None:
     trial = SimpleNamespace(pickled_error_file=None, error_file=None, last_result=None)
-    failure = failure_of(trial, tmp_path, OutOfMemoryKills(()))
+    failure = read_failure(trial, tmp_path, OutOfMemoryKills(()))
     assert (failure.error, failure.cause, failure.node, failure.stderr) == ("unknown error", "raised", "", "")

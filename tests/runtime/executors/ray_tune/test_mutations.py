@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ray.tune.schedulers.pbt import _explore
 
-from trialrun.executors.ray_tune.mutations import mutation_options, projected
-from trialrun.space import Space, flatten, nest
+from trialrun.executors.ray_tune.mutations import build_mutation_options, project_value
+from trialrun.space import Space, flatten_values, nest_values
 from trialrun_hookspecs.request import Params, parse_request
 
 SPACE = [
@@ -36,12 +36,12 @@ def params(scheduler: str, space: list[dict[str, Any]]) -> Params:
 def test_ten_generations_of_pbt_stay_in_the_space(seed: int) -> None:
     given = params("pbt", SPACE)
     space = Space(given.hyperparameters or ())
-    options = mutation_options(given, space)
+    options = build_mutation_options(given, space)
     random.seed(seed)
-    config = nest(space.sample(random.Random(seed)))
+    config = nest_values(space.sample(random.Random(seed)))
     for _ in range(10):
         config, _ = _explore(config, options["hyperparam_mutations"], 0.25, (1.2, 0.8), options["custom_explore_fn"])
-        flat = flatten(config, space.names)
+        flat = flatten_values(config, space.names)
         assert flat.keys() == set(space.names)
         for name, value in flat.items():
             assert space.contains(name, value), (name, value)
@@ -51,7 +51,7 @@ def test_ten_generations_of_pbt_stay_in_the_space(seed: int) -> None:
 
 def test_pb2_is_given_the_bounds_of_the_numbers() -> None:
     given = params("pb2", [SPACE[0], SPACE[3], SPACE[5]])
-    options = mutation_options(given, Space(given.hyperparameters or ()))
+    options = build_mutation_options(given, Space(given.hyperparameters or ()))
     assert options["hyperparam_bounds"] == {"lr": [0.001, 0.1], "drop": [0.0, 0.5]}
     explored = options["custom_explore_fn"]({"lr": 0.5, "drop": 0.2333, "act": "relu"})
     assert explored == {"lr": 0.1, "drop": 0.2, "act": "relu"}
@@ -60,7 +60,7 @@ def test_pb2_is_given_the_bounds_of_the_numbers() -> None:
 @pytest.mark.parametrize("scheduler", ["fifo", "asha", "hyperband", "median"])
 def test_other_schedulers_change_nothing(scheduler: str) -> None:
     given = params(scheduler, SPACE)
-    assert mutation_options(given, Space(given.hyperparameters or ())) == {}
+    assert build_mutation_options(given, Space(given.hyperparameters or ())) == {}
 
 
 @given(index=st.sampled_from(range(5)), value=st.floats(-1e6, 1e6))
@@ -68,6 +68,6 @@ def test_a_projected_value_is_in_the_space_and_projecting_again_changes_nothing(
     given = params("pbt", SPACE)
     space = Space(given.hyperparameters or ())
     name = space.names[index]
-    once = projected(space.distributions[name], value)
+    once = project_value(space.distributions[name], value)
     assert space.contains(name, once)
-    assert projected(space.distributions[name], once) == once
+    assert project_value(space.distributions[name], once) == once

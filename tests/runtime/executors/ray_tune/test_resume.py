@@ -10,14 +10,14 @@ from ray.tune.execution.experiment_state import _ExperimentCheckpointManager  # 
 from ray.tune.experiment import Experiment
 from ray.tune.search import BasicVariantGenerator
 
-from trialrun.engine.preflight import prepare, study_of
+from trialrun.engine.preflight import build_study, prepare_job
 from trialrun.executors.base import Study
-from trialrun.executors.ray_tune.resume import GoingOn, replayed
-from trialrun.executors.ray_tune.schedulers import made_scheduler
+from trialrun.executors.ray_tune.resume import ResumedTrials, replay_scheduler
+from trialrun.executors.ray_tune.schedulers import make_scheduler
 from trialrun.executors.ray_tune.searcher import AskTellSearcher
-from trialrun.executors.ray_tune.space import param_space
-from trialrun.executors.search_replay import remembering
-from trialrun.run_dir.history import Past, TrialOutcome
+from trialrun.executors.ray_tune.space import build_param_space
+from trialrun.executors.search_replay import replay_search
+from trialrun.run_dir.history import StudyHistory, TrialOutcome
 
 SPACE = [
     {"name": "o/x", "type": "uniform", "min": 0, "max": 1},
@@ -26,12 +26,12 @@ SPACE = [
 PLAIN = SPACE[:1]
 
 
-def study(folder: Path, past: Past, go_on: tuple[str, ...] = (), space: Any = None, **config: Any) -> Study:
+def study(folder: Path, past: StudyHistory, go_on: tuple[str, ...] = (), space: Any = None, **config: Any) -> Study:
     tune_config = {"metric": "loss", "mode": "min", "num_samples": 3, "seed": 4, **config}
     params = {"name": "s", "dataset": 1, "is_tune": True, "hyperparameters": space or PLAIN}
     job = {"action": "train", "params": {**params, "tune_config": tune_config}}
-    prepared = prepare(job, plugin="pure", executor="inline" if "scheduler" not in config else "ray")
-    return study_of(prepared, results=folder, past=past, go_on=go_on)
+    prepared = prepare_job(job, plugin="pure", executor="inline" if "scheduler" not in config else "ray")
+    return build_study(prepared, results=folder, past=past, go_on=go_on)
 
 
 def variants(given: Study) -> BasicVariantGenerator:
@@ -39,7 +39,7 @@ def variants(given: Study) -> BasicVariantGenerator:
 
 
 def experiment(given: Study, samples: int) -> list[Experiment]:
-    return [Experiment("e", lambda config: None, config=param_space(given.space), num_samples=samples)]
+    return [Experiment("e", lambda config: None, config=build_param_space(given.space), num_samples=samples)]
 
 
 def drawn(search: Any) -> list[Any]:
@@ -57,24 +57,24 @@ def outcome(trial_id: str, config: dict[str, Any], **facts: Any) -> TrialOutcome
 
 @pytest.mark.parametrize("made", [0, 1, 3, 5, 6])
 def test_random_and_grid_search_go_on_in_their_sequence(tmp_path: Path, made: int) -> None:
-    whole_study = study(tmp_path, Past(), space=SPACE)
+    whole_study = study(tmp_path, StudyHistory(), space=SPACE)
     whole = variants(whole_study)
     whole.add_configurations(experiment(whole_study, 3))
     configs = [trial.config for trial in drawn(whole)]
     assert len(configs) == 6
-    past = Past(configs={f"t{number}": {"o/x": 0.5, "n": 1} for number in range(made)})
+    past = StudyHistory(configs={f"t{number}": {"o/x": 0.5, "n": 1} for number in range(made)})
     given = study(tmp_path, past, space=SPACE)
-    search = GoingOn(variants(given), given, limit=None)
+    search = ResumedTrials(variants(given), given, limit=None)
     search.add_configurations(experiment(given, 3))
     assert [trial.config for trial in drawn(search)] == configs[made:]
     assert search.is_finished()
 
 
 def test_a_cut_trial_keeps_its_id_its_values_and_its_checkpoints(tmp_path: Path) -> None:
-    past = Past(configs={"t0": {"o/x": 0.25}, "t1": {"o/x": 0.75}})
+    past = StudyHistory(configs={"t0": {"o/x": 0.25}, "t1": {"o/x": 0.75}})
     given = study(tmp_path, past, ("t1",))
     (tmp_path / "ray" / "t1" / "checkpoint_000007").mkdir(parents=True)
-    search = GoingOn(variants(given), given, limit=1)
+    search = ResumedTrials(variants(given), given, limit=1)
     search.add_configurations(experiment(given, 3))
     first = search.next_trial()
     assert (first.trial_id, first.config) == ("t1", {"o": {"x": 0.75}})
@@ -87,27 +87,27 @@ def test_a_cut_trial_keeps_its_id_its_values_and_its_checkpoints(tmp_path: Path)
 
 
 def test_an_algorithm_is_told_of_the_past_and_makes_what_is_left(tmp_path: Path) -> None:
-    past = Past(
+    past = StudyHistory(
         configs={"t0": {"o/x": 0.25}, "t1": {"o/x": 0.75}},
         outcomes={"t0": outcome("t0", {"o/x": 0.25}), "t1": outcome("t1", {"o/x": 0.75}, status="ERROR", error="e")},
     )
     given = study(tmp_path, past, search_alg={"name": "optunasearch", "points_to_evaluate": [{"o/x": 0.9}] * 3})
-    algorithm = remembering(given)
+    algorithm = replay_search(given)
     state = algorithm.state()
     assert [(trial["state"], trial["value"]) for trial in state["inner"]["trials"]] == [
         ("COMPLETE", 0.5),
         ("FAIL", None),
     ]
     assert len(state["points"]) == 1, "two of the points were tried"
-    search = GoingOn(AskTellSearcher(algorithm, given.space, metric="loss", mode="min"), given, limit=None)
-    search.add_configurations([Experiment("e", lambda config: None, num_samples=given.left)])
+    search = ResumedTrials(AskTellSearcher(algorithm, given.space, metric="loss", mode="min"), given, limit=None)
+    search.add_configurations([Experiment("e", lambda config: None, num_samples=given.remaining)])
     assert [trial.config for trial in drawn(search)] == [{"o": {"x": 0.9}}]
 
 
 def test_a_study_that_a_rule_ended_makes_no_more(tmp_path: Path) -> None:
-    past = Past(configs={"t0": {"o/x": 0.25}}, ended=True, ended_by="target: loss reached 0.1")
+    past = StudyHistory(configs={"t0": {"o/x": 0.25}}, ended=True, ended_by="target: loss reached 0.1")
     given = study(tmp_path, past, ("t0",))
-    search = GoingOn(variants(given), given, limit=None)
+    search = ResumedTrials(variants(given), given, limit=None)
     search.add_configurations(experiment(given, 3))
     assert [trial.trial_id for trial in drawn(search)] == ["t0"]
 
@@ -125,7 +125,7 @@ def test_a_scheduler_hears_the_results_of_the_past(tmp_path: Path, name: str) ->
     )
     results = tuple((f"t{number}", step, {"loss": 1.0}) for number in range(4) for step in (1, 2, 3))
     configs = {f"t{number}": {"o/x": 0.5} for number in range(4)}
-    past = Past(configs=configs, outcomes={t: outcome(t, c) for t, c in configs.items()}, results=results)
+    past = StudyHistory(configs=configs, outcomes={t: outcome(t, c) for t, c in configs.items()}, results=results)
     given = study(tmp_path, past, scheduler={"name": name, "options": options})
 
     def verdict(scheduler: Any) -> str:
@@ -138,7 +138,7 @@ def test_a_scheduler_hears_the_results_of_the_past(tmp_path: Path, name: str) ->
                 return str(said)
         return "CONTINUE"
 
-    fresh = made_scheduler(name, options, {}, metric="loss", mode="min")
+    fresh = make_scheduler(name, options, {}, metric="loss", mode="min")
     assert verdict(fresh) == "CONTINUE", "with nobody to compare it with"
-    heard = replayed(made_scheduler(name, options, {}, metric="loss", mode="min"), given)
+    heard = replay_scheduler(make_scheduler(name, options, {}, metric="loss", mode="min"), given)
     assert verdict(heard) == "STOP"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from ray.tune import schedulers as of_ray
 
-from trialrun.executors.ray_tune.schedulers import SCHEDULERS, made_scheduler, scheduler_options
+from trialrun.executors.ray_tune.schedulers import SCHEDULERS, list_scheduler_options, make_scheduler
 from trialrun_hookspecs import RequestInvalid, UsageError
 from trialrun_reference.patience import schedulers
 
@@ -16,7 +16,7 @@ MUTATIONS: Any = {"pbt": {"hyperparam_mutations": {"x": [1, 2]}}, "pb2": {"hyper
 
 
 def make(name: str, **options: Any) -> Any:
-    return made_scheduler(name, options, EXTENSIONS, metric="m", mode="max", mutations=MUTATIONS.get(name))
+    return make_scheduler(name, options, EXTENSIONS, metric="m", mode="max", mutations=MUTATIONS.get(name))
 
 
 def refused(name: str, **options: Any) -> list[tuple[str, str, str]]:
@@ -68,7 +68,7 @@ def test_an_option_reaches_ray() -> None:
     ],
 )
 def test_options_are_named_as_in_ray(name: str, options: list[str]) -> None:
-    assert scheduler_options(SCHEDULERS[name]) == options
+    assert list_scheduler_options(SCHEDULERS[name]) == options
 
 
 @pytest.mark.parametrize(
@@ -145,4 +145,4 @@ def test_an_extension_that_takes_no_such_argument_is_reported() -> None:
         return of_ray.FIFOScheduler()
 
     with pytest.raises(RequestInvalid, match=r"stubborn refuses these options: .*unexpected keyword argument 'x'"):
-        made_scheduler("stubborn", {"x": 1}, {"stubborn": stubborn}, metric="m", mode="max")
+        make_scheduler("stubborn", {"x": 1}, {"stubborn": stubborn}, metric="m", mode="max")

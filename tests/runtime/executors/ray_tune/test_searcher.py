@@ -12,8 +12,8 @@ from ray import cloudpickle, tune
 from ray.tune.search import ConcurrencyLimiter, Searcher, SearchGenerator
 
 from trialrun.executors.ray_tune.searcher import AskTellSearcher
-from trialrun.search import made_algorithm
-from trialrun.space import Fixed, Space
+from trialrun.search import create_algorithm
+from trialrun.space import FixedValue, Space
 from trialrun_hookspecs import parse_request
 
 SPACE = [
@@ -53,12 +53,12 @@ def params(mode: str = "max", algorithm: str = "hyperoptsearch") -> Any:
 
 def searcher(mode: str = "max", seed: int = 1, algorithm: Any = None, patience_s: float = 60.0) -> AskTellSearcher:
     given = params(mode)
-    made = algorithm or made_algorithm(given, seed=seed, extensions={})
+    made = algorithm or create_algorithm(given, seed=seed, extensions={})
     return AskTellSearcher(made, Space(given.hyperparameters), metric="m/acc", mode=mode, patience_s=patience_s)
 
 
 def test_a_suggestion_is_decoded_into_nested_plain_values() -> None:
-    point = {"o/lr": 0.2999, "o/n": 4, "kind": Fixed(value={"b": 1})}
+    point = {"o/lr": 0.2999, "o/n": 4, "kind": FixedValue(value={"b": 1})}
     assert searcher(algorithm=Scripted(point)).suggest("t0") == {"o": {"lr": 0.3, "n": 4}, "kind": {"b": 1}}
 
 

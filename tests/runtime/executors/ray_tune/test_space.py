@@ -14,8 +14,8 @@ from ray import tune
 from ray.tune.search.basic_variant import BasicVariantGenerator
 from ray.tune.search.variant_generator import generate_variants
 
-from trialrun.executors.ray_tune.space import DOMAINS, domain, param_space
-from trialrun.space import CODECS, Space, nest
+from trialrun.executors.ray_tune.space import DOMAINS, build_param_space, make_domain
+from trialrun.space import CODECS, Space, nest_values
 from trialrun.testing.strategies import FIELDS, distributions, spaces
 from trialrun_hookspecs import DISTRIBUTIONS, DistributionBase, count_trials, parse_request
 
@@ -59,11 +59,11 @@ BY_HAND = [
 
 @pytest.mark.parametrize(("d", "theirs"), BY_HAND, ids=lambda value: getattr(value, "type", ""))
 def test_a_domain_draws_what_one_made_by_hand_draws(d: Any, theirs: Any) -> None:
-    assert draws(domain(d), 300) == draws(theirs, 300)
+    assert draws(make_domain(d), 300) == draws(theirs, 300)
 
 
 def test_a_grid_is_ray_s() -> None:
-    assert domain(made("grid_search", options=[3, "a"])) == tune.grid_search([3, "a"])
+    assert make_domain(made("grid_search", options=[3, "a"])) == tune.grid_search([3, "a"])
 
 
 @pytest.mark.parametrize("kind", ["quniform", "qloguniform", "qrandn"])
@@ -71,7 +71,7 @@ def test_values_of_quantised_floats_are_clean(kind: str) -> None:
     fields = {"mean": 0, "sd": 1} if kind == "qrandn" else {"min": 0.1, "max": 1.0}
     d = made(kind, q=0.1, **fields, **({"base": 10} if "log" in kind else {}))
     raw: Any = {"quniform": tune.quniform, "qloguniform": tune.qloguniform}.get(kind, lambda *_: tune.qrandn(0, 1, 0.1))
-    ours, theirs = draws(domain(d), 300), draws(raw(0.1, 1.0, 0.1), 300)
+    ours, theirs = draws(make_domain(d), 300), draws(raw(0.1, 1.0, 0.1), 300)
     assert ours == pytest.approx(theirs, abs=1e-12)
     assert max(len(repr(value)) for value in ours) <= 4
     assert max(len(repr(value)) for value in theirs) > 4, "Ray has mended it: drop our cast"
@@ -81,7 +81,7 @@ def test_values_of_quantised_floats_are_clean(kind: str) -> None:
 @given(distributions(kinds=drawn), seeds)
 def test_what_ray_draws_lies_in_our_support_as_plain_python(d: Any, seed: int) -> None:
     space = Space([d])
-    for value in draws(domain(d), 20, seed):
+    for value in draws(make_domain(d), 20, seed):
         assert space.contains("x", value)
         assert type(value) in PLAIN
 
@@ -90,7 +90,7 @@ def test_what_ray_draws_lies_in_our_support_as_plain_python(d: Any, seed: int) -
 @given(distributions(kinds=("loguniform", "qloguniform", "lograndint", "qlograndint")), seeds)
 def test_the_base_never_reaches_ray(d: Any, seed: int) -> None:
     other = d.model_copy(update={"base": d.base + 7})
-    assert draws(domain(d), 5, seed) == draws(domain(other), 5, seed)
+    assert draws(make_domain(d), 5, seed) == draws(make_domain(other), 5, seed)
 
 
 DISCRETE = [
@@ -111,7 +111,7 @@ def test_our_discrete_law_is_ray_s(d: Any) -> None:
     """Two samples by chi-square: at most 7 degrees of freedom, for which 30 is beyond the 0.9999 quantile."""
     number, rng, space = 3000, random.Random(11), Space([d])
     ours = Counter(space.sample(rng)["x"] for _ in range(number))
-    theirs = Counter(draws(domain(d), number, 11))
+    theirs = Counter(draws(make_domain(d), number, 11))
     assert set(ours) == set(theirs)
     assert sum((ours[v] - theirs[v]) ** 2 / (ours[v] + theirs[v]) for v in ours) < 30
 
@@ -130,7 +130,7 @@ def test_our_continuous_law_is_ray_s(d: Any) -> None:
     """Two samples by Kolmogorov and Smirnov; 2.0 is beyond the 0.999 quantile."""
     number, rng, space = 3000, random.Random(11), Space([d])
     ours = np.sort([space.sample(rng)["x"] for _ in range(number)])
-    theirs = np.sort(draws(domain(d), number, 11))
+    theirs = np.sort(draws(make_domain(d), number, 11))
     every = np.concatenate([ours, theirs])
     below = [np.searchsorted(one, every, side="right") / number for one in (ours, theirs)]
     assert np.max(np.abs(below[0] - below[1])) < 2.0 * np.sqrt(2 / number)
@@ -140,10 +140,10 @@ def test_our_continuous_law_is_ray_s(d: Any) -> None:
 @given(spaces(kinds=drawn), seeds)
 def test_a_space_becomes_a_nested_dict_that_ray_resolves(space: list[DistributionBase], seed: int) -> None:
     ours = Space(space)
-    ((_, spec),) = generate_variants({"config": param_space(ours)}, random_state=np.random.RandomState(seed))
+    ((_, spec),) = generate_variants({"config": build_param_space(ours)}, random_state=np.random.RandomState(seed))
     values = {d.name: _at(spec["config"], d.name) for d in space}
     assert all(ours.contains(name, value) for name, value in values.items())
-    assert nest(values) == spec["config"]
+    assert nest_values(values) == spec["config"]
 
 
 def _at(config: Any, name: str) -> Any:
@@ -165,7 +165,10 @@ def test_ray_walks_grids_as_often_as_we_count() -> None:
     made_ = BasicVariantGenerator(points_to_evaluate=points, random_state=1)
     made_.add_configurations(
         tune.Experiment(
-            "e", lambda config: None, config=param_space(Space(request.params.hyperparameters or ())), num_samples=3
+            "e",
+            lambda config: None,
+            config=build_param_space(Space(request.params.hyperparameters or ())),
+            num_samples=3,
         )
     )
     assert made_.total_samples == count_trials(request) == 2 + 3 + 6

@@ -12,17 +12,17 @@ import jsonschema
 import pytest
 
 from trialrun.testing import report_schema
-from trialrun.testing.reports import KINDS, parse_targets, write
-from trialrun.testing.reports.badge import message
-from trialrun.testing.reports.reading import report_from
-from trialrun.testing.reports.sarif import rendered as sarif_of
+from trialrun.testing.reports import KINDS, parse_targets, write_reports
+from trialrun.testing.reports.badge import format_message
+from trialrun.testing.reports.reading import parse_report
+from trialrun.testing.reports.sarif import render_report as sarif_of
 from trialrun_hookspecs import UsageError
 
 from .conftest import EVIL
 
 
 def _written(report: Any, kind: str, folder: Path, name: str = "file") -> str:
-    (path,) = write(report, {kind: folder / "new" / name})
+    (path,) = write_reports(report, {kind: folder / "new" / name})
     return path.read_text("utf-8")
 
 
@@ -43,13 +43,13 @@ def test_a_target_that_is_wrong_is_refused(asked: str, said: str) -> None:
 def test_a_file_that_cannot_be_written_is_named(report: Any, tmp_path: Path) -> None:
     (tmp_path / "there").write_text("", "utf-8")
     with pytest.raises(UsageError, match="--report json: cannot be written"):
-        write(report, {"json": tmp_path / "there" / "file"})
+        write_reports(report, {"json": tmp_path / "there" / "file"})
 
 
 def test_json_is_read_back_as_it_was(report: Any, tmp_path: Path) -> None:
     read = json.loads(_written(report, "json", tmp_path))
     assert read == report
-    assert report_from(read).to_json() == report
+    assert parse_report(read).to_json() == report
 
 
 def test_json_fits_its_schema(report: Any) -> None:
@@ -146,7 +146,7 @@ def test_the_page_knows_light_and_dark(report: Any, tmp_path: Path) -> None:
 
 
 def test_the_badge_is_one_line(report: Any, tmp_path: Path) -> None:
-    assert message(report) == "not conformant 1/5"
+    assert format_message(report) == "not conformant 1/5"
     assert json.loads(_written(report, "badge", tmp_path))["message"] == "not conformant 1/5"
     svg = ET.fromstring(_written(report, "badge", tmp_path, "badge.svg"))
     assert svg.get("aria-label") == "trialrun: not conformant 1/5"
@@ -154,7 +154,7 @@ def test_the_badge_is_one_line(report: Any, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_report_of_nothing_is_written(report: Any, tmp_path: Path, kind: str) -> None:
-    empty = report_from({**report, "checks": [], "recording": {}}).to_json()
+    empty = parse_report({**report, "checks": [], "recording": {}}).to_json()
     assert _written(empty, kind, tmp_path)
 
 

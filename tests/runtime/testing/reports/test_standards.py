@@ -9,7 +9,7 @@ from typing import Any
 
 import jsonschema
 
-from trialrun.testing.reports import write
+from trialrun.testing.reports import write_reports
 
 LEVEL = {"enum": ["none", "note", "warning", "error"]}
 TEXT = {"type": "string"}
@@ -71,13 +71,13 @@ SARIF = an_object(
 
 def test_sarif_is_what_the_standard_describes(report: Any, tmp_path: Path) -> None:
     path = tmp_path / "check.sarif"
-    write(report, {"sarif": path})
+    write_reports(report, {"sarif": path})
     jsonschema.Draft202012Validator(SARIF).validate(json.loads(path.read_text("utf-8")))
 
 
 def test_junit_is_what_its_readers_take(report: Any, tmp_path: Path) -> None:
     path = tmp_path / "junit.xml"
-    write(report, {"junit": path})
+    write_reports(report, {"junit": path})
     root = ET.parse(path).getroot()
     assert root.tag == "testsuites"
     for suite in root:

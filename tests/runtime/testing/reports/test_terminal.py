@@ -7,13 +7,13 @@ from typing import Any
 
 from rich.console import Console
 
-from trialrun.testing.reports.reading import report_from
-from trialrun.testing.reports.terminal import show
+from trialrun.testing.reports.reading import parse_report
+from trialrun.testing.reports.terminal import print_report
 
 
 def _shown(report: Any, *, width: int = 100, **options: Any) -> str:
     console = Console(file=StringIO(), width=width, color_system=None)
-    show(report, console, **options)
+    print_report(report, console, **options)
     text: str = console.file.getvalue()  # type: ignore[attr-defined]  # it is the one from above
     return text
 
@@ -69,7 +69,7 @@ def test_without_details_a_failure_is_one_line(report: Any) -> None:
 
 
 def test_a_report_of_nothing_is_shown(report: Any) -> None:
-    empty = report_from({**report, "checks": []}).to_json()
+    empty = parse_report({**report, "checks": []}).to_json()
     assert "COULD NOT BE TOLD" in _shown(empty)
 
 
