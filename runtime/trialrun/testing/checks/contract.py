@@ -308,7 +308,7 @@ def loads_twice(lab: CheckContext) -> None:
 )
 def holds_no_data(lab: CheckContext) -> None:
     require_load(lab)
-    scene = lab.require_ok(lab.probe("trialrun.testing.checks.probes:weigh"))
+    scene = lab.require_ok(lab.probe("trialrun.testing.checks.probes:find_largest_value"))
     lab.note(module_bytes=scene.probe_answer["bytes"])
     message = f"{scene.probe_answer['name']} holds {scene.probe_answer['bytes'] // 2**20} MiB, in every worker"
     lab.expect(
