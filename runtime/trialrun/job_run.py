@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from trialrun import events
+from trialrun.numbers import is_finite_number
 from trialrun.trials import normalize_payload, normalize_table
 from trialrun_hookspecs.errors import BadValue
 from trialrun_hookspecs.event import Event
@@ -183,7 +183,7 @@ class JobRun:
         self.last_checkpoint = folder or self.last_checkpoint
         self._reports += 1
         for key, value in events.flatten_mapping(plain).items():
-            if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+            if is_finite_number(value):
                 self.log_metric("training", key, value)
         if folder is not None:
             self._on_checkpoint(folder, self._reports, plain)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import csv
 import json
-import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from trialrun import events
+from trialrun.numbers import is_finite_number
 
 __all__ = ["EXPORTS", "Exports", "flatten_result"]
 
@@ -171,7 +171,7 @@ class _TensorBoard:
             self._writer = SummaryWriter(str(self._folder), purge_step=purge, filename_suffix=suffix, flush_secs=10)
         self._last = step
         for name, value in events.flatten_mapping(result).items():
-            if _is_number(value) and name not in (_STEP, "timestamp", "pid"):
+            if is_finite_number(value) and name not in (_STEP, "timestamp", "pid"):
                 self._writer.add_scalar(name, value, step)
 
     def finish_export(self, metrics: Mapping[str, Any]) -> None:
@@ -179,17 +179,13 @@ class _TensorBoard:
             return
         from tensorboardX.summary import hparams
 
-        numbers = {name: float(v) for name, v in events.flatten_mapping(metrics).items() if _is_number(v)}
+        numbers = {name: float(v) for name, v in events.flatten_mapping(metrics).items() if is_finite_number(v)}
         values = {name: v if isinstance(v, int | float | str | bool) else str(v) for name, v in self._config.items()}
         for summary in hparams(values, numbers):
             self._writer.file_writer.add_summary(summary)
         for name, value in numbers.items():
             self._writer.add_scalar(name, value, self._last)
         self._writer.close()
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 EXPORTS: Mapping[str, Callable[[Path, Mapping[str, Any]], _Export]] = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import threading
 from array import array
 from collections import OrderedDict
@@ -13,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from trialrun.events import flatten_mapping
+from trialrun.numbers import is_finite_number
 from trialrun.recorder.store import Row, Store
 
 __all__ = ["Curves", "Line", "downsample_indices"]
@@ -133,13 +133,7 @@ def _find_step(metrics: Mapping[str, Any], extra: str | None) -> float | None:
 
 
 def _parse_number(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    try:
-        number = float(value)
-    except OverflowError:
-        return None
-    return number if math.isfinite(number) else None
+    return float(value) if is_finite_number(value) else None
 
 
 def _to_timestamp(time: str) -> float:

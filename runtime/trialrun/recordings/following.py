@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from trialrun.events import KINDS
+from trialrun.numbers import is_number
 from trialrun.recorder.store import Row
 from trialrun.recordings.source import FINAL_STATUSES, Study
 from trialrun_hookspecs.event import Event
@@ -87,7 +88,7 @@ _NEEDED: dict[str, tuple[tuple[str, Any], ...]] = {
 
 def _adjust_eta(event: Event, now: datetime) -> Event:
     left = event.data.get("eta_s")
-    if isinstance(left, bool) or not isinstance(left, int | float):
+    if not is_number(left):
         left = None
     else:
         age = (now - datetime.fromisoformat(event.time).astimezone(UTC)).total_seconds()

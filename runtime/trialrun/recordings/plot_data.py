@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from trialrun.numbers import is_number
 from trialrun.recordings.curves import downsample_indices
 from trialrun.recordings.importance import METHOD, MIN_TRIALS, estimate_importance
 from trialrun.recordings.rows import trial_values
@@ -32,7 +33,7 @@ def rank_trials(study: Study, trials: list[TrialRow]) -> list[str]:
 
 def _objective_value(trial: TrialRow, metric: str | None) -> float | None:
     value = trial.metrics.get(metric) if metric else None
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) and value == value else None
+    return float(value) if is_number(value) and value == value else None
 
 
 def collect_curves(

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from trialrun.events import flatten_mapping
+from trialrun.numbers import is_number
 from trialrun.recorder.normalise import to_text
 from trialrun.recorder.store import Row
 from trialrun.recordings.curves import STEPS
@@ -108,12 +109,12 @@ def _parse_trial_result(row: Row, data: Mapping[str, Any]) -> Iterator[Point]:
     step = data.get("iteration")
     for name, cell in flat.items():
         value: Any = _NONFINITE.get(words.get(name, ""), math.nan) if cell is None and name in words else cell
-        if _is_number(value):
+        if is_number(value):
             yield Point(
                 row["trial_id"],
                 row["event"],
                 to_text(name),
-                step if _is_number(step) else None,
+                step if is_number(step) else None,
                 row["time"],
                 value,
                 None,
@@ -122,19 +123,15 @@ def _parse_trial_result(row: Row, data: Mapping[str, Any]) -> Iterator[Point]:
 
 def _parse_metric(row: Row, data: Mapping[str, Any]) -> Iterator[Point]:
     value: Any = data.get("value")
-    if not _is_number(value):
+    if not is_number(value):
         return
     beside = data.get("metrics")
     beside = beside if isinstance(beside, dict) else {}
     sent = json.loads(row["extra"]).get("step") if row["extra"] else None
-    step: Any = next((n for n in (sent, *(beside.get(name) for name in STEPS)) if _is_number(n)), None)
+    step: Any = next((n for n in (sent, *(beside.get(name) for name in STEPS)) if is_number(n)), None)
     parts = [data.get("category"), data.get("key")]
     name = "/".join(to_text(part) for part in parts if part is not None)
     yield Point(row["trial_id"], row["event"], name, step, row["time"], value, _replace_surrogates(beside) or None)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _replace_surrogates(value: Any) -> Any:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from trialrun.numbers import is_number
 from trialrun.recordings.rows import trial_values
 from trialrun.recordings.source import FINAL_STATUSES, Study, is_locked
 
@@ -78,7 +79,7 @@ def _read_last_entry_time(study: Study) -> list[str]:
 
 
 def _seconds_left(said: Any, at: str, now: datetime) -> float | None:
-    if isinstance(said, bool) or not isinstance(said, int | float):
+    if not is_number(said):
         return None
     return max(float(said) - (now - datetime.fromisoformat(at).astimezone(UTC)).total_seconds(), 0.0)
 

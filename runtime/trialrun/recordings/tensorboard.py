@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from trialrun.names import file_name
+from trialrun.numbers import is_number
 from trialrun.recordings.rows import Point, read_trial_points, trial_values
 from trialrun.recordings.source import Study
 from trialrun.recordings.trial_index import TrialRow
@@ -79,7 +80,7 @@ def _start_time(trial: TrialRow | None) -> str:
 def _simplify_values(values: dict[str, Any]) -> dict[str, Any]:
     """What the plugin for hyperparameters takes; anything else as text."""
     return {
-        name: (_to_float(cell) if isinstance(cell, int | float) and not isinstance(cell, bool) else cell)
+        name: (_to_float(cell) if is_number(cell) else cell)
         if isinstance(cell, bool | int | float | str)
         else str(cell)
         for name, cell in values.items()

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from trialrun.numbers import is_number
 from trialrun.recorder.store import Row, Store
 
 __all__ = ["OPERATORS", "Condition", "TrialIndex", "TrialRow", "sort_key"]
@@ -56,7 +57,7 @@ class Condition:
         cell = get_cell(trial, self.column)
         if cell is None:
             return False
-        if not (_is_number(cell) and _is_number(self.value)):
+        if not (is_number(cell) and is_number(self.value)):
             cell, value = _to_text(cell), _to_text(self.value)
             return OPERATORS[self.operator](cell, value)
         return OPERATORS[self.operator](cell, self.value)
@@ -72,7 +73,7 @@ def get_cell(trial: TrialRow, column: str) -> Any:
 
 def sort_key(cell: Any) -> tuple[int, float, str]:
     """Numbers before text."""
-    if _is_number(cell) and not math.isnan(cell):
+    if is_number(cell) and not math.isnan(cell):
         return (0, float(cell), "")
     return (1, 0.0, _to_text(cell))
 
@@ -180,10 +181,6 @@ def tabulate_trials(
         ]
         for trial in trials
     ]
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _to_text(value: Any) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from trialrun.numbers import is_number
 from trialrun.recorder.normalise import BIGGEST_ID, safe_file_name
 from trialrun.recorder.replies import CallRefused, Reply, json_reply, refuse
 from trialrun.recorder.store import Row
@@ -147,8 +148,7 @@ def show_importance(question: PageRequest, key: str, job: int) -> Any:
         (trial.hyperparameters, float(cell))
         for trial in board.all_trials()
         if trial.status == "TERMINATED"
-        and isinstance(cell := get_cell(trial, f"m:{metric}"), int | float)
-        and not isinstance(cell, bool)
+        and is_number(cell := get_cell(trial, f"m:{metric}"))
         and cell == cell  # NaN is no result
     ]
     found = estimate_importance(points, board.columns["hyperparameters"])

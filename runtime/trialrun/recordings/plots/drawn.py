@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from trialrun.numbers import is_finite_number
 from trialrun.outcomes import is_better
 from trialrun.recordings.plots.scene import (
     Scale,
@@ -124,7 +125,7 @@ def draw_parallel(
     gap = (right - left) / max(len(kept) - 1, 1)
     columns = [_build_axis([row[place] for row in rows], top, bottom) for place in kept]
     xs = [left + index * gap for index in range(len(kept))]
-    judged = [row[-1] for row in rows if _is_finite(row[-1])]
+    judged = [row[-1] for row in rows if is_finite_number(row[-1])]
     low, high = (min(judged), max(judged)) if judged else (0.0, 1.0)
     many = len(rows)
     alpha = 0.12 if many > 3000 else 0.3 if many > 500 else 0.55
@@ -155,7 +156,7 @@ def draw_parallel(
 def _build_axis(cells: Sequence[Any], top: float, bottom: float) -> tuple[Any, list[tuple[float, str]]]:
     """Where a cell lies, and what is written beside: numbers on a scale, anything else on places of its own."""
     there = [cell for cell in cells if cell is not None]
-    if there and all(_is_finite(cell) for cell in there):
+    if there and all(is_finite_number(cell) for cell in there):
         low, high = min(there), max(there)
         scale = logarithmic_scale if looks_logarithmic(there) else linear_scale
         made = scale(low, high, bottom, top)
@@ -171,12 +172,8 @@ def _format_cell(cell: Any) -> str:
     return cell if isinstance(cell, str) else json.dumps(cell)
 
 
-def _is_finite(cell: Any) -> bool:
-    return isinstance(cell, int | float) and not isinstance(cell, bool) and math.isfinite(cell)
-
-
 def _normalize_objective(value: Any, low: float, high: float, mode: Any) -> float:
-    if not _is_finite(value):
+    if not is_finite_number(value):
         return 0.0
     share = (value - low) / (high - low) if high > low else 1.0
     return 1 - share if mode == "min" else share

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
+from trialrun.numbers import is_finite_number
 from trialrun.recordings.curves import downsample_indices
 from trialrun.recordings.importance import MIN_TRIALS
 from trialrun.recordings.plot_data import rank_trials, study_importance
@@ -131,9 +131,7 @@ PLOTS: Mapping[str, Callable[[Study, Size, str | None], Scene]] = {
 
 def _objective_value(trial: TrialRow, metric: str | None) -> float | None:
     value = trial.metrics.get(metric) if metric else None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        return None
-    return float(value)
+    return float(value) if is_finite_number(value) else None
 
 
 def _to_timestamp(time: str) -> float:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
 from trialrun.events import flatten_mapping
+from trialrun.numbers import is_number
 from trialrun.testing.checks.contract import find_config_file
 from trialrun.testing.checks.shared import group_reports, locate_call, require_load, require_training, require_tuning
 from trialrun.testing.context import CheckContext
@@ -164,7 +165,7 @@ def table_has_room(lab: CheckContext) -> None:
     for reports in group_reports(scene).values():
         for report in reports:
             flat = flatten_mapping(report["metrics"])
-            numbers = (k for k, v in flat.items() if isinstance(v, int | float) and not isinstance(v, bool))
+            numbers = (k for k, v in flat.items() if is_number(v))
             seen.update(dict.fromkeys(key for key in numbers if key not in RESULT_KEYS))
     message = f"trials report {len(seen)} metrics: {', '.join(seen)}"
     lab.expect(len(seen) <= METRIC_COLUMNS, message, signature="too many metrics", where=lab.locate_hook("tune"))
