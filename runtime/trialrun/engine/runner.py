@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from trialrun import __version__, events, progress
+from trialrun import events, progress
+from trialrun._version import __version__
 from trialrun.backend.ledger import DEAD_LETTERS, OWN_RECORDER, Ledger
 from trialrun.backend.sink import LogSink
 from trialrun.engine.backends import Backend

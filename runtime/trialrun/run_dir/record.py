@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from trialrun import __version__
+from trialrun._version import __version__
 from trialrun.plugins import Plugin, Recipe
 from trialrun_hookspecs.errors import UsageError
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from trialrun import __version__
+from trialrun._version import __version__
 from trialrun.testing.context import CheckContext
 from trialrun.testing.observation import Observation
 from trialrun.testing.registry import Check, CheckFailed, NotApplicable, Vacuous, all_checks, select_checks
