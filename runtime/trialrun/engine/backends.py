@@ -16,7 +16,7 @@ from trialrun.backend.retry import Retry, RetryPolicy
 from trialrun.plugins import Manager, load_plugin
 from trialrun.recorder import Fixtures, Recorder
 from trialrun_hookspecs.errors import BadValue, FixtureInvalid, PluginAbsent, UsageError
-from trialrun_hookspecs.request import did_you_mean
+from trialrun_hookspecs.suggestions import did_you_mean
 
 __all__ = [
     "Backend",

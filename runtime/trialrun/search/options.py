@@ -8,7 +8,7 @@ from typing import Any
 
 from trialrun.numbers import is_finite_number
 from trialrun_hookspecs.errors import Problem, RequestInvalid
-from trialrun_hookspecs.request import did_you_mean
+from trialrun_hookspecs.suggestions import did_you_mean
 
 __all__ = [
     "Option",

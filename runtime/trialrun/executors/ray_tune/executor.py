@@ -33,7 +33,8 @@ from trialrun.run_dir import layout
 from trialrun.search import GRID_ALGORITHM, create_algorithm, parse_points
 from trialrun.space import nest_values
 from trialrun_hookspecs.errors import Problem, RequestInvalid, UsageError
-from trialrun_hookspecs.request import TuneConfig, did_you_mean
+from trialrun_hookspecs.request import TuneConfig
+from trialrun_hookspecs.suggestions import did_you_mean
 
 __all__ = ["RayExecutor"]
 

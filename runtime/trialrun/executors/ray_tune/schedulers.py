@@ -13,7 +13,7 @@ from ray.tune.schedulers.pb2 import PB2
 
 from trialrun.numbers import is_number
 from trialrun_hookspecs.errors import Problem, RequestInvalid
-from trialrun_hookspecs.request import did_you_mean
+from trialrun_hookspecs.suggestions import did_you_mean
 
 __all__ = ["RAY_REFUSES", "SCHEDULERS", "list_scheduler_options", "make_scheduler"]
 

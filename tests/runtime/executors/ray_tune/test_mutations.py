@@ -12,7 +12,8 @@ from ray.tune.schedulers.pbt import _explore
 
 from trialrun.executors.ray_tune.mutations import build_mutation_options, project_value
 from trialrun.space import Space, flatten_values, nest_values
-from trialrun_hookspecs.request import Params, parse_request
+from trialrun_hookspecs.parsing import parse_request
+from trialrun_hookspecs.request import Params
 
 SPACE = [
     {"name": "lr", "type": "loguniform", "min": 0.001, "max": 0.1, "base": 10},
