@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -64,7 +65,7 @@ def test_the_class_of_the_page_is_a_plugin(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("job", JOBS, ids=lambda job: job["params"]["name"])
-def test_a_job_of_the_page_runs(job: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_of_the_page_runs(job: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     line = ROOT / "examples" / "line.csv"
     result = trialrun.run(job, plugin="pure", datasets={1: line}, executor="inline", results="results")

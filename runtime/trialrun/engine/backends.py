@@ -80,9 +80,9 @@ def start_recorder(path: Path, fixtures: Fixtures) -> Iterator[Backend]:
     """A recorder of our own, for as long as the job runs.
 
     The job talks to it through its memory door: the same API without a socket between two threads of one process, which
-    takes a sixth of the time for a dataset of many files. The server is there for everybody else.
+    takes a sixth of the time for a dataset of many files. The server, for everybody else, starts when somebody asks.
     """
-    with Recorder(path, fixtures=fixtures) as recorder, recorder.server() as server:
+    with Recorder(path, fixtures=fixtures) as recorder, recorder.server(on_demand=True) as server:
         memory = Memory(recorder.handler())
         client, inlet = Client(Retry(memory)), Client(memory)
         yield Backend(client=client, delivery_client=inlet, url=server.url, token=server.token, recorder=recorder)

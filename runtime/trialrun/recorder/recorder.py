@@ -157,13 +157,17 @@ class Recorder:
 
         return handle_call
 
-    def server(self, host: str = "127.0.0.1", port: int = 0, *, allow_remote: bool = False) -> HttpServer:
+    def server(
+        self, host: str = "127.0.0.1", port: int = 0, *, allow_remote: bool = False, on_demand: bool = False
+    ) -> HttpServer:
         """Return an HTTP server for this recorder, with the web UI, not yet started.
+
+        With `on_demand` it listens at once, and loads its HTTP library when the first connection comes.
 
         The web UI stands above the recorder, so it is looked up by its name, and only when somebody asks for it.
         """
         server: HttpServer = import_module("trialrun.web.server").RecorderServer(
-            self, host=host, port=port, allow_remote=allow_remote
+            self, host=host, port=port, allow_remote=allow_remote, on_demand=on_demand
         )
         return server
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import logging
 import secrets
+import selectors
 import socket
 import threading
 from types import TracebackType
@@ -33,11 +34,19 @@ MAX_DRAINED_BYTES = 256 * 1024 * 1024
 class LoopbackServer:
     """`start()` returns when it listens. `url` ends in a slash; both it and `token` are known from then on.
 
-    Port 0 takes a free one. A host that other machines can reach is refused unless `allow_remote`.
+    Port 0 takes a free one. A host that other machines can reach is refused unless `allow_remote`. With `on_demand`,
+    the first connection starts uvicorn: until then the server costs a port and a sleeping thread.
     """
 
     def __init__(
-        self, library: Library, *, host: str = "127.0.0.1", port: int = 0, allow_remote: bool = False, token: str | None
+        self,
+        library: Library,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        allow_remote: bool = False,
+        on_demand: bool = False,
+        token: str | None,
     ) -> None:
         self.remote = not _is_loopback(host)
         if self.remote and not allow_remote:
@@ -52,8 +61,11 @@ class LoopbackServer:
         self.token = token or secrets.token_urlsafe(24)
         self.url = ""
         self._page = Page(library, self._build_endpoint, lambda: bool(self._server.should_exit))
+        self._on_demand = on_demand
+        self._stopping = False
         self._server: Any = None
         self._thread: threading.Thread | None = None
+        self._waker: socket.socket | None = None
 
     @property
     def page_url(self) -> str:
@@ -75,29 +87,41 @@ class LoopbackServer:
         name = f"[{self.host}]" if ":" in self.host else self.host
         self.url = f"http://{name}:{self.port}/"
         ready = threading.Event()
-        self._server = _create_server(self._build_app(), ready)
+        self._stopping = False
+        sleeper, self._waker = socket.socketpair()
         self._thread = threading.Thread(
-            target=self._run_server, args=(listener, ready), name="trialrun-recorder", daemon=True
+            target=self._run_server, args=(listener, sleeper, ready), name="trialrun-recorder", daemon=True
         )
         self._thread.start()
-        if not ready.wait(START_TIMEOUT_S) or not self._server.started:
+        if self._on_demand:
+            return
+        if not ready.wait(START_TIMEOUT_S) or self._server is None or not self._server.started:
             self.stop()
             raise TrialrunError("did not start", where=f"recorder at {self.url}", fix="See the log above.")
 
     def stop(self) -> None:
         """Answers what is being served, then closes. Safe to call twice."""
-        if self._thread is None:
+        if self._thread is None or self._waker is None:
             return
-        self._server.should_exit = True
+        self._stopping = True
+        self._waker.close()
+        if self._server is not None:
+            self._server.should_exit = True
         self._thread.join(STOP_TIMEOUT_S)
         self._thread = None
+        self._server = None
         self._page.close()
 
-    def _run_server(self, listener: socket.socket, ready: threading.Event) -> None:
+    def _run_server(self, listener: socket.socket, sleeper: socket.socket, ready: threading.Event) -> None:
         try:
-            self._server.run(sockets=[listener])
+            if self._on_demand and not _wait_for_connection(listener, sleeper):
+                return
+            self._server = server = _create_server(self._build_app(), ready)
+            server.should_exit = self._stopping  # stop() may have come while uvicorn was imported
+            server.run(sockets=[listener])
         finally:
             listener.close()
+            sleeper.close()
             ready.set()
 
     def _build_endpoint(self, host: str) -> Endpoint:
@@ -132,10 +156,18 @@ class RecorderServer(LoopbackServer):
     """The recorder's API for clients of the platform, and its page for people."""
 
     def __init__(
-        self, recorder: Recorder, *, host: str = "127.0.0.1", port: int = 0, allow_remote: bool = False
+        self,
+        recorder: Recorder,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        allow_remote: bool = False,
+        on_demand: bool = False,
     ) -> None:
         library = Library(recorder.path)
-        super().__init__(library, host=host, port=port, allow_remote=allow_remote, token=recorder.token)
+        super().__init__(
+            library, host=host, port=port, allow_remote=allow_remote, on_demand=on_demand, token=recorder.token
+        )
         self.recorder = recorder
 
     async def _handle_request(self, scope: Any, receive: Any, send: Any) -> None:
@@ -244,6 +276,14 @@ def _bind_socket(host: str, port: int) -> socket.socket:
         fix = "Use port 0, which takes a free one."
         raise UsageError("cannot listen here", where=f"{host}:{port}", got=str(error), fix=fix) from None
     return listener
+
+
+def _wait_for_connection(listener: socket.socket, sleeper: socket.socket) -> bool:
+    """Return True at the first connection, and False when the other end of `sleeper` closes before one comes."""
+    with selectors.DefaultSelector() as selector:
+        selector.register(listener, selectors.EVENT_READ)
+        selector.register(sleeper, selectors.EVENT_READ)
+        return all(key.fileobj is not sleeper for key, _ in selector.select())
 
 
 def _is_loopback(host: str) -> bool:

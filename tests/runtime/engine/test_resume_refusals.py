@@ -26,7 +26,7 @@ from .test_resume import GRID, PLUGIN, ROWS, choice, content, in_a_process, reco
 
 
 def paused(*args: Any, **config: Any) -> dict[str, Any]:
-    job = tuning(*args, sync_period_s=0.05, x=GRID, num_samples=1, **config)
+    job = tuning(*args, **{"sync_period_s": 0.05, "x": GRID, "num_samples": 1, **config})
     job["params"]["hyperparameters"].append(choice("pause", 0.2))
     return job
 

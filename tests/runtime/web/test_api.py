@@ -11,12 +11,12 @@ import pytest
 import requests
 
 from trialrun.recorder import Recorder
-from trialrun.web.server import RecorderServer
+from trialrun.recorder.recorder import HttpServer
 
 from ..recordings.a_study import Asked, data_uri, png, send  # noqa: TID252  # the studies of both folders are the same
 
 
-def test_a_job_is_listed_with_what_it_is_after(server: RecorderServer, session: requests.Session) -> None:
+def test_a_job_is_listed_with_what_it_is_after(server: HttpServer, session: requests.Session) -> None:
     (recording,) = session.get(f"{server.url}ui/api/jobs").json()["recordings"]
     (job,) = recording["jobs"]
     assert (job["name"], job["metric"], job["mode"], recording["folder"]) == ("study", "loss", "min", "study")
@@ -215,7 +215,7 @@ def test_traffic_is_paged(study: Recorder, asked: Asked) -> None:
     assert len(set(numbers)) == 130
 
 
-def test_a_call_is_shown_without_its_tokens(server: RecorderServer, session: requests.Session, asked: Asked) -> None:
+def test_a_call_is_shown_without_its_tokens(server: HttpServer, session: requests.Session, asked: Asked) -> None:
     body = {"event": "message", "job": 1, "data": {"content": f"my token is {server.token}"}}
     requests.post(f"{server.url}logs/", json=body, headers={"Authorization": f"Token {server.token}"})
     call = asked(f"requests/{asked('requests')['requests'][0]['id']}")
