@@ -17,7 +17,7 @@ from trialrun.cli import main
 from trialrun.executors.ray_tune.environment import VARIABLES
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGE = (ROOT / "docs" / "ray-guide.md").read_text("utf-8")
+PAGE = (ROOT / "docs" / "reference" / "ray-guide.md").read_text("utf-8")
 TESTS = "\n".join(file.read_text("utf-8") for file in (ROOT / "tests").rglob("test_*.py"))
 JOBS = [json.loads(text) for text in re.findall(r"^```json\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)]
 ROWS = [

@@ -16,7 +16,7 @@ from trialrun.testing.scenario import Fault, FaultKind
 
 __all__: list[str] = []
 
-_LOSSLESS = "README.md: what a log_* call accepted reaches the backend exactly once"
+_LOSSLESS = "docs/concepts/delivery.md: what a log_* call accepted reaches the backend exactly once"
 _COUNTED = ("metric", "message", "visualization")
 _ONE_BY_ONE: tuple[FaultKind, ...] = ("drop", "unavailable")  # was read, was not read
 _TOGETHER: tuple[FaultKind, ...] = ("timeout", "refuse", "busy")  # was not read, said in other ways
@@ -144,7 +144,7 @@ def _schedule_faults(count: int) -> Iterator[tuple[FaultKind, tuple[int, ...]]]:
 @check(
     id="TR503",
     title="a full disk is told of",
-    clause="docs/plugins.md#train: returns the path of its artifact",
+    clause="docs/how-to/plugins.md#train: returns the path of its artifact",
     why="An artifact that was cut short looks like a model until somebody loads it, weeks later.",
     fix="Let the OSError of a failed write pass.",
     before="try:\n    save(model, path)\nexcept OSError:\n    pass",

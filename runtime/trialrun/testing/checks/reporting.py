@@ -21,7 +21,7 @@ from trialrun.trials import METRIC_COLUMNS, RESULT_KEYS
 
 __all__: list[str] = []
 
-_RUN = "docs/plugins.md#the-run"
+_RUN = "docs/how-to/plugins.md#the-run"
 BIGGEST_ENTRY = 1_000_000  # bytes of one entry without its image
 BIGGEST_IMAGE = 4_000_000
 BIGGEST_OUTPUT = 1_000_000
@@ -37,7 +37,7 @@ def _run_jobs(lab: CheckContext) -> Iterator[Observation]:
 @check(
     id="TR401",
     title="logs the metrics that config.yaml names",
-    clause="docs/conformance.md: `actions.train.metrics` of config.yaml maps categories to keys",
+    clause="docs/how-to/conformance.md: `actions.train.metrics` of config.yaml maps categories to keys",
     why="The platform draws the charts that config.yaml names: one without points stays empty, others are not there.",
     fix="Make config.yaml and the calls of run.log_metric agree, letter by letter.",
     before='metrics: {train: [loss]}   # and run.log_metric("training", "loss", …)',
@@ -153,7 +153,7 @@ def _find_png_fault(content: bytes) -> str:
     title="the trial table has room for every metric",
     level="extended",
     needs={"tunes"},
-    clause=f"docs/jobs.md: the trial table shows {METRIC_COLUMNS} metrics, the objective first",
+    clause=f"docs/how-to/jobs.md: the trial table shows {METRIC_COLUMNS} metrics, the objective first",
     why="People compare trials by the table. What is reported beyond its columns is not in it, by order of sight.",
     fix="Report what trials are judged by, and log the rest with run.log_metric().",
     before="run.report({**losses, **accuracies, **times})",
