@@ -10,6 +10,7 @@ from typing import Any, get_args
 
 from trialrun import events
 from trialrun.numbers import is_finite_number
+from trialrun.run_dir import layout
 from trialrun.trials import normalize_payload, normalize_table
 from trialrun_hookspecs.errors import BadValue
 from trialrun_hookspecs.event import Event
@@ -82,7 +83,7 @@ class JobRun:
         self._on_output = on_output
         self._on_checkpoint = on_checkpoint
         self._reports = reports
-        self._suggested = folder / "artifact"
+        self._suggested = folder / layout.ARTIFACT
         self._declared: str | None = None
         self._progress: dict[str, float] = {}
         self.logged: dict[str, float] = {}

@@ -15,14 +15,14 @@ from typing import Any, Self
 
 from trialrun.backend.outbox import Batch, Channel, RefusedEvent
 from trialrun.events import from_line, to_line
+from trialrun.run_dir import layout
 from trialrun.run_dir.spool import SpoolWriter
 from trialrun_hookspecs.errors import BadValue, SpoolFull, UsageError
 
-__all__ = ["DEAD_LETTERS", "OWN_RECORDER", "Ledger", "ack_dead_letters", "read_dead_letters", "take_dead_letters"]
+__all__ = ["OWN_RECORDER", "Ledger", "ack_dead_letters", "read_dead_letters", "take_dead_letters"]
 
 OWN_RECORDER = "recorder"
 """How a run's own recorder is called; every other backend goes by its URL."""
-DEAD_LETTERS = "refused.jsonl"
 COMPACT_AT = 4000  # lines: two per call of the backend, for weeks
 
 KeyRange = tuple[str, int, int]  # keys `<prefix>-<first>` to `<prefix>-<last>`
@@ -37,12 +37,12 @@ class Ledger:
     """
 
     def __init__(self, folder: Path, backend: str = OWN_RECORDER) -> None:
-        self._home = folder / "sent"
+        self._home = folder / layout.LEDGER_DIR
         self._home.mkdir(parents=True, exist_ok=True)
-        self._lock = _acquire_lock(self._home / "lock", folder)
+        self._lock = _acquire_lock(self._home / layout.LOCK, folder)
         mark = OWN_RECORDER if backend == OWN_RECORDER else hashlib.sha256(backend.encode()).hexdigest()[:12]
-        self._path = self._home / f"{mark}.jsonl"
-        self._dead = folder / DEAD_LETTERS
+        self._path = self._home / f"{mark}{layout.LEDGER_SUFFIX}"
+        self._dead = folder / layout.DEAD_LETTERS
         self._arrived: dict[tuple[str, str], list[tuple[int, int]]] = {}
         self._begun: list[Any] = []
         self._lines = self._load_entries()
@@ -138,7 +138,7 @@ class Ledger:
 def read_dead_letters(folder: Path) -> list[RefusedEvent]:
     """What backends refused of this run, each once; lines that a death cut short are left out."""
     found: dict[tuple[str, str], RefusedEvent] = {}
-    for path in (_retry_path(folder), folder / DEAD_LETTERS):
+    for path in (_retry_path(folder), folder / layout.DEAD_LETTERS):
         with contextlib.suppress(FileNotFoundError):
             for line in path.read_bytes().split(b"\n"):
                 with contextlib.suppress(ValueError, KeyError, TypeError):
@@ -151,7 +151,7 @@ def read_dead_letters(folder: Path) -> list[RefusedEvent]:
 
 def take_dead_letters(folder: Path) -> list[RefusedEvent]:
     """The same, laid aside until `settle_dead_letters`: a retry that is cut short is found by the next."""
-    letters, current = read_dead_letters(folder), folder / DEAD_LETTERS
+    letters, current = read_dead_letters(folder), folder / layout.DEAD_LETTERS
     if current.exists():
         with _retry_path(folder).open("ab") as target:
             target.write(current.read_bytes())
@@ -165,7 +165,7 @@ def ack_dead_letters(folder: Path) -> None:
 
 
 def _retry_path(folder: Path) -> Path:
-    return folder / f"{DEAD_LETTERS}.retry"
+    return folder / layout.DEAD_LETTERS_RETRY
 
 
 def _acquire_lock(path: Path, folder: Path) -> int:

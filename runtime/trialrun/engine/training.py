@@ -19,6 +19,7 @@ from trialrun.executors.trial import choose_checkpoint, open_spool
 from trialrun.executors.workspace import change_directory, get_hidden_stderr, seed_all, tee_output
 from trialrun.job_run import EventEmitter, JobRun
 from trialrun.plugins import Plugin
+from trialrun.run_dir import layout
 from trialrun.run_dir.checkpoints import CheckpointRecord, copy_checkpoint, list_checkpoints, write_checkpoint_record
 from trialrun.run_dir.spool import SPOOL_LIMIT
 from trialrun_hookspecs.errors import TrainingFailed, TrialrunError
@@ -48,9 +49,9 @@ def run_training(
 
     Raises TrainingFailed: the plugin raised, or its artifact cannot be used.
     """
-    work = folder / "train"
+    work = folder / layout.TRAIN_DIR
     work.mkdir(exist_ok=True)
-    writer, attempt = open_spool(folder / "spool", "train", spool_limit)
+    writer, attempt = open_spool(folder / layout.SPOOL_DIR, layout.TRAIN_DIR, spool_limit)
     with writer:
         prefix = f"{run_key}-train-"
         emit = EventEmitter(writer.write, job_id=job_id, trial_id=None, prefix=f"{prefix}{attempt}")
@@ -109,7 +110,7 @@ class _CheckpointKeeper:
 
     def keep_checkpoint(self, checkpoint: Path, number: int, metrics: dict[str, Any]) -> None:
         before = list_checkpoints(self._work)
-        target = copy_checkpoint(checkpoint, self._work / f"checkpoint_{number:06d}")
+        target = copy_checkpoint(checkpoint, self._work / layout.checkpoint_name(number))
         mark = CheckpointRecord(
             path=str(target),
             iteration=number,

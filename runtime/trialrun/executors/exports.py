@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from trialrun import events
 from trialrun.numbers import is_finite_number
+from trialrun.run_dir import layout
 
 __all__ = ["EXPORTS", "Exports", "flatten_result"]
 
@@ -71,7 +72,7 @@ def flatten_result(result: Mapping[str, Any], config: Mapping[str, Any]) -> dict
 
 
 def _write_params(folder: Path, config: Mapping[str, Any]) -> None:
-    (folder / "params.json").write_text(json.dumps(config, indent=1, default=str) + "\n", encoding="utf-8")
+    (folder / layout.PARAMS_LOG).write_text(json.dumps(config, indent=1, default=str) + "\n", encoding="utf-8")
 
 
 def _read_step(row: Mapping[str, Any]) -> int:
@@ -85,7 +86,7 @@ class _Csv:
     """`progress.csv`: a row per result; a column that appears later is empty before."""
 
     def __init__(self, folder: Path, config: Mapping[str, Any]) -> None:
-        self._path = folder / "progress.csv"
+        self._path = folder / layout.CSV_LOG
         self._config = config
         rows = self._read_rows()
         self._last = max(map(_read_step, rows), default=0)
@@ -122,7 +123,7 @@ class _Json:
     """`result.json`: a line of JSON per result, with the hyperparameters as `config`, as Ray writes it."""
 
     def __init__(self, folder: Path, config: Mapping[str, Any]) -> None:
-        self._path = folder / "result.json"
+        self._path = folder / layout.JSON_LOG
         self._config = config
         self._last = max((_read_step(row) for row in self._read_rows()), default=0)
 

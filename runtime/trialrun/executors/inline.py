@@ -30,6 +30,7 @@ from trialrun.executors.trial import (
     run_trial,
 )
 from trialrun.outcomes import objective_value
+from trialrun.run_dir import layout
 from trialrun.run_dir.checkpoints import copy_checkpoint, list_checkpoints, prune_checkpoints
 from trialrun.run_dir.history import TrialOutcome
 from trialrun.search import create_algorithm
@@ -84,7 +85,7 @@ class InlineSession:
         self._iteration += 1
         self._listener.on_report(self.trial_id, self._iteration, plain)
         if checkpoint is not None:
-            path = str(copy_checkpoint(checkpoint, self._folder / f"checkpoint_{self._iteration:06d}"))
+            path = str(copy_checkpoint(checkpoint, self._folder / layout.checkpoint_name(self._iteration)))
             self.kept.append((path, dict(self.reported)))
             record_checkpoint(self._spec, self, path, self._iteration, plain)
             self.kept = prune_checkpoints(

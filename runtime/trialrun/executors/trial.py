@@ -24,6 +24,7 @@ from trialrun.executors.workspace import (
 )
 from trialrun.job_run import EventEmitter, JobRun
 from trialrun.plugins import Plugin
+from trialrun.run_dir import layout
 from trialrun.run_dir.checkpoints import (
     CheckpointRecord,
     find_checkpoint_record,
@@ -37,7 +38,6 @@ from trialrun.trials import RESULT_KEYS
 from trialrun_hookspecs.errors import CheckpointMissing, ObjectiveMissing, TrialFailed, TrialrunError
 
 __all__ = [
-    "FINISHED_FILE",
     "PluginExited",
     "TrialSession",
     "TrialSpec",
@@ -49,9 +49,6 @@ __all__ = [
     "record_checkpoint",
     "run_trial",
 ]
-
-OUTPUT_FILE = "checkpoint_output"
-FINISHED_FILE = "finished"  # there when the plugin's function came to its own end
 
 
 class PluginExited(TrialFailed):
@@ -71,7 +68,7 @@ class TrialSpec:
     trial_folders: TrialFolders
     spool_dir: Path
     capture: bool
-    output_files: tuple[str, str] | None = ("stdout", "stderr")
+    output_files: tuple[str, str] | None = layout.OUTPUT_FILES
     scheduler: str = "fifo"
     time_attr: str = ""
     needs_checkpoints: bool = False
@@ -147,7 +144,7 @@ def run_trial(
     folder = spec.trial_folders.find_folder(seat.trial_id, flat)
     folder.mkdir(parents=True, exist_ok=True)
     hyperparameter = nest_values(flat)
-    (folder / "config.json").write_text(json.dumps(hyperparameter, indent=1), encoding="utf-8")
+    (folder / layout.TRIAL_CONFIG).write_text(json.dumps(hyperparameter, indent=1), encoding="utf-8")
     seed = derive_trial_seed(spec.seed, seat.trial_id, flat)
     with contextlib.ExitStack() as stack:
         writer, attempt = open_spool(spec.spool_dir, seat.trial_id, spec.spool_limit)
@@ -169,7 +166,9 @@ def run_trial(
             seed=seed,
             folder=folder,
             reporter=seat.report,
-            on_output=lambda path: (folder / OUTPUT_FILE).write_text(_make_relative(folder, path), encoding="utf-8"),
+            on_output=lambda path: (folder / layout.OUTPUT_PATH).write_text(
+                _make_relative(folder, path), encoding="utf-8"
+            ),
         )
         stack.enter_context(restore_process())
         stack.enter_context(change_directory(folder))
@@ -183,16 +182,16 @@ def run_trial(
             _explain_legacy_report(error)
             traceback.print_exc(file=get_hidden_stderr())
             raise
-        (folder / FINISHED_FILE).touch()
+        (folder / layout.FINISHED).touch()
 
 
 def open_spool(folder: Path, trial_id: str, limit: int | None) -> tuple[SpoolWriter, int]:
     """A new file per attempt: one that was cut short is never written to again."""
     folder.mkdir(parents=True, exist_ok=True)
     attempt = 0
-    while (folder / f"{trial_id}.{attempt}.jsonl").exists():
+    while (folder / layout.spool_name(trial_id, attempt)).exists():
         attempt += 1
-    return SpoolWriter(folder / f"{trial_id}.{attempt}.jsonl", limit), attempt
+    return SpoolWriter(folder / layout.spool_name(trial_id, attempt), limit), attempt
 
 
 def _emit_resumed(spec: TrialSpec, seat: TrialSession, emit: EventEmitter, folder: Path, loaded: Path | None) -> None:
@@ -303,10 +302,10 @@ def _make_relative(folder: Path, path: str) -> str:
 def find_artifact(folder: Path) -> str | None:
     """Where the trial of this folder said that its artifact is; else the suggested place, if something is there."""
     try:
-        text = (folder / OUTPUT_FILE).read_text(encoding="utf-8")
+        text = (folder / layout.OUTPUT_PATH).read_text(encoding="utf-8")
         return str(folder.absolute().parent.parent / text)
     except FileNotFoundError:
-        suggested = folder / "artifact"
+        suggested = folder / layout.ARTIFACT
         return str(suggested) if suggested.exists() else None
 
 

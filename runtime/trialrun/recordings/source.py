@@ -16,13 +16,13 @@ from trialrun.recorder.jobs import describe_job
 from trialrun.recordings.jobs import parse_objective, read_best_trial
 from trialrun.recordings.library import OpenRecording
 from trialrun.recordings.trial_index import TrialRow
+from trialrun.run_dir import layout
 from trialrun_hookspecs.errors import UsageError
 
 __all__ = ["FINAL_STATUSES", "Study", "find_recording", "is_locked", "open_study"]
 
-RECORDING_NAME = "recorder.sqlite"
 FINAL_STATUSES = frozenset({"SUCCEEDED", "FAILED", "STOPPED"})
-_FIX = "Name the results folder of a run, or a recorder.sqlite file."
+_FIX = f"Name the results folder of a run, or a {layout.RECORDING} file."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +90,7 @@ class Study:
     def read_result(self) -> dict[str, Any] | None:
         """The job's result as JSON: of result.json beside the recording, else what the backend was sent."""
         try:
-            found = json.loads((self.folder / "result.json").read_bytes())
+            found = json.loads((self.folder / layout.RESULT).read_bytes())
         except (OSError, ValueError, RecursionError):
             found = None
         if not isinstance(found, dict) or found.get("job_id") not in (None, self.job):
@@ -101,9 +101,9 @@ class Study:
 def find_recording(path: str | Path) -> Path:
     """The recording that `path` (its file, or a results folder) means. Raises UsageError: there is none."""
     given = Path(path)
-    file = given / RECORDING_NAME if given.is_dir() else given
+    file = given / layout.RECORDING if given.is_dir() else given
     if not file.is_file():
-        got = f"no {RECORDING_NAME} in it" if given.is_dir() else "not there"
+        got = f"no {layout.RECORDING} in it" if given.is_dir() else "not there"
         raise UsageError("must be a recording", where=str(given), got=got, fix=_FIX)
     return file
 
@@ -132,7 +132,7 @@ def open_study(path: str | Path, job: int | None = None) -> Iterator[Study]:
 def is_locked(folder: Path) -> bool | None:
     """Whether a process works on the run of a results folder now; None where nothing can say so."""
     try:
-        file = os.open(folder / "lock", os.O_RDONLY | os.O_CLOEXEC)
+        file = os.open(folder / layout.LOCK, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return None
     try:

@@ -11,12 +11,13 @@ from typing import Any
 
 from trialrun.recorder.store import Row, Store
 from trialrun.recordings.library import OpenRecording
+from trialrun.run_dir import layout
 
 __all__ = ["find_messages", "find_model", "find_trial_messages", "list_images", "load_image", "read_output"]
 
 TAIL_BYTES = 64 * 1024
 PAGE_SIZE = 200
-STREAMS = ("stdout", "stderr")
+STREAMS = layout.OUTPUT_FILES
 
 _DATA_URI = re.compile(r"data:[\w.+-]+/[\w.+-]+;base64,", re.ASCII)
 _SIGNATURES = {
@@ -124,8 +125,8 @@ def find_failure(store: Store, job: int, trial: str | None) -> dict[str, str] | 
 def read_output(reading: OpenRecording, trial: str | None, stream: str) -> dict[str, Any] | None:
     """The end of what a trial (or, with None, a training job) printed, where its results folder still stands."""
     root = reading.path.parent.resolve()
-    inside = root / "trials" if trial is not None else root
-    folder = inside / (trial if trial is not None else "train")
+    inside = root / layout.TRIALS_DIR if trial is not None else root
+    folder = inside / (trial if trial is not None else layout.TRAIN_DIR)
     if stream not in STREAMS or "\0" in str(folder):
         return None
     try:

@@ -18,6 +18,7 @@ from trialrun.recordings.curves import downsample_indices
 from trialrun.recordings.importance import METHOD, MIN_TRIALS, estimate_importance
 from trialrun.recordings.library import Library, OpenRecording
 from trialrun.recordings.trial_index import BASE, OPERATORS, Condition, TrialIndex, TrialRow, get_cell, tabulate_trials
+from trialrun.run_dir import layout
 
 __all__ = ["PageRequest", "handle_api_request"]
 
@@ -176,7 +177,7 @@ def show_trial(question: PageRequest, key: str, job: int) -> Any:
         "messages": [] if trial is None else trial_detail.find_trial_messages(reading.store, job, trial),
         "model": trial_detail.find_model(reading.store, job, trial),
         "failure": trial_detail.find_failure(reading.store, job, trial),
-        "folder": str(reading.path.parent / "trials" / trial) if trial and sizes["stdout"] else None,
+        "folder": str(reading.path.parent / layout.TRIALS_DIR / trial) if trial and sizes["stdout"] else None,
         "output": {stream: tail["size"] if tail else None for stream, tail in sizes.items()},
     }
 

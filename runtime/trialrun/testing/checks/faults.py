@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+from trialrun.run_dir import layout
 from trialrun.testing.checks.shared import first_error, require_training
 from trialrun.testing.context import CheckContext
 from trialrun.testing.observation import Observation
@@ -26,7 +27,11 @@ _FULL = ("no space", "errno 28", "disk", "space left")
 
 def _count_accepted(scene: Observation) -> Counter[str]:
     """What the calls of run took: it lies in the spools."""
-    lines = (line for path in scene.folder.glob("results/*/spool/*.jsonl") for line in path.read_bytes().splitlines())
+    lines = (
+        line
+        for path in scene.folder.glob(f"results/*/{layout.SPOOL_DIR}/{layout.SPOOLS}")
+        for line in path.read_bytes().splitlines()
+    )
     events = (json.loads(line) for line in lines)
     return Counter(_event_key(event["kind"], event["data"], event["file"]) for event in events)
 

@@ -11,6 +11,7 @@ from itertools import pairwise
 
 from trialrun.events import flatten_mapping
 from trialrun.numbers import is_number
+from trialrun.run_dir import layout
 from trialrun.testing.checks.contract import find_config_file
 from trialrun.testing.checks.shared import group_reports, locate_call, require_load, require_training, require_tuning
 from trialrun.testing.context import CheckContext
@@ -227,7 +228,7 @@ def sizes_are_sane(lab: CheckContext) -> None:
 
 
 def _count_output_bytes(scene: Observation) -> int:
-    files = [path for name in ("stdout", "stderr") for path in scene.folder.glob(f"results/*/train/{name}")]
+    files = [path for name in layout.OUTPUT_FILES for path in scene.folder.glob(f"results/*/{layout.TRAIN_DIR}/{name}")]
     return max(scene.output_bytes, sum(path.stat().st_size for path in files))
 
 
@@ -267,7 +268,7 @@ def rate_is_sane(lab: CheckContext) -> None:
 def logs_from_its_own_process(lab: CheckContext) -> None:
     for scene in _run_jobs(lab):
         keys: dict[tuple[str, int], int] = {}
-        for path in sorted(scene.folder.glob("results/*/spool/*.jsonl")):
+        for path in sorted(scene.folder.glob(f"results/*/{layout.SPOOL_DIR}/{layout.SPOOLS}")):
             for key in _read_sequences(path.read_bytes()):
                 keys[path.name, key] = keys.get((path.name, key), 0) + 1
         twice = sum(count > 1 for count in keys.values())
