@@ -12,8 +12,17 @@ from typing import Any
 from trialrun.recorder.store import Row, Store
 from trialrun.recordings.library import OpenRecording
 from trialrun.run_dir import layout
+from trialrun.run_dir.trial_dirs import read_trial_folders
 
-__all__ = ["find_messages", "find_model", "find_trial_messages", "list_images", "load_image", "read_output"]
+__all__ = [
+    "find_messages",
+    "find_model",
+    "find_trial_folder",
+    "find_trial_messages",
+    "list_images",
+    "load_image",
+    "read_output",
+]
 
 TAIL_BYTES = 64 * 1024
 PAGE_SIZE = 200
@@ -123,16 +132,28 @@ def find_failure(store: Store, job: int, trial: str | None) -> dict[str, str] | 
 
 
 def read_output(reading: OpenRecording, trial: str | None, stream: str) -> dict[str, Any] | None:
-    """The end of what a trial (or, with None, a training job) printed, where its results folder still stands."""
+    """Return the end of what a trial (None: a training job) printed; None where no such file is kept.
+
+    Where a trial writes both streams to one file, that file is its stdout.
+    """
     root = reading.path.parent.resolve()
-    inside = root / layout.TRIALS_DIR if trial is not None else root
-    folder = inside / (trial if trial is not None else layout.TRAIN_DIR)
-    if stream not in STREAMS or "\0" in str(folder):
-        return None
+    folder, files = root / layout.TRAIN_DIR, dict(zip(STREAMS, STREAMS, strict=True))
     try:
-        return _read_tail(folder / stream) if folder.resolve().parent == inside else None
-    except OSError:  # a name that is too long for a file, or a file that may not be read
+        if trial is not None:
+            folders, names = read_trial_folders(root)
+            folder, files = folders.find_folder(trial), dict(zip(STREAMS, names or (), strict=False))
+        if stream == "stderr" and files.get(stream) == files.get("stdout"):
+            return None
+        inside = folder.resolve().parent == (root if trial is None else root / layout.TRIALS_DIR)
+        return _read_tail(folder / files[stream]) if inside and stream in files else None
+    except (OSError, ValueError):  # a name that no file can have, or a file that may not be read
         return None
+
+
+def find_trial_folder(reading: OpenRecording, trial: str) -> Path | None:
+    """Return the trial's folder beside the recording; None where there is none."""
+    folder = read_trial_folders(reading.path.parent)[0].find_folder(trial)
+    return folder if folder.is_dir() else None
 
 
 def _read_tail(path: Path) -> dict[str, Any] | None:

@@ -18,7 +18,6 @@ from trialrun.recordings.curves import downsample_indices
 from trialrun.recordings.importance import METHOD, MIN_TRIALS, estimate_importance
 from trialrun.recordings.library import Library, OpenRecording
 from trialrun.recordings.trial_index import BASE, OPERATORS, Condition, TrialIndex, TrialRow, get_cell, tabulate_trials
-from trialrun.run_dir import layout
 
 __all__ = ["PageRequest", "handle_api_request"]
 
@@ -166,10 +165,8 @@ def show_trial(question: PageRequest, key: str, job: int) -> Any:
     reading = question.open_recording(key)
     board = reading.get_trial_index(job)
     board.refresh()
-    trial = question.trial_id
-    row = None if trial is None else board.find_trial(trial)
-    if trial is not None and row is None:
-        raise refuse(404, f"trial {trial[:200]}: there is none.")
+    trial, row = question.trial_id, _find_row(board, question.trial_id)
+    folder = None if trial is None else trial_detail.find_trial_folder(reading, trial)
     sizes = {stream: trial_detail.read_output(reading, trial, stream) for stream in trial_detail.STREAMS}
     return {
         **build_table(board, [row] if row else []),
@@ -177,13 +174,24 @@ def show_trial(question: PageRequest, key: str, job: int) -> Any:
         "messages": [] if trial is None else trial_detail.find_trial_messages(reading.store, job, trial),
         "model": trial_detail.find_model(reading.store, job, trial),
         "failure": trial_detail.find_failure(reading.store, job, trial),
-        "folder": str(reading.path.parent / layout.TRIALS_DIR / trial) if trial and sizes["stdout"] else None,
+        "folder": str(folder) if folder and any(sizes.values()) else None,
         "output": {stream: tail["size"] if tail else None for stream, tail in sizes.items()},
     }
 
 
-def show_output(question: PageRequest, key: str, _job: int) -> Any:
-    tail = trial_detail.read_output(question.open_recording(key), question.trial_id, question.first_param("stream"))
+def _find_row(board: TrialIndex, trial: str | None) -> TrialRow | None:
+    row = None if trial is None else board.find_trial(trial)
+    if trial is not None and row is None:
+        raise refuse(404, f"trial {trial[:200]}: there is none.")
+    return row
+
+
+def show_output(question: PageRequest, key: str, job: int) -> Any:
+    reading = question.open_recording(key)
+    board = reading.get_trial_index(job)
+    board.refresh()
+    _find_row(board, question.trial_id)
+    tail = trial_detail.read_output(reading, question.trial_id, question.first_param("stream"))
     if tail is None:
         raise refuse(404, "output: there is none.")
     return tail

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -124,6 +125,45 @@ def test_the_end_of_what_was_printed_is_shown(study: Recorder, asked: Asked) -> 
     tail = asked("jobs/1/output", trial="a", stream="stdout")
     assert (tail["size"], tail["cut"], tail["text"][-8:]) == (100_008, True, "the end\n")
     assert asked("jobs/1/trial", trial="a")["output"] == {"stdout": 100_008, "stderr": None}
+
+
+def write_job(study: Recorder, **tune_config: Any) -> Path:
+    """A job as a run writes it beside its recording; returns its folder of trials."""
+    space = [{"name": "rate", "type": "uniform", "min": 0, "max": 1}]
+    config = {"num_samples": 1, "metric": "loss", "mode": "min", **tune_config}
+    params = {"name": "study", "is_tune": True, "hyperparameters": space, "tune_config": config}
+    (study.path.parent / "job.json").write_text(json.dumps({"params": params}), "utf-8")
+    return study.path.parent / "trials"
+
+
+def test_output_is_found_whatever_the_job_calls_the_trial_s_folder(study: Recorder, asked: Asked) -> None:
+    folder = write_job(study, trial_name="rate={rate}-{trial_id}") / "rate=0.1-a"
+    folder.mkdir(parents=True)
+    (folder / "stderr").write_text("oh", "utf-8")
+    assert asked("jobs/1/output", trial="a", stream="stderr")["text"] == "oh"
+    page = asked("jobs/1/trial", trial="a")
+    assert (page["output"], page["folder"]) == ({"stdout": None, "stderr": 2}, str(folder))
+    assert "detail" in asked("jobs/1/output", 404, trial="rate", stream="stderr")
+
+
+@pytest.mark.parametrize(
+    ("log_to_file", "sizes"),
+    [
+        ("output.log", {"stdout": 1, "stderr": None}),
+        (["output.log", "more.log"], {"stdout": 1, "stderr": 2}),
+        (False, {"stdout": None, "stderr": None}),
+    ],
+)
+def test_output_is_read_from_the_files_that_the_job_names(
+    study: Recorder, asked: Asked, log_to_file: Any, sizes: dict[str, int | None]
+) -> None:
+    folder = write_job(study, log_to_file=log_to_file) / "a"
+    folder.mkdir(parents=True)
+    for name, text in {"output.log": "x", "more.log": "yy", "stdout": "other"}.items():
+        (folder / name).write_text(text, "utf-8")
+    assert asked("jobs/1/trial", trial="a")["output"] == sizes
+    for stream, size in sizes.items():
+        asked("jobs/1/output", 404 if size is None else 200, trial="a", stream=stream)
 
 
 @pytest.mark.parametrize("trial", ["..", ".", "../trials", "a/../..", "/etc", "", "a\0b", "x" * 5_000])
