@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -16,6 +15,7 @@ from typing import Any, Self
 from trialrun.backend.outbox import Batch, Channel, RefusedEvent
 from trialrun.events import from_line, to_line
 from trialrun.run_dir import layout
+from trialrun.run_dir.lock import LockHeld, LocksUnsupported, acquire
 from trialrun.run_dir.spool import SpoolWriter
 from trialrun_hookspecs.errors import BadValue, SpoolFull, UsageError
 
@@ -39,7 +39,7 @@ class Ledger:
     def __init__(self, folder: Path, backend: str = OWN_RECORDER) -> None:
         self._home = folder / layout.LEDGER_DIR
         self._home.mkdir(parents=True, exist_ok=True)
-        self._lock = _acquire_lock(self._home / layout.LOCK, folder)
+        self._lock = _acquire_lock(folder)
         mark = OWN_RECORDER if backend == OWN_RECORDER else hashlib.sha256(backend.encode()).hexdigest()[:12]
         self._path = self._home / f"{mark}{layout.LEDGER_SUFFIX}"
         self._dead = folder / layout.DEAD_LETTERS
@@ -59,9 +59,9 @@ class Ledger:
 
     def close(self) -> None:
         self._writer.close()
-        if self._lock >= 0:
+        if self._lock is not None:
             os.close(self._lock)
-        self._lock = -1
+        self._lock = None
 
     def is_answered(self, track: Channel, key: str) -> bool:
         """Whether the backend has answered for this event, with a yes or a no."""
@@ -168,17 +168,14 @@ def _retry_path(folder: Path) -> Path:
     return folder / layout.DEAD_LETTERS_RETRY
 
 
-def _acquire_lock(path: Path, folder: Path) -> int:
-    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+def _acquire_lock(folder: Path) -> int | None:
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(lock)
+        return acquire(folder / layout.LEDGER_DIR / layout.LOCK)
+    except LockHeld:
         fix = "Wait until it has ended."
         raise UsageError("is being sent from by another process", where=str(folder), fix=fix) from None
-    except OSError:  # a file system without locks: better to send than to refuse
-        return lock
-    return lock
+    except LocksUnsupported:  # better to send than to refuse
+        return None
 
 
 def _split_key(key: str) -> tuple[str, int]:

@@ -33,8 +33,9 @@ from trialrun.recorder import Fixtures
 from trialrun.run_dir import layout
 from trialrun.run_dir.checkpoints import files_of_newest, find_checkpoint
 from trialrun.run_dir.journal import read_journal
+from trialrun.run_dir.lock import run_lock
 from trialrun.run_dir.mirror import mirror_folder
-from trialrun.run_dir.record import RunRecord, run_lock, serialize_recipe, serialize_recipes, serialize_sources
+from trialrun.run_dir.record import RunRecord, serialize_recipe, serialize_recipes, serialize_sources
 from trialrun.run_dir.relocate import relocate_paths
 from trialrun.run_dir.spool import SPOOL_LIMIT
 from trialrun.run_dir.storage import make_absolute, refuse_credentials

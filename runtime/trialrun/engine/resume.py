@@ -14,7 +14,8 @@ from trialrun.plugins import Plugin, Recipe, load_recipe
 from trialrun.run_dir import layout
 from trialrun.run_dir.fetch import fetch_run
 from trialrun.run_dir.history import StudyHistory
-from trialrun.run_dir.record import RunRecord, read_record, run_lock
+from trialrun.run_dir.lock import run_lock
+from trialrun.run_dir.record import RunRecord, read_record
 from trialrun.run_dir.storage import parent_url
 from trialrun.space import flatten_values
 from trialrun_hookspecs.errors import Problem, UsageError

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,7 +17,7 @@ from trialrun.recordings.trial_index import TrialRow
 from trialrun.run_dir import layout
 from trialrun_hookspecs.errors import UsageError
 
-__all__ = ["FINAL_STATUSES", "Study", "find_recording", "is_locked", "open_study"]
+__all__ = ["FINAL_STATUSES", "Study", "find_recording", "open_study"]
 
 FINAL_STATUSES = frozenset({"SUCCEEDED", "FAILED", "STOPPED"})
 _FIX = f"Name the results folder of a run, or a {layout.RECORDING} file."
@@ -127,20 +125,3 @@ def open_study(path: str | Path, job: int | None = None) -> Iterator[Study]:
         yield Study(path=file, recording=reading, job=known[-1] if job is None else job)
     finally:
         reading.close()
-
-
-def is_locked(folder: Path) -> bool | None:
-    """Whether a process works on the run of a results folder now; None where nothing can say so."""
-    try:
-        file = os.open(folder / layout.LOCK, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return None
-    try:
-        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:  # a file system without locks
-        return None
-    finally:
-        os.close(file)
-    return False

@@ -9,7 +9,8 @@ from typing import Any
 
 from trialrun.numbers import is_number
 from trialrun.recordings.rows import trial_values
-from trialrun.recordings.source import FINAL_STATUSES, Study, is_locked
+from trialrun.recordings.source import FINAL_STATUSES, Study
+from trialrun.run_dir.lock import is_locked
 
 __all__ = ["RunState", "read_state"]
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import json
-import os
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +14,7 @@ from trialrun.plugins import Plugin, Recipe
 from trialrun.run_dir import layout
 from trialrun_hookspecs.errors import UsageError
 
-__all__ = ["RunRecord", "read_record", "run_lock", "serialize_recipe", "serialize_recipes", "serialize_sources"]
+__all__ = ["RunRecord", "read_record", "serialize_recipe", "serialize_recipes", "serialize_sources"]
 
 _FIX = "Name the folder that the run printed as its results."
 
@@ -83,21 +80,3 @@ def read_record(folder: Path) -> RunRecord:
     except (ValueError, TypeError, OSError) as error:
         where = str(folder / layout.RUN_RECORD)
         raise UsageError("must be the record of a run", where=where, got=str(error), fix=_FIX) from None
-
-
-@contextlib.contextmanager
-def run_lock(folder: Path) -> Iterator[None]:
-    """Hold the folder for one process. Raises UsageError while another holds it; a process that died holds nothing."""
-    file = os.open(folder / layout.LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            owner = os.pread(file, 20, 0).decode(errors="replace").strip() or "unknown"
-            fix = "Wait until it has ended, or end it."
-            raise UsageError("is in use by a run", where=str(folder), got=f"process {owner}", fix=fix) from None
-        os.ftruncate(file, 0)
-        os.pwrite(file, f"{os.getpid()}\n".encode(), 0)
-        yield
-    finally:
-        os.close(file)

@@ -17,7 +17,8 @@ import pytest
 import trialrun
 from trialrun.recorder import Recorder
 from trialrun.run_dir.checkpoints import list_checkpoints
-from trialrun.run_dir.record import read_record, run_lock
+from trialrun.run_dir.lock import run_lock
+from trialrun.run_dir.record import read_record
 from trialrun_hookspecs import JobInterrupted, UsageError, hookimpl
 
 PLUGIN = Path(__file__).parents[2] / "broken_plugins" / "cut_off.py"
