@@ -15,6 +15,7 @@ from typing import Any, Self
 from trialrun.backend.outbox import Batch, Channel, RefusedEvent
 from trialrun.events import from_line, to_line
 from trialrun.run_dir import layout
+from trialrun.run_dir.atomic import replace_file
 from trialrun.run_dir.lock import LockHeld, LocksUnsupported, acquire
 from trialrun.run_dir.spool import SpoolWriter
 from trialrun_hookspecs.errors import BadValue, SpoolFull, UsageError
@@ -123,13 +124,10 @@ class Ledger:
 
     def _compact_file(self) -> None:
         """The same in few lines, put in place at once."""
-        smaller = self._path.with_suffix(".new")
-        smaller.unlink(missing_ok=True)
-        with self._path.open("rb") as old, SpoolWriter(smaller) as writer:
+        with replace_file(self._path) as smaller, self._path.open("rb") as old, SpoolWriter(smaller) as writer:
             writer.write(old.readline().decode().rstrip("\n"))
             for (track, prefix), spans in self._arrived.items():
                 writer.write(json.dumps({"done": [track, [(prefix, *span) for span in spans]]}))
-        smaller.replace(self._path)
         self._writer.close()
         self._writer = SpoolWriter(self._path)
         self._lines = len(self._arrived) + 1

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from trialrun.run_dir import layout
+from trialrun.run_dir.atomic import create_folder
 from trialrun.run_dir.storage import (
     PROBE_LIMIT_S,
     open_url,
@@ -37,14 +37,8 @@ def fetch_run(url: str, root: Path, *, where: str = "resume", limit_s: float = P
         fix = f"Go on with that one, trialrun resume {target}, or name another --results."
         raise UsageError("a folder of this name is there already", where="--results", got=str(target), fix=fix)
     try:
-        root.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=".trialrun-fetch-", dir=root))
-        try:
+        with create_folder(target) as partial:
             _download_files(files, path, partial, where)
-            partial.chmod(0o755)
-            partial.rename(target)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
     except OSError as error:
         fix = "See that there is room in --results, and try again."
         raise UsageError("could not be fetched", where=where, got=f"{url!r} ({error})", fix=fix) from error

@@ -159,7 +159,7 @@ class Mirror:
         for path in sorted(self._folder.rglob("*")):
             name = path.relative_to(self._folder).as_posix()
             with contextlib.suppress(FileNotFoundError):  # gone since it was listed
-                if name not in left_out and path.is_file():
+                if name not in left_out and layout.PART_SUFFIX not in name and path.is_file():
                     there[name] = _file_state(path)
         return there
 

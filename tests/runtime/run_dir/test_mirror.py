@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 import trialrun
 from trialrun.recorder import Recorder
+from trialrun.run_dir.atomic import replace_file
 from trialrun.run_dir.checkpoints import CheckpointRecord, files_of_newest, list_checkpoints, write_checkpoint_record
 from trialrun.run_dir.fetch import fetch_run
 from trialrun.run_dir.layout import OWNER
@@ -93,6 +94,16 @@ def test_each_turn_copies_what_changed_alone(folder: Path, tmp_path: Path) -> No
     assert names(tmp_path / "there" / "study-1") == {"run.json"}
     mirror.sync(whole=True)
     assert names(tmp_path / "there" / "study-1") == {"run.json", "result.json"}
+
+
+def test_a_file_that_is_being_written_is_not_copied(folder: Path, tmp_path: Path) -> None:
+    mirror = Mirror(str(tmp_path / "there"), folder, where="--storage")
+    mirror.open(again=False)
+    with replace_file(folder / "whole") as partial:
+        partial.write_text("half")
+        assert mirror.sync() == 1  # run.json
+    assert mirror.sync() == 1
+    assert names(tmp_path / "there" / "study-1") == {"run.json", "whole"}
 
 
 def test_what_lies_there_from_before_is_not_copied_again(folder: Path, tmp_path: Path) -> None:
