@@ -18,7 +18,8 @@ from trialrun.recorder.access import MASK, Endpoint, check_host, check_token, co
 from trialrun.recorder.bodies import Body, read_body
 from trialrun.recorder.context import ApiCall, Context
 from trialrun.recorder.datasets import download_dataset_file, list_ground_truth_events
-from trialrun.recorder.faults import FAULTS_ROUTE, Faults, ReplyLost, change_faults, clear_faults, show_faults
+from trialrun.recorder.fault_routes import change_faults, clear_faults, show_faults
+from trialrun.recorder.faults import FAULTS_ROUTE, Faults, ReplyLost
 from trialrun.recorder.fixtures import Fixtures
 from trialrun.recorder.jobs import change_job, list_jobs, override_best_trial, show_job
 from trialrun.recorder.logs import add_logs
