@@ -11,8 +11,8 @@ from trialrun.recordings.curves import downsample_indices
 from trialrun.recordings.importance import MIN_TRIALS
 from trialrun.recordings.plot_data import rank_trials, study_importance
 from trialrun.recordings.plots import drawn
+from trialrun.recordings.plots.drawing import Drawing
 from trialrun.recordings.plots.files import build_palette, render_png, render_svg
-from trialrun.recordings.plots.scene import Scene
 from trialrun.recordings.rows import trial_values
 from trialrun.recordings.source import Study
 from trialrun.recordings.trial_index import TrialRow
@@ -42,7 +42,7 @@ def render_plot(study: Study, name: str, kind: str, *, metric: str | None, dark:
     return _WRITERS[kind](PLOTS[name](study, size, metric), build_palette(dark=dark))
 
 
-def _plot_history(study: Study, size: Size, _: str | None) -> Scene:
+def _plot_history(study: Study, size: Size, _: str | None) -> Drawing:
     metric, mode = study.get_objective()
     trials = study.list_trials()
     best = study.find_best_id(trials)
@@ -54,7 +54,7 @@ def _plot_history(study: Study, size: Size, _: str | None) -> Scene:
     return drawn.draw_history(dots, size, metric or "objective", mode)
 
 
-def _plot_curves(study: Study, size: Size, asked: str | None) -> Scene:
+def _plot_curves(study: Study, size: Size, asked: str | None) -> Drawing:
     store = study.recording.store
     series = [
         (row["event"], row["name"])
@@ -78,7 +78,7 @@ def _plot_curves(study: Study, size: Size, asked: str | None) -> Scene:
     return drawn.draw_curves(lines, size, metric)
 
 
-def _plot_parallel(study: Study, size: Size, _: str | None) -> Scene:
+def _plot_parallel(study: Study, size: Size, _: str | None) -> Drawing:
     metric, mode = study.get_objective()
     trials = study.list_trials()
     best = study.find_best_id(trials)
@@ -94,7 +94,7 @@ def _plot_parallel(study: Study, size: Size, _: str | None) -> Scene:
     return drawn.draw_parallel(rows, [*names, metric or "objective"], size, mode, chosen)
 
 
-def _plot_importance(study: Study, size: Size, _: str | None) -> Scene:
+def _plot_importance(study: Study, size: Size, _: str | None) -> Drawing:
     found = study_importance(study, study.list_trials())
     if found["shares"]:
         said = f"omega squared of ranks, from {found['trials']} finished trials"
@@ -103,7 +103,7 @@ def _plot_importance(study: Study, size: Size, _: str | None) -> Scene:
     return drawn.draw_importance(dict(found["shares"]), size, said)
 
 
-def _plot_timeline(study: Study, size: Size, _: str | None) -> Scene:
+def _plot_timeline(study: Study, size: Size, _: str | None) -> Drawing:
     trials = study.list_trials()
     best = study.find_best_id(trials)
     bars = [
@@ -119,7 +119,7 @@ def _plot_timeline(study: Study, size: Size, _: str | None) -> Scene:
     return drawn.draw_timeline(bars, size)
 
 
-PLOTS: Mapping[str, Callable[[Study, Size, str | None], Scene]] = {
+PLOTS: Mapping[str, Callable[[Study, Size, str | None], Drawing]] = {
     "history": _plot_history,
     "curves": _plot_curves,
     "parallel": _plot_parallel,
