@@ -1,4 +1,4 @@
-"""The recorder's HTTP server: loopback, one thread, a token drawn at start."""
+"""The HTTP server: on loopback, in one thread, with a random token."""
 
 from __future__ import annotations
 
@@ -10,16 +10,18 @@ import threading
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import FileResponse, RedirectResponse, Response
+
 from trialrun.recorder.access import Endpoint
 from trialrun.recorder.faults import ReplyLost
-from trialrun.web import Library, Page
+from trialrun.recordings.library import Library
+from trialrun.web.app import Page
 from trialrun.web.session import PREFIX
 from trialrun_hookspecs.errors import TrialrunError, UsageError
 
 if TYPE_CHECKING:
-    from starlette.requests import Request
-    from starlette.responses import Response
-
     from trialrun.recorder.recorder import Recorder
 
 __all__ = ["LoopbackServer", "RecorderServer"]
@@ -31,9 +33,9 @@ MAX_DRAINED_BYTES = 256 * 1024 * 1024
 
 
 class LoopbackServer:
-    """`start()` returns when it listens. `url` ends in a slash; both it and `token` are known from then on.
+    """A server of the web UI. `url` ends in a slash and is known after `start()`.
 
-    Port 0 takes a free one. A host that other machines can reach is refused unless `allow_remote`.
+    Port 0 takes a free port. Raises UsageError: `host` can be reached by other machines and `allow_remote` is false.
     """
 
     def __init__(
@@ -42,10 +44,10 @@ class LoopbackServer:
         self.remote = not _is_loopback(host)
         if self.remote and not allow_remote:
             raise UsageError(
-                "the recorder listens on this machine only",
+                "must be an address of this machine only",
                 where="host",
                 got=repr(host),
-                fix="Use 127.0.0.1, or say that remote machines may reach it (allow_remote).",
+                fix="Use 127.0.0.1, or allow other machines to reach it (allow_remote).",
             )
         self.host = host
         self.port = port
@@ -57,7 +59,7 @@ class LoopbackServer:
 
     @property
     def page_url(self) -> str:
-        """The address of the page, with the token: to be opened in a browser."""
+        """The address of the web UI with the token, to be opened in a browser."""
         return f"{self.url}ui/?token={self.token}"
 
     def __enter__(self) -> Self:
@@ -70,6 +72,7 @@ class LoopbackServer:
         self.stop()
 
     def start(self) -> None:
+        """Return when the server listens. Raises UsageError when the address is taken."""
         listener = _bind_socket(self.host, self.port)
         self.port = listener.getsockname()[1]
         name = f"[{self.host}]" if ":" in self.host else self.host
@@ -82,10 +85,10 @@ class LoopbackServer:
         self._thread.start()
         if not ready.wait(START_TIMEOUT_S) or not self._server.started:
             self.stop()
-            raise TrialrunError("did not start", where=f"recorder at {self.url}", fix="See the log above.")
+            raise TrialrunError("did not start", where=f"recorder at {self.url}", fix="Read the log above.")
 
     def stop(self) -> None:
-        """Answers what is being served, then closes. Safe to call twice."""
+        """Finish the calls in progress, then close. Safe to call twice."""
         if self._thread is None:
             return
         self._server.should_exit = True
@@ -112,24 +115,19 @@ class LoopbackServer:
         async def app(scope: Any, receive: Any, send: Any) -> None:
             if scope["type"] != "http":
                 return
-            inside = scope["path"] == PREFIX or scope["path"].startswith(f"{PREFIX}/")
-            await (self._page if inside else self._handle_request)(scope, receive, send)
+            is_page = f"{scope['path']}/".startswith(f"{PREFIX}/")
+            await (self._page if is_page else self._handle_request)(scope, receive, send)
 
         return app
 
     async def _handle_request(self, scope: Any, receive: Any, send: Any) -> None:
-        """What is not the page's: from here, the way to it."""
-        from starlette.responses import Response
-
-        to_page = scope["path"] == "/"
-        response = (
-            Response(status_code=303, headers={"Location": f"{PREFIX}/"}) if to_page else Response(status_code=404)
-        )
+        """Answer a call outside the web UI: redirect from `/` to it."""
+        response = RedirectResponse(f"{PREFIX}/", 303) if scope["path"] == "/" else Response(status_code=404)
         await response(scope, receive, send)
 
 
 class RecorderServer(LoopbackServer):
-    """The recorder's API for clients of the platform, and its page for people."""
+    """A server of the recorder's API, for clients of the platform, and of the web UI."""
 
     def __init__(
         self, recorder: Recorder, *, host: str = "127.0.0.1", port: int = 0, allow_remote: bool = False
@@ -139,9 +137,6 @@ class RecorderServer(LoopbackServer):
         self.recorder = recorder
 
     async def _handle_request(self, scope: Any, receive: Any, send: Any) -> None:
-        from starlette.concurrency import run_in_threadpool
-        from starlette.requests import Request
-
         request = Request(scope, receive)
         body = await _read_body(request, self.recorder.api.max_body)
         try:
@@ -152,9 +147,6 @@ class RecorderServer(LoopbackServer):
         await response(scope, receive, send)
 
     def _build_response(self, request: Request, body: bytes | int) -> Response:
-        from starlette.responses import FileResponse, Response
-
-        door = self._build_endpoint(request.headers.get("host", ""))
         if isinstance(body, int):
             reply = self.recorder.api.refuse_body(body)
             return Response(reply.content, reply.status, {**reply.headers, "Connection": "close"})
@@ -164,7 +156,7 @@ class RecorderServer(LoopbackServer):
             request.query_params.multi_items(),
             dict(request.headers),
             body,
-            door=door,
+            endpoint=self._build_endpoint(request.headers.get("host", "")),
         )
         headers = {**reply.headers, "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
         if reply.file is not None:
@@ -173,12 +165,11 @@ class RecorderServer(LoopbackServer):
 
 
 async def _read_body(request: Request, limit: int) -> bytes | int:
-    """The body, or its size when that is too large: then it is thrown away as it comes.
+    """Return the body, or its size when it is too large.
 
-    Up to a limit it is still received, since a client that is cut off while it sends never sees the reply.
+    Up to a limit a body that is too large is still received and dropped: a client that is disconnected while it sends
+    never reads the reply.
     """
-    from starlette.requests import ClientDisconnect
-
     chunks: list[bytes] = []
     size = 0
     try:
@@ -196,7 +187,7 @@ async def _read_body(request: Request, limit: int) -> bytes | int:
 
 
 async def _drop_connection(lost: ReplyLost, receive: Any, send: Any) -> None:
-    """Close the connection, as a fault switch wants it. `send` belongs to uvicorn's cycle, which has the transport."""
+    """Close the connection for a fault switch. `send` is a method of uvicorn's cycle, which holds the transport."""
     if lost.half is not None:
         content = lost.half.body
         headers = [(b"content-length", str(len(content) + 1).encode()), (b"content-type", b"application/json")]
@@ -241,7 +232,7 @@ def _bind_socket(host: str, port: int) -> socket.socket:
         listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
-        fix = "Use port 0, which takes a free one."
+        fix = "Use port 0, which takes a free port."
         raise UsageError("cannot listen here", where=f"{host}:{port}", got=str(error), fix=fix) from None
     return listener
 

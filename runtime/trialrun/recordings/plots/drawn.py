@@ -156,7 +156,7 @@ def build_charts(metrics: Iterable[Mapping[str, Any]]) -> list[Chart]:
     """Return charts of a recorder's metrics, in the order of their first points."""
     charts: dict[tuple[str, str], Chart] = {}
     for metric in metrics:
-        value = metric.get("value")
+        value: Any = metric.get("value")
         if not _is_finite(value):
             continue
         category, key = str(metric.get("category")), str(metric.get("key"))
