@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from trialrun.trials import is_number
+
 __all__ = ["METHOD", "MIN_TRIALS", "estimate_importance"]
 
 MIN_TRIALS = 12
@@ -48,7 +50,7 @@ def _rank_values(values: Sequence[float]) -> list[float]:
 
 def _group_values(values: Sequence[Any]) -> list[Any]:
     """Return a label for each value: a group of equal size when most are different numbers, else the value itself."""
-    numbers = all(isinstance(value, int | float) and not isinstance(value, bool) for value in values)
+    numbers = all(is_number(value) and value == value for value in values)  # NaN cannot be ranked
     if not numbers or len(set(values)) <= GROUPS:
         return [value if isinstance(value, str) else json.dumps(value, sort_keys=True) for value in values]
     ranks = _rank_values([float(value) for value in values])
