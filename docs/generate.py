@@ -1,6 +1,6 @@
-"""The reference pages that are generated: from the models, the hooks' specifications and the tables in the code.
+"""Write the reference pages, and README's numbers, from the models, the hook specifications and the tables in the code.
 
-python docs/generate.py            write docs/reference/*.md
+python docs/generate.py            write docs/reference/*.md and the numbers in README.md
 python docs/generate.py --check    write nothing, fail when a page is stale
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import inspect
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -24,7 +25,7 @@ from trialrun_hookspecs import DISTRIBUTIONS, json_schema, spec
 from trialrun_hookspecs.distributions import DERIVED, DistributionBase
 from trialrun_hookspecs.request import GRID_ALGORITHM, SchedulerConfig, SearchConfig
 
-__all__ = ["PAGES", "hooks_page", "jobs_page", "main", "search_page", "used_by"]
+__all__ = ["PAGES", "hooks_page", "jobs_page", "main", "readme_page", "search_page", "used_by"]
 
 ROOT = Path(__file__).resolve().parent.parent
 PLUGINS = ROOT / "reference_plugins" / "trialrun_reference"
@@ -34,7 +35,7 @@ Schema = Mapping[str, Any]
 
 
 def jobs_page() -> str:
-    """The job reference: every key, its type, its default, and what it means."""
+    """Return the job reference: every key with its type, its default and its meaning."""
     schema = json_schema()
     models = schema["$defs"]
     return "\n".join(
@@ -44,7 +45,7 @@ def jobs_page() -> str:
             "",
             'A job is a JSON or YAML object `{"action": "train", "params": {…}}`. `trialrun schema` prints its JSON',
             "Schema, and `trialrun plan JOB` says what it will do. Unknown keys are refused, and all errors of a job",
-            "are shown at once. [Writing a job](../jobs.md) explains how to choose among the keys.",
+            "are shown at once. [Write a job](../how-to/jobs.md) explains how to choose among the keys.",
             "",
             *_section("params", models["Params"]),
             *_section("params.workers", models["Workers"]),
@@ -77,8 +78,9 @@ def _section(title: str, model: Schema) -> Iterator[str]:
 
 def _distributions(models: Schema) -> Iterator[str]:
     yield from ("## `params.hyperparameters`", "")
-    yield 'A list of distributions, each `{"name": …, "type": …}` with these fields. Names are unique; `a/b` nests.'
-    yield from ("", "| type | fields | drawn |", "|---|---|---|")
+    yield 'A list of distributions, each `{"name": …, "type": …}` with these fields. Names are unique; `a/b` puts `b` in a'
+    yield "dict `a`."
+    yield from ("", "| type | fields | values |", "|---|---|---|")
     for name, model in DISTRIBUTIONS.items():
         schema = models[model.__name__]
         fields = ", ".join(
@@ -88,14 +90,14 @@ def _distributions(models: Schema) -> Iterator[str]:
         )
         yield f"| `{name}` | {fields} | {_cell(schema['description'])} |"
     yield ""
-    yield "Beside these stand hyperparameters that are not searched:"
-    yield from ("", "| type | fields | what it is |", "|---|---|---|")
+    yield "Two more kinds of hyperparameter are not searched:"
+    yield from ("", "| type | fields | meaning |", "|---|---|---|")
     for name, model in DERIVED.items():
         schema = models[model.__name__]
         fields = ", ".join(f"`{k}` ({_kind(f)})" for k, f in schema["properties"].items() if k not in ("name", "type"))
         yield f"| `{name}` | {fields} | {_cell(schema['description'])} |"
     yield ""
-    yield "An expression takes numbers and text, names of other hyperparameters (`optimizer.lr` for `optimizer/lr`),"
+    yield "An expression contains numbers and text, names of other hyperparameters (`optimizer.lr` for `optimizer/lr`),"
     yield "`+ - * / // % **`, comparisons, `and`, `or`, `a if b else c`, and the functions abs, ceil, exp, float,"
     yield "floor, int, log, max, min, round and sqrt."
     yield ""
@@ -107,7 +109,7 @@ def _default(field: Schema) -> str:
 
 
 def _kind(field: Schema) -> str:
-    """`integer ≥ 1`, for people."""
+    """Return a type as people read it, such as `integer ≥ 1`."""
     if "anyOf" in field:
         return " or ".join(dict.fromkeys(_kind(part) for part in field["anyOf"] if part.get("type") != "null"))
     if "enum" in field:
@@ -136,38 +138,38 @@ def _cell(text: str) -> str:
 
 
 def hooks_page() -> str:
-    """The hook reference: every hook's signature, promise and a plugin that uses it."""
+    """Return the hook reference: every hook with its signature, its promise and a plugin that uses it."""
     lines = [
         STAMP,
         "# Hook reference",
         "",
-        "A hook is a function of a plugin that trialrun calls. [Writing a plugin](../plugins.md) shows how to hand one",
-        "over; `trialrun plugins` lists what is installed and which hooks it has.",
+        "A hook is a function of a plugin that trialrun calls. [Write a plugin](../how-to/plugins.md) shows how to pass",
+        "a plugin to trialrun; `trialrun plugins` lists the installed plugins with their hooks.",
         "",
-        "| hook | in short | used by |",
+        "| hook | purpose | used by |",
         "|---|---|---|",
     ]
-    hooks = {name: getattr(spec, name) for name in _in_order()}
+    hooks = {name: getattr(spec, name) for name in _ordered_hooks()}
     for name, hook in hooks.items():
         first = (inspect.getdoc(hook) or "").partition("\n")[0]
         lines.append(f"| [`{name}`](#{name}) | {_cell(first)} | {_cell(', '.join(f'`{p}`' for p in used_by(name)))} |")
     for name, hook in hooks.items():
-        lines += ["", f"## `{name}` {{ #{name} }}", "", *_promise(hook)]
+        lines += ["", f"## `{name}` {{ #{name} }}", "", *_describe_hook(hook)]
     return "\n".join([*lines, ""])
 
 
-def _promise(hook: Callable[..., Any]) -> Iterator[str]:
+def _describe_hook(hook: Callable[..., Any]) -> Iterator[str]:
     yield from ("```python", *_signature(hook), "```", "")
     options = getattr(hook, f"{trialrun_hookspecs.PROJECT_NAME}_spec")
     if options["firstresult"]:
-        yield from ("The job's own plugin is called, and no other.", "")
+        yield from ("trialrun calls the job's own plugin only.", "")
     else:
-        yield from ("Every plugin that has it is called.", "")
+        yield from ("trialrun calls every plugin that has it.", "")
     yield inspect.getdoc(hook) or ""
 
 
 def _signature(hook: Callable[..., Any]) -> Iterator[str]:
-    """The definition as it is written, one parameter a line."""
+    """Yield the definition as it is written, with one parameter per line."""
     definition = ast.parse(inspect.getsource(hook)).body[0]
     assert isinstance(definition, ast.FunctionDef)
     returns = ast.unparse(definition.returns) if definition.returns else "Any"
@@ -178,13 +180,13 @@ def _signature(hook: Callable[..., Any]) -> Iterator[str]:
         yield f"def {definition.name}() -> {returns}: ..."
 
 
-def _in_order() -> list[str]:
-    """The hooks as they stand in the file: what matters most comes first."""
+def _ordered_hooks() -> list[str]:
+    """Return the hooks in the order of the source file, which puts the important ones first."""
     return sorted(spec.__all__, key=lambda name: getattr(spec, name).__code__.co_firstlineno)
 
 
 def used_by(hook: str) -> list[str]:
-    """The reference plugins that have a function of the hook's name."""
+    """Return the reference plugins that have a function of the hook's name."""
     return [file.stem for file in sorted(PLUGINS.glob("*.py")) if hook in _functions(file)]
 
 
@@ -193,27 +195,27 @@ def _functions(file: Path) -> set[str]:
 
 
 def search_page() -> str:
-    """Algorithms and schedulers, from the one table that `plan` and the errors go by."""
+    """Return the search reference, from the table that `plan` and the errors use too."""
     lines = [
         STAMP,
         "# Search reference",
         "",
-        "What goes with what. `trialrun plan` and the errors go by the same table.",
+        "Which algorithm, distribution and scheduler can be combined. `trialrun plan` and the errors use this table too.",
         "",
         "## Search algorithms",
         "",
-        "| `search_alg` | what it does | `grid_search` | with `pbt`, `pb2` | needs |",
+        "| `search_alg` | method | `grid_search` | with `pbt`, `pb2` | needs |",
         "|---|---|---|---|---|",
     ]
     for name, facts in ALGORITHMS.items():
         needs = f"`pip install 'trialrun[{facts.extra}]'`" if facts.extra else ""
-        alone = "yes" if name == GRID_ALGORITHM else "no: they change what it learns from"
+        alone = "yes" if name == GRID_ALGORITHM else "no: they change the values that it learns from"
         lines.append(f"| `{name}` | {facts.does} | {_yes(facts.grid)} | {alone} | {needs} |")
     lines += [
         "",
-        "All other distributions work with every algorithm, and mean the same values under each.",
-        f"`{GRID_ALGORITHM}` draws from them at random; the others search a number or a category in the place of each,",
-        "and one decoder turns what they find into values. `trialrun plan JOB` says it of the job's own parameters.",
+        "All other distributions work with every algorithm and have the same values under each.",
+        f"`{GRID_ALGORITHM}` draws from them at random. The others search a number or a category instead, and one",
+        "decoder turns it into a value of the distribution. `trialrun plan JOB` shows this for the parameters of a job.",
         "",
         "| distribution | searched as |",
         "|---|---|",
@@ -221,12 +223,12 @@ def search_page() -> str:
     lines += [f"| `{kind}` | {describe_search_form('hyperoptsearch', _sample(kind))} |" for kind in DISTRIBUTIONS]
     lines += [
         "",
-        "Concurrent trials of `bayesoptsearch` and `axsearch` are at different points while there are any left. A",
-        "suggestion of `axsearch` takes a second or more: it is made beside the study; trials do not wait.",
+        "Concurrent trials of `bayesoptsearch` and `axsearch` get different points as long as there are any left. A",
+        "suggestion of `axsearch` takes a second or more; a thread of its own computes it, so trials do not wait.",
         "",
         "## Schedulers",
         "",
-        "| `scheduler` | what it does | needs checkpoints | needs `max_t` | changes values |",
+        "| `scheduler` | method | needs checkpoints | needs `max_t` | changes values |",
         "|---|---|---|---|---|",
     ]
     for name, scheduler in SCHEDULERS.items():
@@ -234,9 +236,9 @@ def search_page() -> str:
         lines.append(f"| `{name}` | {scheduler.does} | {' | '.join(cells)} |")
     lines += [
         "",
-        "Options are Ray's own, by [their names](https://docs.ray.io/en/latest/tune/api/schedulers.html).",
-        "`median` pauses trials, and then needs checkpoints, only when it is given a `min_time_slice`.",
-        "The inline executor runs every trial to its end, so it takes `fifo` only.",
+        "Options have [Ray's own names](https://docs.ray.io/en/latest/tune/api/schedulers.html).",
+        "`median` pauses trials, and then needs checkpoints, only when it has a `min_time_slice`.",
+        "The inline executor runs every trial to its end, so it accepts `fifo` only.",
     ]
     return "\n".join([*lines, ""])
 
@@ -261,64 +263,64 @@ def _yes(fact: bool) -> str:
 
 
 def checks_page() -> str:
-    """The check reference: every check with its promise, and the broken plugins that it must catch."""
+    """Return the check reference: every check with its promise and the broken plugins that must fail it."""
     checks = all_checks()
     broken = _broken_plugins()
-    core = sum(found.level == "core" for found in checks.values())
+    core = sum(check.level == "core" for check in checks.values())
     lines = [
         STAMP,
         "# Check reference",
         "",
         f"{len(checks)} checks of contract {CONTRACT_VERSION}, {core} of them core.",
-        "[Checking a plugin](../conformance.md) says how to run them; `trialrun explain ID` prints what stands here.",
-        "Ids are for ever: never renumbered, never used again.",
+        "[Check a plugin](../how-to/conformance.md) shows how to run them; `trialrun explain ID` prints the same text.",
+        "An id is never renumbered and never reused.",
         "",
-        f"The tables name, for each check, the broken plugins that fail it: {sum(map(len, broken.values()))} of a few",
+        f"The tables name the broken plugins that fail each check: {sum(map(len, broken.values()))} plugins of a few",
         "lines each, in `tests/broken_plugins/tr`. Each fails its own check and no other.",
-        "No check fails a clean plugin:",
+        "These clean plugins pass every check that applies to them:",
         "",
-        *_clean(),
+        *_clean_plugins(),
         "",
-        "`trialrun selftest` runs all of them and prints the matrix; `make test-harness` is red on a gap.",
+        "`make test-harness` runs all checks against all of these plugins and fails on a gap.",
     ]
-    for family in dict.fromkeys(found.family for found in checks.values()):
+    for family in dict.fromkeys(check.family for check in checks.values()):
         lines += [
             "",
             f"## {family.capitalize()}",
             "",
-            "| check | promise | level | needs | broken plugins that it catches |",
+            "| check | promise | level | needs | broken plugins that fail it |",
         ]
         lines.append("|---|---|---|---|---|")
-        for name, found in checks.items():
-            if found.family == family:
-                cells = (f"[{name}](#{name})", _cell(found.title), found.level, ", ".join(sorted(found.needs)))
+        for name, check in checks.items():
+            if check.family == family:
+                cells = (f"[{name}](#{name})", _cell(check.title), check.level, ", ".join(sorted(check.needs)))
                 lines.append(f"| {' | '.join(cells)} | {', '.join(f'`{plugin}`' for plugin in broken.get(name, ()))} |")
-    for found in checks.values():
-        lines += ["", *_explained(found)]
+    for check in checks.values():
+        lines += ["", *_explanation(check)]
     return "\n".join([*lines, ""])
 
 
-def _clean() -> Iterator[str]:
-    """A line for each plugin that no check may fail."""
+def _clean_plugins() -> Iterator[str]:
+    """Yield one line for each plugin that must pass."""
     for plugin in list_clean_plugins(ROOT / "tests" / "broken_plugins" / "tr"):
         file = Path(plugin) if isinstance(plugin, Path) else PLUGINS / f"{plugin}.py"
         code = file / "plugin" / "train.py" if file.is_dir() else file
-        said = (ast.get_docstring(ast.parse(code.read_text("utf-8"))) or "").partition("\n")[0]
-        yield f"- `{file.stem}`: {_cell(said)}"
+        summary = (ast.get_docstring(ast.parse(code.read_text("utf-8"))) or "").partition("\n")[0]
+        yield f"- `{file.stem}`: {_cell(summary)}"
 
 
 def _broken_plugins() -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
+    plugins: dict[str, list[str]] = {}
     for path, check in find_mutants(ROOT / "tests" / "broken_plugins" / "tr").items():
-        found.setdefault(check, []).append(path.stem.partition("_")[2])
-    return found
+        plugins.setdefault(check, []).append(path.stem.partition("_")[2])
+    return plugins
 
 
-def _explained(found: Check) -> Iterator[str]:
-    yield f"### {found.id}: {found.title} {{ #{found.id} }}"
-    for title, text in (("The contract", _linked(found.clause)), ("Why", found.why), ("To fix", found.fix)):
+def _explanation(check: Check) -> Iterator[str]:
+    yield f"### {check.id}: {check.title} {{ #{check.id} }}"
+    for title, text in (("The contract", _link_clause(check.clause)), ("Why", check.why), ("To fix", check.fix)):
         yield from ("", f"**{title}:** {' '.join(text.split())}")
-    for title, code in (("Before", found.before), ("After", found.after)):
+    for title, code in (("Before", check.before), ("After", check.after)):
         if code.strip():  # indented, not fenced: excerpts need not compile
             yield from (
                 "",
@@ -328,8 +330,8 @@ def _explained(found: Check) -> Iterator[str]:
             )
 
 
-def _linked(clause: str) -> str:
-    """`docs/plugins.md#train, #tune: …` as a link to that place."""
+def _link_clause(clause: str) -> str:
+    """Return the text of `docs/how-to/plugins.md#train, #tune: …` as a link to that place."""
     place, colon, text = clause.partition(": ")
     target = place.partition(",")[0].strip()
     if not colon or not target.startswith("docs/"):
@@ -339,7 +341,14 @@ def _linked(clause: str) -> str:
     return f"[{text}]({path})"
 
 
+def readme_page() -> str:
+    """Return README.md with the current number of checks between its `checks` comments."""
+    text = (ROOT / "README.md").read_text("utf-8")
+    return re.sub(r"(<!-- checks -->)\d*(<!-- /checks -->)", rf"\g<1>{len(all_checks())}\g<2>", text)
+
+
 PAGES: dict[Path, Callable[[], str]] = {
+    ROOT / "README.md": readme_page,
     ROOT / "docs" / "reference" / "jobs.md": jobs_page,
     ROOT / "docs" / "reference" / "hooks.md": hooks_page,
     ROOT / "docs" / "reference" / "search.md": search_page,
@@ -348,7 +357,7 @@ PAGES: dict[Path, Callable[[], str]] = {
 
 
 def main(argv: list[str]) -> int:
-    """Write the pages, or with `--check` say which are stale."""
+    """Write the stale pages; with `--check` name them and return 1 if there are any."""
     stale = [page for page, make in PAGES.items() if not page.exists() or page.read_text("utf-8") != make()]
     if "--check" in argv:
         for page in stale:

@@ -72,7 +72,7 @@ def pytest_pycollect_makeitem(collector: Any, name: str, obj: object) -> Any:
 def pytest_runtest_logreport(report: Any) -> None:
     """What a worker of xdist sends: the controller itself collects nothing."""
     if "trialrun" in report.__dict__ and "node" in report.__dict__:
-        _activate(report.node.config).heard(report.node.config, report)
+        _activate(report.node.config).receive_report(report.node.config, report)
 
 
 _STATUS_LETTERS = {

@@ -59,7 +59,9 @@ if TYPE_CHECKING:
         UsageError,
     )
     from trialrun_hookspecs.event import Event, Kind
+    from trialrun_hookspecs.job_advice import advice, count_trials
     from trialrun_hookspecs.markers import PROJECT_NAME, hookimpl, hookspec
+    from trialrun_hookspecs.parsing import json_schema, migrate, parse_request
     from trialrun_hookspecs.request import (
         LOGGERS,
         Checkpoints,
@@ -70,11 +72,6 @@ if TYPE_CHECKING:
         SchedulerConfig,
         SearchConfig,
         TuneConfig,
-        advice,
-        count_trials,
-        json_schema,
-        migrate,
-        parse_request,
     )
     from trialrun_hookspecs.resources import Workers
     from trialrun_hookspecs.results import (
@@ -166,7 +163,18 @@ __all__ = [
 ]
 
 # Asked in this order: those that need pydantic come last.
-_HOMES = ("markers", "errors", "event", "run", "results", "distributions", "resources", "request")
+_HOMES = (
+    "markers",
+    "errors",
+    "event",
+    "run",
+    "results",
+    "distributions",
+    "resources",
+    "request",
+    "parsing",
+    "job_advice",
+)
 
 
 def __getattr__(name: str) -> object:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from trialrun._version import __version__
+
 if TYPE_CHECKING:
     from trialrun.engine.job import resume, run
     from trialrun.plugins import load_plugin
@@ -12,8 +14,6 @@ if TYPE_CHECKING:
     from trialrun.recordings import load
 
 __all__ = ["Recorder", "__version__", "load", "load_plugin", "resume", "run"]
-
-__version__ = "0.1.0"
 
 _HOMES = {
     "Recorder": "trialrun.recorder.recorder",

@@ -10,7 +10,8 @@ from typing import Any
 from trialrun.space import CODECS, Category, Integer
 from trialrun_hookspecs.distributions import Choice, Constant, DistributionBase, Expression, GridSearch
 from trialrun_hookspecs.errors import Problem
-from trialrun_hookspecs.request import GRID_ALGORITHM, Params, Request, SchedulerConfig, SearchConfig, count_trials
+from trialrun_hookspecs.job_advice import count_trials
+from trialrun_hookspecs.request import GRID_ALGORITHM, Params, Request, SchedulerConfig, SearchConfig
 
 __all__ = [
     "ALGORITHMS",

@@ -14,6 +14,7 @@ from dataclasses import fields, replace
 from pathlib import Path, PurePath
 from typing import Any, Literal, cast, get_args
 
+from trialrun.numbers import is_number
 from trialrun_hookspecs.errors import BadValue
 from trialrun_hookspecs.event import Event, Kind
 from trialrun_hookspecs.run import Context
@@ -70,7 +71,7 @@ def require_finite(value: Any, where: str) -> int | float:
     Raises BadValue: it is a bool, a string, NaN, infinite, or no number at all.
     """
     number = _unwrap_scalar(value)
-    if isinstance(number, bool) or not isinstance(number, int | float):
+    if not is_number(number):
         raise BadValue("must be a number", where=where, got=_describe_value(value), fix="Pass an int or a float.")
     if isinstance(number, int):
         return _check_int_size(number, where)

@@ -11,7 +11,8 @@ from typing import Any, NoReturn
 import yaml
 
 from trialrun_hookspecs.errors import JobUnreadable
-from trialrun_hookspecs.request import Request, parse_request
+from trialrun_hookspecs.parsing import parse_request
+from trialrun_hookspecs.request import Request
 
 __all__ = ["JOB_FILE_LIMIT", "read_job", "to_request"]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -10,6 +9,8 @@ from pathlib import Path
 from typing import Any, get_args
 
 from trialrun import events
+from trialrun.numbers import is_finite_number
+from trialrun.run_dir import layout
 from trialrun.trials import normalize_payload, normalize_table
 from trialrun_hookspecs.errors import BadValue
 from trialrun_hookspecs.event import Event
@@ -82,7 +83,7 @@ class JobRun:
         self._on_output = on_output
         self._on_checkpoint = on_checkpoint
         self._reports = reports
-        self._suggested = folder / "artifact"
+        self._suggested = folder / layout.ARTIFACT
         self._declared: str | None = None
         self._progress: dict[str, float] = {}
         self.logged: dict[str, float] = {}
@@ -183,7 +184,7 @@ class JobRun:
         self.last_checkpoint = folder or self.last_checkpoint
         self._reports += 1
         for key, value in events.flatten_mapping(plain).items():
-            if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+            if is_finite_number(value):
                 self.log_metric("training", key, value)
         if folder is not None:
             self._on_checkpoint(folder, self._reports, plain)

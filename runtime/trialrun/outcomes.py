@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from trialrun.events import flatten_mapping, nonfinite_name, to_plain
-from trialrun.trials import RESULT_KEYS, is_number
+from trialrun.numbers import is_number
+from trialrun.trials import RESULT_KEYS
 from trialrun_hookspecs.errors import BadValue, ObjectiveMissing
 
 __all__ = [

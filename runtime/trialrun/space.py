@@ -12,7 +12,6 @@ import copy
 import json
 import math
 import random
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -20,6 +19,7 @@ from functools import partial
 from statistics import NormalDist
 from typing import Any, ClassVar
 
+from trialrun.numbers import is_finite_number
 from trialrun_hookspecs.distributions import (
     Choice,
     Constant,
@@ -118,13 +118,9 @@ class Codec:
     plain: Callable[[Any, Any], Any]
 
 
-def _is_finite_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
-
-
 def _is_integer(value: Any) -> bool:
     """JSON has one number type: 5.0 is an integer."""
-    return _is_finite_number(value) and value == int(value)
+    return is_finite_number(value) and value == int(value)
 
 
 def _clip(value: float, low: float, high: float) -> float:
@@ -142,7 +138,7 @@ def _is_multiple(value: float, q: float) -> bool:
 
 
 def _is_in_range(d: Any, value: Any) -> bool:
-    return _is_finite_number(value) and d.min - _CLOSE * abs(d.min) <= value <= d.max + _CLOSE * abs(d.max)
+    return is_finite_number(value) and d.min - _CLOSE * abs(d.min) <= value <= d.max + _CLOSE * abs(d.max)
 
 
 def _normal_dist(d: Any) -> NormalDist:
@@ -242,14 +238,14 @@ CODECS: dict[type[DistributionBase], Codec] = {
         primitive=lambda d: Real(low=_TAIL, high=1 - _TAIL),
         decode=lambda d, x: _normal_dist(d).inv_cdf(_clip(x, _TAIL, 1 - _TAIL)),
         encode=_to_quantile,
-        contains=lambda d, v: _is_finite_number(v),
+        contains=lambda d, v: is_finite_number(v),
         plain=lambda d, v: float(v),
     ),
     QRandn: Codec(
         primitive=lambda d: Real(low=_TAIL, high=1 - _TAIL),
         decode=lambda d, x: round_to_step(_normal_dist(d).inv_cdf(_clip(x, _TAIL, 1 - _TAIL)), d.q),
         encode=_to_quantile,
-        contains=lambda d, v: _is_finite_number(v) and math.isfinite(v / d.q) and _is_multiple(v, d.q),
+        contains=lambda d, v: is_finite_number(v) and math.isfinite(v / d.q) and _is_multiple(v, d.q),
         plain=lambda d, v: round_to_step(v, d.q),
     ),
     Randint: Codec(

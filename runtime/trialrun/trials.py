@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from trialrun.events import flatten_mapping, nonfinite_name, to_plain
+from trialrun.numbers import is_number
 from trialrun_hookspecs.errors import BadValue
 
 __all__ = [
@@ -24,7 +25,6 @@ __all__ = [
     "TrialStarted",
     "TrialStatusChanged",
     "TrialTable",
-    "is_number",
     "merge_delta",
     "normalize_payload",
     "normalize_table",
@@ -242,11 +242,6 @@ def _fit_row(row: Mapping[str, Any], columns: Mapping[str, Sequence[str]], shown
     return made
 
 
-def is_number(value: Any) -> bool:
-    """Whether a plain value is a metric: an int or a float (NaN too), but no bool."""
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
 def _metric_cells(metrics: Mapping[str, Any], objective: str) -> Iterator[tuple[str, int | float]]:
     for key, value in metrics.items():
         name = str(key)
@@ -439,7 +434,7 @@ def _convert_metric(value: Any, where: str) -> int | float | None:
     made = to_plain(value, where, nonfinite="keep")
     if made is not None and not is_number(made):
         raise BadValue("a metric must be a number", where=where, got=f"{type(value).__name__} {made!r}"[:80])
-    return made  # type: ignore[no-any-return]  # plain() answers Any
+    return made
 
 
 def _suggest_name(name: str, known: Iterable[str]) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from trialrun.recorder import Recorder
-from trialrun.web.server import RecorderServer
+from trialrun.recorder.recorder import HttpServer
 
 from .live import PARAMS
 
@@ -54,12 +54,11 @@ class Page:
         """Wait until an expression is true; what the page shows then is the answer."""
         from selenium.webdriver.support.ui import WebDriverWait
 
-        message = lambda: f"never: {expression}\non the page: {self.text('main')[:2000]}"
         wait = WebDriverWait(self.chrome, WAIT_S, poll_frequency=0.05)
         try:
             return wait.until(lambda _: self.js(f"return ({expression})", *values))
         except Exception as error:
-            raise AssertionError(message()) from error
+            raise AssertionError(f"never: {expression}\non the page: {self.text('main')[:2000]}") from error
 
     def text(self, selector: str) -> str:
         return str(self.js("return document.querySelector(arguments[0])?.innerText ?? ''", selector))
@@ -109,7 +108,7 @@ def recorder(tmp_path: Path) -> Iterator[Recorder]:
 
 
 @pytest.fixture
-def server(recorder: Recorder) -> Iterator[RecorderServer]:
+def server(recorder: Recorder) -> Iterator[HttpServer]:
     with recorder.server() as made:
         yield made
 
@@ -137,7 +136,7 @@ def page_of(chrome: Any) -> Iterator[Callable[[Any], Page]]:
 
 
 @pytest.fixture
-def page(page_of: Callable[[Any], Page], server: RecorderServer) -> Page:
+def page(page_of: Callable[[Any], Page], server: HttpServer) -> Page:
     return page_of(server)
 
 

@@ -107,7 +107,7 @@ def axis(page: Page, column: str) -> dict[str, Any]:
 
 
 def drag(page: Page, x: float, start: float, end: float) -> None:
-    from selenium.webdriver.common.action_chains import ActionBuilder
+    from selenium.webdriver.common.actions.action_builder import ActionBuilder
     from selenium.webdriver.common.actions.pointer_input import PointerInput
 
     actions = ActionBuilder(page.chrome, mouse=PointerInput("mouse", "mouse"))

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from trialrun.testing.strategies import job_dicts, json_values, requests
 from trialrun_hookspecs import Request, RequestInvalid, advice, count_trials, json_schema, parse_request
-from trialrun_hookspecs.request import did_you_mean
+from trialrun_hookspecs.suggestions import did_you_mean
 
 SPACE = [{"name": "lr", "type": "uniform", "min": 0.1, "max": 1}]
 SCHEMA = jsonschema.Draft202012Validator(json_schema())

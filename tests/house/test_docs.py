@@ -1,4 +1,4 @@
-"""The documentation says what is true: pages are current, examples are valid."""
+"""The documentation is true: pages are current, examples are valid, ARCHITECTURE.md has the linter's layers."""
 
 from __future__ import annotations
 
@@ -21,12 +21,17 @@ import yaml
 import trialrun
 from trialrun import Recorder
 from trialrun.recorder.api import ROUTES
+from trialrun.testing.registry import all_checks
 from trialrun_hookspecs import DISTRIBUTIONS, TuneConfig, count_trials, parse_request
 from trialrun_hookspecs.request import Params
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
-PAGES = sorted([ROOT / "README.md", ROOT / "tests" / "README.md", *DOCS.rglob("*.md")])
+ROOT_PAGES = [
+    ROOT / name for name in ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md")
+]
+PAGES = sorted([*ROOT_PAGES, ROOT / "tests" / "README.md", *DOCS.rglob("*.md")])
+HEADING = re.compile(r"^#+ (.*)$", re.MULTILINE)
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -59,6 +64,41 @@ def test_the_pages_build_without_a_warning(tmp_path: Path) -> None:
     env = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
     built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, env=env, check=False)
     assert built.returncode == 0, built.stderr
+
+
+def test_the_architecture_has_the_layers_that_import_linter_enforces() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
+    enforced = next(contract["layers"] for contract in contracts if contract.get("exhaustive"))
+    table = (ROOT / "ARCHITECTURE.md").read_text("utf-8").partition("## Layers")[2].partition("\n## ")[0]
+    shown = [re.findall(r"`(\w+)`", row.split("|")[1]) for row in table.splitlines() if row.startswith("| `")]
+    assert shown == [re.findall(r"\((\w+)\)", layer) for layer in enforced]
+
+
+@pytest.mark.parametrize("page", ROOT_PAGES, ids=lambda page: page.name)
+def test_every_link_of_a_page_in_the_root_leads_to_a_file(page: Path) -> None:
+    targets = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text("utf-8"))
+    assert [target for target in targets if not (ROOT / target).exists()] == []
+
+
+def test_every_clause_of_a_check_names_a_place_in_the_docs() -> None:
+    for check in all_checks().values():
+        place, _, anchor = check.clause.partition(": ")[0].partition(",")[0].partition("#")
+        page = (ROOT / place).read_text("utf-8")
+        headings = [re.sub(r"[^\w -]", "", title).strip().lower().replace(" ", "-") for title in HEADING.findall(page)]
+        assert not anchor or anchor in headings, f"{check.id}: {check.clause}"
+
+
+def test_the_pages_of_the_folders_are_the_groups_of_the_navigation() -> None:
+    text = (ROOT / "mkdocs.yml").read_text("utf-8")
+    for title, folder in (
+        ("Tutorial", "tutorial"),
+        ("How-to", "how-to"),
+        ("Concepts", "concepts"),
+        ("Reference", "reference"),
+    ):
+        group = next(entry[title] for entry in yaml.safe_load(text)["nav"] if title in entry)
+        listed = {page for entry in group for page in entry.values() if "/" in page}
+        assert listed == {str(page.relative_to(DOCS)) for page in (DOCS / folder).glob("*.md")}
 
 
 def test_the_generator_writes_only_what_is_stale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,7 +155,7 @@ JOBS = {
 
 @pytest.mark.parametrize("mode", JOBS)
 def test_the_first_plugin_of_the_docs_runs(mode: str, tmp_path: Path) -> None:
-    text = FENCE.findall((DOCS / "plugins.md").read_text("utf-8"))[0][1]
+    text = FENCE.findall((DOCS / "how-to" / "plugins.md").read_text("utf-8"))[0][1]
     (tmp_path / "first.py").write_text(text, "utf-8")
     result = trialrun.run(
         {"action": "train", "params": JOBS[mode]},
@@ -131,7 +171,9 @@ def test_the_first_plugin_of_the_docs_runs(mode: str, tmp_path: Path) -> None:
 
 def test_the_recorder_does_what_its_page_shows() -> None:
     blocks = [
-        text for language, text in FENCE.findall((DOCS / "recorder.md").read_text("utf-8")) if language == "python"
+        text
+        for language, text in FENCE.findall((DOCS / "concepts" / "recorder.md").read_text("utf-8"))
+        if language == "python"
     ]
     over_http: dict[str, Any] = {}
     in_a_test: dict[str, Any] = {}
@@ -141,7 +183,7 @@ def test_the_recorder_does_what_its_page_shows() -> None:
 
 
 def test_the_recorder_s_page_names_every_question_and_call() -> None:
-    page = (DOCS / "recorder.md").read_text("utf-8")
+    page = (DOCS / "concepts" / "recorder.md").read_text("utf-8")
     setting_up = {"close", "create_job", "handle", "handler", "open", "server"}
     questions = {name for name, member in vars(Recorder).items() if inspect.isfunction(member) and name[0] != "_"}
     for name in questions - setting_up:

@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ from trialrun.cli import main
 from trialrun.executors.ray_tune.environment import VARIABLES
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGE = (ROOT / "docs" / "ray-guide.md").read_text("utf-8")
+PAGE = (ROOT / "docs" / "reference" / "ray-guide.md").read_text("utf-8")
 TESTS = "\n".join(file.read_text("utf-8") for file in (ROOT / "tests").rglob("test_*.py"))
 JOBS = [json.loads(text) for text in re.findall(r"^```json\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)]
 ROWS = [
@@ -64,7 +65,7 @@ def test_the_class_of_the_page_is_a_plugin(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("job", JOBS, ids=lambda job: job["params"]["name"])
-def test_a_job_of_the_page_runs(job: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_of_the_page_runs(job: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     line = ROOT / "examples" / "line.csv"
     result = trialrun.run(job, plugin="pure", datasets={1: line}, executor="inline", results="results")

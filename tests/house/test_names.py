@@ -18,9 +18,10 @@ PACKAGES = (
 MODULES = sorted(file for package in PACKAGES for file in package.rglob("*.py"))
 EXECUTABLE = {"__main__.py"}
 LAZY_ROOTS = [PACKAGES[0] / "__init__.py", PACKAGES[1] / "__init__.py"]
+NOT_OFFERED = ("__init__", "expressions", "rules", "spec", "suggestions")
 NOT_FOR_PLUGINS = {  # shared within the contract and the runtime
+    "GRID_ALGORITHM",
     "make_bundle",
-    "did_you_mean",
     "divides",
     "not_blank",
     "resource_rules",
@@ -102,7 +103,14 @@ def test_a_lazy_root_hands_out_every_name_it_lists(file: Path) -> None:
         package.nonsense  # noqa: B018  # asking is the test
 
 
+@pytest.mark.parametrize("file", LAZY_ROOTS, ids=_name)
+def test_no_module_hides_a_public_name_of_its_package(file: Path) -> None:
+    """Importing the submodule would replace the function of its name in the package."""
+    modules = {path.stem for path in file.parent.iterdir()} - {"spec"}  # which is handed out as the module it is
+    assert not modules & set(_listed(file) or ())
+
+
 def test_the_contract_offers_all_that_its_modules_do() -> None:
-    modules = ("distributions", "errors", "event", "markers", "request", "resources", "results", "run")
-    offered = {name for module in modules for name in _listed(PACKAGES[0] / f"{module}.py") or ()}
+    files = [file for file in PACKAGES[0].glob("*.py") if file.stem not in NOT_OFFERED]
+    offered = {name for file in files for name in _listed(file) or ()}
     assert set(_listed(LAZY_ROOTS[0]) or ()) == offered - NOT_FOR_PLUGINS | {"spec"}

@@ -32,7 +32,8 @@ def passes(lab):
 @check(id="TR191", title="fails", **_told())
 def fails(lab):
     if os.environ.get("BROKEN"):
-        raise CheckFailed("it is broken", where=(lab.load().loaded.get("file") or "plug.py", 6), signature="is broken")
+        file = lab.load().load_facts.get("file") or "plug.py"
+        raise CheckFailed("it is broken", where=(file, 6), signature="is broken")
 
 @check(id="TR192", title="sees nothing", **_told())
 def sees_nothing(lab):

@@ -56,7 +56,8 @@ def test_what_a_plugin_raises_arrives(trialrun_train: Trainer) -> None:
 
 
 def test_tuning_tries_every_value(trialrun_tune: Tuner, trialrun_recorder: FaultyRecorder) -> None:
-    result = trialrun_tune(PURE, {"epochs": [1, 3], "learning_rate": [0.1]})
+    space: dict[str, list[Any]] = {"epochs": [1, 3], "learning_rate": [0.1]}
+    result = trialrun_tune(PURE, space)
     assert result.best_trial is not None
     assert result.best_trial.config == {"epochs": 3, "learning_rate": 0.1}
     table = trialrun_recorder.last_table()

@@ -11,7 +11,7 @@ from .conftest import TEST_FILE, Ran
 pytest.importorskip("xdist")
 
 
-def _verdicts(project: pytest.Pytester, name: str) -> dict[str, str]:
+def _verdicts(project: pytest.Pytester, name: str) -> dict[str, tuple[str, str, bool]]:
     report = json.loads((project.path / name).read_text("utf-8"))
     return {check["id"]: (check["verdict"], check["signature"], check["selected"]) for check in report["checks"]}
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from trialrun.checkpoints import Artifact, resolve_artifact, trial_key
@@ -137,11 +137,12 @@ def test_an_unusable_artifact_is_an_error_that_names_it(tmp_path: Path, way: str
     (root / "loop").symlink_to(root / "loop")
     os.mkfifo(root / "pipe")
     good = str(_file(root / "good"))
-    asked: dict[str, Any] = {
+    ways: dict[str, dict[str, Any]] = {
         "declared": {"declared": name, "kept": [(good, {})]},
         "metrics": {"in_metrics": {"checkpoint_output": name}, "declared": good, "kept": [(good, {})]},
         "kept": {"kept": [(good, {"score": 0}), (name, {"score": 1})]},
-    }[way]
+    }
+    asked = ways[way]
     with pytest.raises(ArtifactMissing, match=rule) as missing:
         _resolve(root, **asked)
     assert repr(name) in str(missing.value)
@@ -184,10 +185,15 @@ def test_the_same_artifact_never_has_two_ids(tmp_path: Path, detour: list[str]) 
     for name in ("a/b/w", "b/w", "c/w", "w", "a/w"):
         _file(tmp_path / name)
     spelled = Path(f"{tmp_path}/{'/'.join([*detour, 'w'])}")
-    if not spelled.exists():
-        return
+    assume(spelled.exists())
     real = Path(os.path.realpath(spelled))
-    spellings = [spelled, str(spelled), real, os.path.relpath(real), Artifact(path=real, source="checkpoint")]
+    spellings: list[Artifact | Path | str] = [
+        spelled,
+        str(spelled),
+        real,
+        os.path.relpath(real),
+        Artifact(path=real, source="checkpoint"),
+    ]
     assert {trial_key(None, {}, spelling) for spelling in spellings} == {trial_key(None, {}, real)}
 
 

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trialrun.compat import ALGORITHMS, SCHEDULERS, fill_max_t, find_incompatibilities, halving_bracket, list_hints
-from trialrun_hookspecs.request import Request, parse_request
+from trialrun_hookspecs.parsing import parse_request
+from trialrun_hookspecs.request import Request
 
 UNIFORM = {"name": "x", "type": "uniform", "min": 0, "max": 1}
 GRID = {"name": "g", "type": "grid_search", "options": [1, 2]}

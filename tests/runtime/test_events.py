@@ -361,7 +361,7 @@ def _saved_as(kind: str) -> bytes:
     return buffer.getvalue()
 
 
-_PNG = _saved_as("PNG")
+_PNG: bytes = _saved_as("PNG")
 
 sides = st.integers(1, 6)
 shapes = st.tuples(sides, sides) | st.tuples(sides, sides, st.sampled_from([1, 3, 4]))

@@ -181,7 +181,7 @@ def test_best_agrees_with_brute_force(drawn: list[tuple[str, dict[str, Any]]], m
 def test_the_best_by_max_is_the_best_of_the_negated_by_min(drawn: list[tuple[str, dict[str, Any]]]) -> None:
     def negated(metrics: dict[str, Any]) -> dict[str, Any]:
         score = metrics.get("score")
-        return {"score": -score} if type(score) in (int, float) else metrics
+        return {"score": -score} if isinstance(score, int | float) and not isinstance(score, bool) else metrics
 
     up = [(str(number), *row) for number, row in enumerate(drawn)]
     down = [(trial_id, status, negated(metrics)) for trial_id, status, metrics in up]

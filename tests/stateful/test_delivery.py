@@ -17,8 +17,8 @@ from trialrun import events
 from trialrun.backend import Client, Http, LogSink, Memory, Retry, RetryPolicy, Tokens, Transport
 from trialrun.backend.ledger import Ledger
 from trialrun.recorder import Recorder
+from trialrun.recorder.recorder import HttpServer
 from trialrun.run_dir.spool import SpoolWriter
-from trialrun.web.server import RecorderServer
 from trialrun_hookspecs.errors import BackendUnavailable
 from trialrun_hookspecs.event import Event
 
@@ -29,7 +29,7 @@ LONG = 60.0
 
 
 @pytest.fixture(scope="module")
-def listening() -> Iterator[RecorderServer]:
+def listening() -> Iterator[HttpServer]:
     with Recorder() as unused, unused.server() as server:
         yield server
 
@@ -37,7 +37,7 @@ def listening() -> Iterator[RecorderServer]:
 class Delivery(RuleBasedStateMachine):
     """`carrier`: call sends each entry until it has an answer; sink queues them; spool has them on disk first."""
 
-    listening: ClassVar[RecorderServer]
+    listening: ClassVar[HttpServer]
     over_http = False
     retrying = False
     carrier = "call"
@@ -171,7 +171,7 @@ class Delivery(RuleBasedStateMachine):
 @pytest.mark.parametrize("retrying", [False, True], ids=["bare", "retry"])
 @pytest.mark.parametrize("carrier", ["call", "sink", "spool"])
 def test_every_stacking_delivers_once_in_order(
-    listening: RecorderServer, over_http: bool, retrying: bool, carrier: str
+    listening: HttpServer, over_http: bool, retrying: bool, carrier: str
 ) -> None:
     facts = {"listening": listening, "over_http": over_http, "retrying": retrying, "carrier": carrier}
     checks = [HealthCheck.too_slow, HealthCheck.data_too_large]

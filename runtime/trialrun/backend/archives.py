@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import stat
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from trialrun.run_dir.atomic import create_folder
 from trialrun_hookspecs.errors import ArchiveUnsafe, ArtifactMissing, BadValue
 
 __all__ = ["Limits", "unzip", "zip_folder"]
@@ -67,17 +67,11 @@ def unzip(archive: Path, into: Path, limits: Limits | None = None) -> Path:
     """
     if into.exists() and any(into.iterdir()):
         raise BadValue("must be absent or an empty folder", where=str(into), fix="Unpack into a fresh folder.")
-    into.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=".unzip-", dir=into.parent))
     try:
-        with zipfile.ZipFile(archive) as opened:
+        with create_folder(into) as partial, zipfile.ZipFile(archive) as opened:
             _extract_members(opened, partial, limits or Limits(), archive)
-        partial.chmod(0o755)
-        partial.rename(into)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, UnicodeError) as error:
         raise ArchiveUnsafe("must be a whole zip archive", where=archive.name, got=str(error)) from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return into
 
 

@@ -7,14 +7,13 @@ import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields, replace
 from http.cookiejar import DefaultCookiePolicy
-from pathlib import Path
-from typing import Any
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
 
 from trialrun.backend.transport import Answer, Call
+from trialrun.run_dir.atomic import replace_file
 from trialrun_hookspecs.errors import BackendRefused, BackendUnavailable, BadValue, TrialrunError
 
 __all__ = ["Http", "Tokens"]
@@ -135,24 +134,14 @@ class Http:
         headers = dict(response.headers)
         ok = 200 <= response.status_code < 300
         if ok and call.save_to is not None:
-            _save_atomically(response.iter_content(CHUNK_BYTES), call.save_to)
+            with replace_file(call.save_to) as partial, partial.open("wb") as file:
+                for piece in response.iter_content(CHUNK_BYTES):
+                    file.write(piece)
             return Answer(status=response.status_code, headers=headers)
         body = response.content
         return Answer(
             status=response.status_code, body=body if ok else self._tokens.redact_tokens(body), headers=headers
         )
-
-
-def _save_atomically(pieces: Iterator[Any], path: Path) -> None:
-    """Write all or nothing: a file of that name is a whole one."""
-    partial = path.with_name(path.name[:200] + ".part")
-    try:
-        with partial.open("wb") as file:
-            for piece in pieces:
-                file.write(piece)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _no_auth(request: requests.PreparedRequest) -> requests.PreparedRequest:

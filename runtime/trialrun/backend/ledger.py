@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -15,14 +14,16 @@ from typing import Any, Self
 
 from trialrun.backend.outbox import Batch, Channel, RefusedEvent
 from trialrun.events import from_line, to_line
+from trialrun.run_dir import layout
+from trialrun.run_dir.atomic import replace_file
+from trialrun.run_dir.lock import LockHeld, LocksUnsupported, acquire
 from trialrun.run_dir.spool import SpoolWriter
 from trialrun_hookspecs.errors import BadValue, SpoolFull, UsageError
 
-__all__ = ["DEAD_LETTERS", "OWN_RECORDER", "Ledger", "ack_dead_letters", "read_dead_letters", "take_dead_letters"]
+__all__ = ["OWN_RECORDER", "Ledger", "ack_dead_letters", "read_dead_letters", "take_dead_letters"]
 
 OWN_RECORDER = "recorder"
 """How a run's own recorder is called; every other backend goes by its URL."""
-DEAD_LETTERS = "refused.jsonl"
 COMPACT_AT = 4000  # lines: two per call of the backend, for weeks
 
 KeyRange = tuple[str, int, int]  # keys `<prefix>-<first>` to `<prefix>-<last>`
@@ -37,12 +38,12 @@ class Ledger:
     """
 
     def __init__(self, folder: Path, backend: str = OWN_RECORDER) -> None:
-        self._home = folder / "sent"
+        self._home = folder / layout.LEDGER_DIR
         self._home.mkdir(parents=True, exist_ok=True)
-        self._lock = _acquire_lock(self._home / "lock", folder)
+        self._lock = _acquire_lock(folder)
         mark = OWN_RECORDER if backend == OWN_RECORDER else hashlib.sha256(backend.encode()).hexdigest()[:12]
-        self._path = self._home / f"{mark}.jsonl"
-        self._dead = folder / DEAD_LETTERS
+        self._path = self._home / f"{mark}{layout.LEDGER_SUFFIX}"
+        self._dead = folder / layout.DEAD_LETTERS
         self._arrived: dict[tuple[str, str], list[tuple[int, int]]] = {}
         self._begun: list[Any] = []
         self._lines = self._load_entries()
@@ -59,9 +60,9 @@ class Ledger:
 
     def close(self) -> None:
         self._writer.close()
-        if self._lock >= 0:
+        if self._lock is not None:
             os.close(self._lock)
-        self._lock = -1
+        self._lock = None
 
     def is_answered(self, track: Channel, key: str) -> bool:
         """Whether the backend has answered for this event, with a yes or a no."""
@@ -123,13 +124,10 @@ class Ledger:
 
     def _compact_file(self) -> None:
         """The same in few lines, put in place at once."""
-        smaller = self._path.with_suffix(".new")
-        smaller.unlink(missing_ok=True)
-        with self._path.open("rb") as old, SpoolWriter(smaller) as writer:
+        with replace_file(self._path) as smaller, self._path.open("rb") as old, SpoolWriter(smaller) as writer:
             writer.write(old.readline().decode().rstrip("\n"))
             for (track, prefix), spans in self._arrived.items():
                 writer.write(json.dumps({"done": [track, [(prefix, *span) for span in spans]]}))
-        smaller.replace(self._path)
         self._writer.close()
         self._writer = SpoolWriter(self._path)
         self._lines = len(self._arrived) + 1
@@ -138,7 +136,7 @@ class Ledger:
 def read_dead_letters(folder: Path) -> list[RefusedEvent]:
     """What backends refused of this run, each once; lines that a death cut short are left out."""
     found: dict[tuple[str, str], RefusedEvent] = {}
-    for path in (_retry_path(folder), folder / DEAD_LETTERS):
+    for path in (_retry_path(folder), folder / layout.DEAD_LETTERS):
         with contextlib.suppress(FileNotFoundError):
             for line in path.read_bytes().split(b"\n"):
                 with contextlib.suppress(ValueError, KeyError, TypeError):
@@ -151,7 +149,7 @@ def read_dead_letters(folder: Path) -> list[RefusedEvent]:
 
 def take_dead_letters(folder: Path) -> list[RefusedEvent]:
     """The same, laid aside until `settle_dead_letters`: a retry that is cut short is found by the next."""
-    letters, current = read_dead_letters(folder), folder / DEAD_LETTERS
+    letters, current = read_dead_letters(folder), folder / layout.DEAD_LETTERS
     if current.exists():
         with _retry_path(folder).open("ab") as target:
             target.write(current.read_bytes())
@@ -165,20 +163,17 @@ def ack_dead_letters(folder: Path) -> None:
 
 
 def _retry_path(folder: Path) -> Path:
-    return folder / f"{DEAD_LETTERS}.retry"
+    return folder / layout.DEAD_LETTERS_RETRY
 
 
-def _acquire_lock(path: Path, folder: Path) -> int:
-    lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+def _acquire_lock(folder: Path) -> int | None:
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(lock)
+        return acquire(folder / layout.LEDGER_DIR / layout.LOCK)
+    except LockHeld:
         fix = "Wait until it has ended."
         raise UsageError("is being sent from by another process", where=str(folder), fix=fix) from None
-    except OSError:  # a file system without locks: better to send than to refuse
-        return lock
-    return lock
+    except LocksUnsupported:  # better to send than to refuse
+        return None
 
 
 def _split_key(key: str) -> tuple[str, int]:

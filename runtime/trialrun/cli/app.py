@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from trialrun import __version__
+from trialrun._version import __version__
 
 __all__ = ["COMMANDS", "main"]
 

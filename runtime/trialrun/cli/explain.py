@@ -24,7 +24,7 @@ _WIDTH = 100
 def command(check: str | None, listed: bool) -> None:
     """Say what the CHECK (such as TR305) demands, why the platform needs it, and how to fix what it finds."""
     from trialrun.testing.registry import all_checks
-    from trialrun_hookspecs.request import did_you_mean
+    from trialrun_hookspecs.suggestions import did_you_mean
 
     checks = all_checks()
     if listed or check is None:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from trialrun.run_dir import layout
+
 __all__ = ["command"]
 
 
@@ -25,7 +27,9 @@ def command(path: str, kind: str, output: str | None, overwrite: bool, job: int 
     from trialrun.recordings.export import export_study
 
     with open_study(path, job) as study:
-        made = export_study(study, kind, Path(output) if output else study.folder / "export", overwrite=overwrite)
+        made = export_study(
+            study, kind, Path(output) if output else study.folder / layout.EXPORT_DIR, overwrite=overwrite
+        )
     for file in made[:2]:
         click.echo(file)
     if len(made) > 2:

@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from trialrun.cli.text import clean
+from trialrun.run_dir import layout
 from trialrun_hookspecs.errors import JobFailed, TrialrunError, UsageError
 
 __all__ = ["BUG", "INTERRUPTED", "report_error", "set_results_dir"]
@@ -79,7 +80,7 @@ def _format_traceback(error: BaseException) -> str:
 def _save_traceback(text: str, results: list[Path]) -> Path:
     if results:
         with contextlib.suppress(OSError):  # such as a disk that is full
-            path = results[0] / "traceback.txt"
+            path = results[0] / layout.TRACEBACK
             path.write_text(text, encoding="utf-8", errors="backslashreplace")
             return path
     handle, name = tempfile.mkstemp(prefix="trialrun-traceback-", suffix=".txt")

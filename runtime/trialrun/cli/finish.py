@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from trialrun.cli.streams import reserve_stdout, silence_output
+from trialrun.run_dir import layout
 from trialrun_hookspecs.errors import TrialrunError, UsageError
 
 if TYPE_CHECKING:
@@ -71,6 +72,6 @@ def _print_result(view: View, result: JobResult, *, as_json: bool, quiet: bool) 
 
 def _print_result_file(view: View) -> None:
     """A job that ran and failed has a result too."""
-    path = None if view.results is None else view.results / "result.json"
+    path = None if view.results is None else view.results / layout.RESULT
     if path is not None and path.exists():
         click.echo(path.read_text(encoding="utf-8").rstrip())

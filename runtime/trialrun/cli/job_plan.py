@@ -13,7 +13,8 @@ from trialrun.cli import text
 from trialrun.compat import ALGORITHMS, check_alternatives, describe_search_form, fill_max_t, list_hints
 from trialrun.executors.capacity import build_resource_request, can_fit_trial, how_many_fit
 from trialrun_hookspecs.distributions import DistributionBase, GridSearch
-from trialrun_hookspecs.request import Params, Request, TuneConfig, advice, count_trials
+from trialrun_hookspecs.job_advice import advice, count_trials
+from trialrun_hookspecs.request import Params, Request, TuneConfig
 
 __all__ = ["MEANINGS", "build_plan", "detect_resources", "format_plan"]
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from trialrun.numbers import is_finite_number
 from trialrun_hookspecs.event import Event
 
 __all__ = ["ENDED_STATUSES", "JobState", "TrialRow"]
@@ -73,9 +74,7 @@ class JobState:
     def objective_value(self, trial: TrialRow) -> float | None:
         """What the trial is judged by; None: it has none that counts."""
         value = trial.metrics.get(self.metric) if self.metric else None
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            return None
-        return float(value)
+        return float(value) if is_finite_number(value) else None
 
     def find_best(self) -> TrialRow | None:
         """The best so far: never one with an error, ties to the earlier."""

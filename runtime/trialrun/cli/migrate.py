@@ -22,7 +22,7 @@ def command(old: str, output: str | None) -> None:
     The outcome is checked before it is written; a job that is in the new form already comes out as it is.
     """
     from trialrun.job_file import read_job
-    from trialrun_hookspecs.request import migrate, parse_request
+    from trialrun_hookspecs.parsing import migrate, parse_request
 
     data = read_job(Path(old))
     new = migrate(data) if isinstance(data, Mapping) else data

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from trialrun import __version__
+from trialrun._version import __version__
 from trialrun_hookspecs.errors import Problem, UsageError
 
 __all__ = ["command", "write_plugin_files"]

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from trialrun.cli.jobs import Problems, load_inputs
+from trialrun.run_dir import layout
 
 __all__ = ["command"]
 
@@ -18,7 +19,9 @@ __all__ = ["command"]
 @click.option("--with", "others", multiple=True, metavar="P", help="Another plugin whose hooks are asked too.")
 @click.option("--executor", type=click.Choice(["ray", "inline"]), default="ray", help="What the job would run on.")
 @click.option("--trial-seconds", type=click.FloatRange(min=0), metavar="S", help="How long one trial takes.")
-@click.option("--results", default="trialrun-results", metavar="DIR", help="Where earlier runs show how long one took.")
+@click.option(
+    "--results", default=layout.RESULTS_ROOT, metavar="DIR", help="Where earlier runs show how long one takes."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one object.")
 def command(
     job: str,

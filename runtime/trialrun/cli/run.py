@@ -8,6 +8,7 @@ import click
 
 from trialrun.cli.finish import add_result_options, run_and_report
 from trialrun.cli.jobs import Problems, load_inputs, parse_fixtures, parse_resources, with_fail_fast
+from trialrun.run_dir import layout
 
 if TYPE_CHECKING:
     from trialrun.cli.views import View
@@ -33,7 +34,7 @@ __all__ = ["command"]
     "--resource", "resources", multiple=True, metavar="NAME=AMOUNT", help="What a local Ray has, such as license=2."
 )
 @click.option("--executor", type=click.Choice(["ray", "inline"]), default="ray", help="inline: no Ray, one by one.")
-@click.option("--results", default="trialrun-results", metavar="DIR", help="Where results folders are made.")
+@click.option("--results", default=layout.RESULTS_ROOT, metavar="DIR", help="Where results folders are made.")
 @click.option("--restore", metavar="DIR", help="A trial's folder or checkpoint to begin from.")
 @click.option("--fail-fast", is_flag=True, help="End the study, and fail, at the first trial that fails.")
 @click.option("--storage", metavar="URL", help="Copy the results folder there: a path, s3://…, gs://…, …")

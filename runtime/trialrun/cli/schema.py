@@ -12,6 +12,6 @@ __all__ = ["command"]
 @click.command("schema")
 def command() -> None:
     """Print the JSON Schema of a job (draft 2020-12), for editors and other tools."""
-    from trialrun_hookspecs.request import json_schema
+    from trialrun_hookspecs.parsing import json_schema
 
     click.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))

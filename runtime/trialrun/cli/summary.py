@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from trialrun.cli import text
+from trialrun.run_dir import layout
 from trialrun_hookspecs.results import JobResult, TrialFailure
 
 __all__ = ["format_summary", "format_trial_failures"]
@@ -36,7 +37,7 @@ def format_summary(result: JobResult, *, name: str, elapsed: float, trials: int,
     )
     lines += _format_field("warnings", [text.truncate(text.clean(warning), _LONG) for warning in result.warnings])
     lines += _format_field("results", [text.clean(result.results_dir)])
-    recording = Path(result.results_dir) / "recorder.sqlite"
+    recording = Path(result.results_dir) / layout.RECORDING
     if recording.exists():
         lines += _format_field("recording", [text.clean(recording)])
     return lines
@@ -47,7 +48,7 @@ def format_trial_failures(result: JobResult) -> list[str]:
     reasons = [_format_reason(failure) for failure in _select_failed_trials(result)]
     if not reasons:
         return []
-    folder = Path(result.results_dir) / "trials"
+    folder = Path(result.results_dir) / layout.TRIALS_DIR
     return [*_format_field("failed", reasons), *_format_field("", [f"what they wrote is in {text.clean(folder)}"])]
 
 
@@ -86,5 +87,5 @@ def _format_field(label: str, values: list[str]) -> list[str]:
     """Labelled lines; the label stands beside the first."""
     shown = values[:_MOST]
     if len(values) > len(shown):
-        shown.append(f"… and {len(values) - len(shown)} more, in result.json")
+        shown.append(f"… and {len(values) - len(shown)} more, in {layout.RESULT}")
     return [f"{label if index == 0 else '':<{_INDENT}}{value}".rstrip() for index, value in enumerate(shown)]

@@ -8,6 +8,8 @@ import re
 import unicodedata
 from typing import Any
 
+from trialrun.numbers import is_number
+
 __all__ = ["clean", "format_duration", "format_number", "format_value", "truncate"]
 
 _JOINER = "\u200d"  # holds some emoji together
@@ -51,7 +53,7 @@ def format_value(thing: Any, limit: int = _CELL) -> str:
     """A hyperparameter or a metric as a cell of a table."""
     if thing is None:
         return ""
-    if isinstance(thing, int | float) and not isinstance(thing, bool):
+    if is_number(thing):
         return format_number(thing)
     if isinstance(thing, str):
         return truncate(clean(thing), limit)

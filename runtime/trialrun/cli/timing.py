@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from trialrun.names import file_name
+from trialrun.run_dir import layout
 from trialrun_hookspecs.errors import TrialrunError
 from trialrun_hookspecs.request import Request
 
@@ -18,7 +19,7 @@ __all__ = ["compute_durations", "estimate_trial_time"]
 def estimate_trial_time(root: Path, request: Request) -> tuple[float, str] | None:
     """The mean seconds of a trial in the newest run below `root` that has ended trials, and that run's name."""
     for folder in _list_runs(root, file_name(request.params.name)):
-        seconds = compute_durations(_read_entries(folder / "recorder.sqlite"))
+        seconds = compute_durations(_read_entries(folder / layout.RECORDING))
         if seconds:
             return statistics.mean(seconds), folder.name
     return None

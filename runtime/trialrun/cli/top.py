@@ -58,8 +58,8 @@ def follow_study(
     """
     from trialrun.cli.job_state import JobState
     from trialrun.recordings.following import StudyFollower
-    from trialrun.recordings.source import is_locked
     from trialrun.recordings.state import read_state
+    from trialrun.run_dir.lock import is_locked
 
     state = read_state(study, datetime.now(UTC))
     metric, mode = study.get_objective()

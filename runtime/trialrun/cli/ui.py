@@ -6,13 +6,14 @@ from pathlib import Path
 
 import click
 
+from trialrun.run_dir import layout
 from trialrun_hookspecs.errors import UsageError
 
 __all__ = ["command"]
 
 
 @click.command("ui", context_settings={"show_default": True})
-@click.argument("path", default="trialrun-results", metavar="[DIR|SQLITE]")
+@click.argument("path", default=layout.RESULTS_ROOT, metavar="[DIR|SQLITE]")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="0 takes a free one.")
 @click.option("--host", default="127.0.0.1", help="The address to listen at.")
 @click.option("--allow-remote", is_flag=True, help="Let --host be one that other machines reach.")
@@ -47,6 +48,6 @@ def _check_root(path: str) -> Path:
         Store(root, readonly=True).close()  # says what is wrong with it
         return root
     if not root.is_dir():
-        fix = "Name a results folder, or a recorder.sqlite file."
+        fix = f"Name a results folder, or a {layout.RECORDING} file."
         raise UsageError("must be a folder of results or a recording", where="PATH", got=f"{path}: not there", fix=fix)
     return root

@@ -13,18 +13,16 @@ from trialrun.backend.client import Client
 from trialrun.backend.http import Http, Tokens
 from trialrun.backend.memory import Memory
 from trialrun.backend.retry import Retry, RetryPolicy
-from trialrun.names import file_name
 from trialrun.plugins import Manager, load_plugin
 from trialrun.recorder import Fixtures, Recorder
 from trialrun_hookspecs.errors import BadValue, FixtureInvalid, PluginAbsent, UsageError
-from trialrun_hookspecs.request import Request, did_you_mean
+from trialrun_hookspecs.suggestions import did_you_mean
 
 __all__ = [
     "Backend",
     "build_fixtures",
     "clear_tokens",
     "connect",
-    "create_results_folder",
     "named_datasets",
     "read_tokens",
     "start_recorder",
@@ -82,9 +80,9 @@ def start_recorder(path: Path, fixtures: Fixtures) -> Iterator[Backend]:
     """A recorder of our own, for as long as the job runs.
 
     The job talks to it through its memory door: the same API without a socket between two threads of one process, which
-    takes a sixth of the time for a dataset of many files. The server is there for everybody else.
+    takes a sixth of the time for a dataset of many files. The server, for everybody else, starts when somebody asks.
     """
-    with Recorder(path, fixtures=fixtures) as recorder, recorder.server() as server:
+    with Recorder(path, fixtures=fixtures) as recorder, recorder.server(on_demand=True) as server:
         memory = Memory(recorder.handler())
         client, inlet = Client(Retry(memory)), Client(memory)
         yield Backend(client=client, delivery_client=inlet, url=server.url, token=server.token, recorder=recorder)
@@ -128,34 +126,3 @@ def _resolve_source(source: Any, offers: NamedDatasets) -> Any:
     raise FixtureInvalid(
         "must be a path, or the name of a dataset that a plugin offers", where="--dataset", got=source, fix=fix
     )
-
-
-def create_results_folder(root: Path, request: Request, job_id: int | None) -> tuple[Path, int]:
-    """A new folder `<name>-<job id>` below `root`, and the job id: the next free one when None."""
-    if root.exists() and not root.is_dir():
-        raise UsageError("must be a folder", where="--results", got=str(root), fix="Name another one.")
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        fix = "Name a folder that can be written to."
-        raise UsageError("cannot be made", where="--results", got=f"{root} ({error.strerror})", fix=fix) from None
-    name = file_name(request.params.name)
-    if job_id is not None:
-        return _create_folder(root / f"{name}-{job_id}"), job_id
-    endings = [entry.name.rpartition("-")[2] for entry in root.iterdir()]
-    number = max((int(ending) for ending in endings if ending.isdecimal()), default=0) + 1
-    while True:
-        with contextlib.suppress(FileExistsError):
-            folder = root / f"{name}-{number}"
-            folder.mkdir()
-            return folder.absolute(), number
-        number += 1
-
-
-def _create_folder(folder: Path) -> Path:
-    try:
-        folder.mkdir()
-    except FileExistsError:
-        fix = "Give another --results or --job."
-        raise UsageError("this job has results already", where=str(folder), fix=fix) from None
-    return folder.absolute()

@@ -15,7 +15,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
-from trialrun import __version__
+from trialrun._version import __version__
 from trialrun.executors.ray_tune import cluster
 from trialrun.executors.ray_tune.environment import VariableFinding, list_variable_findings
 from trialrun_hookspecs.errors import UsageError

@@ -12,8 +12,9 @@ from trialrun.backend.sink import LogSink
 from trialrun.job_run import EventEmitter
 from trialrun.plugins import Manager
 from trialrun.progress import OverallProgress, Progress
+from trialrun.run_dir import layout
 from trialrun.run_dir.spool import SpoolWriter, Tail
-from trialrun.run_dir.spool_reader import DRIVER_PREFIX, MergedSpools
+from trialrun.run_dir.spool_reader import MergedSpools
 from trialrun_hookspecs.event import Event
 
 __all__ = ["EventBus", "Viewer"]
@@ -53,11 +54,11 @@ class EventBus:
         self._spooled = spools
         self._most_waiting = most_waiting
         self._weight = 0  # bytes of the lines that the sink was given since nothing waited in it
-        before = {path.name: path.read_bytes() for path in folder.glob("*.jsonl")}
+        before = {path.name: path.read_bytes() for path in folder.glob(layout.SPOOLS)}
         self._handed = Counter({name: content.count(b"\n") for name, content in before.items()})  # lines of each spool
         self._behind = bool(before)  # there may be events that the sink was not given
-        run = sum(name.startswith(DRIVER_PREFIX) for name in before)
-        self._writer = SpoolWriter(folder / f"{DRIVER_PREFIX}{run}.jsonl")
+        run = sum(map(layout.is_driver_spool, before))
+        self._writer = SpoolWriter(folder / layout.spool_name(layout.DRIVER, run))
         self._tail = Tail(folder, self._on_line, offsets={name: len(content) for name, content in before.items()})
         self.emit = EventEmitter(self._write_line, job_id=job_id, trial_id=None, prefix=f"{run_key}-driver{run or ''}")
 
@@ -93,7 +94,7 @@ class EventBus:
 
     def _on_line(self, path: Path, line: str) -> None:
         self._handed[path.name] += 1
-        event = self._overall(events.from_line(line), of_driver=path.name.startswith(DRIVER_PREFIX))
+        event = self._overall(events.from_line(line), of_driver=layout.is_driver_spool(path.name))
         self._send_to_sink(event, len(line))
         self._manager.report(event)
         for viewer in self._viewers:

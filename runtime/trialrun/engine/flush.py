@@ -18,6 +18,7 @@ from trialrun.backend.retry import RetryPolicy
 from trialrun.backend.sink import LogSink
 from trialrun.engine.backends import Backend, connect, read_tokens
 from trialrun.recorder import Recorder
+from trialrun.run_dir import layout
 from trialrun.run_dir.spool_reader import MergedSpools
 from trialrun_hookspecs.errors import BackendUnavailable, UsageError
 from trialrun_hookspecs.event import Event
@@ -61,7 +62,7 @@ def flush(
     Raises UsageError for a folder without spools, and for one that another process sends from.
     """
     place = Path(folder)
-    spools = MergedSpools(place / "spool", by_trials=_is_tune_job(place))
+    spools = MergedSpools(place / layout.SPOOL_DIR, by_trials=_is_tune_job(place))
     if not spools:
         fix = "Name the folder that the run printed as its results."
         raise UsageError("must be the results folder of a run", where=str(place), got="no spool in it", fix=fix)
@@ -77,8 +78,8 @@ def _open_backend(
     """Who is sent to, and its name in the ledger."""
     if isinstance(backend, Backend):
         return backend, OWN_RECORDER if backend.recorder is not None else backend.url
-    if backend is None and (folder / "recorder.sqlite").exists():
-        recorder = stack.enter_context(Recorder(folder / "recorder.sqlite"))
+    if backend is None and (folder / layout.RECORDING).exists():
+        recorder = stack.enter_context(Recorder(folder / layout.RECORDING))
         memory = Client(Memory(recorder.handler()))
         return Backend(
             client=memory, delivery_client=memory, url="", recorder=recorder, retry_policy=RETRY_POLICY
@@ -93,7 +94,7 @@ def _open_backend(
 
 def _read_backend_url(folder: Path) -> str | None:
     """The URL that the run had, if it had one."""
-    for path in sorted((folder / "sent").glob("*.jsonl")):
+    for path in sorted((folder / layout.LEDGER_DIR).glob(f"*{layout.LEDGER_SUFFIX}")):
         with contextlib.suppress(ValueError, OSError), path.open(encoding="utf-8") as file:
             url = json.loads(file.readline()).get("backend")
             if isinstance(url, str) and url != OWN_RECORDER:
@@ -103,7 +104,7 @@ def _read_backend_url(folder: Path) -> str | None:
 
 def _is_tune_job(folder: Path) -> bool:
     try:
-        job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
+        job = json.loads((folder / layout.JOB_FILE).read_text(encoding="utf-8"))
         return bool(job["params"].get("is_tune"))
     except (OSError, ValueError, KeyError, AttributeError, TypeError):
         return False

@@ -16,7 +16,6 @@ from trialrun.engine.backends import (
     build_fixtures,
     clear_tokens,
     connect,
-    create_results_folder,
     named_datasets,
     read_tokens,
     start_recorder,
@@ -31,10 +30,12 @@ from trialrun.engine.resume import (
 )
 from trialrun.engine.runner import JobObserver, JobRunner, JobStarted, NullObserver
 from trialrun.recorder import Fixtures
+from trialrun.run_dir import layout
 from trialrun.run_dir.checkpoints import files_of_newest, find_checkpoint
 from trialrun.run_dir.journal import read_journal
+from trialrun.run_dir.lock import run_lock
 from trialrun.run_dir.mirror import mirror_folder
-from trialrun.run_dir.record import RunRecord, run_lock, serialize_recipe, serialize_recipes, serialize_sources
+from trialrun.run_dir.record import RunRecord, serialize_recipe, serialize_recipes, serialize_sources
 from trialrun.run_dir.relocate import relocate_paths
 from trialrun.run_dir.spool import SPOOL_LIMIT
 from trialrun.run_dir.storage import make_absolute, refuse_credentials
@@ -54,7 +55,7 @@ def run(
     job_id: int | None = None,
     address: str | None = None,
     executor: ExecutorName = "ray",
-    results: str | Path = "trialrun-results",
+    results: str | Path = layout.RESULTS_ROOT,
     seed: int | None = None,
     plugins: Iterable[Any] = (),
     local_resources: Mapping[str, float] | None = None,
@@ -96,7 +97,7 @@ def run(
     )
     offers = named_datasets(prepared.manager, datasets or {})
     fixtures = build_fixtures(datasets or {}, checkpoints or {}, offers)
-    folder, number = create_results_folder(Path(results), prepared.request, job_id)
+    folder, number = layout.create_results_folder(Path(results), prepared.request.params.name, job_id)
     record = RunRecord(
         job_id=number,
         seed=prepared.seed,
@@ -159,7 +160,7 @@ def resume(
         check_sources_exist(folder, record, plugin, plugins, datasets or {}, checkpoints or {})
         muted: list[str] = []
         prepared = prepare_job(
-            folder / "job.json",
+            folder / layout.JOB_FILE,
             plugin=reload_plugin(record.plugin) if plugin is None else plugin,
             plugins=[reload_plugin(recipe) for recipe in record.plugins] if plugins is None else plugins,
             executor=record.executor,  # type: ignore[arg-type]  # it was checked then
@@ -178,7 +179,7 @@ def resume(
             _mirror_results(record, prepared, folder, late, again=True),
             _open_backend(backend or record.backend, folder, fixtures) as there,
         ):
-            for name in ("result.json", "undelivered.txt"):
+            for name in (layout.RESULT, layout.UNDELIVERED):
                 (folder / name).unlink(missing_ok=True)
             running = JobRunner(
                 prepared,
@@ -197,7 +198,7 @@ def resume(
 def _read_result(folder: Path) -> JobResult | None:
     """The result of a run that came to its end."""
     try:
-        said = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+        said = json.loads((folder / layout.RESULT).read_text(encoding="utf-8"))
         result = JobResult.model_validate(relocate_paths(said, said["results_dir"] or str(folder), str(folder)))
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -233,7 +234,7 @@ def _open_backend(
     clear_tokens()
     if isinstance(backend, Backend):
         return contextlib.nullcontext(backend)
-    return connect(backend, tokens) if backend else start_recorder(folder / "recorder.sqlite", fixtures)
+    return connect(backend, tokens) if backend else start_recorder(folder / layout.RECORDING, fixtures)
 
 
 def _write_job(folder: Path, prepared: PreparedJob) -> None:
@@ -241,4 +242,4 @@ def _write_job(folder: Path, prepared: PreparedJob) -> None:
     if "tune_config" in data["params"]:
         data["params"]["tune_config"]["seed"] = prepared.seed
     text = json.dumps(data, indent=2, ensure_ascii=False)
-    (folder / "job.json").write_text(text + "\n", encoding="utf-8")
+    (folder / layout.JOB_FILE).write_text(text + "\n", encoding="utf-8")

@@ -14,7 +14,8 @@ from trialrun.job_file import to_request
 from trialrun.plugins import Manager, Plugin, load_plugin
 from trialrun.space import Space
 from trialrun_hookspecs.errors import RequestInvalid
-from trialrun_hookspecs.request import Request, advice, count_trials
+from trialrun_hookspecs.job_advice import advice, count_trials
+from trialrun_hookspecs.request import Request
 
 __all__ = ["ExecutorName", "PreparedJob", "build_study", "prepare_job"]
 

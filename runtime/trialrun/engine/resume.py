@@ -11,9 +11,11 @@ from typing import Any, cast
 
 from trialrun.engine.preflight import PreparedJob, build_study
 from trialrun.plugins import Plugin, Recipe, load_recipe
+from trialrun.run_dir import layout
 from trialrun.run_dir.fetch import fetch_run
 from trialrun.run_dir.history import StudyHistory
-from trialrun.run_dir.record import RunRecord, read_record, run_lock
+from trialrun.run_dir.lock import run_lock
+from trialrun.run_dir.record import RunRecord, read_record
 from trialrun.run_dir.storage import parent_url
 from trialrun.space import flatten_values
 from trialrun_hookspecs.errors import Problem, UsageError
@@ -26,10 +28,10 @@ def load_run(results: str | Path, into: str | Path | None) -> tuple[Path, RunRec
     if into is None and "://" not in str(results):
         folder = Path(results).absolute()
         return folder, read_record(folder)
-    if (Path(results) / "lock").exists():  # no copy: see that its run is over
+    if (Path(results) / layout.LOCK).exists():  # no copy: see that its run is over
         with run_lock(Path(results)):
             pass
-    folder = fetch_run(str(results), Path(into or "trialrun-results"))
+    folder = fetch_run(str(results), Path(into or layout.RESULTS_ROOT))
     record = replace(read_record(folder), storage=parent_url(str(results)))
     record.write(folder)
     return folder, record
@@ -85,9 +87,9 @@ def trials_missing_from_journal(folder: Path, past: StudyHistory, prepared: Prep
     if not prepared.request.params.is_tune:
         return found
     study = build_study(prepared, results=folder)
-    for path in sorted(study.spool_dir.glob("*.0.jsonl")):
-        trial_id = path.name.removesuffix(".0.jsonl")
-        config = study.trial_folders.find_folder(trial_id) / "config.json"
+    for path in sorted(study.spool_dir.glob(f"*{layout.FIRST_SPOOL_SUFFIX}")):
+        trial_id = path.name.removesuffix(layout.FIRST_SPOOL_SUFFIX)
+        config = study.trial_folders.find_folder(trial_id) / layout.TRIAL_CONFIG
         if trial_id not in past.configs and config.exists():
             with contextlib.suppress(ValueError):  # torn
                 said = json.loads(config.read_text(encoding="utf-8"))

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from trialrun import __version__, events, progress
-from trialrun.backend.ledger import DEAD_LETTERS, OWN_RECORDER, Ledger
+from trialrun import events, progress
+from trialrun._version import __version__
+from trialrun.backend.ledger import OWN_RECORDER, Ledger
 from trialrun.backend.sink import LogSink
 from trialrun.engine.backends import Backend
 from trialrun.engine.event_bus import EventBus
@@ -20,6 +21,7 @@ from trialrun.engine.preflight import PreparedJob, build_study
 from trialrun.engine.training import run_training
 from trialrun.engine.tuning import RESUME_HINT, run_study
 from trialrun.engine.uploads import PluginOrigin
+from trialrun.run_dir import layout
 from trialrun.run_dir.checkpoints import find_checkpoint
 from trialrun.run_dir.history import StudyHistory
 from trialrun.run_dir.record import RunRecord
@@ -134,7 +136,7 @@ class JobRunner:
             patience=self._backend.retry_policy,
             journal=ledger,
         )
-        spools = MergedSpools(self._folder / "spool", by_trials=self._params.is_tune)
+        spools = MergedSpools(self._folder / layout.SPOOL_DIR, by_trials=self._params.is_tune)
         resend_unanswered(ledger, sink, spools)
         hub = EventBus(
             spools,
@@ -154,7 +156,7 @@ class JobRunner:
             self._undelivered += _describe_losses(sink, self._folder)
             if self._undelivered:
                 note = "\n".join(self._undelivered)
-                (self._folder / "undelivered.txt").write_text(note + "\n", encoding="utf-8")
+                (self._folder / layout.UNDELIVERED).write_text(note + "\n", encoding="utf-8")
 
     def _run_and_report(self, hub: EventBus) -> JobResult:
         """Whatever happens, the backend hears how it ended."""
@@ -178,11 +180,15 @@ class JobRunner:
         return result
 
     def _execute_job(self, hub: EventBus) -> JobResult:
-        dataset = self._backend.client.download_dataset(self._params.dataset, self._folder / "dataset")
+        dataset = self._backend.client.download_dataset(self._params.dataset, self._folder / layout.DATASET_DIR)
         checkpoint = None
         if self._params.checkpoint is not None:
-            shutil.rmtree(self._folder / "checkpoint", ignore_errors=True)  # of a run that goes on, perhaps in part
-            checkpoint = self._backend.client.download_checkpoint(self._params.checkpoint, self._folder / "checkpoint")
+            shutil.rmtree(
+                self._folder / layout.CHECKPOINT_DIR, ignore_errors=True
+            )  # of a run that goes on, perhaps in part
+            checkpoint = self._backend.client.download_checkpoint(
+                self._params.checkpoint, self._folder / layout.CHECKPOINT_DIR
+            )
         hub.emit_progress("dataset", 1, 1)
         restore = find_checkpoint(Path(self._record.restore)) if self._record.restore else None
         origin = PluginOrigin(self._prepared.plugin.name, __version__)
@@ -234,10 +240,10 @@ class JobRunner:
 
     def _write_result(self, result: JobResult) -> None:
         text = json.dumps(result.model_dump(mode="json"), indent=2, ensure_ascii=False, allow_nan=False)
-        (self._folder / "result.json").write_text(text + "\n", encoding="utf-8")
+        (self._folder / layout.RESULT).write_text(text + "\n", encoding="utf-8")
 
     def _write_error(self, status: Status, error: str) -> None:
-        path = self._folder / "result.json"
+        path = self._folder / layout.RESULT
         if not path.exists():
             data = {"model_id": None, "job_id": self._job_id, "status": status, "error": error}
             path.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -246,7 +252,7 @@ class JobRunner:
 def _describe_losses(sink: LogSink, folder: Path) -> list[str]:
     lost = []
     if sink.refused_events:
-        kept = f"they are kept in {folder / DEAD_LETTERS}"
+        kept = f"they are kept in {folder / layout.DEAD_LETTERS}"
         first = sink.refused_events[0].reason
         lost.append(f"the backend refused {len(sink.refused_events)} entries; {kept}; the first: {first}")
     if sink.pending_count:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import shutil
-import traceback
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +14,11 @@ from trialrun.backend.client import Client
 from trialrun.checkpoints import Artifact, resolve_artifact
 from trialrun.engine.event_bus import EventBus
 from trialrun.engine.uploads import PluginOrigin, artifact_roots
-from trialrun.executors.trial import choose_checkpoint, open_spool
-from trialrun.executors.workspace import change_directory, get_hidden_stderr, seed_all, tee_output
-from trialrun.job_run import EventEmitter, JobRun
+from trialrun.executors.attempt import Attempt, AttemptSpec, open_attempt, override_checkpoint
+from trialrun.job_run import JobRun
 from trialrun.plugins import Plugin
-from trialrun.run_dir.checkpoints import CheckpointRecord, copy_checkpoint, list_checkpoints, write_checkpoint_record
+from trialrun.run_dir import layout
+from trialrun.run_dir.checkpoints import CheckpointRecord, copy_checkpoint, list_checkpoints
 from trialrun.run_dir.spool import SPOOL_LIMIT
 from trialrun_hookspecs.errors import TrainingFailed, TrialrunError
 from trialrun_hookspecs.request import Params
@@ -44,30 +43,21 @@ def run_training(
     spool_limit: int | None = SPOOL_LIMIT,
     restore: CheckpointRecord | None = None,
 ) -> JobResult:
-    """One model, trained, uploaded and registered.
+    """Train one model, upload it and register it.
 
     Raises TrainingFailed: the plugin raised, or its artifact cannot be used.
     """
-    work = folder / "train"
-    work.mkdir(exist_ok=True)
-    writer, attempt = open_spool(folder / "spool", "train", spool_limit)
-    with writer:
-        prefix = f"{run_key}-train-"
-        emit = EventEmitter(writer.write, job_id=job_id, trial_id=None, prefix=f"{prefix}{attempt}")
-        last = _resume_attempt(work, emit, attempt, prefix) or restore
-        run = JobRun(
-            emit,
-            name=params.name,
-            job_id=job_id,
-            trial_id=None,
-            seed=seed,
-            folder=work,
-            on_checkpoint=_CheckpointKeeper(work, attempt, emit).keep_checkpoint,
-            reports=last.iteration if last else 0,
-        )
-        given = choose_checkpoint(checkpoint, Path(last.path) if last else None)
-        returned = _call_plugin(plugin, params, run, dataset, given, work, seed)
-    artifact = _resolve_output(returned, run, [work, *artifact_roots(folder)])
+    spec = AttemptSpec(
+        job_id=job_id,
+        run_key=run_key,
+        trial_id=None,
+        spool_name=layout.TRAIN_DIR,
+        seed=seed,
+        folder=folder / layout.TRAIN_DIR,
+        spool_dir=folder / layout.SPOOL_DIR,
+        spool_limit=spool_limit,
+    )
+    artifact = _train(spec, plugin, params, dataset, checkpoint, restore)
     hub.drain()
     hub.emit_progress("train", 1, 1)
     hub.emit_progress("model_upload", 0, 2)
@@ -88,63 +78,53 @@ def run_training(
     return JobResult(model_id=model_id, job_id=job_id, seed=seed, results_dir=str(folder))
 
 
-def _resume_attempt(work: Path, emit: EventEmitter, attempt: int, prefix: str) -> CheckpointRecord | None:
-    """The newest complete checkpoint of an attempt that was cut off; tells what is done again."""
-    if not attempt:
-        return None
-    found = list_checkpoints(work)
-    last = found[-1] if found else None
-    after = (last.attempt, last.number) if last else None
-    emit(events.resume_event(None, attempt, last.iteration if last else 0, prefix, after))
-    return last
-
-
-class _CheckpointKeeper:
-    """Keeps a copy of the newest checkpoint: the plugin may write over its own, and die while it does."""
-
-    def __init__(self, work: Path, attempt: int, emit: EventEmitter) -> None:
-        self._work = work
-        self._attempt = attempt
-        self._emit = emit
-
-    def keep_checkpoint(self, checkpoint: Path, number: int, metrics: dict[str, Any]) -> None:
-        before = list_checkpoints(self._work)
-        target = copy_checkpoint(checkpoint, self._work / f"checkpoint_{number:06d}")
-        mark = CheckpointRecord(
-            path=str(target),
-            iteration=number,
-            attempt=self._attempt,
-            number=self._emit.event_count - 1,
-            metrics=events.to_plain(metrics, "report", "null"),
-            report={},
-        )
-        write_checkpoint_record(self._work, mark)
-        for older in before:
-            if older.path != mark.path:
-                shutil.rmtree(older.path, ignore_errors=True)
-
-
-def _call_plugin(
+def _train(
+    spec: AttemptSpec,
     plugin: Plugin,
     params: Params,
-    run: JobRun,
     dataset: Any,
     checkpoint: dict[str, Any] | None,
-    work: Path,
-    seed: int,
-) -> Any:
-    hyperparameter = copy.deepcopy(params.hyperparameter)
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(change_directory(work))
-        stack.enter_context(tee_output(work))
-        seed_all(seed)
+    restore: CheckpointRecord | None,
+) -> Artifact:
+    """Return the artifact of one attempt, which resumes from the newest complete checkpoint, or begins at `restore`."""
+    with open_attempt(spec) as attempt:
+        start = restore
+        if attempt.number:
+            newest = list_checkpoints(spec.folder)[-1:]
+            attempt.emit_resumed(newest[0] if newest else None)
+            start = newest[0] if newest else restore
+        run = JobRun(
+            attempt.emit,
+            name=params.name,
+            job_id=spec.job_id,
+            trial_id=None,
+            seed=spec.seed,
+            folder=spec.folder,
+            on_checkpoint=partial(_keep_checkpoint, attempt),
+            reports=start.iteration if start else 0,
+        )
+        given = override_checkpoint(checkpoint, Path(start.path) if start else None)
+        hyperparameter = copy.deepcopy(params.hyperparameter)
         try:
-            return plugin.train(run, dataset, hyperparameter, checkpoint)
+            returned = attempt.call_plugin(
+                lambda: plugin.train(run, dataset, hyperparameter, given), failures=(Exception, SystemExit)
+            )
         except (Exception, SystemExit) as error:
-            traceback.print_exc(file=get_hidden_stderr())
             got = f"{type(error).__name__}: {error}"
-            fix = f"The traceback is in {work / 'stderr'}."
+            fix = f"The traceback is in {spec.folder / 'stderr'}."
             raise TrainingFailed("train() raised", where=f"plugin {plugin.name!r}", got=got, fix=fix) from error
+    return _resolve_output(returned, run, [spec.folder, *artifact_roots(spec.folder.parent)])
+
+
+def _keep_checkpoint(attempt: Attempt, checkpoint: Path, number: int, metrics: dict[str, Any]) -> None:
+    """Keep a copy of the newest checkpoint: the plugin may overwrite its own, and die while it does."""
+    folder = attempt.spec.folder
+    before = list_checkpoints(folder)
+    target = str(copy_checkpoint(checkpoint, folder / layout.checkpoint_name(number)))
+    attempt.record_checkpoint(target, number, metrics=metrics, report={})
+    for older in before:
+        if older.path != target:
+            shutil.rmtree(older.path, ignore_errors=True)
 
 
 def _resolve_output(returned: Any, run: JobRun, roots: Sequence[Path]) -> Artifact:

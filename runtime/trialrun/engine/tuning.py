@@ -12,6 +12,7 @@ from trialrun.engine.study_listener import StudyListener
 from trialrun.engine.uploads import ModelUploads, PluginOrigin, artifact_roots, serialize_metrics
 from trialrun.executors.base import Executor, Study, StudyOutcome
 from trialrun.outcomes import find_best_trial
+from trialrun.run_dir import layout
 from trialrun.run_dir.checkpoints import list_checkpoints
 from trialrun.run_dir.history import TrialOutcome
 from trialrun.run_dir.journal import Journal
@@ -115,7 +116,7 @@ def _raise_on_failure(study: Study, outcome: StudyOutcome) -> None:
         raise JobInterrupted("interrupted", where="the study", got=got, fix=f"{RESUME_HINT}{study.results}")
     if not outcome.trials:
         why = f"0 of {study.total}" + (f"; it was ended by {outcome.ended_by}" if outcome.ended_by else "")
-        log = study.results / "ray.log"
+        log = study.results / layout.RAY_LOG
         fix = f"{log} has what Ray said." if log.exists() else "See whether the search algorithm suggests anything."
         raise AllTrialsFailed("no trial has run", where="the study", got=why, fix=fix)
     failed = [trial for trial in outcome.trials if trial.status == "ERROR"]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from trialrun.plugins import Manager, Plugin
+from trialrun.run_dir import layout
 from trialrun.run_dir.checkpoints import CheckpointRecord
 from trialrun.run_dir.history import StudyHistory, TrialOutcome
 from trialrun.run_dir.trial_dirs import TrialFolders
@@ -65,7 +66,7 @@ class Study:
 
     @property
     def trials_dir(self) -> Path:
-        return self.results / "trials"
+        return self.results / layout.TRIALS_DIR
 
     @property
     def trial_folders(self) -> TrialFolders:
@@ -75,7 +76,7 @@ class Study:
 
     @property
     def spool_dir(self) -> Path:
-        return self.results / "spool"
+        return self.results / layout.SPOOL_DIR
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import csv
 import json
-import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 from trialrun import events
+from trialrun.numbers import is_finite_number
+from trialrun.run_dir import layout
 from trialrun.run_dir.tensorboard import EventFile
 
 __all__ = ["EXPORTS", "Exports", "flatten_result"]
@@ -73,7 +74,7 @@ def flatten_result(result: Mapping[str, Any], config: Mapping[str, Any]) -> dict
 
 
 def _write_params(folder: Path, config: Mapping[str, Any]) -> None:
-    (folder / "params.json").write_text(json.dumps(config, indent=1, default=str) + "\n", encoding="utf-8")
+    (folder / layout.PARAMS_LOG).write_text(json.dumps(config, indent=1, default=str) + "\n", encoding="utf-8")
 
 
 def _read_step(row: Mapping[str, Any]) -> int:
@@ -87,7 +88,7 @@ class _Csv:
     """`progress.csv`: a row per result; a column that appears later is empty before."""
 
     def __init__(self, folder: Path, config: Mapping[str, Any]) -> None:
-        self._path = folder / "progress.csv"
+        self._path = folder / layout.CSV_LOG
         self._config = config
         rows = self._read_rows()
         self._last = max(map(_read_step, rows), default=0)
@@ -124,7 +125,7 @@ class _Json:
     """`result.json`: a line of JSON per result, with the hyperparameters as `config`, as Ray writes it."""
 
     def __init__(self, folder: Path, config: Mapping[str, Any]) -> None:
-        self._path = folder / "result.json"
+        self._path = folder / layout.JSON_LOG
         self._config = config
         self._last = max((_read_step(row) for row in self._read_rows()), default=0)
 
@@ -175,19 +176,15 @@ class _TensorBoard:
     def finish_export(self, metrics: Mapping[str, Any]) -> None:
         if self._file is None:
             return
-        numbers = {name: float(v) for name, v in events.flatten_mapping(metrics).items() if _is_number(v)}
+        numbers = {name: float(v) for name, v in events.flatten_mapping(metrics).items() if is_finite_number(v)}
         self._file.add_hyperparameters(self._config, numbers, time.time())
         self._add_scalars(numbers)
         self._file.close()
 
     def _add_scalars(self, cells: Mapping[str, Any]) -> None:
         for name, value in cells.items():
-            if self._file is not None and _is_number(value):
+            if self._file is not None and is_finite_number(value):
                 self._file.add_scalar(name, value, self._last)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 EXPORTS: Mapping[str, Callable[[Path, Mapping[str, Any]], _Export]] = {

@@ -9,11 +9,12 @@ import threading
 import time
 import traceback
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from trialrun import events
+from trialrun.executors.attempt import Attempt
 from trialrun.executors.base import Listener, Study, StudyOutcome, no_local_ray
 from trialrun.executors.exports import Exports
 from trialrun.executors.result_fields import TrialClock
@@ -26,10 +27,10 @@ from trialrun.executors.trial import (
     build_trial_spec,
     check_result,
     find_artifact,
-    record_checkpoint,
     run_trial,
 )
 from trialrun.outcomes import objective_value
+from trialrun.run_dir import layout
 from trialrun.run_dir.checkpoints import copy_checkpoint, list_checkpoints, prune_checkpoints
 from trialrun.run_dir.history import TrialOutcome
 from trialrun.search import create_algorithm
@@ -65,8 +66,7 @@ class InlineSession:
     ) -> None:
         self.trial_id = trial_id
         self.reported: dict[str, Any] = {}
-        self.attempt = 0
-        self.event_count: Callable[[], int] = int
+        self.attempt: Attempt
         self.kept: list[tuple[str, dict[str, Any]]] = []
         self._folder = folder
         self._rules = rules
@@ -84,9 +84,9 @@ class InlineSession:
         self._iteration += 1
         self._listener.on_report(self.trial_id, self._iteration, plain)
         if checkpoint is not None:
-            path = str(copy_checkpoint(checkpoint, self._folder / f"checkpoint_{self._iteration:06d}"))
+            path = str(copy_checkpoint(checkpoint, self._folder / layout.checkpoint_name(self._iteration)))
             self.kept.append((path, dict(self.reported)))
-            record_checkpoint(self._spec, self, path, self._iteration, plain)
+            self.attempt.record_checkpoint(path, self._iteration, metrics=self.reported, report=plain)
             self.kept = prune_checkpoints(
                 self.kept, self._keep.keep, self._keep.by or self._spec.metric, self._keep.mode or self._mode
             )
@@ -184,13 +184,13 @@ class InlineExecutor:
     ) -> TrialOutcome:
         spec = build_trial_spec(study, capture=False)
         folder = study.trial_folders.find_folder(trial_id, config)
-        seat = InlineSession(trial_id, folder, rules, listener, spec, self._exports, study.tune_config, again=again)
+        session = InlineSession(trial_id, folder, rules, listener, spec, self._exports, study.tune_config, again=again)
         listener.on_status(trial_id, "RUNNING")
         error = text = ended_by = ""
         cause: FailureCause = ""
         try:
-            with _ray_session(seat, folder):
-                run_trial(spec, study.plugin, nest_values(config), study.dataset, study.checkpoint, seat)
+            with _ray_session(session, folder):
+                run_trial(spec, study.plugin, nest_values(config), study.dataset, study.checkpoint, session)
         except _TrialStopped:
             ended_by = rules.reasons.get(trial_id) or rules.ended_by
         except KeyboardInterrupt:
@@ -204,11 +204,11 @@ class InlineExecutor:
             trial_id=trial_id,
             status="ERROR" if error else "TERMINATED",
             config=config,
-            metrics=seat.reported,
+            metrics=session.reported,
             logdir=folder,
             error=error,
             traceback=text,
-            kept=tuple(seat.kept),
+            kept=tuple(session.kept),
             declared=find_artifact(folder),
             ended_by=ended_by,
             cause=cause,
@@ -218,23 +218,23 @@ class InlineExecutor:
 
 
 @contextlib.contextmanager
-def _ray_session(seat: InlineSession, folder: Path) -> Iterator[None]:
+def _ray_session(session: InlineSession, folder: Path) -> Iterator[None]:
     """Let `ray.tune.report`, `get_checkpoint` and `get_context` work in this process, without a running Ray.
 
     Ray has no public way since local_mode is gone: its module-level session is a private name, guarded by a test for
     every Ray version. Where the plugin has not imported Ray there is nothing to do until it does.
     """
-    session = types.SimpleNamespace(
-        report=lambda metrics, checkpoint=None: seat.report(dict(metrics), _get_checkpoint_path(checkpoint)),
+    ray_session = types.SimpleNamespace(
+        report=lambda metrics, checkpoint=None: session.report(dict(metrics), _get_checkpoint_path(checkpoint)),
         loaded_checkpoint=None,
         world_rank=None,
-        trial_id=seat.trial_id,
-        trial_name=f"trialrun_trial_{seat.trial_id}",
+        trial_id=session.trial_id,
+        trial_name=f"trialrun_trial_{session.trial_id}",
         trial_dir=str(folder),
         trial_resources=None,
         experiment_name="inline",
     )
-    finder = _SessionFinder(session)
+    finder = _SessionFinder(ray_session)
     sys.meta_path.insert(0, finder)
     finder.set_session()
     try:

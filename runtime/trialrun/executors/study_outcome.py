@@ -7,8 +7,8 @@ from pathlib import Path
 
 from trialrun.executors.base import Study, StudyOutcome
 from trialrun.executors.stop_rules import StopRules
-from trialrun.executors.workspace import OUTPUT_FILES
 from trialrun.run_dir.history import TrialOutcome
+from trialrun.run_dir.layout import OUTPUT_FILES
 
 __all__ = ["build_study_outcome", "read_stderr_tail"]
 

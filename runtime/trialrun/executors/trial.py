@@ -2,56 +2,35 @@
 
 from __future__ import annotations
 
-import contextlib
 import inspect
 import json
-import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from trialrun import events, outcomes
 from trialrun.compat import needs_checkpoints
+from trialrun.executors.attempt import Attempt, AttemptSpec, open_attempt, override_checkpoint
 from trialrun.executors.base import Study, derive_trial_seed
-from trialrun.executors.workspace import (
-    capture_output,
-    change_directory,
-    get_hidden_stderr,
-    restore_process,
-    seed_all,
-    tee_output,
-)
-from trialrun.job_run import EventEmitter, JobRun
+from trialrun.job_run import JobRun
 from trialrun.plugins import Plugin
-from trialrun.run_dir.checkpoints import (
-    CheckpointRecord,
-    find_checkpoint_record,
-    list_checkpoints,
-    write_checkpoint_record,
-)
-from trialrun.run_dir.spool import SpoolWriter
+from trialrun.run_dir import layout
+from trialrun.run_dir.checkpoints import CheckpointRecord, find_checkpoint_record, list_checkpoints
 from trialrun.run_dir.trial_dirs import TrialFolders
 from trialrun.space import Space, flatten_values, nest_values
 from trialrun.trials import RESULT_KEYS
 from trialrun_hookspecs.errors import CheckpointMissing, ObjectiveMissing, TrialFailed, TrialrunError
 
 __all__ = [
-    "FINISHED_FILE",
     "PluginExited",
     "TrialSession",
     "TrialSpec",
     "build_trial_spec",
     "check_result",
-    "choose_checkpoint",
     "find_artifact",
-    "open_spool",
-    "record_checkpoint",
     "run_trial",
 ]
-
-OUTPUT_FILE = "checkpoint_output"
-FINISHED_FILE = "finished"  # there when the plugin's function came to its own end
 
 
 class PluginExited(TrialFailed):
@@ -71,7 +50,7 @@ class TrialSpec:
     trial_folders: TrialFolders
     spool_dir: Path
     capture: bool
-    output_files: tuple[str, str] | None = ("stdout", "stderr")
+    output_files: tuple[str, str] | None = layout.OUTPUT_FILES
     scheduler: str = "fifo"
     time_attr: str = ""
     needs_checkpoints: bool = False
@@ -116,21 +95,20 @@ def build_trial_spec(study: Study, *, capture: bool) -> TrialSpec:
 
 
 class TrialSession(Protocol):
-    """Where a trial sits: its executor, as the trial sees it."""
+    """A trial's executor, as the trial sees it."""
 
     trial_id: str
     reported: dict[str, Any]  # everything reported so far, the newest value of each key
-    attempt: int  # how many there were before
-    event_count: Callable[[], int]  # how many events this attempt has made
+    attempt: Attempt  # set by `run_trial`
 
     def report(self, metrics: dict[str, Any], checkpoint: Path | None) -> None:
         """Report one result. May raise SystemExit when the trial is to stop."""
 
     def restore_checkpoint(self) -> Path | None:
-        """The checkpoint that this trial is to go on from, after a pause, a failure or an exploit."""
+        """Return the checkpoint that this trial resumes from after a pause, a failure or an exploit."""
 
     def start_at(self, iteration: int) -> None:
-        """Count reports on from here: another trial made so many before."""
+        """Count reports from here: another trial made the first `iteration` ones."""
 
 
 def run_trial(
@@ -139,91 +117,71 @@ def run_trial(
     config: Mapping[str, Any],
     dataset: Any,
     checkpoint: dict[str, Any] | None,
-    seat: TrialSession,
+    session: TrialSession,
 ) -> None:
     """Run one trial to its end. Raises what the plugin raises; its traceback is left in the trial's folder."""
     searched: dict[str, Any] = events.to_plain(config, "hyperparameter")
     flat = spec.space.try_complete_values(flatten_values(searched, spec.space.distributions))
-    folder = spec.trial_folders.find_folder(seat.trial_id, flat)
+    folder = spec.trial_folders.find_folder(session.trial_id, flat)
     folder.mkdir(parents=True, exist_ok=True)
     hyperparameter = nest_values(flat)
-    (folder / "config.json").write_text(json.dumps(hyperparameter, indent=1), encoding="utf-8")
-    seed = derive_trial_seed(spec.seed, seat.trial_id, flat)
-    with contextlib.ExitStack() as stack:
-        writer, attempt = open_spool(spec.spool_dir, seat.trial_id, spec.spool_limit)
-        stack.callback(writer.close)
-        prefix = f"{spec.run_key}-{seat.trial_id}-{attempt}"
-        emit = EventEmitter(writer.write, job_id=spec.job_id, trial_id=seat.trial_id, prefix=prefix)
-        seat.attempt, seat.event_count = attempt, lambda: emit.event_count
-        loaded = seat.restore_checkpoint()
-        if attempt:
-            _emit_resumed(spec, seat, emit, folder, loaded)
-        if loaded is None and spec.restore is not None:
-            loaded = Path(spec.restore.path)
-            seat.start_at(spec.restore.iteration)
+    (folder / layout.TRIAL_CONFIG).write_text(json.dumps(hyperparameter, indent=1), encoding="utf-8")
+    with open_attempt(_build_attempt_spec(spec, session.trial_id, flat, folder)) as attempt:
+        session.attempt = attempt
+        resumed = _resume_session(spec, session, attempt)
         run = JobRun(
-            emit,
+            attempt.emit,
             name=spec.name,
             job_id=spec.job_id,
-            trial_id=seat.trial_id,
-            seed=seed,
+            trial_id=session.trial_id,
+            seed=attempt.spec.seed,
             folder=folder,
-            reporter=seat.report,
-            on_output=lambda path: (folder / OUTPUT_FILE).write_text(_make_relative(folder, path), encoding="utf-8"),
+            reporter=session.report,
+            on_output=lambda path: (folder / layout.OUTPUT_PATH).write_text(
+                _make_relative(folder, path), encoding="utf-8"
+            ),
         )
-        stack.enter_context(restore_process())
-        stack.enter_context(change_directory(folder))
-        if spec.output_files is not None:
-            stack.enter_context((capture_output if spec.capture else tee_output)(folder, spec.output_files))
-        seed_all(seed)
-        try:
-            spec.space.complete_values(flat)  # says which expression cannot be calculated
-            _call_plugin(spec, plugin, hyperparameter, dataset, choose_checkpoint(checkpoint, loaded), run, seat)
-        except Exception as error:
-            _explain_legacy_report(error)
-            traceback.print_exc(file=get_hidden_stderr())
-            raise
-        (folder / FINISHED_FILE).touch()
+
+        def call() -> None:
+            try:
+                spec.space.complete_values(flat)  # raises for an expression that cannot be calculated
+                _call_plugin(
+                    spec, plugin, hyperparameter, dataset, override_checkpoint(checkpoint, resumed), run, session
+                )
+            except Exception as error:
+                _explain_legacy_report(error)
+                raise
+
+        attempt.call_plugin(call)
+        (folder / layout.FINISHED).touch()
 
 
-def open_spool(folder: Path, trial_id: str, limit: int | None) -> tuple[SpoolWriter, int]:
-    """A new file per attempt: one that was cut short is never written to again."""
-    folder.mkdir(parents=True, exist_ok=True)
-    attempt = 0
-    while (folder / f"{trial_id}.{attempt}.jsonl").exists():
-        attempt += 1
-    return SpoolWriter(folder / f"{trial_id}.{attempt}.jsonl", limit), attempt
-
-
-def _emit_resumed(spec: TrialSpec, seat: TrialSession, emit: EventEmitter, folder: Path, loaded: Path | None) -> None:
-    """Say what of the earlier attempts is done again, so that each step is shown once."""
-    prefix = f"{spec.run_key}-{seat.trial_id}-"
-    if loaded is None:
-        emit(events.resume_event(seat.trial_id, seat.attempt, 0, prefix, None))
-        return
-    mark = find_checkpoint_record(folder, loaded)
-    if mark is not None:  # else another trial's, which it copies: what it did before stays
-        emit(events.resume_event(seat.trial_id, seat.attempt, mark.iteration, prefix, (mark.attempt, mark.number)))
-
-
-def record_checkpoint(
-    spec: TrialSpec, seat: TrialSession, path: str, iteration: int, report: Mapping[str, Any]
-) -> None:
-    """The checkpoint that came with this report is complete. To be called after `check_result`."""
-    mark = CheckpointRecord(
-        path=path,
-        iteration=iteration,
-        attempt=seat.attempt,
-        number=seat.event_count() - 1,
-        metrics=events.to_plain(seat.reported, "report", "null"),
-        report=events.to_plain(report, "report", "null"),
+def _build_attempt_spec(spec: TrialSpec, trial_id: str, config: Mapping[str, Any], folder: Path) -> AttemptSpec:
+    return AttemptSpec(
+        job_id=spec.job_id,
+        run_key=spec.run_key,
+        trial_id=trial_id,
+        spool_name=trial_id,
+        seed=derive_trial_seed(spec.seed, trial_id, config),
+        folder=folder,
+        spool_dir=spec.spool_dir,
+        spool_limit=spec.spool_limit,
+        output_files=spec.output_files,
+        capture=spec.capture,
     )
-    write_checkpoint_record(spec.trial_folders.find_folder(seat.trial_id), mark)
 
 
-def choose_checkpoint(checkpoint: dict[str, Any] | None, loaded: Path | None) -> dict[str, Any] | None:
-    """A trial that goes on is handed its own checkpoint in the place of the job's."""
-    return checkpoint if loaded is None else {**(checkpoint or {}), "path": str(loaded), "resumed": True}
+def _resume_session(spec: TrialSpec, session: TrialSession, attempt: Attempt) -> Path | None:
+    """Return the checkpoint that the attempt begins from; report which events it repeats."""
+    own = session.restore_checkpoint()
+    if attempt.number:
+        record = find_checkpoint_record(attempt.spec.folder, own) if own is not None else None
+        if own is None or record is not None:  # else it copies another trial's: what it did before stays
+            attempt.emit_resumed(record)
+    if own is not None or spec.restore is None:
+        return own
+    session.start_at(spec.restore.iteration)
+    return Path(spec.restore.path)
 
 
 def _call_plugin(
@@ -233,7 +191,7 @@ def _call_plugin(
     dataset: Any,
     checkpoint: dict[str, Any] | None,
     run: JobRun,
-    seat: TrialSession,
+    session: TrialSession,
 ) -> None:
     if plugin.has("tune"):
         saving = {"every": spec.every, "at_end": spec.at_end} if plugin.has_save_options else {}
@@ -242,7 +200,7 @@ def _call_plugin(
             for value in returned:
                 step = outcomes.normalize_metrics(value, spec.metric)
                 if step is not None:
-                    seat.report(step, None)
+                    session.report(step, None)
             return
         last = outcomes.normalize_metrics(returned, spec.metric)
     else:
@@ -250,21 +208,21 @@ def _call_plugin(
         if artifact is not None:
             run.checkpoint_output = artifact
         last = None
-    _report_last(spec, last, run, seat)
+    _report_last(spec, last, run, session)
 
 
-def _report_last(spec: TrialSpec, returned: dict[str, Any] | None, run: JobRun, seat: TrialSession) -> None:
+def _report_last(spec: TrialSpec, returned: dict[str, Any] | None, run: JobRun, session: TrialSession) -> None:
     """Report what the return value adds. The objective may also have come through log_metric alone."""
-    if spec.metric not in seat.reported and spec.metric not in (returned or {}) and spec.metric in run.logged:
+    if spec.metric not in session.reported and spec.metric not in (returned or {}) and spec.metric in run.logged:
         returned = {**(returned or {}), **run.logged}
-    final = outcomes.merge_metrics(seat.reported, returned)
+    final = outcomes.merge_metrics(session.reported, returned)
     if final is not None:
-        seat.report(final, None)
-    elif not seat.reported and seat.restore_checkpoint() is None:  # one that goes on may have reported all before
-        outcomes.check_objective({}, spec.metric, seat.trial_id)
+        session.report(final, None)
+    elif not session.reported and session.restore_checkpoint() is None:  # one that goes on may have reported all before
+        outcomes.check_objective({}, spec.metric, session.trial_id)
 
 
-def check_result(metrics: Mapping[str, Any], spec: TrialSpec, seat: TrialSession, *, checkpoint: bool) -> None:
+def check_result(metrics: Mapping[str, Any], spec: TrialSpec, session: TrialSession, *, checkpoint: bool) -> None:
     """Look at the objective of a report, and remember what was reported; `checkpoint`: one came with it.
 
     The first result must hold the objective, and it must be finite in every result that holds it. The first must also
@@ -272,11 +230,11 @@ def check_result(metrics: Mapping[str, Any], spec: TrialSpec, seat: TrialSession
     start them over, or do nothing, in silence. Raises ObjectiveMissing, CheckpointMissing.
     """
     flat = events.flatten_mapping(metrics)
-    if not seat.reported:
-        _check_first_result(flat, spec, seat.trial_id, checkpoint)
-    if not seat.reported or spec.metric in flat:
-        outcomes.check_objective(metrics, spec.metric, seat.trial_id)
-    seat.reported.update(metrics)
+    if not session.reported:
+        _check_first_result(flat, spec, session.trial_id, checkpoint)
+    if not session.reported or spec.metric in flat:
+        outcomes.check_objective(metrics, spec.metric, session.trial_id)
+    session.reported.update(metrics)
 
 
 def _check_first_result(flat: Mapping[str, Any], spec: TrialSpec, trial_id: str, checkpoint: bool) -> None:
@@ -303,10 +261,10 @@ def _make_relative(folder: Path, path: str) -> str:
 def find_artifact(folder: Path) -> str | None:
     """Where the trial of this folder said that its artifact is; else the suggested place, if something is there."""
     try:
-        text = (folder / OUTPUT_FILE).read_text(encoding="utf-8")
+        text = (folder / layout.OUTPUT_PATH).read_text(encoding="utf-8")
         return str(folder.absolute().parent.parent / text)
     except FileNotFoundError:
-        suggested = folder / "artifact"
+        suggested = folder / layout.ARTIFACT
         return str(suggested) if suggested.exists() else None
 
 

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
+from trialrun.run_dir.layout import OUTPUT_FILES
+
 __all__ = [
     "StreamProxy",
     "capture_output",
@@ -20,8 +22,6 @@ __all__ = [
     "seed_all",
     "tee_output",
 ]
-
-OUTPUT_FILES = ("stdout", "stderr")
 
 
 @contextlib.contextmanager

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from trialrun.plugins.installed import InstalledPlugin, discover_plugins
-from trialrun.plugins.loading import load_plugin, load_recipe
+from trialrun.plugins.loading import InstalledPlugin, discover_plugins, load_plugin, load_recipe
 from trialrun.plugins.manager import Manager
 from trialrun.plugins.plugin import Plugin, Recipe
 

@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
+import copyreg
 import os
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
 from importlib.metadata import EntryPoint
 from pathlib import Path
+from typing import Any
 
 from trialrun.plugins.build import load_object
 from trialrun.plugins.by_name import load_by_name
 from trialrun.plugins.by_path import load_by_path
-from trialrun.plugins.installed import find_installed
+from trialrun.plugins.installed import find_installed, list_entry_points
 from trialrun.plugins.plugin import Plugin, Recipe
 from trialrun.plugins.suggestions import ACCEPTED_FORMS, is_plugin_folder
-from trialrun_hookspecs.errors import PluginAbsent, PluginBroken
+from trialrun_hookspecs.errors import PluginAbsent, PluginBroken, PluginError
 
-__all__ = ["load_installed", "load_plugin", "load_recipe"]
+__all__ = ["InstalledPlugin", "discover_plugins", "load_installed", "load_plugin", "load_recipe"]
 
 _plugins_by_recipe: dict[Recipe, Plugin] = {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstalledPlugin:
+    """One entry point of group `trialrun`: the plugin, or the error that loading it gave."""
+
+    name: str
+    value: str
+    distribution: str
+    plugin: Plugin | None = None
+    error: PluginError | None = None
 
 
 def load_plugin(spec: str | Path | object, *, need_train: bool = False) -> Plugin:
@@ -58,6 +73,20 @@ def load_installed(point: EntryPoint, *, need_train: bool = False) -> Plugin:
         raise PluginBroken("what it offers must be there", where=where, got=error.problems[0].got, fix=fix) from error
 
 
+def discover_plugins() -> list[InstalledPlugin]:
+    """Load every installed plugin, in the order of their names; a broken one comes with its error."""
+    return [_load_entry(point) for point in list_entry_points()]
+
+
+def _load_entry(point: EntryPoint) -> InstalledPlugin:
+    distribution = point.dist.name if point.dist else ""
+    try:
+        plugin = load_installed(point)
+    except PluginError as error:
+        return InstalledPlugin(name=point.name, value=point.value, distribution=distribution, error=error)
+    return InstalledPlugin(name=point.name, value=point.value, distribution=distribution, plugin=plugin)
+
+
 def _load_spec(spec: str | Path | object, *, need_train: bool) -> Plugin:
     if isinstance(spec, Plugin):
         return spec.require_train() if need_train else spec
@@ -80,3 +109,10 @@ def _load_spec(spec: str | Path | object, *, need_train: bool) -> Plugin:
 def _looks_like_path(spec: str) -> bool:
     separators = {"/", os.sep, os.altsep or os.sep}
     return any(sep in spec for sep in separators) or spec.startswith((".", "~")) or spec.endswith((".py", ".yaml"))
+
+
+def _reduce_plugin(plugin: Plugin) -> tuple[Callable[..., Plugin], tuple[Any, ...]]:
+    return (load_plugin, (plugin.code,)) if plugin.origin is None else (load_recipe, (plugin.origin,))
+
+
+copyreg.pickle(Plugin, _reduce_plugin)  # here, not in Plugin, which knows nothing of its loaders

@@ -34,7 +34,7 @@ class Recipe:
 class Plugin:
     """A loaded plugin whose hooks fit. `code` is the module or object; `source` says where it came from.
 
-    It pickles as its recipe; a live object, which has none, pickles as the object itself.
+    A plugin pickles as its recipe; a live object has none and pickles as itself (see `loading`).
     """
 
     name: str
@@ -82,8 +82,3 @@ class Plugin:
         if self.modules is not None:
             self.modules.activate()
         return self.hooks[hook](*args, **extra)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        from trialrun.plugins.loading import load_plugin, load_recipe  # they build plugins, so they stand above
-
-        return (load_plugin, (self.code,)) if self.origin is None else (load_recipe, (self.origin,))

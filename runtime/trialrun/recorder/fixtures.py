@@ -6,13 +6,13 @@ import csv
 import json
 import math
 import shutil
-import tempfile
 import zipfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from trialrun.run_dir.atomic import replace_file
 from trialrun_hookspecs.errors import FixtureInvalid
 
 __all__ = ["DatasetRow", "Fixtures", "Source", "parse_fixture", "split_fixture", "write_zip"]
@@ -93,14 +93,11 @@ def write_zip(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     members = [source] if source.is_file() else sorted(path for path in source.rglob("*") if path.is_file())
     root = source.parent if source.is_file() else source
-    with tempfile.TemporaryDirectory(dir=target.parent) as folder:  # two may pack the same at once
-        partial = Path(folder) / target.name
-        with zipfile.ZipFile(partial, "w") as archive:  # not compressed: it goes to this machine only
-            for member in members:
-                info = zipfile.ZipInfo(member.relative_to(root).as_posix(), _ZIP_DATE)
-                with member.open("rb") as reader, archive.open(info, "w", force_zip64=True) as writer:
-                    shutil.copyfileobj(reader, writer, 1 << 20)
-        partial.replace(target)
+    with replace_file(target) as partial, zipfile.ZipFile(partial, "w") as archive:  # not compressed: it stays here
+        for member in members:
+            info = zipfile.ZipInfo(member.relative_to(root).as_posix(), _ZIP_DATE)
+            with member.open("rb") as reader, archive.open(info, "w", force_zip64=True) as writer:
+                shutil.copyfileobj(reader, writer, 1 << 20)
 
 
 def _check_filled(path: Path, where: str) -> None:

@@ -13,6 +13,7 @@ from trialrun.recorder.normalise import decode_query_name, parse_id, to_text
 from trialrun.recorder.replies import Reply, json_reply, refuse
 from trialrun.recorder.store import Row
 from trialrun.recorder.uploads import upload_path
+from trialrun.run_dir import layout
 
 __all__ = ["add_model", "download_model_archive", "list_models", "show_model"]
 
@@ -58,7 +59,7 @@ def download_model_archive(call: ApiCall, model: int) -> Reply:
     """The model as a zip archive: as it was uploaded when it was one, else packed on the first call."""
     packed = _load_model_zip(call.context, model)
     if packed is None and model in call.context.fixtures.checkpoints:
-        packed = call.context.fixtures.checkpoint_zip(model, call.context.folder / "packed")
+        packed = call.context.fixtures.checkpoint_zip(model, call.context.folder / layout.RECORDER_PACKED)
     if packed is None:
         raise refuse(404, f"model {model}: it has no file.")
     return Reply(status=200, headers={"Content-Type": "application/zip"}, file=packed)
@@ -113,7 +114,7 @@ def _load_model_zip(context: Context, model: int) -> Path | None:
     # by name too: a PyTorch file is a zip inside, and a client must get it as one file
     if file.suffix.lower() == ".zip" and zipfile.is_zipfile(file):
         return file
-    packed = context.folder / "packed" / f"model-{model}.zip"
+    packed = context.folder / layout.RECORDER_PACKED / f"model-{model}.zip"
     if not packed.exists():
         write_zip(file, packed)
     return packed

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import unquote
 
+from trialrun.numbers import is_number
+
 __all__ = [
     "Entry",
     "decode_query_name",
@@ -71,7 +73,7 @@ def to_utc(sent: Any, received: datetime) -> str:
 
 
 def _parse_time(sent: Any, received: datetime) -> datetime | None:
-    if isinstance(sent, int | float) and not isinstance(sent, bool):
+    if is_number(sent):
         return datetime.fromtimestamp(sent / 1000 if abs(sent) > 1e11 else sent, UTC)
     if not isinstance(sent, str):
         return None
@@ -85,7 +87,7 @@ def _parse_time(sent: Any, received: datetime) -> datetime | None:
 def normalize_progress(record: Any) -> dict[str, Any]:
     """`{"overall": number or None, "categories": {name: …}}` from `categories` or `steps`, as mapping or list."""
     if not isinstance(record, dict):
-        return {"overall": record if _is_number(record) else None, "categories": {}}
+        return {"overall": record if is_number(record) else None, "categories": {}}
     inner = record.get("current_progress")
     if isinstance(inner, dict) and not record.keys() & {"categories", "steps"}:
         record = inner
@@ -93,7 +95,7 @@ def normalize_progress(record: Any) -> dict[str, Any]:
     if isinstance(parts, list):
         parts = {_part_name(part, index): part for index, part in enumerate(parts)}
     overall = record.get("overall")
-    return {"overall": overall if _is_number(overall) else None, "categories": parts if isinstance(parts, dict) else {}}
+    return {"overall": overall if is_number(overall) else None, "categories": parts if isinstance(parts, dict) else {}}
 
 
 def _part_name(part: Any, index: int) -> str:
@@ -103,10 +105,6 @@ def _part_name(part: Any, index: int) -> str:
         else []
     )
     return to_text(names[0]) if names else str(index)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def parse_id(value: Any) -> int | None:

@@ -22,6 +22,7 @@ from trialrun.recorder.replies import Reply
 from trialrun.recorder.store import Row, Store
 from trialrun.recorder.tables import merge_table
 from trialrun.recorder.uploads import upload_path
+from trialrun.run_dir import layout
 from trialrun_hookspecs.errors import NotOnBackend
 
 __all__ = ["CallLike", "HttpServer", "Recorder"]
@@ -96,8 +97,8 @@ class Recorder:
         readonly: bool = False,
     ) -> None:
         self._temporary = Path(tempfile.mkdtemp(prefix="trialrun-")) if path in (None, ":memory:") else None
-        self.path = self._temporary / "recorder.sqlite" if self._temporary else Path(str(path))
-        self.folder = self.path.with_name(f"{self.path.stem}-files")
+        self.path = self._temporary / layout.RECORDING if self._temporary else Path(str(path))
+        self.folder = layout.files_beside(self.path)
         self.fixtures = fixtures or Fixtures()
         self.strict = strict
         self.token = token
@@ -156,13 +157,17 @@ class Recorder:
 
         return handle_call
 
-    def server(self, host: str = "127.0.0.1", port: int = 0, *, allow_remote: bool = False) -> HttpServer:
+    def server(
+        self, host: str = "127.0.0.1", port: int = 0, *, allow_remote: bool = False, on_demand: bool = False
+    ) -> HttpServer:
         """Return an HTTP server for this recorder, with the web UI, not yet started.
+
+        With `on_demand` it listens at once, and loads its HTTP library when the first connection comes.
 
         The web UI stands above the recorder, so it is looked up by its name, and only when somebody asks for it.
         """
         server: HttpServer = import_module("trialrun.web.server").RecorderServer(
-            self, host=host, port=port, allow_remote=allow_remote
+            self, host=host, port=port, allow_remote=allow_remote, on_demand=on_demand
         )
         return server
 

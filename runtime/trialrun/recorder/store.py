@@ -12,6 +12,7 @@ from typing import Any
 
 from trialrun.recorder.index import advance_index, ensure_index, is_indexed
 from trialrun.recorder.normalise import Entry
+from trialrun.run_dir import layout
 from trialrun_hookspecs.errors import UsageError
 
 __all__ = ["Store"]
@@ -263,7 +264,9 @@ def _open_writable(path: Path) -> sqlite3.Connection:
 
 def _open_readonly(path: Path) -> sqlite3.Connection:
     if not path.is_file():
-        raise UsageError("must be a recording", where=str(path), got="no such file", fix="Name a recorder.sqlite file.")
+        raise UsageError(
+            "must be a recording", where=str(path), got="no such file", fix=f"Name a {layout.RECORDING} file."
+        )
     connection = _connect(path, "ro")
     try:
         _check_format(connection, path)
@@ -306,5 +309,5 @@ def _check_format(connection: sqlite3.Connection, path: Path) -> None:
             "must be a recording of this version of trialrun",
             where=str(path),
             got="another kind of file" if kind != APPLICATION_ID else f"version {version}",
-            fix="Name a recorder.sqlite file, or a path where nothing is yet.",
+            fix=f"Name a {layout.RECORDING} file, or a path where nothing is yet.",
         )

@@ -12,6 +12,7 @@ from trialrun.recorder.context import ApiCall
 from trialrun.recorder.normalise import safe_file_name, to_text
 from trialrun.recorder.replies import Reply, json_reply, refuse
 from trialrun.recorder.store import Row, Store
+from trialrun.run_dir import layout
 
 __all__ = ["continue_upload", "finish_upload", "show_upload", "start_upload", "upload_path"]
 
@@ -31,7 +32,7 @@ def start_upload(call: ApiCall) -> Reply:
     upload = call.context.store.add_upload(name=name, path="", total=total, time=call.time)
     path = f"{upload}-{safe_file_name(name)}"
     call.context.store.change_upload(upload, path=path)
-    (call.context.folder / "uploads").mkdir(parents=True, exist_ok=True)
+    (call.context.folder / layout.RECORDER_UPLOADS).mkdir(parents=True, exist_ok=True)
     upload_path(call.context.folder, path).write_bytes(part.content)
     call.context.store.change_upload(upload, offset=len(part.content))
     return json_reply(201, _describe_upload(call, _require_upload(call.context.store, upload)))
@@ -76,7 +77,7 @@ def show_upload(call: ApiCall, upload: int) -> Reply:
 
 
 def upload_path(folder: Path, path: str) -> Path:
-    return folder / "uploads" / path
+    return folder / layout.RECORDER_UPLOADS / path
 
 
 def _require_upload(store: Store, upload: int) -> Row:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import threading
 from array import array
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from trialrun.numbers import is_finite_number
 from trialrun.recorder.store import Store
 from trialrun.recordings.points import parse_points, to_timestamp
 
@@ -82,13 +82,13 @@ class Curves:
                 track.last_id = row["id"]
                 event, time = row["event"], to_timestamp(row["time"])
                 for point in parse_points(row):
-                    value, step = _to_finite(point.value), _to_finite(point.step)
-                    if value is None:
+                    if not is_finite_number(point.value):
                         continue
                     line = track.lines.setdefault(point.name[:MAX_NAME] if event == "metric" else point.name, Line())
-                    line.steps.append(len(line.values) + 1.0 if step is None else step)
+                    step = point.step if is_finite_number(point.step) else len(line.values) + 1
+                    line.steps.append(float(step))
                     line.times.append(time)
-                    line.values.append(value)
+                    line.values.append(float(point.value))
                     track.point_count += 1
             if len(rows) < BATCH_SIZE:
                 return
@@ -105,10 +105,3 @@ class Curves:
     def _evict_tracks(self) -> None:
         while len(self._tracks) > 1 and sum(track.point_count for track in self._tracks.values()) > MOST_KEPT:
             self._tracks.popitem(last=False)
-
-
-def _to_finite(number: float | None) -> float | None:
-    try:
-        return float(number) if number is not None and math.isfinite(number) else None
-    except OverflowError:  # an integer that no float holds
-        return None

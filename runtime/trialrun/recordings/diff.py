@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from trialrun.numbers import is_number
 from trialrun.recordings.jobs import read_best_trial
 from trialrun.recordings.rows import read_points, trial_values
 from trialrun.recordings.source import Study
@@ -151,7 +152,7 @@ def _compare_curves(where: str, a: list[Any], b: list[Any], tolerance: float) ->
 
 
 def _is_same(a: Any, b: Any, tolerance: float) -> bool:
-    if isinstance(a, bool) or isinstance(b, bool) or not isinstance(a, int | float) or not isinstance(b, int | float):
+    if not (is_number(a) and is_number(b)):
         return bool(a == b) if type(a) is type(b) or not (isinstance(a, bool) or isinstance(b, bool)) else False
     if a != a or b != b:  # two NaN count as equal
         return a != a and b != b

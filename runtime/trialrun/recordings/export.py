@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import math
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -17,6 +16,7 @@ from trialrun.events import nonfinite_name, null_nonfinite
 from trialrun.recordings.points import POINT, Point
 from trialrun.recordings.rows import read_points, trial_columns, trial_values
 from trialrun.recordings.source import Study
+from trialrun.run_dir.atomic import replace_file
 from trialrun_hookspecs.errors import UsageError
 
 __all__ = ["FORMATS", "export_study", "list_file_names"]
@@ -62,15 +62,9 @@ def _prepare_folder(folder: Path, files: Sequence[Path], *, overwrite: bool) -> 
 
 
 @contextmanager
-def open_atomically(path: Path) -> Iterator[IO[str]]:
-    """A text file that appears at `path` only when it is whole."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with partial.open("w", encoding="utf-8", newline="") as file:
-            yield file
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+def _open_text(path: Path) -> Iterator[IO[str]]:
+    with replace_file(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+        yield file
 
 
 # CSV: text that would read as JSON is quoted as JSON, other text stays plain; an empty cell is missing
@@ -84,7 +78,7 @@ def _write_csv(study: Study, folder: Path) -> list[Path]:
 
 
 def _write_csv_file(path: Path, head: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
-    with open_atomically(path) as file:
+    with _open_text(path) as file:
         writer = csv.writer(file)
         writer.writerow(head)
         writer.writerows([_format_csv_cell(cell) for cell in row] for row in rows)
@@ -123,7 +117,7 @@ def _write_json(study: Study, folder: Path) -> list[Path]:
         "best_trial": study.find_best_id(trials),
         "failures": study.list_failures(),
     }
-    with open_atomically(path) as file:
+    with _open_text(path) as file:
         file.write(json.dumps(null_nonfinite(head))[:-1])
         file.write(',\n"trials": [')
         _write_json_items(file, (_trial_to_json(trial) for trial in trials))
@@ -166,9 +160,9 @@ def _write_parquet(study: Study, folder: Path) -> list[Path]:
     columns = {name: _build_column(arrow, cells) for name, cells in trial_columns(study.list_trials()).items()}
     fields = [arrow.field(name, array.type, metadata=metadata) for name, (array, metadata) in columns.items()]
     table = arrow.Table.from_arrays([array for array, _ in columns.values()], schema=arrow.schema(fields))
-    with _replace_when_whole(folder / "trials.parquet") as partial:
+    with replace_file(folder / "trials.parquet") as partial:
         parquet.write_table(table, partial, compression="zstd")
-    with _replace_when_whole(folder / "metrics.parquet") as partial:
+    with replace_file(folder / "metrics.parquet") as partial:
         _write_point_file(arrow, parquet, partial, read_points(study))
     return [folder / "trials.parquet", folder / "metrics.parquet"]
 
@@ -213,16 +207,6 @@ def _build_column(arrow: Any, cells: list[Any]) -> tuple[Any, dict[str, str] | N
 def _is_exact(number: int) -> bool:
     """Return whether a double holds the integer exactly."""
     return abs(number) < INT64 and int(float(number)) == number
-
-
-@contextmanager
-def _replace_when_whole(path: Path) -> Iterator[Path]:
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        yield partial
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _import_pyarrow() -> tuple[Any, Any]:

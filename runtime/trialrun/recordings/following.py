@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from trialrun.events import KINDS
+from trialrun.numbers import is_number
 from trialrun.recorder.store import Row
 from trialrun.recordings.source import FINAL_STATUSES, Study
-from trialrun.trials import is_number
 from trialrun_hookspecs.event import Event
 
 __all__ = ["StudyFollower"]

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from trialrun.trials import is_number
+from trialrun.numbers import is_number
 
 __all__ = ["METHOD", "MIN_TRIALS", "estimate_importance"]
 

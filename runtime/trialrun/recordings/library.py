@@ -13,11 +13,11 @@ from typing import Any
 from trialrun.recorder.store import Store
 from trialrun.recordings.curves import Curves
 from trialrun.recordings.trial_index import TrialIndex
+from trialrun.run_dir import layout
 from trialrun_hookspecs.errors import UsageError
 
 __all__ = ["Library", "OpenRecording"]
 
-RECORDING_NAME = "recorder.sqlite"
 MAX_RECORDINGS = 1_000
 
 
@@ -29,7 +29,7 @@ class OpenRecording:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.folder = path.with_name(f"{path.stem}-files")
+        self.folder = layout.files_beside(path)
         self._copy: tempfile.TemporaryDirectory[str] | None = None
         self.store = Store(path, readonly=True)
         if not self.store.has_index():
@@ -53,7 +53,7 @@ class OpenRecording:
 
     def _copy_and_index(self, store: Store) -> Store:
         self._copy = tempfile.TemporaryDirectory(prefix="trialrun-")
-        target = Path(self._copy.name) / RECORDING_NAME
+        target = Path(self._copy.name) / layout.RECORDING
         store.copy_to(target)
         store.close()
         return Store(target)
@@ -73,7 +73,7 @@ class Library:
         paths = (
             [self.root]
             if self.root.is_file()
-            else [*self.root.glob(RECORDING_NAME), *self.root.glob(f"*/{RECORDING_NAME}")]
+            else [*self.root.glob(layout.RECORDING), *self.root.glob(f"*/{layout.RECORDING}")]
         )
         paths = sorted(paths, key=_file_stamp, reverse=True)[:MAX_RECORDINGS]
         return {self._recording_key(path): path for path in paths}
@@ -116,7 +116,7 @@ class Library:
 def _file_stamp(path: Path) -> tuple[float, ...]:
     """Return the time of the last write first: new content is in the write-ahead log before it is in the file."""
     times = []
-    for file in (path, path.with_name(f"{path.name}-wal")):
+    for file in (path, layout.sqlite_files(path)[0]):
         with contextlib.suppress(OSError):
             times.append(file.stat().st_mtime)
     return (max(times, default=0.0), *times)

@@ -9,9 +9,9 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from trialrun.events import flatten_mapping
+from trialrun.numbers import is_number
 from trialrun.recorder.normalise import to_text
 from trialrun.recorder.store import Row
-from trialrun.trials import is_number
 
 __all__ = ["NONFINITE", "POINT", "Point", "parse_points", "replace_surrogates", "to_timestamp"]
 

@@ -16,6 +16,7 @@ from trialrun.backend.transport import Answer, Call, Transport
 from trialrun.recorder.store import Row
 from trialrun.recorder.uploads import upload_path
 from trialrun.recordings.source import Study
+from trialrun.run_dir import layout
 from trialrun_hookspecs.errors import BackendRefused
 
 __all__ = ["CallObserver", "Replay"]
@@ -184,7 +185,7 @@ class Replay:
             begun = self.study.recording.store.fetch_one("SELECT * FROM uploads WHERE id = ?", (int(found[1]),))
         if begun is None:
             return b"", ""
-        file = upload_path(self.study.path.with_name(f"{self.study.path.stem}-files"), begun["path"])
+        file = upload_path(layout.files_beside(self.study.path), begun["path"])
         span = _RANGE.match(content_range or "")
         if span is None and found:  # without a range the first call carried the whole file
             return b"", ""

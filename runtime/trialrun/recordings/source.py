@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,13 +14,13 @@ from trialrun.recorder.jobs import describe_job
 from trialrun.recordings.jobs import parse_objective, read_best_trial, read_job_error
 from trialrun.recordings.library import OpenRecording
 from trialrun.recordings.trial_index import TrialRow
+from trialrun.run_dir import layout
 from trialrun_hookspecs.errors import UsageError
 
-__all__ = ["FINAL_STATUSES", "Study", "find_recording", "is_locked", "open_study"]
+__all__ = ["FINAL_STATUSES", "Study", "find_recording", "open_study"]
 
-RECORDING_NAME = "recorder.sqlite"
 FINAL_STATUSES = frozenset({"SUCCEEDED", "FAILED", "STOPPED"})
-_FIX = "Name the results folder of a run, or a recorder.sqlite file."
+_FIX = f"Name the results folder of a run, or a {layout.RECORDING} file."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +82,7 @@ class Study:
     def read_result(self) -> dict[str, Any] | None:
         """Return the result of the job as JSON: of result.json beside the recording, else what the client sent."""
         try:
-            result = json.loads((self.folder / "result.json").read_bytes())
+            result = json.loads((self.folder / layout.RESULT).read_bytes())
         except (OSError, ValueError, RecursionError):
             result = None
         if not isinstance(result, dict) or result.get("job_id") not in (None, self.job):
@@ -95,9 +93,9 @@ class Study:
 def find_recording(path: str | Path) -> Path:
     """Return the recording at `path`: a file, or a results folder. Raises UsageError: there is none."""
     path = Path(path)
-    file = path / RECORDING_NAME if path.is_dir() else path
+    file = path / layout.RECORDING if path.is_dir() else path
     if not file.is_file():
-        got = f"a folder without {RECORDING_NAME}" if path.is_dir() else "no such file"
+        got = f"a folder without {layout.RECORDING}" if path.is_dir() else "no such file"
         raise UsageError("must be a recording", where=str(path), got=got, fix=_FIX)
     return file
 
@@ -121,20 +119,3 @@ def open_study(path: str | Path, job: int | None = None) -> Iterator[Study]:
         yield Study(path=file, recording=recording, job=known[-1] if job is None else job)
     finally:
         recording.close()
-
-
-def is_locked(folder: Path) -> bool | None:
-    """Whether a process works on the run of a results folder now; None where nothing can say so."""
-    try:
-        file = os.open(folder / "lock", os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return None
-    try:
-        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:  # a file system without locks
-        return None
-    finally:
-        os.close(file)
-    return False

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from trialrun.numbers import is_number
 from trialrun.recordings.rows import trial_values
-from trialrun.recordings.source import FINAL_STATUSES, Study, is_locked
-from trialrun.trials import is_number
+from trialrun.recordings.source import FINAL_STATUSES, Study
+from trialrun.run_dir.lock import is_locked
 
 __all__ = ["RunState", "read_state"]
 

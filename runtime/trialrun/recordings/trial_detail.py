@@ -11,12 +11,22 @@ from typing import Any
 
 from trialrun.recorder.store import Row, Store
 from trialrun.recordings.library import OpenRecording
+from trialrun.run_dir import layout
+from trialrun.run_dir.trial_dirs import read_trial_folders
 
-__all__ = ["find_messages", "find_model", "find_trial_messages", "list_images", "load_image", "read_output"]
+__all__ = [
+    "find_messages",
+    "find_model",
+    "find_trial_folder",
+    "find_trial_messages",
+    "list_images",
+    "load_image",
+    "read_output",
+]
 
 TAIL_BYTES = 64 * 1024
 PAGE_SIZE = 200
-STREAMS = ("stdout", "stderr")
+STREAMS = layout.OUTPUT_FILES
 
 _DATA_URI = re.compile(r"data:[\w.+-]+/[\w.+-]+;base64,", re.ASCII)
 _SIGNATURES = {
@@ -112,16 +122,28 @@ def find_failure(store: Store, job: int, trial: str | None) -> dict[str, str] | 
 
 
 def read_output(recording: OpenRecording, trial: str | None, stream: str) -> dict[str, Any] | None:
-    """Return the end of what a trial (None: a training job) printed, or None when there is no such file."""
+    """Return the end of what a trial (None: a training job) printed; None where no such file is kept.
+
+    When a trial writes both streams to one file, that file counts as its stdout.
+    """
     root = recording.path.parent.resolve()
-    inside = root / "trials" if trial is not None else root
-    folder = inside / (trial if trial is not None else "train")
-    if stream not in STREAMS or "\0" in str(folder):
-        return None
+    folder, files = root / layout.TRAIN_DIR, dict(zip(STREAMS, STREAMS, strict=True))
     try:
-        return _read_tail(folder / stream) if folder.resolve().parent == inside else None
-    except OSError:  # a name too long for a file, or a file that may not be read
+        if trial is not None:
+            folders, names = read_trial_folders(root)
+            folder, files = folders.find_folder(trial), dict(zip(STREAMS, names or (), strict=False))
+        if stream == "stderr" and files.get(stream) == files.get("stdout"):
+            return None
+        inside = folder.resolve().parent == (root if trial is None else root / layout.TRIALS_DIR)
+        return _read_tail(folder / files[stream]) if inside and stream in files else None
+    except (OSError, ValueError):  # a name that no file can have, or a file that may not be read
         return None
+
+
+def find_trial_folder(recording: OpenRecording, trial: str) -> Path | None:
+    """Return the trial's folder beside the recording; None where there is none."""
+    folder = read_trial_folders(recording.path.parent)[0].find_folder(trial)
+    return folder if folder.is_dir() else None
 
 
 def _read_tail(path: Path) -> dict[str, Any] | None:

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
+from trialrun.numbers import is_number
 from trialrun.recorder.store import Row, Store
-from trialrun.trials import is_number
 
 __all__ = ["OPERATORS", "Condition", "TrialIndex", "TrialRow", "sort_key"]
 

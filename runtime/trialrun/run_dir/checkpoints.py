@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from trialrun.outcomes import objective_value
+from trialrun.run_dir import layout
 from trialrun.run_dir.relocate import relocate_paths, results_roots
 from trialrun.run_dir.spool import SpoolReader, SpoolWriter
 from trialrun_hookspecs.errors import UsageError
@@ -26,8 +27,6 @@ __all__ = [
     "prune_checkpoints",
     "write_checkpoint_record",
 ]
-
-_FILE = "checkpoints.jsonl"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +61,7 @@ def copy_checkpoint(checkpoint: Path, target: Path) -> Path:
 def write_checkpoint_record(folder: Path, mark: CheckpointRecord) -> None:
     """Write down, in the trial's folder, that the checkpoint is complete. The newest stands last."""
     said = {**asdict(mark), "files": _read_file_sizes(Path(mark.path)), "folder": str(folder.absolute())}
-    with SpoolWriter(folder / _FILE) as writer:
+    with SpoolWriter(folder / layout.CHECKPOINT_RECORDS) as writer:
         writer.write(json.dumps(said))
 
 
@@ -84,7 +83,7 @@ def _is_complete(mark: CheckpointRecord) -> bool:
 def _read_records(folder: Path) -> list[CheckpointRecord]:
     found: dict[str, CheckpointRecord] = {}
     here = str(folder.absolute())
-    for line in SpoolReader(folder / _FILE).read_lines():
+    for line in SpoolReader(folder / layout.CHECKPOINT_RECORDS).read_lines():
         try:
             said = json.loads(line)
             mark = CheckpointRecord(**relocate_paths(said, *results_roots(said.pop("folder", here), here)))
@@ -98,7 +97,7 @@ def _read_records(folder: Path) -> list[CheckpointRecord]:
 def files_of_newest(results: Path, sizes: Mapping[str, int]) -> set[str]:
     """Of a copy of the results that has these files: those of the newest checkpoint of each trial that it has whole."""
     needed: set[str] = set()
-    for file in (*results.glob(f"trials/*/{_FILE}"), *results.glob(f"train/{_FILE}")):
+    for file in layout.list_checkpoint_records(results):
         for mark in reversed(_read_records(file.parent)):
             place = os.path.relpath(mark.path, results.absolute())
             files = {f"{place}/{name}": size for name, size in mark.files.items()}
@@ -139,12 +138,12 @@ def find_checkpoint(path: Path) -> CheckpointRecord:
     if not path.exists():
         raise UsageError("there must be a trial's folder or a checkpoint", where="--restore", got=str(path), fix=fix)
     path = path.absolute()
-    if path.is_dir() and (path / _FILE).exists():
+    if path.is_dir() and (path / layout.CHECKPOINT_RECORDS).exists():
         found = list_checkpoints(path)
         if not found:
             raise UsageError("the trial has no complete checkpoint", where="--restore", got=str(path), fix=fix)
         return found[-1]
-    if path.is_dir() and ((path / "config.json").exists() or not any(path.iterdir())):
+    if path.is_dir() and ((path / layout.TRIAL_CONFIG).exists() or not any(path.iterdir())):
         raise UsageError("the trial has no checkpoint", where="--restore", got=str(path), fix=fix)
     known = [mark for folder in _candidate_folders(path) if (mark := find_checkpoint_record(folder, path)) is not None]
     if known:
@@ -155,7 +154,7 @@ def find_checkpoint(path: Path) -> CheckpointRecord:
 def _candidate_folders(checkpoint: Path) -> list[Path]:
     """The trial folders that this checkpoint may belong to: its parent, or its trial's beside Ray's own folder."""
     trial_id = checkpoint.parent.name
-    return [checkpoint.parent, *checkpoint.parent.parent.parent.glob(f"trials/*{trial_id}*")]
+    return [checkpoint.parent, *checkpoint.parent.parent.parent.glob(f"{layout.TRIALS_DIR}/*{trial_id}*")]
 
 
 def find_checkpoint_record(folder: Path, path: Path) -> CheckpointRecord | None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from trialrun.run_dir import layout
+from trialrun.run_dir.atomic import create_folder
 from trialrun.run_dir.storage import (
-    OWNER_FILE,
-    PART_SUFFIX,
     PROBE_LIMIT_S,
     open_url,
     probe,
@@ -22,7 +21,6 @@ from trialrun_hookspecs.errors import UsageError
 
 __all__ = ["fetch_run"]
 
-_RUN_FILE = "run.json"
 _MAX_WORKERS = 8
 
 
@@ -39,14 +37,8 @@ def fetch_run(url: str, root: Path, *, where: str = "resume", limit_s: float = P
         fix = f"Go on with that one, trialrun resume {target}, or name another --results."
         raise UsageError("a folder of this name is there already", where="--results", got=str(target), fix=fix)
     try:
-        root.mkdir(parents=True, exist_ok=True)
-        partial = Path(tempfile.mkdtemp(prefix=".trialrun-fetch-", dir=root))
-        try:
+        with create_folder(target) as partial:
             _download_files(files, path, partial, where)
-            partial.chmod(0o755)
-            partial.rename(target)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
     except OSError as error:
         fix = "See that there is room in --results, and try again."
         raise UsageError("could not be fetched", where=where, got=f"{url!r} ({error})", fix=fix) from error
@@ -56,9 +48,11 @@ def fetch_run(url: str, root: Path, *, where: str = "resume", limit_s: float = P
 def _open_run(url: str, where: str) -> tuple[Any, str]:
     """The file system, and the path of the run in it."""
     files, path = open_url(url)
-    if not files.get_file_info(f"{path}/{_RUN_FILE}").is_file:
+    if not files.get_file_info(f"{path}/{layout.RUN_RECORD}").is_file:
         fix = "Name the run's own folder, such as s3://bucket/studies/my_job-1."
-        raise UsageError("must be the results folder of a run", where=where, got=f"no {_RUN_FILE} in {url!r}", fix=fix)
+        raise UsageError(
+            "must be the results folder of a run", where=where, got=f"no {layout.RUN_RECORD} in {url!r}", fix=fix
+        )
     return files, path
 
 
@@ -67,7 +61,9 @@ def _download_files(files: Any, path: str, folder: Path, where: str) -> None:
 
     infos = [info for info in files.get_file_info(FileSelector(path, recursive=True)) if info.is_file]
     infos = [
-        info for info in infos if relative_name(path, info.path) != OWNER_FILE and not info.path.endswith(PART_SUFFIX)
+        info
+        for info in infos
+        if relative_name(path, info.path) != layout.OWNER and not info.path.endswith(layout.PART_SUFFIX)
     ]
     names = [_check_name(relative_name(path, info.path), where) for info in infos]
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from trialrun import events
+from trialrun.run_dir import layout
 from trialrun.run_dir.history import StudyHistory, TrialOutcome
 from trialrun.run_dir.relocate import relocate_paths
 from trialrun.run_dir.spool import SpoolReader, SpoolWriter
@@ -18,14 +19,12 @@ from trialrun_hookspecs.results import TrialModel
 
 __all__ = ["Journal", "read_journal"]
 
-FILE = "study.jsonl"
-
 
 class Journal:
     """Appends to the journal; safe for threads, and what was written survives the death of this process."""
 
     def __init__(self, folder: Path, clock: Callable[[], float] = time.time) -> None:
-        self._writer = SpoolWriter(folder / FILE)
+        self._writer = SpoolWriter(folder / layout.JOURNAL)
         self._clock = clock
         self._write_entry("began", folder=str(folder.absolute()))
 
@@ -58,7 +57,7 @@ def read_journal(folder: Path) -> StudyHistory:
     past = StudyHistory()
     here = home = str(folder.absolute())
     ended, ended_by, used, began, last = False, "", 0.0, 0.0, 0.0
-    for line in SpoolReader(folder / FILE).read_lines():
+    for line in SpoolReader(folder / layout.JOURNAL).read_lines():
         try:
             said = json.loads(line)
             what, now = said["what"], float(said["time"])
@@ -73,7 +72,7 @@ def read_journal(folder: Path) -> StudyHistory:
             _apply_entry(past, relocate_paths(said, home, here))
         last = now
     return StudyHistory(
-        results=tuple(_read_results(folder / "spool")),
+        results=tuple(_read_results(folder / layout.SPOOL_DIR)),
         configs=past.configs,
         outcomes=past.outcomes,
         models=past.models,
@@ -85,7 +84,7 @@ def read_journal(folder: Path) -> StudyHistory:
 
 def _read_results(spool: Path) -> Iterator[tuple[str, int, dict[str, Any]]]:
     """The reports that the driver heard, from its own spools."""
-    for path in sorted(spool.glob("driver.*.jsonl")):
+    for path in sorted(spool.glob(layout.DRIVER_SPOOLS)):
         for line in SpoolReader(path).read_lines():
             with contextlib.suppress(BadValue):
                 event = events.from_line(line)

@@ -12,19 +12,23 @@ from collections.abc import Callable, Iterator, Mapping, Set
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from trialrun.run_dir.storage import OWNER_FILE, PART_SUFFIX, PROBE_LIMIT_S, join_url, open_url, probe, relative_name
+from trialrun.run_dir import layout
+from trialrun.run_dir.storage import PROBE_LIMIT_S, join_url, open_url, probe, relative_name
 from trialrun_hookspecs.errors import UsageError
 
 __all__ = ["Mirror", "mirror_folder"]
 
 _FIRST_SYNC_S = 5.0  # a run that dies soon is there, too
-_RUN_FILE = "run.json"
-_RECORDING = "recorder.sqlite"
 # Not copied: locks of this machine, and what SQLite keeps beside a database that is open.
 _NEVER_COPIED = frozenset(
-    {"lock", "sent/lock", OWNER_FILE, f"{_RECORDING}-wal", f"{_RECORDING}-shm", f"{_RECORDING}-journal"}
+    {
+        layout.LOCK,
+        f"{layout.LEDGER_DIR}/{layout.LOCK}",
+        layout.OWNER,
+        *(path.name for path in layout.sqlite_files(Path(layout.RECORDING))),
+    }
 )
-_COPIED_LAST = frozenset({"result.json"})  # it says that all is there
+_COPIED_LAST = frozenset({layout.RESULT})  # it says that all is there
 _CLOCK_TICK_NS = 10**9  # a file may change again within one tick of its clock
 
 FileState = tuple[int, ...]  # size and time of change
@@ -67,25 +71,25 @@ class Mirror:
         if self._is_local and Path(self._root).resolve().is_relative_to(self._folder.resolve()):
             fix = "To go on with a copy: trialrun resume COPY --results DIR, with another DIR."
             raise UsageError("must lie outside of the results folder", where=self._where, got=self._root, fix=fix)
-        if not again and self._exists_remotely(_RUN_FILE):
+        if not again and self._exists_remotely(layout.RUN_RECORD):
             fix = "Name another storage_path, or another --results."
             raise UsageError("holds another run already", where=self._where, got=self._root, fix=fix)
         self._check_not_superseded()
         self._files.create_dir(self._root, recursive=True)
-        with (self._folder / OWNER_FILE).open(
+        with (self._folder / layout.OWNER).open(
             "ab"
         ) as mine:  # all that it ever was, so that no moment to die at is a wrong one
             mine.write(self._token)
-        with self._files.open_output_stream(f"{self._root}/{OWNER_FILE}") as owner:
+        with self._files.open_output_stream(f"{self._root}/{layout.OWNER}") as owner:
             owner.write(self._token)
         self._load_remote_states()
 
     def _check_not_superseded(self) -> None:
         """A copy that another machine has gone on from is newer than this folder."""
-        mine, there = self._folder / OWNER_FILE, b""
+        mine, there = self._folder / layout.OWNER, b""
         with (
             contextlib.suppress(FileNotFoundError),
-            self._files.open_input_stream(f"{self._root}/{OWNER_FILE}") as owner,
+            self._files.open_input_stream(f"{self._root}/{layout.OWNER}") as owner,
         ):
             there = owner.read()
         if mine.exists() and there not in mine.read_bytes():
@@ -99,7 +103,7 @@ class Mirror:
 
         for info in self._files.get_file_info(FileSelector(self._root, recursive=True)):
             name = relative_name(self._root, info.path)
-            if info.is_file and name != OWNER_FILE:
+            if info.is_file and name != layout.OWNER:
                 path = self._folder / name
                 here = _file_state(path) if path.is_file() else (-1, 0)
                 self._sent[name] = here if here[0] == info.size and here[1] <= (info.mtime_ns or 0) else (-1,)
@@ -123,7 +127,7 @@ class Mirror:
         self._check_owner()
         with tempfile.TemporaryDirectory(prefix="trialrun-mirror-") as scratch:
             claims = self._snapshot_claims(Path(scratch))
-            recording = self._snapshot_recording(Path(scratch) / _RECORDING)
+            recording = self._snapshot_recording(Path(scratch) / layout.RECORDING)
             there = self._list_files(whole=whole)
             copied = 0
             for name, state in sorted(there.items(), key=lambda each: -each[1][1]):  # the new before it is gone
@@ -132,7 +136,7 @@ class Mirror:
             needed = self._needed({name: state[0] for name, state in self._sent.items()})
             for name, (path, state) in {**recording, **claims}.items():
                 copied += self._copy_file(name, path, state)
-        for name in [name for name in self._sent if name not in there and name not in needed and name != _RECORDING]:
+        for name in sorted(self._sent.keys() - there - needed - {layout.RECORDING}):
             del self._sent[name]
             with contextlib.suppress(FileNotFoundError):
                 self._files.delete_file(f"{self._root}/{name}")
@@ -142,7 +146,7 @@ class Mirror:
         """Two that write to one place would leave a mixture."""
         with (
             contextlib.suppress(FileNotFoundError),
-            self._files.open_input_stream(f"{self._root}/{OWNER_FILE}") as owner,
+            self._files.open_input_stream(f"{self._root}/{layout.OWNER}") as owner,
         ):
             if owner.read() == self._token:
                 return
@@ -151,10 +155,11 @@ class Mirror:
     def _list_files(self, *, whole: bool) -> dict[str, FileState]:
         """What there is to copy but for the recording, with its state now."""
         there: dict[str, FileState] = {}
+        left_out = _NEVER_COPIED | {layout.RECORDING} | (frozenset() if whole else _COPIED_LAST)
         for path in sorted(self._folder.rglob("*")):
             name = path.relative_to(self._folder).as_posix()
             with contextlib.suppress(FileNotFoundError):  # gone since it was listed
-                if path.is_file() and name not in _NEVER_COPIED | {_RECORDING} and (whole or name not in _COPIED_LAST):
+                if name not in left_out and layout.PART_SUFFIX not in name and path.is_file():
                     there[name] = _file_state(path)
         return there
 
@@ -170,12 +175,12 @@ class Mirror:
 
     def _snapshot_recording(self, copy: Path) -> dict[str, tuple[Path, FileState]]:
         """A snapshot of the recording, if there is one and it changed."""
-        path = self._folder / _RECORDING
+        path = self._folder / layout.RECORDING
         if not path.exists():
             return {}
-        log = path.with_name(f"{_RECORDING}-wal")
+        log = layout.sqlite_files(path)[0]
         state = (*_file_state(path), *(_file_state(log) if log.exists() else (0, 0)))
-        if self._sent.get(_RECORDING) == state:
+        if self._sent.get(layout.RECORDING) == state:
             return {}
         try:  # able to write, so that it folds in the log when the run has closed the recording meanwhile
             with (
@@ -186,7 +191,7 @@ class Mirror:
         except sqlite3.Error as error:
             raise OSError(f"{path}: {error}") from error
         recent = max(state[1], state[3]) > time.time_ns() - _CLOCK_TICK_NS
-        return {_RECORDING: (copy, (0,) if recent else state)}
+        return {layout.RECORDING: (copy, (0,) if recent else state)}
 
     def _copy_file(self, name: str, path: Path, state: FileState) -> bool:
         """Whether it was still there to be copied."""
@@ -203,7 +208,8 @@ class Mirror:
         """Put it in its place at once: a copy that is cut off leaves what was there. The number of bytes."""
         target, size = f"{self._root}/{name}", 0
         self._files.create_dir(target.rpartition("/")[0], recursive=True)
-        written = f"{target}{PART_SUFFIX}" if self._is_local else target  # an object store shows whole objects only
+        # An object store shows a new object only when it is complete.
+        written = f"{target}{layout.PART_SUFFIX}" if self._is_local else target
         with self._files.open_output_stream(written) as sink:
             while chunk := source.read(2**20):
                 sink.write(chunk)
@@ -215,7 +221,11 @@ class Mirror:
 
 def _is_claim(name: str) -> bool:
     """Whether the file says of other things that they are there: delivered, over, or complete."""
-    return name == "study.jsonl" or name.startswith("sent/") or name.rpartition("/")[2] == "checkpoints.jsonl"
+    return (
+        name == layout.JOURNAL
+        or name.startswith(f"{layout.LEDGER_DIR}/")
+        or name.rpartition("/")[2] == layout.CHECKPOINT_RECORDS
+    )
 
 
 def _file_state(path: Path) -> FileState:

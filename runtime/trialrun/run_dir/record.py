@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import json
-import os
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from trialrun import __version__
+from trialrun._version import __version__
 from trialrun.plugins import Plugin, Recipe
+from trialrun.run_dir import layout
 from trialrun_hookspecs.errors import UsageError
 
-__all__ = ["RunRecord", "read_record", "run_lock", "serialize_recipe", "serialize_recipes", "serialize_sources"]
+__all__ = ["RunRecord", "read_record", "serialize_recipe", "serialize_recipes", "serialize_sources"]
 
-RECORD_FILE = "run.json"
 _FIX = "Name the folder that the run printed as its results."
 
 
@@ -47,7 +44,7 @@ class RunRecord:
 
     def write(self, folder: Path) -> None:
         text = json.dumps(asdict(self), indent=2, ensure_ascii=False)
-        (folder / RECORD_FILE).write_text(text + "\n", encoding="utf-8")
+        (folder / layout.RUN_RECORD).write_text(text + "\n", encoding="utf-8")
 
 
 def serialize_recipe(plugin: Plugin) -> dict[str, str] | None:
@@ -75,29 +72,11 @@ def _serialize_source(source: Any) -> str | None:
 def read_record(folder: Path) -> RunRecord:
     """The record of a run. Raises UsageError: this is no results folder, or one of another version."""
     try:
-        said = json.loads((folder / RECORD_FILE).read_text(encoding="utf-8"))
+        said = json.loads((folder / layout.RUN_RECORD).read_text(encoding="utf-8"))
         return RunRecord(**said)
     except FileNotFoundError:
-        got = "no such folder" if not folder.is_dir() else f"no {RECORD_FILE} in it"
+        got = "no such folder" if not folder.is_dir() else f"no {layout.RUN_RECORD} in it"
         raise UsageError("must be the results folder of a run", where=str(folder), got=got, fix=_FIX) from None
     except (ValueError, TypeError, OSError) as error:
-        where = str(folder / RECORD_FILE)
+        where = str(folder / layout.RUN_RECORD)
         raise UsageError("must be the record of a run", where=where, got=str(error), fix=_FIX) from None
-
-
-@contextlib.contextmanager
-def run_lock(folder: Path) -> Iterator[None]:
-    """Hold the folder for one process. Raises UsageError while another holds it; a process that died holds nothing."""
-    file = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            owner = os.pread(file, 20, 0).decode(errors="replace").strip() or "unknown"
-            fix = "Wait until it has ended, or end it."
-            raise UsageError("is in use by a run", where=str(folder), got=f"process {owner}", fix=fix) from None
-        os.ftruncate(file, 0)
-        os.pwrite(file, f"{os.getpid()}\n".encode(), 0)
-        yield
-    finally:
-        os.close(file)

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from trialrun.run_dir.layout import SPOOL_SUFFIX
 from trialrun_hookspecs.errors import BadValue, SpoolFull
 
 __all__ = ["SPOOL_LIMIT", "SpoolReader", "SpoolWriter", "Tail", "TailError"]
@@ -203,7 +204,7 @@ class Tail:
         """Sorted names of the files with bytes that were not read yet."""
         try:
             with os.scandir(self._folder) as entries:
-                return sorted(e.name for e in entries if e.name.endswith(".jsonl") and self._has_more(e))
+                return sorted(e.name for e in entries if e.name.endswith(SPOOL_SUFFIX) and self._has_more(e))
         except FileNotFoundError:
             return []
 

@@ -9,13 +9,11 @@ from pathlib import Path
 
 from trialrun import events, progress
 from trialrun.progress import OverallProgress
+from trialrun.run_dir import layout
 from trialrun_hookspecs.errors import BadValue
 from trialrun_hookspecs.event import Event
 
-__all__ = ["DRIVER_PREFIX", "MergedSpools"]
-
-DRIVER_PREFIX = "driver."
-"""How the names of the driver's spools begin."""
+__all__ = ["MergedSpools"]
 
 
 class MergedSpools:
@@ -39,10 +37,10 @@ class MergedSpools:
         paths = self._list_paths()
         streams = [self._read_spool(path, index, first) for index, path in enumerate(paths)]
         for _, index, event, size in heapq.merge(*streams, key=lambda each: each[:2]):
-            yield overall(event, of_driver=paths[index].name.startswith(DRIVER_PREFIX)), size
+            yield overall(event, of_driver=layout.is_driver_spool(paths[index].name)), size
 
     def _list_paths(self) -> list[Path]:
-        return sorted(self.folder.glob("*.jsonl"))
+        return sorted(self.folder.glob(layout.SPOOLS))
 
     def _read_spool(
         self, path: Path, index: int, first: Mapping[str, int] | None

@@ -11,8 +11,6 @@ from urllib.parse import urlsplit, urlunsplit
 from trialrun_hookspecs.errors import UsageError
 
 __all__ = [
-    "OWNER_FILE",
-    "PART_SUFFIX",
     "PROBE_LIMIT_S",
     "join_url",
     "make_absolute",
@@ -25,10 +23,6 @@ __all__ = [
 ]
 
 PROBE_LIMIT_S = 30.0
-OWNER_FILE = ".trialrun-owner"
-"""The file in a copy that says which process kept it last; in a results folder, which ones were its own."""
-PART_SUFFIX = ".trialrun-part"
-"""How the name of a file ends that is being written."""
 T = TypeVar("T")
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from trialrun.numbers import is_finite_number
 from trialrun_hookspecs.errors import Problem, RequestInvalid
-from trialrun_hookspecs.request import did_you_mean
+from trialrun_hookspecs.suggestions import did_you_mean
 
 __all__ = [
     "Option",
@@ -40,16 +40,12 @@ def count_option(default: int | None, *, least: int = 1) -> Option:
 def positive_option(default: float | None, *, zero: bool = False) -> Option:
     """A finite number above 0, or at least 0."""
     rule = "must be a finite number of at least 0" if zero else "must be a finite number above 0"
-    return Option(default=default, rule=rule, accepts=lambda v: _is_finite(v) and (v > 0 or (zero and v == 0)))
+    return Option(default=default, rule=rule, accepts=lambda v: is_finite_number(v) and (v > 0 or (zero and v == 0)))
 
 
 def choice_option(*names: str) -> Option:
     """One of these; the first is the default."""
     return Option(default=names[0], rule=f"must be one of {', '.join(names)}", accepts=lambda v: v in names)
-
-
-def _is_finite(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _make_whole_check(least: int) -> Callable[[Any], bool]:

@@ -13,7 +13,8 @@ from trialrun.search.variants import Variants
 from trialrun.space import FixedValue, Space
 from trialrun_hookspecs.distributions import DistributionBase
 from trialrun_hookspecs.errors import Problem, RequestInvalid
-from trialrun_hookspecs.request import GRID_ALGORITHM, Params, did_you_mean
+from trialrun_hookspecs.request import GRID_ALGORITHM, Params
+from trialrun_hookspecs.suggestions import did_you_mean
 
 __all__ = ["ALGORITHMS", "GRID_ALGORITHM", "InitialPoints", "create_algorithm", "parse_points"]
 

@@ -23,6 +23,7 @@ from trialrun.engine.job import run
 from trialrun.executors import inline as _inline  # noqa: F401  # loaded before the fork
 from trialrun.plugins import Manager, Plugin, load_plugin
 from trialrun.recorder import Fixtures, Recorder
+from trialrun.run_dir import layout
 from trialrun.testing.audit import AuditLog
 from trialrun.testing.instrumented import (
     HookLog,
@@ -201,7 +202,7 @@ class _ScenarioRun:
 
     @contextlib.contextmanager
     def _open_backend(self, fixtures: Fixtures) -> Iterator[Backend]:
-        with Recorder(self._folder / "recorder.sqlite", fixtures=fixtures) as recorder:
+        with Recorder(self._folder / layout.RECORDING, fixtures=fixtures) as recorder:
             recorder.faults.plan += self._scenario.faults
             memory = Memory(recorder.handler())
             patience = RetryPolicy(attempts=40, first=0.01, longest=0.05, total=30.0)

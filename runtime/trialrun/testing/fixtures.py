@@ -20,6 +20,7 @@ from trialrun.plugins import Plugin, load_plugin
 from trialrun.plugins.build import build_plugin
 from trialrun.recorder.faults import FaultKind
 from trialrun.recorder.recorder import Recorder
+from trialrun.run_dir import layout
 from trialrun_hookspecs.errors import UsageError
 from trialrun_hookspecs.results import JobResult
 from trialrun_hookspecs.run import Run
@@ -102,7 +103,7 @@ class _Jobs:
     def __init__(self, recorder: FaultyRecorder, dataset: Any, folder: Path) -> None:
         self._recorder = recorder
         self._dataset = dataset
-        self._folder = folder / "trialrun-results"
+        self._folder = folder / layout.RESULTS_ROOT
 
     def _run_job(self, plugin: Any, params: Mapping[str, Any], checkpoint: str | Path | None) -> JobResult:
         for number in range(1, 1000):

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from trialrun import __version__
+from trialrun._version import __version__
 from trialrun.testing.context import CheckContext
 from trialrun.testing.observation import Observation
 from trialrun.testing.registry import Check, CheckFailed, NotApplicable, Vacuous, all_checks, select_checks
@@ -106,9 +106,11 @@ class Session:
         self.workers = max(1, workers)
         self.repro_dir = None if repro_dir is None else Path(repro_dir)
         self.interrupted = False
+        select = tuple(select)
         self.all = dict(sorted((all_checks() if checks is None else checks).items()))
         self.chosen = _select_checks(self.all, profile, select, ignore)
         self._asked = _select_checks(self.all, profile, select, ())
+        self._is_selection = bool(select)
         self._ray_allowed = ray is not False
         date = today or dt.datetime.now().astimezone().date()
         self.waivers = {
@@ -304,7 +306,7 @@ class Session:
         elif asked:
             message = "left out by ignore"
         else:
-            message = "not selected" if self._asked is not self.all and found.level == "core" else "not in this profile"
+            message = "not selected" if self._is_selection else "not in this profile"
         return Outcome(
             id=found.id,
             title=found.title,

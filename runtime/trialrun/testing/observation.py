@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from trialrun.run_dir import layout
 from trialrun.testing.scenario import Scenario
 
 if TYPE_CHECKING:
@@ -236,14 +237,14 @@ class Observation:
 
     @property
     def has_recording(self) -> bool:
-        return (self.folder / "recorder.sqlite").exists()
+        return (self.folder / layout.RECORDING).exists()
 
     @cached_property
     def recorder(self) -> Recorder:
         """The recording, read-only. An empty one when the scene has none."""
         from trialrun.recorder import Recorder
 
-        path = self.folder / "recorder.sqlite"
+        path = self.folder / layout.RECORDING
         return Recorder.open(path) if path.exists() else Recorder()
 
     def reports(self, trial_id: str | None = None) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from trialrun_hookspecs.errors import Problem, UsageError
-from trialrun_hookspecs.request import did_you_mean
+from trialrun_hookspecs.suggestions import did_you_mean
 
 __all__ = ["BUILT_IN_ROWS", "ProjectConfig", "Target", "find_pyproject", "read_config", "resolve_spec"]
 

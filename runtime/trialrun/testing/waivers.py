@@ -9,7 +9,7 @@ from typing import Any
 
 from trialrun.testing.verdicts import Outcome, Verdict
 from trialrun_hookspecs.errors import Problem, UsageError
-from trialrun_hookspecs.request import did_you_mean
+from trialrun_hookspecs.suggestions import did_you_mean
 
 __all__ = ["Waiver", "apply_waiver", "read_waivers"]
 

@@ -138,12 +138,9 @@ def show_importance(request: PageRequest, key: str, job: int) -> Any:
 
 def show_trial(request: PageRequest, key: str, job: int) -> Any:
     recording = request.open_recording(key)
-    index = recording.get_trial_index(job)
-    index.refresh()
-    trial = request.trial_id
+    trial, index = request.trial_id, _load_index(recording, job, request.trial_id)
     row = None if trial is None else index.find_trial(trial)
-    if trial is not None and row is None:
-        raise refuse(404, f"trial {trial[:200]}: there is none.")
+    folder = None if trial is None else trial_detail.find_trial_folder(recording, trial)
     sizes = {stream: trial_detail.read_output(recording, trial, stream) for stream in trial_detail.STREAMS}
     return {
         **index.build_table([row] if row else []),
@@ -151,13 +148,24 @@ def show_trial(request: PageRequest, key: str, job: int) -> Any:
         "messages": [] if trial is None else trial_detail.find_trial_messages(recording.store, job, trial),
         "model": trial_detail.find_model(recording.store, job, trial),
         "failure": trial_detail.find_failure(recording.store, job, trial),
-        "folder": str(recording.path.parent / "trials" / trial) if trial and sizes["stdout"] else None,
+        "folder": str(folder) if folder and any(sizes.values()) else None,
         "output": {stream: tail["size"] if tail else None for stream, tail in sizes.items()},
     }
 
 
-def show_output(request: PageRequest, key: str, _job: int) -> Any:
-    tail = trial_detail.read_output(request.open_recording(key), request.trial_id, request.first_param("stream"))
+def _load_index(recording: OpenRecording, job: int, trial: str | None) -> TrialIndex:
+    """Return the trials of the job; refuse a trial that is not among them."""
+    index = recording.get_trial_index(job)
+    index.refresh()
+    if trial is not None and index.find_trial(trial) is None:
+        raise refuse(404, f"trial {trial[:200]}: there is none.")
+    return index
+
+
+def show_output(request: PageRequest, key: str, job: int) -> Any:
+    recording = request.open_recording(key)
+    _load_index(recording, job, request.trial_id)
+    tail = trial_detail.read_output(recording, request.trial_id, request.first_param("stream"))
     if tail is None:
         raise refuse(404, "output: there is none.")
     return tail

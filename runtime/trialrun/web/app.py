@@ -41,11 +41,19 @@ _LOCKED_PAGE = """<!doctype html>
 
 
 class Page:
-    """Answers every call below PREFIX. `find_endpoint` returns the endpoint of a call by its Host header."""
+    """Answers every call below PREFIX, and leaves others to `fallback`; without one, `/` redirects to the web UI.
+
+    `find_endpoint` returns the endpoint of a call by its Host header.
+    """
 
     def __init__(
-        self, library: Library, find_endpoint: Callable[[str], Endpoint], is_closing: Callable[[], bool]
+        self,
+        library: Library,
+        find_endpoint: Callable[[str], Endpoint],
+        is_closing: Callable[[], bool],
+        fallback: Any = None,
     ) -> None:
+        self._fallback = fallback or Starlette(routes=[Route("/", RedirectResponse(f"{PREFIX}/", 303))])
         self._library = library
         self._find_endpoint = find_endpoint
         self._is_closing = is_closing
@@ -69,6 +77,12 @@ class Page:
         )
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            return
+        if not f"{scope['path']}/".startswith(f"{PREFIX}/"):
+            await self._fallback(scope, receive, send)
+            return
+
         async def send_guarded(message: MutableMapping[str, Any]) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
@@ -82,9 +96,6 @@ class Page:
         except CallRefused as refused:
             app = build_response(refused.reply)
         await app(scope, receive, send_guarded)
-
-    def close(self) -> None:
-        self._library.close()
 
     def _check_access(self, request: Request) -> None:
         endpoint = self._find_endpoint(request.headers.get("host", ""))

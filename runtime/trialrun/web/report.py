@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
-from trialrun import __version__
+from trialrun._version import __version__
 from trialrun.events import null_nonfinite
 from trialrun.recordings.jobs import load_job_details
 from trialrun.recordings.plot_data import collect_curves, rank_trials, study_importance

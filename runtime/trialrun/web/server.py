@@ -5,20 +5,14 @@ from __future__ import annotations
 import ipaddress
 import logging
 import secrets
+import selectors
 import socket
 import threading
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from starlette.concurrency import run_in_threadpool
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import FileResponse, RedirectResponse, Response
-
 from trialrun.recorder.access import Endpoint
-from trialrun.recorder.faults import ReplyLost
 from trialrun.recordings.library import Library
-from trialrun.web.app import Page
-from trialrun.web.session import PREFIX
 from trialrun_hookspecs.errors import TrialrunError, UsageError
 
 if TYPE_CHECKING:
@@ -29,17 +23,25 @@ __all__ = ["LoopbackServer", "RecorderServer"]
 START_TIMEOUT_S = 30
 STOP_TIMEOUT_S = 10
 BACKLOG = 2048
-MAX_DRAINED_BYTES = 256 * 1024 * 1024
 
 
 class LoopbackServer:
     """A server of the web UI. `url` ends in a slash and is known after `start()`.
 
     Port 0 takes a free port. Raises UsageError: `host` can be reached by other machines and `allow_remote` is false.
+    With `on_demand` the first connection loads starlette and uvicorn: until then the server costs a port and a
+    sleeping thread.
     """
 
     def __init__(
-        self, library: Library, *, host: str = "127.0.0.1", port: int = 0, allow_remote: bool = False, token: str | None
+        self,
+        library: Library,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        allow_remote: bool = False,
+        on_demand: bool = False,
+        token: str | None,
     ) -> None:
         self.remote = not _is_loopback(host)
         if self.remote and not allow_remote:
@@ -53,9 +55,12 @@ class LoopbackServer:
         self.port = port
         self.token = token or secrets.token_urlsafe(24)
         self.url = ""
-        self._page = Page(library, self._build_endpoint, lambda: bool(self._server.should_exit))
+        self._library = library
+        self._on_demand = on_demand
+        self._stopping = False
         self._server: Any = None
         self._thread: threading.Thread | None = None
+        self._waker: socket.socket | None = None
 
     @property
     def page_url(self) -> str:
@@ -78,29 +83,41 @@ class LoopbackServer:
         name = f"[{self.host}]" if ":" in self.host else self.host
         self.url = f"http://{name}:{self.port}/"
         ready = threading.Event()
-        self._server = _create_server(self._build_app(), ready)
+        self._stopping = False
+        sleeper, self._waker = socket.socketpair()
         self._thread = threading.Thread(
-            target=self._run_server, args=(listener, ready), name="trialrun-recorder", daemon=True
+            target=self._run_server, args=(listener, sleeper, ready), name="trialrun-recorder", daemon=True
         )
         self._thread.start()
-        if not ready.wait(START_TIMEOUT_S) or not self._server.started:
+        if self._on_demand:
+            return
+        if not ready.wait(START_TIMEOUT_S) or self._server is None or not self._server.started:
             self.stop()
             raise TrialrunError("did not start", where=f"recorder at {self.url}", fix="Read the log above.")
 
     def stop(self) -> None:
         """Finish the calls in progress, then close. Safe to call twice."""
-        if self._thread is None:
+        if self._thread is None or self._waker is None:
             return
-        self._server.should_exit = True
+        self._stopping = True
+        self._waker.close()
+        if self._server is not None:
+            self._server.should_exit = True
         self._thread.join(STOP_TIMEOUT_S)
         self._thread = None
-        self._page.close()
+        self._server = None
+        self._library.close()
 
-    def _run_server(self, listener: socket.socket, ready: threading.Event) -> None:
+    def _run_server(self, listener: socket.socket, sleeper: socket.socket, ready: threading.Event) -> None:
         try:
-            self._server.run(sockets=[listener])
+            if self._on_demand and not _wait_for_connection(listener, sleeper):
+                return
+            self._server = server = _create_server(self._build_app(), ready)
+            server.should_exit = self._stopping  # stop() may have come while uvicorn was imported
+            server.run(sockets=[listener])
         finally:
             listener.close()
+            sleeper.close()
             ready.set()
 
     def _build_endpoint(self, host: str) -> Endpoint:
@@ -112,90 +129,37 @@ class LoopbackServer:
         )
 
     def _build_app(self) -> Any:
-        async def app(scope: Any, receive: Any, send: Any) -> None:
-            if scope["type"] != "http":
-                return
-            is_page = f"{scope['path']}/".startswith(f"{PREFIX}/")
-            await (self._page if is_page else self._handle_request)(scope, receive, send)
+        from trialrun.web.app import Page
 
-        return app
+        return Page(self._library, self._build_endpoint, lambda: self._stopping, self._build_fallback())
 
-    async def _handle_request(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answer a call outside the web UI: redirect from `/` to it."""
-        response = RedirectResponse(f"{PREFIX}/", 303) if scope["path"] == "/" else Response(status_code=404)
-        await response(scope, receive, send)
+    def _build_fallback(self) -> Any:
+        """Return the ASGI application for calls outside the web UI; None has no answers but a redirect from `/`."""
+        return None
 
 
 class RecorderServer(LoopbackServer):
     """A server of the recorder's API, for clients of the platform, and of the web UI."""
 
     def __init__(
-        self, recorder: Recorder, *, host: str = "127.0.0.1", port: int = 0, allow_remote: bool = False
+        self,
+        recorder: Recorder,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        allow_remote: bool = False,
+        on_demand: bool = False,
     ) -> None:
         library = Library(recorder.path)
-        super().__init__(library, host=host, port=port, allow_remote=allow_remote, token=recorder.token)
+        super().__init__(
+            library, host=host, port=port, allow_remote=allow_remote, on_demand=on_demand, token=recorder.token
+        )
         self.recorder = recorder
 
-    async def _handle_request(self, scope: Any, receive: Any, send: Any) -> None:
-        request = Request(scope, receive)
-        body = await _read_body(request, self.recorder.api.max_body)
-        try:
-            response = await run_in_threadpool(self._build_response, request, body)
-        except ReplyLost as lost:
-            await _drop_connection(lost, receive, send)
-            return
-        await response(scope, receive, send)
+    def _build_fallback(self) -> Any:
+        from trialrun.web.recorder_app import RecorderApp
 
-    def _build_response(self, request: Request, body: bytes | int) -> Response:
-        if isinstance(body, int):
-            reply = self.recorder.api.refuse_body(body)
-            return Response(reply.content, reply.status, {**reply.headers, "Connection": "close"})
-        reply = self.recorder.api.handle(
-            request.method,
-            request.scope["path"],
-            request.query_params.multi_items(),
-            dict(request.headers),
-            body,
-            endpoint=self._build_endpoint(request.headers.get("host", "")),
-        )
-        headers = {**reply.headers, "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
-        if reply.file is not None:
-            return FileResponse(reply.file, reply.status, headers)
-        return Response(reply.content, reply.status, headers)
-
-
-async def _read_body(request: Request, limit: int) -> bytes | int:
-    """Return the body, or its size when it is too large.
-
-    Up to a limit a body that is too large is still received and dropped: a client that is disconnected while it sends
-    never reads the reply.
-    """
-    chunks: list[bytes] = []
-    size = 0
-    try:
-        async for chunk in request.stream():
-            size += len(chunk)
-            if size > limit + MAX_DRAINED_BYTES:
-                return size
-            if size > limit:
-                chunks.clear()
-            else:
-                chunks.append(chunk)
-    except ClientDisconnect:
-        return size
-    return b"".join(chunks) if size <= limit else size
-
-
-async def _drop_connection(lost: ReplyLost, receive: Any, send: Any) -> None:
-    """Close the connection for a fault switch. `send` is a method of uvicorn's cycle, which holds the transport."""
-    if lost.half is not None:
-        content = lost.half.body
-        headers = [(b"content-length", str(len(content) + 1).encode()), (b"content-type", b"application/json")]
-        await send({"type": "http.response.start", "status": lost.half.status, "headers": headers})
-        await send({"type": "http.response.body", "body": content[: len(content) // 2], "more_body": True})
-    send.__self__.transport.close()
-    while (await receive())["type"] != "http.disconnect":
-        pass
+        return RecorderApp(lambda: self.recorder.api, self._build_endpoint)
 
 
 def _create_server(app: Any, ready: threading.Event) -> Any:
@@ -235,6 +199,14 @@ def _bind_socket(host: str, port: int) -> socket.socket:
         fix = "Use port 0, which takes a free port."
         raise UsageError("cannot listen here", where=f"{host}:{port}", got=str(error), fix=fix) from None
     return listener
+
+
+def _wait_for_connection(listener: socket.socket, sleeper: socket.socket) -> bool:
+    """Return True at the first connection, and False when the other end of `sleeper` closes before one comes."""
+    with selectors.DefaultSelector() as selector:
+        selector.register(listener, selectors.EVENT_READ)
+        selector.register(sleeper, selectors.EVENT_READ)
+        return all(key.fileobj is not sleeper for key, _ in selector.select())
 
 
 def _is_loopback(host: str) -> bool:

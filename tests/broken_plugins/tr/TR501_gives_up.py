@@ -10,7 +10,7 @@ patient = LogSink._schedule_retry
 def give_up(self, error):
     patient(self, error)
     if self._failures > 2 and self._outbox is not None:
-        self._outbox.settle()
+        self._outbox.ack()
 
 
 def train(run, dataset, hyperparameter, checkpoint, **kwargs):

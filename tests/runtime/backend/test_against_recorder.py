@@ -14,7 +14,7 @@ import pytest
 from trialrun import events
 from trialrun.backend import Answer, Call, Client, Http, LogSink, Memory, Retry, RetryPolicy, Tokens, Transport
 from trialrun.recorder import Fixtures, Recorder
-from trialrun.web.server import RecorderServer
+from trialrun.recorder.recorder import HttpServer
 from trialrun_hookspecs.errors import BackendRefused, BackendUnavailable, NotOnBackend
 from trialrun_hookspecs.event import Event
 
@@ -23,7 +23,7 @@ QUICK = RetryPolicy(attempts=20, first=0.0, longest=0.0)
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[RecorderServer]:
+def server() -> Iterator[HttpServer]:
     with Recorder() as unused, unused.server() as listening:
         yield listening
 
@@ -45,12 +45,12 @@ def recorder(tmp_path: Path) -> Iterator[Recorder]:
 
 
 @contextmanager
-def memory_door(recorder: Recorder, server: RecorderServer) -> Iterator[Transport]:
+def memory_door(recorder: Recorder, server: HttpServer) -> Iterator[Transport]:
     yield Memory(recorder.handler())
 
 
 @contextmanager
-def http_door(recorder: Recorder, server: RecorderServer) -> Iterator[Transport]:
+def http_door(recorder: Recorder, server: HttpServer) -> Iterator[Transport]:
     server.recorder = recorder
     transport = Http(server.url, Tokens(access=server.token))
     yield transport
@@ -58,7 +58,7 @@ def http_door(recorder: Recorder, server: RecorderServer) -> Iterator[Transport]
 
 
 @pytest.fixture(params=[memory_door, http_door])
-def door(request: pytest.FixtureRequest, recorder: Recorder, server: RecorderServer) -> Iterator[Transport]:
+def door(request: pytest.FixtureRequest, recorder: Recorder, server: HttpServer) -> Iterator[Transport]:
     with request.param(recorder, server) as transport:
         yield transport
 
@@ -96,7 +96,7 @@ def test_our_recorder_is_known(client: Client) -> None:
     assert client.is_recorder()
 
 
-def test_a_wrong_token_is_refused(recorder: Recorder, server: RecorderServer) -> None:
+def test_a_wrong_token_is_refused(recorder: Recorder, server: HttpServer) -> None:
     server.recorder = recorder
     transport = Http(server.url, Tokens(access="wrong"))
     with pytest.raises(BackendRefused, match="token"):

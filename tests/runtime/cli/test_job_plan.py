@@ -78,7 +78,7 @@ def test_a_plan_of_training_has_no_trials() -> None:
 
 @given(st.integers(1, 50), st.integers(1, 8), st.sampled_from([None, 1, 3]), st.floats(0.1, 100))
 def test_the_estimate_is_rounds_times_seconds(samples: int, cpus: int, limit: int | None, seconds: float) -> None:
-    config = {"num_samples": samples, **({"max_concurrent_trials": limit} if limit else {})}
+    config: dict[str, Any] = {"num_samples": samples, **({"max_concurrent_trials": limit} if limit else {})}
     plan = _planned(_request("uniform", **config), timing=(seconds, "--trial-seconds"), cpus=cpus)
     at_once = plan["resources"]["at_once"]
     assert at_once == min(cpus, limit or cpus, samples)

@@ -17,7 +17,8 @@ import pytest
 import trialrun
 from trialrun.recorder import Recorder
 from trialrun.run_dir.checkpoints import list_checkpoints
-from trialrun.run_dir.record import read_record, run_lock
+from trialrun.run_dir.lock import run_lock
+from trialrun.run_dir.record import read_record
 from trialrun_hookspecs import JobInterrupted, UsageError, hookimpl
 
 PLUGIN = Path(__file__).parents[2] / "broken_plugins" / "cut_off.py"
@@ -220,7 +221,8 @@ def test_a_study_that_begins_from_a_model_goes_on(tmp_path: Path) -> None:
     job = tuning()
     job["params"]["checkpoint"] = 5
     (tmp_path / "model").write_text("weights")
-    plugin, served = Interrupted(), {"datasets": {1: ROWS}, "checkpoints": {5: tmp_path / "model"}}
+    plugin = Interrupted()
+    served: dict[str, Any] = {"datasets": {1: ROWS}, "checkpoints": {5: tmp_path / "model"}}
     with pytest.raises(JobInterrupted):
         trialrun.run(job, plugin=plugin, executor="inline", results=tmp_path, **served)
     assert trialrun.resume(tmp_path / "cut-1", plugin=plugin, **served).status == "SUCCEEDED"

@@ -18,14 +18,15 @@ import trialrun
 from trialrun.engine.flush import flush
 from trialrun.executors.trial import find_artifact
 from trialrun.run_dir.journal import read_journal
-from trialrun.run_dir.record import read_record, run_lock
+from trialrun.run_dir.lock import run_lock
+from trialrun.run_dir.record import read_record
 from trialrun_hookspecs import UsageError
 
 from .test_resume import GRID, PLUGIN, ROWS, choice, content, in_a_process, recorded, training, tuning, undisturbed
 
 
 def paused(*args: Any, **config: Any) -> dict[str, Any]:
-    job = tuning(*args, sync_period_s=0.05, x=GRID, num_samples=1, **config)
+    job = tuning(*args, **{"sync_period_s": 0.05, "x": GRID, "num_samples": 1, **config})
     job["params"]["hyperparameters"].append(choice("pause", 0.2))
     return job
 

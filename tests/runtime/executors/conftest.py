@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -16,6 +16,9 @@ ROWS = [{"category": "train", "data": {"x": [float(x)], "y": 2.0 * x + 1.0}} for
 BOTH = [pytest.param("inline", id="inline"), pytest.param("ray", id="ray", marks=pytest.mark.ray)]
 
 PLUGINS = Path(__file__).parents[2] / "broken_plugins"
+
+
+Executor = Literal["ray", "inline"]
 
 
 class Study:
@@ -34,7 +37,7 @@ class Study:
     def trial_id(self, value: Any) -> str:
         table = self.recorder.last_table(self.result.job_id)
         assert table is not None
-        return next(t for t, row in table["trials"].items() if row["hyperparameters"][0] == value)
+        return next(str(t) for t, row in table["trials"].items() if row["hyperparameters"][0] == value)
 
     def results_of(self, value: Any) -> list[dict[str, Any]]:
         """Every report of the trial of this hyperparameter value."""
@@ -43,12 +46,17 @@ class Study:
 
 
 @pytest.fixture
-def tuned(tmp_path: Path) -> Callable[..., Study]:
+def tuned(tmp_path: Path) -> Iterator[Callable[..., Study]]:
     """Run a tuning job: `tuned(plugin, space, executor=…, **tune_config)`."""
     opened: list[Study] = []
 
     def run(
-        plugin: str, space: list[dict[str, Any]], *, executor: str, params: dict[str, Any] | None = None, **config: Any
+        plugin: str,
+        space: list[dict[str, Any]],
+        *,
+        executor: Executor,
+        params: dict[str, Any] | None = None,
+        **config: Any,
     ) -> Study:
         job = {
             "action": "train",

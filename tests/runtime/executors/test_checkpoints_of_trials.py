@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -74,7 +74,7 @@ def test_a_trial_that_is_stopped_saves_at_its_end(tuned: Tuned, executor: str) -
 
 
 @pytest.mark.parametrize("executor", BOTH)
-def test_a_trial_begins_where_another_one_was(tuned: Tuned, executor: str, tmp_path: Path) -> None:
+def test_a_trial_begins_where_another_one_was(tuned: Tuned, executor: Literal["ray", "inline"], tmp_path: Path) -> None:
     before = tuned(STEPS, SPACE, executor=executor, checkpoints={"every": 2}, stop={"training_iteration": 5})
     second = Study(
         trialrun.run(

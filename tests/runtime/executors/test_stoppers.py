@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -87,7 +87,7 @@ def test_a_study_that_goes_on_shows_its_stoppers_what_was() -> None:
 def stopped(tmp_path: Path) -> Callable[..., Any]:
     """Run a study of four trials of four epochs with these stoppers; give its result and the warnings."""
 
-    def run(executor: str, *offered: Any) -> tuple[Any, list[str]]:
+    def run(executor: Literal["ray", "inline"], *offered: Any) -> tuple[Any, list[str]]:
         class Plugin:
             @hookimpl
             def stoppers(self) -> Iterable[Any]:

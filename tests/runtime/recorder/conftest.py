@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from trialrun.recorder import Fixtures, Recorder
-from trialrun.web.server import RecorderServer
+from trialrun.recorder.recorder import HttpServer
 
 
 @pytest.fixture
@@ -42,19 +42,19 @@ def strict(fixtures: Fixtures, tmp_path: Path) -> Iterator[Recorder]:
 
 
 @pytest.fixture(scope="session")
-def listening() -> Iterator[tuple[RecorderServer, RecorderServer]]:
+def listening() -> Iterator[tuple[HttpServer, HttpServer]]:
     """Two servers for all tests: to start and stop one for each would take most of their time."""
     with Recorder() as unused, unused.server() as one, unused.server() as other:
         yield one, other
 
 
 @pytest.fixture
-def server(recorder: Recorder, listening: tuple[RecorderServer, RecorderServer]) -> RecorderServer:
+def server(recorder: Recorder, listening: tuple[HttpServer, HttpServer]) -> HttpServer:
     listening[0].recorder = recorder
     return listening[0]
 
 
 @pytest.fixture
-def strict_server(strict: Recorder, listening: tuple[RecorderServer, RecorderServer]) -> RecorderServer:
+def strict_server(strict: Recorder, listening: tuple[HttpServer, HttpServer]) -> HttpServer:
     listening[1].recorder = strict
     return listening[1]

@@ -15,8 +15,8 @@ from trialrun.recorder import Fault, Recorder
 from trialrun.recorder.access import Endpoint
 from trialrun.recorder.faults import Faults, ReplyLost
 from trialrun.recorder.mock import mounted
+from trialrun.recorder.recorder import HttpServer
 from trialrun.recorder.replies import json_reply
-from trialrun.web.server import RecorderServer
 from trialrun_hookspecs.errors import BadValue
 
 ENTRY = b'{"event": "message", "job": 1, "data": {"content": "x"}}'
@@ -121,7 +121,7 @@ def test_a_recorder_that_gives_no_answer_can_be_healed_over_its_route(recorder: 
 
 @pytest.mark.parametrize(("kind", "stored"), [("unavailable", 0), ("timeout", 0), ("drop", 1), ("cut", 1)])
 def test_over_http_the_connection_ends_without_a_whole_answer(
-    recorder: Recorder, server: RecorderServer, kind: Any, stored: int
+    recorder: Recorder, server: HttpServer, kind: Any, stored: int
 ) -> None:
     recorder.fail(kind, last=1)
     headers = {"Authorization": f"Token {server.token}"}
@@ -132,7 +132,7 @@ def test_over_http_the_connection_ends_without_a_whole_answer(
         assert session.post(f"{server.url}logs/", ENTRY, headers=headers, timeout=10).status_code == 201
 
 
-def test_over_http_a_delayed_answer_comes_late(recorder: Recorder, server: RecorderServer) -> None:
+def test_over_http_a_delayed_answer_comes_late(recorder: Recorder, server: HttpServer) -> None:
     recorder.fail("delay", seconds=0.2, last=1)
     started = time.monotonic()
     answer = requests.get(f"{server.url}models/", headers={"Authorization": f"Token {server.token}"}, timeout=10)

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from trialrun.recorder import Fixtures, Recorder
 from trialrun.recorder.api import ROUTES
-from trialrun.web.server import RecorderServer
+from trialrun.recorder.recorder import HttpServer
 
 LONG = 20.0
 WRITER = """if True:
@@ -65,8 +65,8 @@ def test_kill_9_while_it_writes_loses_nothing_that_was_acknowledged(tmp_path: Pa
         assert recorder.handle("POST", "logs", body=b'{"event": "m"}').status == 201
         keys = [event["key"] for event in recorder.events("m") if event["key"]]
         assert len(keys) == len(set(keys))
-        for life, count in acknowledged.items():
-            batches = [int(key.split("-")[1]) for key in keys if key.startswith(f"{life}-")]
+        for writer_id, count in acknowledged.items():
+            batches = [int(key.split("-")[1]) for key in keys if key.startswith(f"{writer_id}-")]
             assert batches == sorted(batches)
             assert count * 20 <= len(batches) <= (count + 1) * 20
             assert len(batches) % 20 == 0
@@ -90,13 +90,13 @@ def test_on_a_full_disk_what_is_stored_stays_readable(recorder: Recorder) -> Non
     assert Recorder.open(recorder.path).messages() == recorder.messages()
 
 
-def asked(server: RecorderServer, path: str, *more: str) -> bytes:
+def asked(server: HttpServer, path: str, *more: str) -> bytes:
     lines = [f"GET /{path} HTTP/1.1", f"Host: 127.0.0.1:{server.port}", f"Authorization: Token {server.token}", *more]
     return "\r\n".join([*lines, "", ""]).encode()
 
 
 @pytest.fixture
-def crowd(server: RecorderServer) -> Iterator[list[socket.socket]]:
+def crowd(server: HttpServer) -> Iterator[list[socket.socket]]:
     """Connections that want something and do not come to the point."""
     connections = [socket.create_connection(("127.0.0.1", server.port), timeout=LONG) for _ in range(40)]
     yield connections
@@ -104,14 +104,14 @@ def crowd(server: RecorderServer) -> Iterator[list[socket.socket]]:
         connection.close()
 
 
-def served(server: RecorderServer) -> bool:
+def served(server: HttpServer) -> bool:
     headers = {"Authorization": f"Token {server.token}"}
     entry = {"event": "message", "data": {"content": "x"}}
     return requests.post(f"{server.url}logs/", json=entry, headers=headers, timeout=LONG).status_code == 201
 
 
 def test_slow_readers_hold_up_nobody(
-    server: RecorderServer, recorder: Recorder, crowd: list[socket.socket], tmp_path: Path
+    server: HttpServer, recorder: Recorder, crowd: list[socket.socket], tmp_path: Path
 ) -> None:
     (tmp_path / "big.bin").write_bytes(random.Random(1).randbytes(8_000_000))
     recorder.fixtures.add_checkpoint(5, tmp_path / "big.bin")
@@ -122,7 +122,7 @@ def test_slow_readers_hold_up_nobody(
     assert served(server)
 
 
-def test_slow_senders_hold_up_nobody(server: RecorderServer, crowd: list[socket.socket]) -> None:
+def test_slow_senders_hold_up_nobody(server: HttpServer, crowd: list[socket.socket]) -> None:
     for number, connection in enumerate(crowd):
         whole = asked(server, "models/", "Content-Length: 1000000") + b"x"
         connection.sendall(whole[: -number % len(whole)])
@@ -140,7 +140,7 @@ PATHS = [route.replace("#", "1").replace("*", "x") for route, _ in ROUTES]
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["lenient", "strict"])
-def target(request: pytest.FixtureRequest) -> Iterator[RecorderServer]:
+def target(request: pytest.FixtureRequest) -> Iterator[HttpServer]:
     fixtures = Fixtures()
     fixtures.add_dataset(1, [{"category": "a", "data": 1, "files": {"f": b"x"}}])
     with Recorder(strict=request.param, fixtures=fixtures, max_body=100_000) as recorder, recorder.server() as server:
@@ -148,7 +148,7 @@ def target(request: pytest.FixtureRequest) -> Iterator[RecorderServer]:
         yield server
 
 
-def answer(server: RecorderServer, raw: bytes, *, ends: bool) -> int:
+def answer(server: HttpServer, raw: bytes, *, ends: bool) -> int:
     """The status of whatever comes back; 0 when the server hangs up without a word. `ends`: no more is to come."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=LONG) as connection:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
@@ -177,7 +177,7 @@ FUZZING = settings(max_examples=60, deadline=None, suppress_health_check=list(He
     with_token=st.booleans(),
 )  # fmt: skip
 def test_no_body_at_any_route_is_a_500(
-    target: RecorderServer, method: str, path: str, query: str, body: bytes, kind: str, with_token: bool
+    target: HttpServer, method: str, path: str, query: str, body: bytes, kind: str, with_token: bool
 ) -> None:
     query = "".join(letter for letter in query if letter not in " #\r\n")
     head = [f"{method} /{path}/?{query} HTTP/1.1", f"Host: 127.0.0.1:{target.port}", f"Content-Length: {len(body)}"]
@@ -191,11 +191,11 @@ def test_no_body_at_any_route_is_a_500(
 
 @FUZZING
 @given(raw=st.binary(max_size=300) | st.binary(max_size=100).map(lambda noise: b"POST /logs/ HTTP/1.1\r\n" + noise))
-def test_no_bytes_on_the_socket_are_a_500(target: RecorderServer, raw: bytes) -> None:
+def test_no_bytes_on_the_socket_are_a_500(target: HttpServer, raw: bytes) -> None:
     assert answer(target, raw, ends=True) in (0, *range(400, 500))
 
 
-def test_the_server_lives_after_all_that(target: RecorderServer) -> None:
+def test_the_server_lives_after_all_that(target: HttpServer) -> None:
     threads = [
         threading.Thread(target=answer, args=(target, bytes([number]) * 50), kwargs={"ends": True})
         for number in range(30)
@@ -207,7 +207,7 @@ def test_the_server_lives_after_all_that(target: RecorderServer) -> None:
     assert served(target)
 
 
-def test_a_body_over_the_bound_is_a_413_and_the_next_call_is_served(target: RecorderServer) -> None:
+def test_a_body_over_the_bound_is_a_413_and_the_next_call_is_served(target: HttpServer) -> None:
     headers: dict[str, Any] = {"Authorization": f"Token {target.token}"}
     assert requests.post(f"{target.url}logs/", b"x" * 100_001, headers=headers, timeout=LONG).status_code == 413
     assert served(target)

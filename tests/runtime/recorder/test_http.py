@@ -11,11 +11,12 @@ import pytest
 import requests
 
 from trialrun.recorder import Recorder
-from trialrun.web.server import RecorderServer, _bind_socket
+from trialrun.recorder.recorder import HttpServer
+from trialrun.web.server import _bind_socket
 from trialrun_hookspecs.errors import UsageError
 
 
-def headers(server: RecorderServer) -> dict[str, str]:
+def headers(server: HttpServer) -> dict[str, str]:
     return {"Authorization": f"Token {server.token}"}
 
 
@@ -32,7 +33,7 @@ def test_host_that_others_reach_can_be_allowed(recorder: Recorder) -> None:
         assert requests.get(f"http://127.0.0.1:{server.port}/models/").status_code == 401
 
 
-def test_port_that_is_taken_is_refused(recorder: Recorder, server: RecorderServer) -> None:
+def test_port_that_is_taken_is_refused(recorder: Recorder, server: HttpServer) -> None:
     with pytest.raises(UsageError, match="cannot listen"):
         recorder.server(port=server.port).start()
 
@@ -57,30 +58,30 @@ def test_token_of_the_recorder_is_the_server_s(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1", "127.0.0.1:1", ""])
-def test_rebound_host_is_refused(server: RecorderServer, host: str) -> None:
+def test_rebound_host_is_refused(server: HttpServer, host: str) -> None:
     assert requests.get(f"{server.url}models/", headers={**headers(server), "Host": host}).status_code == 403
 
 
-def test_localhost_is_its_own_address(server: RecorderServer) -> None:
+def test_localhost_is_its_own_address(server: HttpServer) -> None:
     sent = {**headers(server), "Host": f"localhost:{server.port}"}
     url = f"{server.url}sdk/ground_truth_events/?ground_truth_dataset_versions=123"
     assert requests.get(url, headers=sent).json()["next"].startswith(f"http://localhost:{server.port}/")
 
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "null"])
-def test_foreign_origin_is_refused(server: RecorderServer, origin: str) -> None:
+def test_foreign_origin_is_refused(server: HttpServer, origin: str) -> None:
     answer = requests.get(f"{server.url}models/", headers={**headers(server), "Origin": origin})
     assert answer.status_code == 403
     assert "Access-Control-Allow-Origin" not in answer.headers
 
 
-def test_own_origin_is_served(server: RecorderServer) -> None:
+def test_own_origin_is_served(server: HttpServer) -> None:
     sent = {**headers(server), "Origin": server.url.rstrip("/")}
     assert requests.get(f"{server.url}models/", headers=sent).status_code == 200
 
 
 @pytest.mark.parametrize("chunked", [True, False])
-def test_body_over_the_limit_is_a_413(recorder: Recorder, server: RecorderServer, chunked: bool) -> None:
+def test_body_over_the_limit_is_a_413(recorder: Recorder, server: HttpServer, chunked: bool) -> None:
     recorder.api.max_body = 100_000
     body = iter([b"x" * 60_000] * 5) if chunked else b"x" * 300_000
     answer = requests.post(f"{server.url}logs/", data=body, headers=headers(server))
@@ -98,13 +99,13 @@ def test_body_over_the_limit_is_a_413(recorder: Recorder, server: RecorderServer
         b"GET /models/%00%ff%2e%2e HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
     ],
 )
-def test_nonsense_on_the_socket_gets_a_4xx(server: RecorderServer, raw: bytes) -> None:
+def test_nonsense_on_the_socket_gets_a_4xx(server: HttpServer, raw: bytes) -> None:
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
         connection.sendall(raw)
         assert connection.recv(100).startswith(b"HTTP/1.1 4")
 
 
-def test_client_that_leaves_in_the_middle_does_no_harm(server: RecorderServer, recorder: Recorder) -> None:
+def test_client_that_leaves_in_the_middle_does_no_harm(server: HttpServer, recorder: Recorder) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
     connection.putrequest("POST", "/logs/")
     connection.putheader("Authorization", f"Token {server.token}")
@@ -116,7 +117,7 @@ def test_client_that_leaves_in_the_middle_does_no_harm(server: RecorderServer, r
     assert [message["content"] for message in recorder.messages()] == ["after"]
 
 
-def test_writers_at_once_lose_nothing(server: RecorderServer, recorder: Recorder) -> None:
+def test_writers_at_once_lose_nothing(server: HttpServer, recorder: Recorder) -> None:
     """Eight clients, each sending every request twice: each entry is there once, in the order of its client."""
 
     def send(trial: str) -> None:
@@ -140,7 +141,7 @@ def test_writers_at_once_lose_nothing(server: RecorderServer, recorder: Recorder
         assert [metric["value"] for metric in recorder.metrics(trial_id=f"t{number}")] == list(range(100))
 
 
-def test_same_key_at_once_has_one_effect(server: RecorderServer, recorder: Recorder) -> None:
+def test_same_key_at_once_has_one_effect(server: HttpServer, recorder: Recorder) -> None:
     barrier = threading.Barrier(8)
 
     def send() -> None:
@@ -156,7 +157,7 @@ def test_same_key_at_once_has_one_effect(server: RecorderServer, recorder: Recor
     assert len(recorder.requests("models")) == 8
 
 
-def test_answers_are_not_sniffed_or_kept(server: RecorderServer) -> None:
+def test_answers_are_not_sniffed_or_kept(server: HttpServer) -> None:
     answer = requests.get(f"{server.url}health/")
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert answer.headers["Cache-Control"] == "no-store"

@@ -15,11 +15,11 @@ import pytest
 import requests
 
 from trialrun.recorder import Recorder
-from trialrun.web.server import RecorderServer
+from trialrun.recorder.recorder import HttpServer
 
 
 @pytest.fixture
-def session(server: RecorderServer) -> Iterator[requests.Session]:
+def session(server: HttpServer) -> Iterator[requests.Session]:
     with requests.Session() as made:
         made.headers["Synapse-Access-Token"] = f"Token {server.token}"
         made.headers["Synapse-Tenant"] = "Token some-tenant-of-theirs"
@@ -27,7 +27,7 @@ def session(server: RecorderServer) -> Iterator[requests.Session]:
 
 
 @pytest.fixture
-def strict_session(strict_server: RecorderServer) -> Iterator[requests.Session]:
+def strict_session(strict_server: HttpServer) -> Iterator[requests.Session]:
     with requests.Session() as made:
         made.headers["Authorization"] = f"Token {strict_server.token}"
         yield made
@@ -61,7 +61,7 @@ def zipped(**members: bytes) -> bytes:
     return held.getvalue()
 
 
-def test_recorder_says_that_it_is_one(server: RecorderServer, session: requests.Session) -> None:
+def test_recorder_says_that_it_is_one(server: HttpServer, session: requests.Session) -> None:
     answer = session.get(f"{server.url}trialrun/").json()
     assert answer["recorder"] == "trialrun"
     assert answer["version"]
@@ -69,7 +69,7 @@ def test_recorder_says_that_it_is_one(server: RecorderServer, session: requests.
 
 @pytest.mark.parametrize("name", ["plain", "a:b", "a,b", "50%", "a%3Ab", "a,b:c", "名前 \n/é"])
 def test_active_job_is_found_by_its_encoded_name(
-    server: RecorderServer, session: requests.Session, recorder: Recorder, name: str
+    server: HttpServer, session: requests.Session, recorder: Recorder, name: str
 ) -> None:
     recorder.create_job("other", {"action": "train", "params": {"name": "other"}})
     job = recorder.create_job(name, {"action": "train", "params": {"name": name}})
@@ -82,19 +82,19 @@ def test_active_job_is_found_by_its_encoded_name(
     assert session.get(f"{server.url}jobs/?{query}").json()["count"] == 0
 
 
-def test_excluded_job_is_not_found(server: RecorderServer, session: requests.Session, recorder: Recorder) -> None:
+def test_excluded_job_is_not_found(server: HttpServer, session: requests.Session, recorder: Recorder) -> None:
     jobs = [recorder.create_job("same", {"action": "train", "params": {"name": "same"}}) for _ in range(3)]
     found = session.get(f"{server.url}jobs/", params={"ids_ex": f"{jobs[0]},{jobs[2]}", "params": "name:same"}).json()
     assert [job["id"] for job in found["results"]] == [jobs[1]]
 
 
-def test_taken_model_name_is_found(server: RecorderServer, session: requests.Session) -> None:
+def test_taken_model_name_is_found(server: HttpServer, session: requests.Session) -> None:
     session.post(f"{server.url}models/", json={"name": "a:b", "plugin": 1, "version": "1"}).raise_for_status()
     assert session.get(f"{server.url}models/", params={"name": "a%3Ab"}).json()["count"] == 1
     assert session.get(f"{server.url}models/", params={"name": "a"}).json()["count"] == 0
 
 
-def test_dataset_comes_in_pages_with_files(server: RecorderServer, session: requests.Session) -> None:
+def test_dataset_comes_in_pages_with_files(server: HttpServer, session: requests.Session) -> None:
     url: str | None = (
         f"{server.url}sdk/ground_truth_events/?fields=category&fields=files&fields=data&expand=data"
         "&ground_truth_dataset_versions=123&page_size=100"
@@ -111,7 +111,7 @@ def test_dataset_comes_in_pages_with_files(server: RecorderServer, session: requ
     assert requests.get(rows[7]["files"]["image"]).content == b"png7"  # no header: as from an object store
 
 
-def test_checkpoint_is_a_zip(server: RecorderServer, session: requests.Session) -> None:
+def test_checkpoint_is_a_zip(server: HttpServer, session: requests.Session) -> None:
     model = session.get(f"{server.url}models/789/").json()
     assert model["id"] == 789
     archive = zipfile.ZipFile(io.BytesIO(requests.get(model["file"]).content))
@@ -119,12 +119,12 @@ def test_checkpoint_is_a_zip(server: RecorderServer, session: requests.Session) 
 
 
 @pytest.mark.parametrize("path", ["models/5/", "sdk/ground_truth_events/?ground_truth_dataset_versions=5", "jobs/5/"])
-def test_what_is_not_there_is_a_404(server: RecorderServer, session: requests.Session, path: str) -> None:
+def test_what_is_not_there_is_a_404(server: HttpServer, session: requests.Session, path: str) -> None:
     assert session.get(server.url + path).status_code == 404
 
 
 def test_upload_becomes_a_model_that_can_be_fetched(
-    server: RecorderServer, session: requests.Session, recorder: Recorder
+    server: HttpServer, session: requests.Session, recorder: Recorder
 ) -> None:
     content = zipped(weights=bytes(range(256)) * 20)
     sent = upload(session, server.url, content)
@@ -148,7 +148,7 @@ def test_upload_becomes_a_model_that_can_be_fetched(
     assert kept["path"].is_relative_to(recorder.folder)
 
 
-def test_model_that_is_one_file_is_handed_out_as_zip(server: RecorderServer, session: requests.Session) -> None:
+def test_model_that_is_one_file_is_handed_out_as_zip(server: HttpServer, session: requests.Session) -> None:
     content = zipped(inside=b"a torch file is a zip of its own")
     answer = session.put(f"{server.url}chunked_upload/", files={"file": ("model.pt", content)}).json()
     session.post(answer["url"], data={"md5": hashlib.md5(content).hexdigest()})
@@ -159,16 +159,14 @@ def test_model_that_is_one_file_is_handed_out_as_zip(server: RecorderServer, ses
     assert archive.read(member) == content
 
 
-def test_job_names_the_release_of_its_plugin(
-    server: RecorderServer, session: requests.Session, recorder: Recorder
-) -> None:
+def test_job_names_the_release_of_its_plugin(server: HttpServer, session: requests.Session, recorder: Recorder) -> None:
     job = recorder.create_job("n", {"action": "train", "params": {}}, plugin="digits", version="1.2.3")
     release = session.get(f"{server.url}jobs/{job}/").json()["plugin_release"]
     answer = session.get(f"{server.url}plugin_releases/{release}/", params={"expand": "plugin"}).json()
     assert (answer["plugin"]["code"], answer["version"]) == ("digits", "1.2.3")
 
 
-def test_one_entry_is_taken_like_a_list(server: RecorderServer, session: requests.Session, recorder: Recorder) -> None:
+def test_one_entry_is_taken_like_a_list(server: HttpServer, session: requests.Session, recorder: Recorder) -> None:
     entry = {"event": "message", "data": {"context": "info", "content": "hello"}, "datetime": "2026-03-01", "job": 1}
     assert session.post(f"{server.url}logs/", json=entry).json()["stored"] == 1
     assert session.post(f"{server.url}logs/", json=[entry, entry]).json()["stored"] == 2
@@ -176,7 +174,7 @@ def test_one_entry_is_taken_like_a_list(server: RecorderServer, session: request
 
 
 def test_every_event_of_the_api_is_told_again(
-    server: RecorderServer, session: requests.Session, recorder: Recorder
+    server: HttpServer, session: requests.Session, recorder: Recorder
 ) -> None:
     image = "data:image/png;base64," + base64.b64encode(b"\x89PNG").decode()
     point = {"category": "training", "key": "loss", "value": 0.5, "metrics": {"epoch": 1}, "trial_id": "t1"}
@@ -208,9 +206,7 @@ def test_every_event_of_the_api_is_told_again(
     assert (unknown["data"], unknown["level"], unknown["step"]) == ({"a": 1}, "info", 3)
 
 
-def test_job_takes_progress_status_result(
-    server: RecorderServer, session: requests.Session, recorder: Recorder
-) -> None:
+def test_job_takes_progress_status_result(server: HttpServer, session: requests.Session, recorder: Recorder) -> None:
     job = recorder.create_job("n", {"action": "train", "params": {}})
     for body in (
         {"status": "RUNNING"},
@@ -225,7 +221,7 @@ def test_job_takes_progress_status_result(
 
 
 def test_best_trial_keeps_its_id_beside_a_hyperparameter_of_that_name(
-    server: RecorderServer, session: requests.Session, recorder: Recorder
+    server: HttpServer, session: requests.Session, recorder: Recorder
 ) -> None:
     url = f"{server.url}trains/9/override_best_trial/"
     raw = b'{"trial_id": "1a2b", "lr": 0.1, "trial_id": 77}'
@@ -235,7 +231,7 @@ def test_best_trial_keeps_its_id_beside_a_hyperparameter_of_that_name(
 
 
 def test_call_with_a_known_key_has_one_effect(
-    server: RecorderServer, session: requests.Session, recorder: Recorder
+    server: HttpServer, session: requests.Session, recorder: Recorder
 ) -> None:
     entry = {"event": "message", "data": {"content": "once"}, "job": 1}
     answers = [session.post(f"{server.url}logs/", json=entry, headers={"Idempotency-Key": "k"}) for _ in range(3)]
@@ -245,7 +241,7 @@ def test_call_with_a_known_key_has_one_effect(
     assert [request["replayed"] for request in recorder.requests("logs")] == [False, True, True]
 
 
-def test_models_are_made_once_per_key(server: RecorderServer, session: requests.Session, recorder: Recorder) -> None:
+def test_models_are_made_once_per_key(server: HttpServer, session: requests.Session, recorder: Recorder) -> None:
     made = [
         session.post(f"{server.url}models/", json={"name": "m"}, headers={"Idempotency-Key": key}).json()["id"]
         for key in ("a", "b", "a", "b")
@@ -254,13 +250,13 @@ def test_models_are_made_once_per_key(server: RecorderServer, session: requests.
     assert len(recorder.models()) == 2
 
 
-def test_gap_in_an_upload_is_refused_with_the_offset(server: RecorderServer, session: requests.Session) -> None:
+def test_gap_in_an_upload_is_refused_with_the_offset(server: HttpServer, session: requests.Session) -> None:
     first = put_chunk(session, f"{server.url}chunked_upload/", b"0123456789", 0, 30).json()
     answer = put_chunk(session, first["url"], b"x" * 10, 20, 30)
     assert (answer.status_code, answer.json()["offset"]) == (400, 10)
 
 
-def test_chunk_sent_again_is_taken_once(server: RecorderServer, session: requests.Session, recorder: Recorder) -> None:
+def test_chunk_sent_again_is_taken_once(server: HttpServer, session: requests.Session, recorder: Recorder) -> None:
     first = put_chunk(session, f"{server.url}chunked_upload/", b"0123456789", 0, 20).json()
     for _ in range(2):
         answer = put_chunk(session, first["url"], b"abcdefghij", 10, 20).json()
@@ -270,13 +266,13 @@ def test_chunk_sent_again_is_taken_once(server: RecorderServer, session: request
 
 
 def test_strict_upload_refuses_a_chunk_at_another_offset(
-    strict_server: RecorderServer, strict_session: requests.Session
+    strict_server: HttpServer, strict_session: requests.Session
 ) -> None:
     first = put_chunk(strict_session, f"{strict_server.url}chunked_upload/", b"0123456789", 0, 20).json()
     assert put_chunk(strict_session, first["url"], b"abcdefghij", 5, 20).status_code == 400
 
 
-def test_strict_upload_refuses_a_wrong_md5(strict_server: RecorderServer, strict_session: requests.Session) -> None:
+def test_strict_upload_refuses_a_wrong_md5(strict_server: HttpServer, strict_session: requests.Session) -> None:
     first = put_chunk(strict_session, f"{strict_server.url}chunked_upload/", b"0123456789", 0, 10).json()
     assert strict_session.post(first["url"], json={"md5": "0" * 32}).status_code == 400
     right = {"md5": hashlib.md5(b"0123456789").hexdigest()}
@@ -284,7 +280,7 @@ def test_strict_upload_refuses_a_wrong_md5(strict_server: RecorderServer, strict
 
 
 def test_half_an_upload_is_no_model_and_can_be_gone_on_with(
-    strict_server: RecorderServer, strict_session: requests.Session
+    strict_server: HttpServer, strict_session: requests.Session
 ) -> None:
     whole = b"0123456789abcdefghij"
     first = put_chunk(strict_session, f"{strict_server.url}chunked_upload/", whole[:10], 0, 20).json()
@@ -299,7 +295,7 @@ def test_half_an_upload_is_no_model_and_can_be_gone_on_with(
     assert strict_session.post(f"{strict_server.url}models/", json=model).status_code == 201
 
 
-def test_lenient_upload_notes_a_wrong_md5(server: RecorderServer, session: requests.Session) -> None:
+def test_lenient_upload_notes_a_wrong_md5(server: HttpServer, session: requests.Session) -> None:
     first = put_chunk(session, f"{server.url}chunked_upload/", b"0123456789", 0, 10).json()
     answer = session.post(first["url"], json={"md5": "0" * 32})
     assert (answer.status_code, answer.json()["md5_matches"]) == (200, False)
@@ -323,7 +319,7 @@ def test_lenient_upload_notes_a_wrong_md5(server: RecorderServer, session: reque
     ],
 )
 def test_hostile_file_name_stays_in_its_folder(
-    server: RecorderServer, session: requests.Session, recorder: Recorder, name: str
+    server: HttpServer, session: requests.Session, recorder: Recorder, name: str
 ) -> None:
     before = {path for path in recorder.path.parent.rglob("*") if path.is_file()}
     answer = session.put(f"{server.url}chunked_upload/", data={"filename": name}, files={"file": ("f", b"content")})
@@ -349,9 +345,9 @@ def test_hostile_file_name_stays_in_its_folder(
     ],
 )
 def test_strict_refuses_what_lenient_takes(
-    server: RecorderServer,
+    server: HttpServer,
     session: requests.Session,
-    strict_server: RecorderServer,
+    strict_server: HttpServer,
     strict_session: requests.Session,
     strict: Recorder,
     method: str,
@@ -363,9 +359,7 @@ def test_strict_refuses_what_lenient_takes(
     assert strict_session.request(method, strict_server.url + path, json=body).status_code == 400
 
 
-def test_strict_refuses_a_model_name_that_is_taken(
-    strict_server: RecorderServer, strict_session: requests.Session
-) -> None:
+def test_strict_refuses_a_model_name_that_is_taken(strict_server: HttpServer, strict_session: requests.Session) -> None:
     sent = upload(strict_session, strict_server.url, b"content")
     body = {"name": "m", "chunked_upload": sent["id"]}
     assert strict_session.post(f"{strict_server.url}models/", json=body).status_code == 201
@@ -374,9 +368,9 @@ def test_strict_refuses_a_model_name_that_is_taken(
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity"])
 def test_strict_refuses_numbers_that_are_no_json(
-    server: RecorderServer,
+    server: HttpServer,
     session: requests.Session,
-    strict_server: RecorderServer,
+    strict_server: HttpServer,
     strict_session: requests.Session,
     number: str,
 ) -> None:
@@ -386,9 +380,9 @@ def test_strict_refuses_numbers_that_are_no_json(
 
 
 def test_unknown_job_is_made_when_lenient_only(
-    server: RecorderServer,
+    server: HttpServer,
     session: requests.Session,
-    strict_server: RecorderServer,
+    strict_server: HttpServer,
     strict_session: requests.Session,
     recorder: Recorder,
 ) -> None:
@@ -397,7 +391,7 @@ def test_unknown_job_is_made_when_lenient_only(
     assert strict_session.patch(f"{strict_server.url}jobs/77/", json={"status": "RUNNING"}).status_code == 404
 
 
-def test_recording_holds_no_token(server: RecorderServer, session: requests.Session, recorder: Recorder) -> None:
+def test_recording_holds_no_token(server: HttpServer, session: requests.Session, recorder: Recorder) -> None:
     entry = {"event": "message", "data": {"content": f"my token is {server.token}"}, "job": 1}
     session.post(f"{server.url}logs/?t={server.token}", json=entry)
     assert recorder.messages()[0]["content"] == "my token is ***"

@@ -50,7 +50,7 @@ def study(tmp_path: Path) -> Iterator[Recorder]:
     """Four trials: one ended well, one failed, one paused, one running; each but the last reported thrice."""
     with Recorder(tmp_path / "study" / "recorder.sqlite") as recorder:
         recorder.create_job("study", {"action": "train", "params": PARAMS}, plugin="demo", version="1")
-        rows = {
+        rows: dict[str, Any] = {
             "a": ("TERMINATED", [0.1, "x"], [0.5]),
             "b": ("ERROR", [0.2, "y"], [None]),
             "c": ("PAUSED", [0.3, "x"], [0.25]),

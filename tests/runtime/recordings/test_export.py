@@ -18,6 +18,7 @@ from trialrun.recorder import Recorder
 from trialrun.recordings import open_study
 from trialrun.recordings.export import FORMATS, export_study
 from trialrun.recordings.tensorboard import run_names
+from trialrun.run_dir.layout import PART_SUFFIX
 from trialrun_hookspecs.errors import UsageError
 
 from .some_study import HOSTILE, PARAMS, flat, report, row, send, small
@@ -203,7 +204,7 @@ def test_an_earlier_export_is_not_written_over_unasked(kind: str, tmp_path: Path
             export_study(study, kind, tmp_path / "out")
         assert export_study(study, kind, tmp_path / "out", overwrite=True) == first
         assert [file.stat().st_size for file in first] == before
-    assert not list((tmp_path / "out").rglob("*.part"))
+    assert not list((tmp_path / "out").rglob(f"*{PART_SUFFIX}"))
 
 
 def test_a_file_in_the_way_is_refused(tmp_path: Path) -> None:

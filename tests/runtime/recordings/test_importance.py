@@ -41,7 +41,7 @@ def test_few_trials_say_nothing() -> None:
 
 def test_what_decides_is_told_from_what_does_not() -> None:
     draw = random.Random(3)
-    configs = [
+    configs: list[dict[str, Any]] = [
         {"rate": draw.random(), "noise": draw.random(), "kind": draw.choice("xyz"), "same": 1} for _ in range(200)
     ]
     points = [(config, (config["rate"] - 0.3) ** 2 + draw.gauss(0, 0.005)) for config in configs]

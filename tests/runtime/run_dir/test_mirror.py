@@ -17,10 +17,11 @@ from hypothesis import strategies as st
 
 import trialrun
 from trialrun.recorder import Recorder
+from trialrun.run_dir.atomic import replace_file
 from trialrun.run_dir.checkpoints import CheckpointRecord, files_of_newest, list_checkpoints, write_checkpoint_record
 from trialrun.run_dir.fetch import fetch_run
+from trialrun.run_dir.layout import OWNER
 from trialrun.run_dir.mirror import Mirror, mirror_folder
-from trialrun.run_dir.storage import OWNER_FILE
 from trialrun_hookspecs.errors import RequestInvalid, UsageError
 
 ROWS = [{"category": "train", "data": {"x": [float(x)], "y": 2.0 * x}} for x in range(4)]
@@ -42,7 +43,7 @@ def run(folder: Path, given: dict[str, Any], **options: Any) -> Any:
 def names(folder: Path) -> set[str]:
     """The files in it, but for those that say who holds it."""
     there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    return there - {"lock", "sent/lock", OWNER_FILE}
+    return there - {"lock", "sent/lock", OWNER}
 
 
 @pytest.fixture
@@ -93,6 +94,16 @@ def test_each_turn_copies_what_changed_alone(folder: Path, tmp_path: Path) -> No
     assert names(tmp_path / "there" / "study-1") == {"run.json"}
     mirror.sync(whole=True)
     assert names(tmp_path / "there" / "study-1") == {"run.json", "result.json"}
+
+
+def test_a_file_that_is_being_written_is_not_copied(folder: Path, tmp_path: Path) -> None:
+    mirror = Mirror(str(tmp_path / "there"), folder, where="--storage")
+    mirror.open(again=False)
+    with replace_file(folder / "whole") as partial:
+        partial.write_text("half")
+        assert mirror.sync() == 1  # run.json
+    assert mirror.sync() == 1
+    assert names(tmp_path / "there" / "study-1") == {"run.json", "whole"}
 
 
 def test_what_lies_there_from_before_is_not_copied_again(folder: Path, tmp_path: Path) -> None:
@@ -326,7 +337,7 @@ def test_a_study_arrives_in_s3(s3: Any, tmp_path: Path) -> None:
     here = Path(result.results_dir)
     there = {key: body for key, body in contents().items() if not key.endswith("/")}
     assert result.warnings == []
-    assert there.keys() == {f"mine/stored-1/{name}" for name in names(here) | {OWNER_FILE}}
+    assert there.keys() == {f"mine/stored-1/{name}" for name in names(here) | {OWNER}}
     for name in names(here) - {"recorder.sqlite"}:
         assert there[f"mine/stored-1/{name}"] == (here / name).read_bytes()
     assert [key for key in there if key.endswith("/artifact/model.json")]

@@ -18,7 +18,11 @@ from trialrun.search.bayesopt import make
 from trialrun.space import Category, Integer, Primitive, Real
 from trialrun_hookspecs import RequestInvalid
 
-MIXED = {"lr": Real(low=-9.0, high=0.0), "x/y": Real(low=0.0, high=1.0), "n": Integer(low=1, high=12)}
+MIXED: dict[str, Primitive] = {
+    "lr": Real(low=-9.0, high=0.0),
+    "x/y": Real(low=0.0, high=1.0),
+    "n": Integer(low=1, high=12),
+}
 SPACE: dict[str, Primitive] = {**MIXED, "c": Category(size=3), "one": Category(size=1)}
 SMALL: dict[str, Primitive] = {"n": Integer(low=-1, high=1), "c": Category(size=2)}
 

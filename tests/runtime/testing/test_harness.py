@@ -116,6 +116,17 @@ def test_what_nobody_asked_for_is_in_the_ledger(checked: Checked) -> None:
     assert (report.exit_code, report.headline) == (0, "partial")
 
 
+def test_a_check_that_does_not_run_says_why(checked: Checked) -> None:
+    checks = made("TR201", passes), made("TR202", passes), made("TR301", passes, level="extended")
+
+    def reasons(**options: Any) -> dict[str, str]:
+        return {outcome.id: outcome.message for outcome in checked(*checks, **options).of(Verdict.NOT_RUN)}
+
+    assert reasons() == {"TR301": "not in this profile"}
+    assert reasons(select=["TR201"]) == {"TR202": "not selected", "TR301": "not selected"}
+    assert reasons(select=iter(["TR2"]), ignore=["TR202"]) == {"TR202": "left out by ignore", "TR301": "not selected"}
+
+
 def test_a_core_check_that_is_ignored_makes_it_red(checked: Checked) -> None:
     report = checked(made("TR201", passes), made("TR301", passes), ignore=["TR301"])
     assert report.exit_code == 1

@@ -38,7 +38,7 @@ def test_installed_libraries_are_shared() -> None:
         "yaml",
         "yaml.nodes",
     ]
-    assert yaml.nodes
+    assert yaml.nodes.__name__ == "yaml.nodes"
 
 
 def test_what_was_installed_with_the_plugin_is_its_own() -> None:

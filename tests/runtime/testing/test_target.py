@@ -22,7 +22,7 @@ def test_what_nobody_says_has_a_default() -> None:
     settled = Target(spec="p", hyperparameter={"rate": 0.5}).with_defaults(has_tune=True)
     assert settled.space == ({"name": "rate", "type": "choice", "options": [0.5]},)
     assert (settled.metric, settled.mode) == ("loss", "min")
-    assert settled.capabilities == {"tunes", "resumes", "deterministic"}
+    assert settled.capabilities == frozenset({"tunes", "resumes", "deterministic"})
 
 
 def test_without_tune_a_plugin_is_not_taken_to_tune() -> None:

@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from trialrun.recorder import Recorder
-from trialrun.web.server import RecorderServer
+from trialrun.recorder.recorder import HttpServer
 
 from ..recordings.a_study import Asked, study  # noqa: TID252  # one study for both folders
 
@@ -17,13 +17,13 @@ __all__ = ["study"]
 
 
 @pytest.fixture
-def server(study: Recorder) -> Iterator[RecorderServer]:
+def server(study: Recorder) -> Iterator[HttpServer]:
     with study.server() as made:
         yield made
 
 
 @pytest.fixture
-def session(server: RecorderServer) -> Iterator[requests.Session]:
+def session(server: HttpServer) -> Iterator[requests.Session]:
     """Somebody who opened the printed address."""
     with requests.Session() as made:
         assert made.get(server.page_url).status_code == 200
@@ -31,7 +31,7 @@ def session(server: RecorderServer) -> Iterator[requests.Session]:
 
 
 @pytest.fixture
-def asked(server: RecorderServer, session: requests.Session) -> Asked:
+def asked(server: HttpServer, session: requests.Session) -> Asked:
     """Ask the page's API about the one recording that there is."""
     key = session.get(f"{server.url}ui/api/jobs").json()["recordings"][0]["recording"]
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
 
 from trialrun.recorder import Recorder
-from trialrun.web.server import RecorderServer
+from trialrun.recorder.recorder import HttpServer
 
 from ..recordings.a_study import Asked, data_uri, png, send  # noqa: TID252  # the studies of both folders are the same
 
 
-def test_a_job_is_listed_with_what_it_is_after(server: RecorderServer, session: requests.Session) -> None:
+def test_a_job_is_listed_with_what_it_is_after(server: HttpServer, session: requests.Session) -> None:
     (recording,) = session.get(f"{server.url}ui/api/jobs").json()["recordings"]
     (job,) = recording["jobs"]
     assert (job["name"], job["metric"], job["mode"], recording["folder"]) == ("study", "loss", "min", "study")
@@ -126,6 +127,45 @@ def test_the_end_of_what_was_printed_is_shown(study: Recorder, asked: Asked) -> 
     assert asked("jobs/1/trial", trial="a")["output"] == {"stdout": 100_008, "stderr": None}
 
 
+def write_job(study: Recorder, **tune_config: Any) -> Path:
+    """A job as a run writes it beside its recording; returns its folder of trials."""
+    space = [{"name": "rate", "type": "uniform", "min": 0, "max": 1}]
+    config = {"num_samples": 1, "metric": "loss", "mode": "min", **tune_config}
+    params = {"name": "study", "is_tune": True, "hyperparameters": space, "tune_config": config}
+    (study.path.parent / "job.json").write_text(json.dumps({"params": params}), "utf-8")
+    return study.path.parent / "trials"
+
+
+def test_output_is_found_whatever_the_job_calls_the_trial_s_folder(study: Recorder, asked: Asked) -> None:
+    folder = write_job(study, trial_name="rate={rate}-{trial_id}") / "rate=0.1-a"
+    folder.mkdir(parents=True)
+    (folder / "stderr").write_text("oh", "utf-8")
+    assert asked("jobs/1/output", trial="a", stream="stderr")["text"] == "oh"
+    page = asked("jobs/1/trial", trial="a")
+    assert (page["output"], page["folder"]) == ({"stdout": None, "stderr": 2}, str(folder))
+    assert "detail" in asked("jobs/1/output", 404, trial="rate", stream="stderr")
+
+
+@pytest.mark.parametrize(
+    ("log_to_file", "sizes"),
+    [
+        ("output.log", {"stdout": 1, "stderr": None}),
+        (["output.log", "more.log"], {"stdout": 1, "stderr": 2}),
+        (False, {"stdout": None, "stderr": None}),
+    ],
+)
+def test_output_is_read_from_the_files_that_the_job_names(
+    study: Recorder, asked: Asked, log_to_file: Any, sizes: dict[str, int | None]
+) -> None:
+    folder = write_job(study, log_to_file=log_to_file) / "a"
+    folder.mkdir(parents=True)
+    for name, text in {"output.log": "x", "more.log": "yy", "stdout": "other"}.items():
+        (folder / name).write_text(text, "utf-8")
+    assert asked("jobs/1/trial", trial="a")["output"] == sizes
+    for stream, size in sizes.items():
+        asked("jobs/1/output", 404 if size is None else 200, trial="a", stream=stream)
+
+
 @pytest.mark.parametrize("trial", ["..", ".", "../trials", "a/../..", "/etc", "", "a\0b", "x" * 5_000])
 def test_output_stays_in_its_folder(study: Recorder, asked: Asked, trial: str) -> None:
     (study.path.parent / "trials").mkdir()
@@ -175,7 +215,7 @@ def test_traffic_is_paged(study: Recorder, asked: Asked) -> None:
     assert len(set(numbers)) == 130
 
 
-def test_a_call_is_shown_without_its_tokens(server: RecorderServer, session: requests.Session, asked: Asked) -> None:
+def test_a_call_is_shown_without_its_tokens(server: HttpServer, session: requests.Session, asked: Asked) -> None:
     body = {"event": "message", "job": 1, "data": {"content": f"my token is {server.token}"}}
     requests.post(f"{server.url}logs/", json=body, headers={"Authorization": f"Token {server.token}"})
     call = asked(f"requests/{asked('requests')['requests'][0]['id']}")

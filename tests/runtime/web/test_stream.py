@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trialrun.recorder import Recorder
+from trialrun.recorder.recorder import HttpServer
 from trialrun.recordings.library import OpenRecording
 from trialrun.web import stream
-from trialrun.web.server import RecorderServer
 from trialrun.web.stream import Follower
 
 from ..recordings.a_study import PARAMS, send, table  # noqa: TID252  # the studies of both folders are the same
@@ -108,13 +108,11 @@ def test_one_event_holds_few_rows(study: Recorder, reading: OpenRecording, monke
     assert sizes == [3, 1]
 
 
-def known(server: RecorderServer) -> dict[str, str]:
+def known(server: HttpServer) -> dict[str, str]:
     return {"Authorization": f"Token {server.token}"}
 
 
-def test_a_stopping_server_ends_its_streams_with_the_last_news(
-    server: RecorderServer, session: requests.Session
-) -> None:
+def test_a_stopping_server_ends_its_streams_with_the_last_news(server: HttpServer, session: requests.Session) -> None:
     key = session.get(f"{server.url}ui/api/jobs").json()["recordings"][0]["recording"]
     with session.get(f"{server.url}ui/api/{key}/jobs/1/stream", stream=True, timeout=30) as answer:
         lines = answer.iter_lines()
@@ -124,9 +122,7 @@ def test_a_stopping_server_ends_its_streams_with_the_last_news(
         assert b'"status": "SUCCEEDED"' in b"".join(lines), "the last thing that a page hears is how the job ended"
 
 
-def test_streams_are_counted(
-    server: RecorderServer, session: requests.Session, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_streams_are_counted(server: HttpServer, session: requests.Session, monkeypatch: pytest.MonkeyPatch) -> None:
     from trialrun.web import app
 
     monkeypatch.setattr(app, "MOST_STREAMS", 0)

@@ -16,8 +16,9 @@ from trialrun.executors.exports import Exports
 from trialrun.executors.ray_tune.failures import Failure, OutOfMemoryKills, read_failure
 from trialrun.executors.ray_tune.trainable import select_own_metrics
 from trialrun.executors.stop_rules import StopRules
-from trialrun.executors.trial import FINISHED_FILE, find_artifact
+from trialrun.executors.trial import find_artifact
 from trialrun.outcomes import objective_value
+from trialrun.run_dir import layout
 from trialrun.run_dir.checkpoints import list_checkpoints
 from trialrun.run_dir.history import TrialOutcome
 from trialrun.space import flatten_values
@@ -197,7 +198,7 @@ class ListeningCallback(Callback):
 
     def _find_end_reason(self, trial_id: str, status: Any, logdir: Path) -> str:
         """What ended the trial before its function did: a rule of the job, the end of the study, or the scheduler."""
-        if status != "TERMINATED" or (logdir / FINISHED_FILE).exists():
+        if status != "TERMINATED" or (logdir / layout.FINISHED).exists():
             return ""
         scheduler = f"scheduler: {self._study.tune_config.scheduler.name}"
         return self._rules.reasons.get(trial_id) or self._rules.ended_by or scheduler

@@ -29,10 +29,12 @@ from trialrun.executors.stop_rules import StopRules
 from trialrun.executors.stoppers import isolate_stoppers
 from trialrun.executors.study_outcome import build_study_outcome
 from trialrun.executors.trial import build_trial_spec
+from trialrun.run_dir import layout
 from trialrun.search import GRID_ALGORITHM, create_algorithm, parse_points
 from trialrun.space import nest_values
 from trialrun_hookspecs.errors import Problem, RequestInvalid, UsageError
-from trialrun_hookspecs.request import TuneConfig, did_you_mean
+from trialrun_hookspecs.request import TuneConfig
+from trialrun_hookspecs.suggestions import did_you_mean
 
 __all__ = ["RayExecutor"]
 
@@ -92,7 +94,7 @@ class RayExecutor:
         interrupted = threading.Event()
         environment = {"RAY_TRAIN_V2_ENABLED": "0"} if study.tune_config.legacy_train_report else {}
         with (
-            cluster.redirect_logs(study.results / "ray.log"),
+            cluster.redirect_logs(study.results / layout.RAY_LOG),
             cluster.connect_ray(study.address, study.local_resources, environment),
             cluster.set_tune_environment(),
             _handle_interrupts(interrupted, listener),
@@ -139,7 +141,7 @@ def _fit_study(study: Study, listener: Listener, interrupted: threading.Event) -
             trial_dirname_creator=_name_trial_folder,
         ),
         run_config=tune.RunConfig(
-            name="ray",
+            name=layout.RAY_DIR,
             storage_path=str(study.results.absolute()),
             verbose=0,
             stop=_Stopper(rules),

@@ -12,7 +12,7 @@ from ray.exceptions import ActorUnavailableError, NodeDiedError, OutOfMemoryErro
 
 from trialrun.executors.study_outcome import read_stderr_tail
 from trialrun.executors.trial import PluginExited
-from trialrun.executors.workspace import OUTPUT_FILES
+from trialrun.run_dir.layout import OUTPUT_FILES
 from trialrun_hookspecs.results import FailureCause
 
 __all__ = ["Failure", "OutOfMemoryKills", "read_failure"]

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from trialrun.run_dir import layout
 from trialrun_hookspecs.errors import UsageError
 
 __all__ = ["build_runtime_env", "follow_job", "resolve_dashboard", "send_job", "submit_with_retry"]
@@ -18,7 +19,7 @@ _EXCLUDED_FILES = (
     ".venv",
     "venv",
     "__pycache__",
-    "trialrun-results",
+    layout.RESULTS_ROOT,
     ".env",
     "*.pem",
     "*.key",

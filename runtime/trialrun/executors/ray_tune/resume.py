@@ -12,6 +12,7 @@ from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import BasicVariantGenerator, SearchAlgorithm, Searcher, SearchGenerator
 
 from trialrun.executors.base import Study
+from trialrun.run_dir import layout
 from trialrun.space import nest_values
 
 __all__ = ["ResumedTrials", "replay_scheduler"]
@@ -28,7 +29,7 @@ class ResumedTrials(SearchAlgorithm):
         self._inner = SearchGenerator(inner) if isinstance(inner, Searcher) else inner
         self._cut = [(trial_id, study.past.configs[trial_id]) for trial_id in study.go_on]
         self._made = len(study.past.configs)
-        self._folder = study.results / "ray"
+        self._folder = study.results / layout.RAY_DIR
         self._limit = limit
         self._live: set[str] = set()
         self._none_left = study.remaining == 0
@@ -94,7 +95,7 @@ class ResumedTrials(SearchAlgorithm):
 
 def _find_last_index(folder: Path) -> int:
     """The number of the last checkpoint on disk, complete or not: none is written over."""
-    numbers = [path.name.rpartition("_")[2] for path in folder.glob("checkpoint_*")]
+    numbers = [path.name.rpartition("_")[2] for path in folder.glob(f"{layout.CHECKPOINT_PREFIX}*")]
     return max((int(number) for number in numbers if number.isdigit()), default=-1)
 
 

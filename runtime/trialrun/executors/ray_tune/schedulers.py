@@ -11,8 +11,9 @@ from ray.tune import TuneError
 from ray.tune import schedulers as ray_schedulers
 from ray.tune.schedulers.pb2 import PB2
 
+from trialrun.numbers import is_number
 from trialrun_hookspecs.errors import Problem, RequestInvalid
-from trialrun_hookspecs.request import did_you_mean
+from trialrun_hookspecs.suggestions import did_you_mean
 
 __all__ = ["RAY_REFUSES", "SCHEDULERS", "list_scheduler_options", "make_scheduler"]
 
@@ -121,7 +122,7 @@ def _is_same_kind(default: Any, value: Any) -> bool:
     if isinstance(default, bool | str):
         return isinstance(value, type(default))
     if isinstance(default, int | float):
-        return isinstance(value, int | float) and not isinstance(value, bool)
+        return is_number(value)
     return True
 
 

@@ -8,7 +8,7 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,8 +18,9 @@ from ray import tune
 from ray.tune.result import RESULT_DUPLICATE, SHOULD_CHECKPOINT
 from ray.tune.trainable.function_trainable import wrap_function
 
+from trialrun.executors.attempt import Attempt
 from trialrun.executors.gpus import wait_for_gpu
-from trialrun.executors.trial import PluginExited, TrialSpec, check_result, record_checkpoint, run_trial
+from trialrun.executors.trial import PluginExited, TrialSpec, check_result, run_trial
 from trialrun.plugins import Plugin, load_recipe
 from trialrun.trials import RESULT_KEYS
 
@@ -40,8 +41,7 @@ class RaySession:
         self.spec = spec
         self.trial_id = tune.get_context().get_trial_id()
         self.reported: dict[str, Any] = {}
-        self.attempt = 0
-        self.event_count: Callable[[], int] = int
+        self.attempt: Attempt
         self.ahead = 0  # reports that it made in an earlier run, which Ray knows nothing of
 
     def report(self, metrics: dict[str, Any], checkpoint: Path | None) -> None:
@@ -77,13 +77,13 @@ def _copy_to_folder(file: Path) -> Path:
 
 
 def _trialrun_trial(config: dict[str, Any], spec: Any, plugin: Any, dataset: Any, checkpoint: Any) -> None:
-    seat = RaySession.current = RaySession(spec)
+    session = RaySession.current = RaySession(spec)
     logging.getLogger("ray").setLevel(logging.WARNING)  # else a line per checkpoint in the trial's stderr
     gpus = ray.get_gpu_ids()
     if not gpus:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""  # Ray leaves the parent's value when no GPU was asked for
     elif spec.wait_for_gpu_s is not None:
-        wait_for_gpu(gpus, spec.gpus, spec.wait_for_gpu_s, where=f"trial {seat.trial_id!r}")
+        wait_for_gpu(gpus, spec.gpus, spec.wait_for_gpu_s, where=f"trial {session.trial_id!r}")
     loaded = plugin if isinstance(plugin, Plugin) else load_recipe(plugin)
     if loaded.has_save_options:  # it saves when it is told to stop, for which Tune would wait two seconds
         os.environ.setdefault("TUNE_FUNCTION_THREAD_TIMEOUT_S", "60")
@@ -91,13 +91,13 @@ def _trialrun_trial(config: dict[str, Any], spec: Any, plugin: Any, dataset: Any
         ship_by_value(loaded.code)  # workers that the trial starts could not import it
     faulthandler.enable(2)  # a crash is told in the trial's stderr
     try:
-        run_trial(spec, loaded, config, dataset, checkpoint, seat)
+        run_trial(spec, loaded, config, dataset, checkpoint, session)
     except SystemExit as error:
         if _is_stop_request(error):
             raise
         fix = "Return, or raise an exception that says what is wrong."
         raise PluginExited(
-            "the plugin called sys.exit()", where=f"trial {seat.trial_id!r}", got=repr(error.code), fix=fix
+            "the plugin called sys.exit()", where=f"trial {session.trial_id!r}", got=repr(error.code), fix=fix
         ) from None
 
 
@@ -126,16 +126,18 @@ def build_trainable(spec: TrialSpec, plugin: Any, dataset: Any, checkpoint: Any)
 
         def step(self) -> dict[str, Any]:
             result: dict[str, Any] = super().step()
-            seat = RaySession.current
-            if seat is not None and RESULT_DUPLICATE not in result:
+            session = RaySession.current
+            if session is not None and RESULT_DUPLICATE not in result:
                 has_checkpoint = bool(result.get(SHOULD_CHECKPOINT))
-                check_result(select_own_metrics(result), seat.spec, seat, checkpoint=has_checkpoint)
-                self._iteration: int = self._iteration + seat.ahead
-                seat.ahead = 0
+                check_result(select_own_metrics(result), session.spec, session, checkpoint=has_checkpoint)
+                self._iteration: int = self._iteration + session.ahead
+                session.ahead = 0
                 if has_checkpoint:
                     path = f"{self._storage.trial_fs_path}/{result['checkpoint_dir_name']}"
                     number = self._iteration + 1  # this report is not counted yet
-                    record_checkpoint(seat.spec, seat, path, number, select_own_metrics(result))
+                    session.attempt.record_checkpoint(
+                        path, number, metrics=session.reported, report=select_own_metrics(result)
+                    )
             return result
 
     TrialrunTrial.__name__ = "trialrun_trial"

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from trialrun.numbers import is_finite_number
 from trialrun.outcomes import is_better
 from trialrun.recordings.curves import downsample_indices
 from trialrun.recordings.plots.drawing import (
@@ -157,16 +158,16 @@ def build_charts(metrics: Iterable[Mapping[str, Any]]) -> list[Chart]:
     charts: dict[tuple[str, str], Chart] = {}
     for metric in metrics:
         value: Any = metric.get("value")
-        if not _is_finite(value):
+        if not is_finite_number(value):
             continue
         category, key = str(metric.get("category")), str(metric.get("key"))
         beside = metric.get("metrics")
         extra: Mapping[str, Any] = beside if isinstance(beside, Mapping) else {}
-        axis = next((name for name in _CHART_STEPS if _is_finite(extra.get(name))), "point")
+        axis = next((name for name in _CHART_STEPS if is_finite_number(extra.get(name))), "point")
         chart = charts.setdefault((category, key), Chart(title=f"{category} / {key}", axis=axis))
         line = chart.lines.setdefault(str(metric.get("trial_id") or ""), [])
         step: Any = extra.get(chart.axis)
-        line.append((float(step) if _is_finite(step) else len(line) + 1.0, float(value)))
+        line.append((float(step) if is_finite_number(step) else len(line) + 1.0, float(value)))
     return list(charts.values())[:_MOST_CHARTS]
 
 
@@ -203,7 +204,7 @@ def draw_parallel(
     gap = (right - left) / max(len(shown) - 1, 1)
     columns = [_build_axis([row[place] for row in rows], top, bottom) for place in shown]
     xs = [left + index * gap for index in range(len(shown))]
-    judged = [row[-1] for row in rows if _is_finite(row[-1])]
+    judged = [row[-1] for row in rows if is_finite_number(row[-1])]
     low, high = (min(judged), max(judged)) if judged else (0.0, 1.0)
     many = len(rows)
     alpha = 0.12 if many > 3000 else 0.3 if many > 500 else 0.55
@@ -234,7 +235,7 @@ def draw_parallel(
 def _build_axis(cells: Sequence[Any], top: float, bottom: float) -> tuple[Any, list[tuple[float, str]]]:
     """Return a map from cells to pixels and the axis labels: numbers on a scale, other values evenly spaced."""
     there = [cell for cell in cells if cell is not None]
-    if there and all(_is_finite(cell) for cell in there):
+    if there and all(is_finite_number(cell) for cell in there):
         low, high = min(there), max(there)
         scale = logarithmic_scale if looks_logarithmic(there) else linear_scale
         axis = scale(low, high, bottom, top)
@@ -249,12 +250,8 @@ def _format_cell(cell: Any) -> str:
     return cell if isinstance(cell, str) else json.dumps(cell)
 
 
-def _is_finite(cell: Any) -> bool:
-    return isinstance(cell, int | float) and not isinstance(cell, bool) and math.isfinite(cell)
-
-
 def _normalize_objective(value: Any, low: float, high: float, mode: Any) -> float:
-    if not _is_finite(value):
+    if not is_finite_number(value):
         return 0.0
     share = (value - low) / (high - low) if high > low else 1.0
     return 1 - share if mode == "min" else share

@@ -15,8 +15,8 @@ OWN_IMPORT_S = 2.0
 WITH_LIBRARIES_S = 20.0
 BIGGEST_MODULE = 16 * 1024 * 1024
 
-_SIGNATURE = "docs/plugins.md#train, #tune: the parameters, in order and by position"
-_IMPORT = "docs/plugins.md#where-it-runs: a plugin is imported in every worker"
+_SIGNATURE = "docs/how-to/plugins.md#train, #tune: the parameters, in order and by position"
+_IMPORT = "docs/how-to/plugins.md#where-it-runs: a plugin is imported in every worker"
 
 
 def _find_load_owner(scene: Observation) -> str:
@@ -50,7 +50,7 @@ def _check_load(lab: CheckContext, owner: str, signature: str) -> None:
 @check(
     id="TR101",
     title="loads in a fresh interpreter",
-    clause="docs/plugins.md#handing-it-over: a plugin is a module that can be imported",
+    clause="docs/how-to/plugins.md#handing-it-over: a plugin is a module that can be imported",
     why="Every worker imports the plugin anew. What needs your shell, your path or your packages fails there.",
     fix="Import it alone, in a new interpreter and another folder: what it needs is installed or beside it.",
     before="import helpers  # found only because the shell stood in that folder",
@@ -69,7 +69,7 @@ def loads_in_fresh_process(lab: CheckContext) -> None:
 @check(
     id="TR102",
     title="has a train() that can be called",
-    clause="docs/plugins.md#train: a plugin has train(run, dataset, hyperparameter, checkpoint)",
+    clause="docs/how-to/plugins.md#train: a plugin has train(run, dataset, hyperparameter, checkpoint)",
     why="Training mode calls train(); tuning falls back on it when there is no tune().",
     fix="Define train() at the top of the module that you hand over, or import it there.",
     before="def fit(run, dataset, hyperparameter, checkpoint): ...",
@@ -111,7 +111,7 @@ def tune_takes_its_arguments(lab: CheckContext) -> None:
 @check(
     id="TR105",
     title="what is marked as a hook is one, once",
-    clause="docs/plugins.md#as-an-object: @hookimpl marks hooks",
+    clause="docs/how-to/plugins.md#as-an-object: @hookimpl marks hooks",
     why="A misspelt hook is never called, and of two hooks of one name only one is: both look as if they worked.",
     fix="Use the hook's name, once; the hook reference lists them all.",
     before="@hookimpl\ndef reports(event): ...",
@@ -124,7 +124,7 @@ def marked_hooks_are_hooks(lab: CheckContext) -> None:
 @check(
     id="TR106",
     title="an extra keyword argument does no harm",
-    clause="docs/plugins.md#train: **kwargs lets a later version hand you more",
+    clause="docs/how-to/plugins.md#train: **kwargs lets a later version hand you more",
     why="A newer platform passes more. What is handed on unread to a model or an optimiser makes that fail.",
     fix="Take **kwargs and leave alone what you do not know.",
     before="def train(run, dataset, hyperparameter, checkpoint, **kwargs):\n    model = Model(**kwargs)",
@@ -279,7 +279,7 @@ def _own_module_name(scene: Observation) -> str:
 @check(
     id="TR113",
     title="loads a second time in the same process",
-    clause="docs/plugins.md#where-it-runs: worker processes are used for one trial after another",
+    clause="docs/how-to/plugins.md#where-it-runs: worker processes are used for one trial after another",
     why="A worker or a notebook may load it anew. A name that can be registered once only makes the second time fail.",
     fix="Guard what can be done once: look it up before you register it.",
     before='codecs.register_error("mine", handler)\nregistry.add("mine")  # raises when it is there',
@@ -300,7 +300,7 @@ def loads_twice(lab: CheckContext) -> None:
 @check(
     id="TR114",
     title="holds no data at module level",
-    clause="docs/plugins.md#train: the dataset is handed over, and shared between trials",
+    clause="docs/how-to/plugins.md#train: the dataset is handed over, and shared between trials",
     why="What a module holds, every worker holds: a dataset is there once per process instead of once per machine.",
     fix="Take rows from `dataset`, which trials share, or read them inside train().",
     before='TABLE = numpy.load("table.npy")',
@@ -322,7 +322,7 @@ def holds_no_data(lab: CheckContext) -> None:
 @check(
     id="TR115",
     title="config.yaml agrees with the code",
-    clause="docs/plugins.md#handing-it-over: config.yaml names the function",
+    clause="docs/how-to/plugins.md#handing-it-over: config.yaml names the function",
     why="The platform starts what config.yaml names, not what is there.",
     fix="Name a function that exists: `actions: {train: {entrypoint: plugin.train.train}}`.",
     before="entrypoint: plugin.train.main",
@@ -338,7 +338,7 @@ def config_agrees_with_code(lab: CheckContext) -> None:
     id="TR116",
     title="declares what it can do",
     level="extended",
-    clause="docs/conformance.md: declared capabilities are confirmed by observation, both ways",
+    clause="docs/how-to/conformance.md: declared capabilities are confirmed by observation, both ways",
     why="What is not declared is not checked, and nobody learns that it works.",
     fix="Add the capability to `conformance = {'capabilities': [...]}`.",
     before="conformance = {'capabilities': []}",

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+from trialrun.run_dir import layout
 from trialrun.testing.checks.shared import first_error, require_training
 from trialrun.testing.context import CheckContext
 from trialrun.testing.observation import Observation
@@ -15,7 +16,7 @@ from trialrun.testing.scenario import Fault, FaultKind
 
 __all__: list[str] = []
 
-_LOSSLESS = "README.md: what a log_* call accepted reaches the backend exactly once"
+_LOSSLESS = "docs/concepts/delivery.md: what a log_* call accepted reaches the backend exactly once"
 _COUNTED = ("metric", "message", "visualization")
 _ONE_BY_ONE: tuple[FaultKind, ...] = ("drop", "unavailable")  # was read, was not read
 _TOGETHER: tuple[FaultKind, ...] = ("timeout", "refuse", "busy")  # was not read, said in other ways
@@ -26,7 +27,11 @@ _FULL = ("no space", "errno 28", "disk", "space left")
 
 def _count_accepted(scene: Observation) -> Counter[str]:
     """What the calls of run took: it lies in the spools."""
-    lines = (line for path in scene.folder.glob("results/*/spool/*.jsonl") for line in path.read_bytes().splitlines())
+    lines = (
+        line
+        for path in scene.folder.glob(f"results/*/{layout.SPOOL_DIR}/{layout.SPOOLS}")
+        for line in path.read_bytes().splitlines()
+    )
     events = (json.loads(line) for line in lines)
     return Counter(_event_key(event["kind"], event["data"], event["file"]) for event in events)
 
@@ -139,7 +144,7 @@ def _schedule_faults(count: int) -> Iterator[tuple[FaultKind, tuple[int, ...]]]:
 @check(
     id="TR503",
     title="a full disk is told of",
-    clause="docs/plugins.md#train: returns the path of its artifact",
+    clause="docs/how-to/plugins.md#train: returns the path of its artifact",
     why="An artifact that was cut short looks like a model until somebody loads it, weeks later.",
     fix="Let the OSError of a failed write pass.",
     before="try:\n    save(model, path)\nexcept OSError:\n    pass",

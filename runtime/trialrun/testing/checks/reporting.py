@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
 from trialrun.events import flatten_mapping
+from trialrun.numbers import is_number
+from trialrun.run_dir import layout
 from trialrun.testing.checks.contract import find_config_file
 from trialrun.testing.checks.shared import group_reports, locate_call, require_load, require_training, require_tuning
 from trialrun.testing.context import CheckContext
@@ -19,7 +21,7 @@ from trialrun.trials import METRIC_COLUMNS, RESULT_KEYS
 
 __all__: list[str] = []
 
-_RUN = "docs/plugins.md#the-run"
+_RUN = "docs/how-to/plugins.md#the-run"
 BIGGEST_ENTRY = 1_000_000  # bytes of one entry without its image
 BIGGEST_IMAGE = 4_000_000
 BIGGEST_OUTPUT = 1_000_000
@@ -35,7 +37,7 @@ def _run_jobs(lab: CheckContext) -> Iterator[Observation]:
 @check(
     id="TR401",
     title="logs the metrics that config.yaml names",
-    clause="docs/conformance.md: `actions.train.metrics` of config.yaml maps categories to keys",
+    clause="docs/how-to/conformance.md: `actions.train.metrics` of config.yaml maps categories to keys",
     why="The platform draws the charts that config.yaml names: one without points stays empty, others are not there.",
     fix="Make config.yaml and the calls of run.log_metric agree, letter by letter.",
     before='metrics: {train: [loss]}   # and run.log_metric("training", "loss", …)',
@@ -151,7 +153,7 @@ def _find_png_fault(content: bytes) -> str:
     title="the trial table has room for every metric",
     level="extended",
     needs={"tunes"},
-    clause=f"docs/jobs.md: the trial table shows {METRIC_COLUMNS} metrics, the objective first",
+    clause=f"docs/how-to/jobs.md: the trial table shows {METRIC_COLUMNS} metrics, the objective first",
     why="People compare trials by the table. What is reported beyond its columns is not in it, by order of sight.",
     fix="Report what trials are judged by, and log the rest with run.log_metric().",
     before="run.report({**losses, **accuracies, **times})",
@@ -164,7 +166,7 @@ def table_has_room(lab: CheckContext) -> None:
     for reports in group_reports(scene).values():
         for report in reports:
             flat = flatten_mapping(report["metrics"])
-            numbers = (k for k, v in flat.items() if isinstance(v, int | float) and not isinstance(v, bool))
+            numbers = (k for k, v in flat.items() if is_number(v))
             seen.update(dict.fromkeys(key for key in numbers if key not in RESULT_KEYS))
     message = f"trials report {len(seen)} metrics: {', '.join(seen)}"
     lab.expect(len(seen) <= METRIC_COLUMNS, message, signature="too many metrics", where=lab.locate_hook("tune"))
@@ -226,7 +228,7 @@ def sizes_are_sane(lab: CheckContext) -> None:
 
 
 def _count_output_bytes(scene: Observation) -> int:
-    files = [path for name in ("stdout", "stderr") for path in scene.folder.glob(f"results/*/train/{name}")]
+    files = [path for name in layout.OUTPUT_FILES for path in scene.folder.glob(f"results/*/{layout.TRAIN_DIR}/{name}")]
     return max(scene.output_bytes, sum(path.stat().st_size for path in files))
 
 
@@ -266,7 +268,7 @@ def rate_is_sane(lab: CheckContext) -> None:
 def logs_from_its_own_process(lab: CheckContext) -> None:
     for scene in _run_jobs(lab):
         keys: dict[tuple[str, int], int] = {}
-        for path in sorted(scene.folder.glob("results/*/spool/*.jsonl")):
+        for path in sorted(scene.folder.glob(f"results/*/{layout.SPOOL_DIR}/{layout.SPOOLS}")):
             for key in _read_sequences(path.read_bytes()):
                 keys[path.name, key] = keys.get((path.name, key), 0) + 1
         twice = sum(count > 1 for count in keys.values())

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from trialrun.events import flatten_mapping
+from trialrun.run_dir import layout
 from trialrun.testing.context import CheckContext
 from trialrun.testing.observation import ErrorRecord, Observation
 
@@ -230,4 +231,4 @@ def _choice_distributions(config: Mapping[str, Any]) -> Iterator[dict[str, Any]]
 
 def list_checkpoints(scene: Observation) -> list[Path]:
     """Checkpoints that trials reported, as the executor kept them, oldest first per trial."""
-    return sorted(scene.folder.glob("results/*/trials/*/checkpoint_*"))
+    return sorted(scene.folder.glob(f"results/*/{layout.TRIALS_DIR}/*/{layout.CHECKPOINT_PREFIX}*"))

@@ -25,9 +25,9 @@ from trialrun.testing.registry import Vacuous, check
 
 __all__: list[str] = []
 
-_TRAIN = "docs/plugins.md#train"
-_RUN = "docs/plugins.md#the-run"
-_PLACE = "docs/plugins.md#where-it-runs"
+_TRAIN = "docs/how-to/plugins.md#train"
+_RUN = "docs/how-to/plugins.md#the-run"
+_PLACE = "docs/how-to/plugins.md#where-it-runs"
 _MOST_CALLS = 5
 
 
@@ -83,7 +83,7 @@ def artifact_can_be_uploaded(lab: CheckContext) -> None:
 @check(
     id="TR203",
     title="the artifact lies in the run's own folder",
-    clause="docs/plugins.md#tune: an artifact outside what the job may read is an error",
+    clause="docs/how-to/plugins.md#tune: an artifact outside what the job may read is an error",
     why="A fixed path is shared by all runs of the machine: the next one overwrites this model while it is uploaded.",
     fix="Write to run.checkpoint_output, or to a relative path: each run has a working folder of its own.",
     before='path = Path("/tmp/model")',
@@ -419,7 +419,7 @@ def same_seed_same_metrics(lab: CheckContext) -> None:
 @check(
     id="TR216",
     title="Ctrl-C reaches the engine",
-    clause="docs/plugins.md#where-it-runs: Ctrl-C once stops cleanly",
+    clause="docs/how-to/plugins.md#where-it-runs: Ctrl-C once stops cleanly",
     why="A plugin that catches it goes on, and the job can only be killed, without its state being saved.",
     fix="Catch Exception, not BaseException and not KeyboardInterrupt; clean up in `finally`.",
     before="except KeyboardInterrupt:\n    print('stopping early')",
@@ -541,7 +541,7 @@ def _sample_numbers(count: int) -> list[int]:
     id="TR220",
     title="an error of run is not swallowed",
     level="extended",
-    clause="docs/plugins.md#the-run: what a call accepted is sent; what it raises was not",
+    clause="docs/how-to/plugins.md#the-run: what a call accepted is sent; what it raises was not",
     why="A run whose metrics could not be written looks successful, with half of its curve missing.",
     fix="Catch the error that you expect (BadValue), or none.",
     before="try:\n    run.log_metric(…)\nexcept Exception:\n    pass",
@@ -599,7 +599,7 @@ def _list_categories(lab: CheckContext) -> set[str]:
 @check(
     id="TR222",
     title="works with any name of the job",
-    clause="docs/jobs.md: the name is any text that is not blank",
+    clause="docs/how-to/jobs.md: the name is any text that is not blank",
     why="People write slashes, spaces and dates into names; as a file name that is another folder, or an error.",
     fix="Do not make file names of run.name: each run has a folder of its own already.",
     before='Path(f"{run.name}.pt")',

@@ -33,8 +33,8 @@ from trialrun.trials import RESULT_KEYS
 
 __all__: list[str] = []
 
-_TUNE = "docs/plugins.md#tune"
-_PLACE = "docs/plugins.md#where-it-runs"
+_TUNE = "docs/how-to/plugins.md#tune"
+_PLACE = "docs/how-to/plugins.md#where-it-runs"
 _TUNES = {"tunes"}
 _MOST_DIMENSIONS = 6
 _MOST_OPTIONS = 8
@@ -435,7 +435,7 @@ _ALLOWED = {"trial_id", "should_checkpoint"}
     id="TR314",
     title="reports use no name that Ray needs",
     needs=_TUNES,
-    clause="docs/jobs.md: Ray's own result keys are never columns",
+    clause="docs/how-to/jobs.md: Ray's own result keys are never columns",
     why="Ray writes these into every result, and reads them: a `done` of yours ends the trial, a `config` replaces it.",
     fix="Choose another name: epoch instead of training_iteration, seconds instead of time_total_s.",
     before='run.report({"loss": loss, "done": False})',
@@ -513,7 +513,7 @@ def survives_hyperband(lab: CheckContext) -> None:
     title="goes on from its checkpoint after its worker was killed",
     level="extended",
     needs={"tunes", "resumes", "ray"},
-    clause="docs/jobs.md: max_failures starts a trial again from its last checkpoint",
+    clause="docs/how-to/jobs.md: max_failures starts a trial again from its last checkpoint",
     why="Machines are taken away in the middle of a trial. Without a checkpoint, the whole trial is lost.",
     fix="Report with a checkpoint each time, and begin with the one that you are given.",
     before="for epoch in range(epochs):",
@@ -547,7 +547,7 @@ def survives_a_killed_worker(lab: CheckContext) -> None:
     title="says on Ray what it says without",
     level="extended",
     needs={"tunes", "deterministic", "ray"},
-    clause="docs/conformance.md: fake equals real",
+    clause="docs/how-to/conformance.md: fake equals real",
     why="What was checked in one process holds in a cluster only if the plugin does the same there.",
     fix="Take nothing from the process: no environment, no files beside the plugin, no state of another trial.",
     before='rate = float(os.environ.get("RATE", 0.1))',

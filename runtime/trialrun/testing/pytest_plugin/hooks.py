@@ -176,7 +176,7 @@ def pytest_testnodedown(node: Any, error: object) -> None:
     """A worker of xdist is done."""
     sent = getattr(node, "workeroutput", {}).get("trialrun")
     if sent:
-        node.config.stash[STATE].take(sent)
+        node.config.stash[STATE].merge_worker_reports(sent)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

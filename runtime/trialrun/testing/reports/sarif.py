@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from trialrun import __version__
+from trialrun._version import __version__
 from trialrun.testing.reports.text import Json, clean_text, is_red
 from trialrun.testing.verdicts import Verdict
 

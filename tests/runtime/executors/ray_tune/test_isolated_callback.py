@@ -29,10 +29,11 @@ def test_a_callback_that_raises_hears_no_more() -> None:
     said: list[str] = []
     inner = Raises()
     isolated = IsolatedCallback(inner, said.append)
-    isolated.on_trial_start(1, [], object())
-    isolated.on_trial_result(1, [], object(), {})
-    isolated.on_trial_result(2, [], object(), {})
-    isolated.on_trial_start(3, [], object())
+    trial: Any = object()
+    isolated.on_trial_start(1, [], trial)
+    isolated.on_trial_result(1, [], trial, {})
+    isolated.on_trial_result(2, [], trial, {})
+    isolated.on_trial_start(3, [], trial)
     assert inner.heard == ["start", "result"]
     (text,) = said
     assert "Raises.on_trial_result raised and is switched off" in text

@@ -12,9 +12,10 @@ from ray.tune.schedulers.pbt import _explore
 
 from trialrun.executors.ray_tune.mutations import build_mutation_options, project_value
 from trialrun.space import Space, flatten_values, nest_values
-from trialrun_hookspecs.request import Params, parse_request
+from trialrun_hookspecs.parsing import parse_request
+from trialrun_hookspecs.request import Params
 
-SPACE = [
+SPACE: list[dict[str, Any]] = [
     {"name": "lr", "type": "loguniform", "min": 0.001, "max": 0.1, "base": 10},
     {"name": "net/units", "type": "qlograndint", "min": 8, "max": 64, "q": 8, "base": 2},
     {"name": "net/layers", "type": "randint", "min": 1, "max": 4},
@@ -39,8 +40,9 @@ def test_ten_generations_of_pbt_stay_in_the_space(seed: int) -> None:
     options = build_mutation_options(given, space)
     random.seed(seed)
     config = nest_values(space.sample(random.Random(seed)))
+    factors: Any = (1.2, 0.8)  # Ray annotates a tuple of one
     for _ in range(10):
-        config, _ = _explore(config, options["hyperparam_mutations"], 0.25, (1.2, 0.8), options["custom_explore_fn"])
+        config, _ = _explore(config, options["hyperparam_mutations"], 0.25, factors, options["custom_explore_fn"])
         flat = flatten_values(config, space.names)
         assert flat.keys() == set(space.names)
         for name, value in flat.items():
