@@ -29,7 +29,7 @@ from trialrun.recorder import Recorder
 from trialrun.recorder.normalise import Entry
 from trialrun.recorder.recorder import HttpServer
 from trialrun.recorder.store import Store
-from trialrun.web.app import STATIC
+from trialrun.web import STATIC
 
 __all__ = ["SIZES", "fill", "main"]
 

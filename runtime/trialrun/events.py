@@ -33,6 +33,7 @@ __all__ = [
     "metric_event",
     "model_event",
     "nonfinite_name",
+    "null_nonfinite",
     "progress_event",
     "require_finite",
     "result_event",
@@ -85,6 +86,15 @@ def nonfinite_name(value: Any) -> str:
     if not isinstance(value, float) or math.isfinite(value):
         return ""
     return "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"
+
+
+def null_nonfinite(value: Any) -> Any:
+    """Return JSON-able data with null in place of every NaN and infinity, tuples as lists."""
+    if isinstance(value, dict):
+        return {name: null_nonfinite(cell) for name, cell in value.items()}
+    if isinstance(value, list | tuple):
+        return [null_nonfinite(cell) for cell in value]
+    return None if nonfinite_name(value) else value
 
 
 def to_plain(value: Any, where: str = "value", nonfinite: Nonfinite = "refuse") -> Any:

@@ -12,7 +12,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from trialrun.web.app import STATIC
+from trialrun.web import STATIC
 
 from .conftest import Page
 from .live import HOSTILE

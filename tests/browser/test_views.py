@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from trialrun.recorder import Recorder
-from trialrun.web import Library
+from trialrun.recordings.library import Library
 from trialrun.web.server import LoopbackServer
 
 from .conftest import HEADING, Page

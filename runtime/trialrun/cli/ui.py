@@ -26,7 +26,7 @@ def command(path: str, port: int, host: str, allow_remote: bool, open_: bool, se
     changed, and a run that is still under way is shown live.
     """
     from trialrun.cli.record import catch_stop_signals
-    from trialrun.web import Library
+    from trialrun.recordings.library import Library
     from trialrun.web.server import LoopbackServer
 
     root = _check_root(path)

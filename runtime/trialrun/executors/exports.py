@@ -13,10 +13,12 @@ from typing import Any, Protocol
 from trialrun import events
 from trialrun.numbers import is_finite_number
 from trialrun.run_dir import layout
+from trialrun.run_dir.tensorboard import EventFile
 
 __all__ = ["EXPORTS", "Exports", "flatten_result"]
 
 _STEP = "training_iteration"
+_NO_SCALARS = (_STEP, "timestamp", "pid")
 
 
 class _Export(Protocol):
@@ -156,37 +158,33 @@ class _TensorBoard:
     def __init__(self, folder: Path, config: Mapping[str, Any]) -> None:
         self._folder = folder
         self._config = config
-        self._writer: Any = None
+        self._file: EventFile | None = None
         self._last = 0
 
     def write_result(self, result: Mapping[str, Any]) -> None:
-        from tensorboardX import SummaryWriter
-
         step = _read_step(result)
-        if self._writer is None or step <= self._last:  # steps that are done again replace what was shown
-            if self._writer is not None:
-                self._writer.close()
-            # the suffix: file names count seconds, and a writer of the same second would write over the other's file
-            suffix = f".{time.time_ns()}"
-            purge = step if step > 1 else None
-            self._writer = SummaryWriter(str(self._folder), purge_step=purge, filename_suffix=suffix, flush_secs=10)
+        if self._file is None or step <= self._last:  # repeated steps replace those in older files
+            if self._file is not None:
+                self._file.close()
+            # nanoseconds: two files of one second need two names, and TensorBoard reads them in this order
+            path = self._folder / f"events.out.tfevents.{time.time_ns()}.trialrun"
+            self._file = EventFile(path, time.time(), purge_step=step if step > 1 else None)
         self._last = step
-        for name, value in events.flatten_mapping(result).items():
-            if is_finite_number(value) and name not in (_STEP, "timestamp", "pid"):
-                self._writer.add_scalar(name, value, step)
+        self._add_scalars({k: v for k, v in events.flatten_mapping(result).items() if k not in _NO_SCALARS})
+        self._file.flush()
 
     def finish_export(self, metrics: Mapping[str, Any]) -> None:
-        if self._writer is None:
+        if self._file is None:
             return
-        from tensorboardX.summary import hparams
-
         numbers = {name: float(v) for name, v in events.flatten_mapping(metrics).items() if is_finite_number(v)}
-        values = {name: v if isinstance(v, int | float | str | bool) else str(v) for name, v in self._config.items()}
-        for summary in hparams(values, numbers):
-            self._writer.file_writer.add_summary(summary)
-        for name, value in numbers.items():
-            self._writer.add_scalar(name, value, self._last)
-        self._writer.close()
+        self._file.add_hyperparameters(self._config, numbers, time.time())
+        self._add_scalars(numbers)
+        self._file.close()
+
+    def _add_scalars(self, cells: Mapping[str, Any]) -> None:
+        for name, value in cells.items():
+            if self._file is not None and is_finite_number(value):
+                self._file.add_scalar(name, value, self._last)
 
 
 EXPORTS: Mapping[str, Callable[[Path, Mapping[str, Any]], _Export]] = {

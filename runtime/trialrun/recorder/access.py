@@ -32,22 +32,22 @@ class Endpoint:
     hosts: frozenset[str] | None = None
 
 
-def check_host(door: Endpoint, headers: Mapping[str, str]) -> None:
+def check_host(endpoint: Endpoint, headers: Mapping[str, str]) -> None:
     """Refuse what a web page of elsewhere can make a browser send: a foreign Host (rebinding) or a foreign Origin."""
     host = headers.get("host", "").lower()
-    if door.hosts is not None and host not in door.hosts:
+    if endpoint.hosts is not None and host not in endpoint.hosts:
         raise _refuse_foreign("Host", host, "Use the address that the recorder printed.")
     origin = headers.get("origin")
     if origin is not None and (not host or origin.lower() != f"http://{host}"):
         raise _refuse_foreign("Origin", origin, "Calls from other web pages are not served.")
 
 
-def check_token(door: Endpoint, headers: Mapping[str, str]) -> None:
-    if door.token is None:
+def check_token(endpoint: Endpoint, headers: Mapping[str, str]) -> None:
+    if endpoint.token is None:
         return
     for name in TOKEN_HEADERS:
         sent = _TOKEN.fullmatch(headers.get(name, ""))
-        if sent and hmac.compare_digest(sent[1].encode(), door.token.encode()):
+        if sent and hmac.compare_digest(sent[1].encode(), endpoint.token.encode()):
             return
     raise refuse(401, "Authorization or Synapse-Access-Token: must be 'Token <the token that the recorder printed>'.")
 
@@ -56,9 +56,9 @@ def mask_headers(headers: Mapping[str, str]) -> dict[str, str]:
     return {name: MASK if name in SECRET_HEADERS else value for name, value in headers.items()}
 
 
-def collect_secrets(door: Endpoint, headers: Mapping[str, str]) -> tuple[str, ...]:
+def collect_secrets(endpoint: Endpoint, headers: Mapping[str, str]) -> tuple[str, ...]:
     """What must not be written down of this call, wherever it stands in it."""
-    return tuple(word for word in {door.token or "", *_header_words(headers)} if len(word) >= SHORTEST_SECRET)
+    return tuple(word for word in {endpoint.token or "", *_header_words(headers)} if len(word) >= SHORTEST_SECRET)
 
 
 def sign(secret: bytes, path: str) -> str:

@@ -18,7 +18,8 @@ from trialrun.recorder.access import MASK, Endpoint, check_host, check_token, co
 from trialrun.recorder.bodies import Body, read_body
 from trialrun.recorder.context import ApiCall, Context
 from trialrun.recorder.datasets import download_dataset_file, list_ground_truth_events
-from trialrun.recorder.faults import FAULTS_ROUTE, Faults, ReplyLost, change_faults, clear_faults, show_faults
+from trialrun.recorder.fault_routes import change_faults, clear_faults, show_faults
+from trialrun.recorder.faults import FAULTS_ROUTE, Faults, ReplyLost
 from trialrun.recorder.fixtures import Fixtures
 from trialrun.recorder.jobs import change_job, list_jobs, override_best_trial, show_job
 from trialrun.recorder.logs import add_logs
@@ -35,6 +36,7 @@ LONGEST_PATH = 8192
 READS = ("GET", "HEAD")
 
 Handler = Callable[..., Reply]
+Params = tuple[tuple[str, str], ...]
 _HEALTH = "health"
 
 
@@ -114,7 +116,7 @@ class Api:
         headers: Mapping[str, str] | None = None,
         body: bytes = b"",
         *,
-        door: Endpoint,
+        endpoint: Endpoint,
     ) -> Reply:
         """Never raises for what a client sends. `path` may be absolute and may carry a query of its own.
 
@@ -124,12 +126,12 @@ class Api:
         lowered = {name.lower(): value for name, value in (headers or {}).items()}
         pairs = tuple(params.items() if isinstance(params, Mapping) else params)
         try:
-            path, pairs = _parse_target(path, pairs, door)
-            self._check_access(door, method, path, pairs, lowered)
+            path, pairs = _parse_target(path, pairs, endpoint)
+            self._check_access(endpoint, method, path, pairs, lowered)
             if len(body) > self.max_body:
                 raise refuse(413, f"body: holds at most {self.max_body} bytes, got {len(body)}.")
             reply = self.faults.intercept_call(
-                method, path, lambda: self._serve_and_record(method, path, pairs, lowered, body, door)
+                method, path, lambda: self._serve_and_record(method, path, pairs, lowered, body, endpoint)
             )
         except CallRefused as refused:
             reply = refused.reply
@@ -146,16 +148,21 @@ class Api:
         return refuse(413, f"body: holds at most {self.max_body} bytes, got {size} or more.").reply
 
     def _check_access(
-        self, door: Endpoint, method: str, path: str, params: tuple[tuple[str, str], ...], headers: Mapping[str, str]
+        self,
+        endpoint: Endpoint,
+        method: str,
+        path: str,
+        params: Params,
+        headers: Mapping[str, str],
     ) -> None:
-        check_host(door, headers)
+        check_host(endpoint, headers)
         if path == _HEALTH or (method in READS and self._is_signed(path, params)):
             return
-        check_token(door, headers)
+        check_token(endpoint, headers)
         if self._store.readonly and method not in READS:
             raise refuse(403, "recording: it is open for reading only.")
 
-    def _is_signed(self, path: str, params: tuple[tuple[str, str], ...]) -> bool:
+    def _is_signed(self, path: str, params: Params) -> bool:
         if not path.startswith("trialrun/files/"):
             return False
         expected = sign(self._context.key, path.rpartition("/")[0]).encode()
@@ -168,19 +175,19 @@ class Api:
         self,
         method: str,
         path: str,
-        params: tuple[tuple[str, str], ...],
+        params: Params,
         headers: Mapping[str, str],
         raw: bytes,
-        door: Endpoint,
+        endpoint: Endpoint,
     ) -> Reply:
         now = self._clock()
-        hidden = collect_secrets(door, headers)
+        hidden = collect_secrets(endpoint, headers)
         params = tuple((_mask_text(key, hidden), _mask_text(value, hidden)) for key, value in params)
         multipart = headers.get("content-type", "").lstrip().lower().startswith("multipart/")
         clean = raw if multipart else _mask_bytes(raw, hidden)
         call = ApiCall(
             context=self._context,
-            endpoint=door,
+            endpoint=endpoint,
             method=method,
             path=path,
             params=params,
@@ -260,13 +267,11 @@ def _compile_routes() -> list[tuple[re.Pattern[str], dict[str, Handler]]]:
     return [(compile_route(route), handlers) for route, handlers in ROUTES]
 
 
-def _parse_target(
-    path: str, params: tuple[tuple[str, str], ...], door: Endpoint
-) -> tuple[str, tuple[tuple[str, str], ...]]:
+def _parse_target(path: str, params: Params, endpoint: Endpoint) -> tuple[str, Params]:
     """The path without the slashes at its ends, and all parameters: `path` may be an address that the recorder gave."""
     if len(path) > LONGEST_PATH:
         raise refuse(414, f"path: holds at most {LONGEST_PATH} characters.")
-    path = path.removeprefix(door.base_url)
+    path = path.removeprefix(endpoint.base_url)
     path, _, query = path.partition("?")
     try:
         asked = parse_qsl(query, keep_blank_values=True, max_num_fields=1000)

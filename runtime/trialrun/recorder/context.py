@@ -6,18 +6,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlencode
 
 from trialrun.recorder.access import Endpoint, sign
 from trialrun.recorder.bodies import Body
+from trialrun.recorder.faults import Faults
 from trialrun.recorder.fixtures import Fixtures
 from trialrun.recorder.normalise import safe_file_name
 from trialrun.recorder.replies import Reply, json_reply, refuse
 from trialrun.recorder.store import Store
-
-if TYPE_CHECKING:
-    from trialrun.recorder.faults import Faults
 
 __all__ = ["ApiCall", "Context"]
 

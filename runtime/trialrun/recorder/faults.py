@@ -5,23 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, get_args
+from dataclasses import dataclass
+from typing import Literal, get_args
 
-from trialrun.recorder.context import ApiCall
-from trialrun.recorder.replies import CallRefused, Reply, json_reply, refuse
+from trialrun.recorder.replies import Reply, json_reply
 from trialrun_hookspecs.errors import BadValue
 
-__all__ = [
-    "FAULTS_ROUTE",
-    "Fault",
-    "FaultKind",
-    "Faults",
-    "ReplyLost",
-    "change_faults",
-    "clear_faults",
-    "show_faults",
-]
+__all__ = ["FAULTS_ROUTE", "MAX_FAULTS", "Fault", "FaultKind", "Faults", "ReplyLost"]
 
 FAULTS_ROUTE = "trialrun/faults"
 EXEMPT_PATHS = ("health", FAULTS_ROUTE)  # else a broken recorder could not be healed from outside
@@ -134,35 +124,3 @@ class Faults:
             if found is not None:
                 self.struck.append((number, found.kind))
         return found
-
-
-def show_faults(call: ApiCall) -> Reply:
-    faults: Faults = call.context.faults
-    plan = [asdict(fault) for fault in faults.plan]
-    return json_reply(200, {"faults": plan, "calls": len(faults.calls), "struck": faults.struck[-MAX_FAULTS:]})
-
-
-def change_faults(call: ApiCall) -> Reply:
-    """Add what the body says, one fault or a list of them; calls are counted from 1 again."""
-    given = [_parse_fault(sent) for sent in call.body_objects()]
-    call.context.faults.reset_count()
-    for fault in given:
-        call.context.faults.add(fault)
-    return show_faults(call)
-
-
-def clear_faults(call: ApiCall) -> Reply:
-    call.context.faults.clear()
-    return show_faults(call)
-
-
-def _parse_fault(sent: dict[str, Any]) -> Fault:
-    try:
-        return Fault(**sent)
-    except (TypeError, BadValue) as error:
-        raise _refuse_fault(error) from None
-
-
-def _refuse_fault(error: Exception) -> CallRefused:
-    fields = ", ".join(Fault.__dataclass_fields__)
-    return refuse(400, f"body: must be a fault ({error})."[:500], fields=fields)

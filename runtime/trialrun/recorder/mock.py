@@ -31,7 +31,7 @@ def mounted(recorder: Recorder, url: str = "http://trialrun.test/") -> Iterator[
     import responses
 
     base = url.rstrip("/") + "/"
-    door = Endpoint(base_url=base, token=recorder.token)
+    endpoint = Endpoint(base_url=base, token=recorder.token)
 
     def answer_request(request: PreparedRequest) -> tuple[int, dict[str, str], bytes]:
         try:
@@ -41,7 +41,7 @@ def mounted(recorder: Recorder, url: str = "http://trialrun.test/") -> Iterator[
                 (),
                 dict(request.headers),
                 _body_bytes(request.body),
-                door=door,
+                endpoint=endpoint,
             )
         except ReplyLost as lost:
             raise requests.ConnectionError(str(lost)) from None

@@ -137,9 +137,9 @@ class Recorder:
         headers: Mapping[str, str] | None = None,
         body: bytes = b"",
         *,
-        door: Endpoint | None = None,
+        endpoint: Endpoint | None = None,
     ) -> Reply:
-        return self.api.handle(method, path, params, headers, body, door=door or Endpoint(token=self.token))
+        return self.api.handle(method, path, params, headers, body, endpoint=endpoint or Endpoint(token=self.token))
 
     def handler(self) -> Callable[[CallLike], Reply]:
         """The memory door: a function from a call to its reply."""

@@ -114,6 +114,19 @@ class Store:
         found = self.fetch_all(query, values)
         return found[0] if found else None
 
+    def count(self, table: str, condition: str = "1", values: Sequence[Any] = ()) -> int:
+        return int(self.fetch_all(f"SELECT count(*) AS n FROM {table} WHERE {condition}", values)[0]["n"])  # noqa: S608
+
+    def newest_data(self, event: str, job: int, *trial: str | None) -> dict[str, Any] | None:
+        """Return the data of the newest entry of `event`, of one trial where it is given; None when it is no object."""
+        condition = " AND trial_id IS ?" if trial else ""
+        row = self.fetch_one(
+            f"SELECT data FROM entries WHERE event = ? AND job = ?{condition} ORDER BY id DESC LIMIT 1",  # noqa: S608
+            (event, job, *trial),
+        )
+        data = json.loads(row["data"]) if row else None
+        return data if isinstance(data, dict) else None
+
     def add_request(
         self,
         *,

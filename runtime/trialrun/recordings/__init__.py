@@ -1,4 +1,4 @@
-"""What is done with a recording afterwards: read, exported, drawn, replayed, compared."""
+"""Recordings after a run: read, exported, drawn, replayed, compared."""
 
 from __future__ import annotations
 

@@ -1,12 +1,12 @@
-"""Comparing two recordings, normalised: trials are known by their hyperparameters, and times and ids are left out."""
+"""The comparison of two recordings: trials are matched by hyperparameters, times and ids are ignored."""
 
 from __future__ import annotations
 
 import json
 import math
 import re
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,7 @@ _LEFT_OUT = re.compile(r"(?:^|/)(?:time_|timestamp|date$|pid$|hostname$|node_ip$
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """`a` and `b` are what each recording has at `where`; None: nothing."""
+    """The values `a` and `b` of the two recordings at `where`; None means that there is none."""
 
     where: str
     a: Any
@@ -31,15 +31,15 @@ class Difference:
 
 
 def compare_studies(one: Study, other: Study, tolerance: float = 0.0) -> list[Difference]:
-    """What differs: the job, its trials with their metrics and curves, the best, models, messages.
+    """Return the differences in the job, its trials with metrics and curves, the best trial, models and messages.
 
-    Two numbers are the same when they differ by at most `tolerance` times the larger.
+    Two numbers are equal when they differ by at most `tolerance` times the larger.
     """
     a, b = _normalize_study(one), _normalize_study(other)
-    if not (a["params"] and b["params"]):  # a recorder that was only told of a job does not know what was asked for
+    if not (a["params"] and b["params"]):  # a recorder that a client used without a job has no params
         a["params"] = b["params"] = {}
-        for made, study in ((a, one), (b, other)):  # nor which metric to judge by
-            made["best trial"] = _name_trials(study).get(read_best_trial(study.recording.store, study.job) or "")
+        for facts, study in ((a, one), (b, other)):  # and no metric to choose the best trial by
+            facts["best trial"] = _name_trials(study).get(read_best_trial(study.recording.store, study.job) or "")
     return list(_compare_values("", a, b, tolerance))
 
 
@@ -61,7 +61,7 @@ def _normalize_study(study: Study) -> dict[str, Any]:
 
 
 def _name_trials(study: Study) -> dict[str, str]:
-    """A name for each trial id: its hyperparameters, and a number where several have the same."""
+    """Return a name for each trial id: its hyperparameters, and a number where several trials share them."""
     named: dict[str, list[str]] = defaultdict(list)
     for trial in study.list_trials():
         pairs = sorted(trial_values(trial)[0].items())
@@ -89,12 +89,12 @@ def _normalize_trials(study: Study, names: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _collect_curves(study: Study) -> dict[str | None, dict[str, list[Any]]]:
-    found: dict[str | None, dict[str, list[Any]]] = defaultdict(lambda: defaultdict(list))
+    curves: dict[str | None, dict[str, list[Any]]] = defaultdict(lambda: defaultdict(list))
     for point in read_points(study):
         if not _LEFT_OUT.search(point.name):
             source = "" if point.source == "trial_result" else "logged "
-            found[point.trial_id][source + point.name].append([point.step, point.value])
-    return found
+            curves[point.trial_id][source + point.name].append([point.step, point.value])
+    return curves
 
 
 def _list_model_trials(study: Study) -> list[str | None]:
@@ -114,22 +114,19 @@ def _read_messages(study: Study) -> Iterator[str]:
         yield content if isinstance(content, str) else json.dumps(content)
 
 
-def _normalize_text(words: Any, names: Mapping[str, str], study: Study) -> str | None:
-    """Text without what is of one run only: trial ids, its folder, spans of time."""
-    if words is None:
+def _normalize_text(text: Any, names: Mapping[str, str], study: Study) -> str | None:
+    """Return text without the parts that differ between runs: trial ids, the folder, durations."""
+    if text is None:
         return None
-    made = str(words).replace(str(study.folder.absolute()), "DIR")
+    text = str(text).replace(str(study.folder.absolute()), "DIR")
     if names:
         ids = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True)[:10_000])
-        made = re.sub(rf"(?<![\w-])(?:{ids})(?![\w-])", lambda found: names[found[0]], made)
-    return re.sub(r"\b\d+(?:\.\d+)? (?:ms|s|min|h|seconds?)\b", "SOME TIME", made)
+        text = re.sub(rf"(?<![\w-])(?:{ids})(?![\w-])", lambda match: names[match[0]], text)
+    return re.sub(r"\b\d+(?:\.\d+)? (?:ms|s|min|h|seconds?)\b", "SOME TIME", text)
 
 
-def _count_values(things: Any) -> dict[str, int]:
-    made: dict[str, int] = {}
-    for thing in things:
-        made[str(thing)] = made.get(str(thing), 0) + 1
-    return made
+def _count_values(values: Iterable[Any]) -> dict[str, int]:
+    return dict(Counter(map(str, values)))
 
 
 def _compare_values(where: str, a: Any, b: Any, tolerance: float) -> Iterator[Difference]:
@@ -143,7 +140,7 @@ def _compare_values(where: str, a: Any, b: Any, tolerance: float) -> Iterator[Di
 
 
 def _compare_curves(where: str, a: list[Any], b: list[Any], tolerance: float) -> Iterator[Difference]:
-    """One difference for each line: its length, else the first point that differs."""
+    """Yield at most one difference: the number of points, else the first point that differs."""
     if len(a) != len(b):
         yield Difference(where=f"{where} (points)", a=len(a), b=len(b))
         return
@@ -157,6 +154,6 @@ def _compare_curves(where: str, a: list[Any], b: list[Any], tolerance: float) ->
 def _is_same(a: Any, b: Any, tolerance: float) -> bool:
     if not (is_number(a) and is_number(b)):
         return bool(a == b) if type(a) is type(b) or not (isinstance(a, bool) or isinstance(b, bool)) else False
-    if a != a or b != b:  # NaN is like NaN here
+    if a != a or b != b:  # two NaN count as equal
         return a != a and b != b
     return a == b or (tolerance > 0 and math.isclose(a, b, rel_tol=tolerance))

@@ -1,4 +1,4 @@
-"""Importance: an estimate of how much each hyperparameter tells about the objective."""
+"""Importance: an estimate of how much of the objective each hyperparameter explains."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from trialrun.numbers import is_number
 __all__ = ["METHOD", "MIN_TRIALS", "estimate_importance"]
 
 MIN_TRIALS = 12
-"""Fewer trials than that say nothing."""
+"""No estimate is made of fewer trials."""
 
 METHOD = (
-    "Estimate: the share of the variance of the objective's ranks that lies between groups of trials with a like value"
-    " (ω², one hyperparameter at a time, up to six groups of equal size; interactions are not seen)."
+    "Estimate: the share of the variance of the objective's ranks that lies between groups of trials with similar"
+    " values (ω², one hyperparameter at a time, up to six groups of equal size; interactions are ignored)."
 )
 GROUPS = 6
 
 
 def estimate_importance(points: Sequence[tuple[Mapping[str, Any], float]], names: Sequence[str]) -> dict[str, float]:
-    """The share for each name, 0..1, highest first; empty when there are fewer than LEAST points.
+    """Return the share of each name, 0..1, highest first; empty for fewer than MIN_TRIALS points.
 
-    Ranks, so that one trial that diverged does not decide; ω² instead of η², so that a hyperparameter with many values
-    does not look important by chance.
+    Ranks keep one diverged trial from deciding; ω² instead of η² keeps a hyperparameter with many values from looking
+    important by chance.
     """
     if len(points) < MIN_TRIALS:
         return {}
     ranks = _rank_values([objective for _, objective in points])
-    found = {name: _omega_squared(_group_values([config.get(name) for config, _ in points]), ranks) for name in names}
-    return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
+    shares = {name: _omega_squared(_group_values([config.get(name) for config, _ in points]), ranks) for name in names}
+    return dict(sorted(shares.items(), key=lambda item: (-item[1], item[0])))
 
 
 def _rank_values(values: Sequence[float]) -> list[float]:
-    """1 for the lowest; equal values share the mean of their ranks."""
+    """Return ranks from 1 for the lowest; equal values share the mean of their ranks."""
     order = sorted(range(len(values)), key=values.__getitem__)
     ranks = [0.0] * len(values)
     start = 0
@@ -49,8 +49,8 @@ def _rank_values(values: Sequence[float]) -> list[float]:
 
 
 def _group_values(values: Sequence[Any]) -> list[Any]:
-    """A label for each value: its group of equal size when most are different numbers, else the value itself."""
-    numbers = all(is_number(value) for value in values)
+    """Return a label for each value: a group of equal size when most are different numbers, else the value itself."""
+    numbers = all(is_number(value) and value == value for value in values)  # NaN cannot be ranked
     if not numbers or len(set(values)) <= GROUPS:
         return [value if isinstance(value, str) else json.dumps(value, sort_keys=True) for value in values]
     ranks = _rank_values([float(value) for value in values])

@@ -1,4 +1,4 @@
-"""Jobs as the page shows them: in a list, and one by one."""
+"""Jobs of a recording for display: a list of all, and the details of one."""
 
 from __future__ import annotations
 
@@ -9,41 +9,41 @@ from typing import Any
 from trialrun.recorder.jobs import describe_job
 from trialrun.recorder.store import Row, Store
 
-__all__ = ["load_job_details", "load_job_list", "parse_objective", "read_best_trial"]
+__all__ = ["list_series", "load_job_details", "load_job_list", "parse_objective", "read_best_trial", "read_job_error"]
 
-MAX_JSON_CHARS = 20_000  # characters of JSON: what is longer is not sent with a job
+MAX_JSON_CHARS = 20_000  # longer values are left out of a job's details
 
 
 def load_job_list(store: Store) -> list[dict[str, Any]]:
-    """One line for each job of a recording, newest first."""
+    """Return a summary of each job of a recording, newest first."""
     return [_summarize_job(store, row) for row in store.fetch_all("SELECT * FROM jobs ORDER BY id DESC LIMIT 1000")]
 
 
 def load_job_details(store: Store, job: int) -> dict[str, Any] | None:
-    """All facts of one job, or None when there is none."""
+    """Return all facts of one job, or None when there is no such job."""
     row = store.fetch_one("SELECT * FROM jobs WHERE id = ?", (job,))
     if row is None:
         return None
     described = describe_job(row)
     counts = {
-        "messages": _count_entries(store, "message", job),
-        "images": _count_entries(store, "visualization", job),
-        "models": store.fetch_all("SELECT count(*) AS n FROM models")[0]["n"],
-        "requests": store.fetch_all("SELECT count(*) AS n FROM requests")[0]["n"],
+        "messages": store.count("entries", "event = ? AND job = ?", ("message", job)),
+        "images": store.count("entries", "event = ? AND job = ?", ("visualization", job)),
+        "models": store.count("models"),
+        "requests": store.count("requests"),
     }
     return {
         **_summarize_job(store, row),
         "params": _omit_if_long(described["params"]),
         "result": _omit_if_long(described["result"]),
         "plugin": _plugin_label(store, row["release"]),
-        "error": _last_error(store, job),
+        "error": read_job_error(store, job),
         "counts": counts,
-        "series": _list_series(store, job),
+        "series": list_series(store, job),
     }
 
 
 def parse_objective(params: Any) -> tuple[str | None, str]:
-    """The metric that a job looks for, None when it does not, and its mode."""
+    """Return the metric that a job optimizes, None when it has none, and the mode `min` or `max`."""
     config = params.get("tune_config") if isinstance(params, dict) else None
     config = config if isinstance(config, dict) else {}
     metric = config.get("metric")
@@ -51,7 +51,7 @@ def parse_objective(params: Any) -> tuple[str | None, str]:
 
 
 def read_best_trial(store: Store, job: int) -> str | None:
-    """The trial that was registered as the best, by the client's own call or in its last table; None while none was."""
+    """Return the trial registered as the best, by a call of the client or in its last table, or None."""
     row = store.fetch_one("SELECT trial_id FROM best_trials WHERE job = ? ORDER BY id DESC LIMIT 1", (job,))
     if row is not None and row["trial_id"]:
         return str(row["trial_id"])
@@ -61,10 +61,10 @@ def read_best_trial(store: Store, job: int) -> str | None:
     return _parse_best_trial(table["data"]) if table else None
 
 
-@lru_cache(maxsize=4)  # the last table of a large study is asked for again and again, and does not change
+@lru_cache(maxsize=4)  # the last table of a large study is parsed often and rarely changes
 def _parse_best_trial(table: str) -> str | None:
-    named = json.loads(table)
-    best = named.get("best_trial") if isinstance(named, dict) else None
+    parsed = json.loads(table)
+    best = parsed.get("best_trial") if isinstance(parsed, dict) else None
     return best if isinstance(best, str) and best else None
 
 
@@ -110,25 +110,19 @@ def _count_statuses(store: Store, job: int) -> dict[str, int]:
     return {row["status"] or "": row["n"] for row in rows}
 
 
-def _count_entries(store: Store, event: str, job: int) -> int:
-    return int(store.fetch_all("SELECT count(*) AS n FROM entries WHERE event = ? AND job = ?", (event, job))[0]["n"])
-
-
 def _plugin_label(store: Store, release: int | None) -> str | None:
     row = store.fetch_one("SELECT code, version FROM releases WHERE id = ?", (release,))
     return f"{row['code']} {row['version']}" if row else None
 
 
-def _last_error(store: Store, job: int) -> str | None:
-    row = store.fetch_one(
-        "SELECT data FROM entries WHERE event = 'status' AND job = ? ORDER BY id DESC LIMIT 1", (job,)
-    )
-    data = json.loads(row["data"]) if row else None
-    error = data.get("error") if isinstance(data, dict) else None
+def read_job_error(store: Store, job: int) -> str | None:
+    """Return the error of the job's last status, or None."""
+    error = (store.newest_data("status", job) or {}).get("error")
     return None if error is None else str(error)
 
 
-def _list_series(store: Store, job: int) -> list[dict[str, str]]:
+def list_series(store: Store, job: int) -> list[dict[str, str]]:
+    """Return `event` and `name` of each metric of the job, reported ones first."""
     rows = store.fetch_all("SELECT event, name FROM series WHERE job = ? ORDER BY event DESC, name", (job,))
     return [{"event": row["event"], "name": row["name"]} for row in rows]
 

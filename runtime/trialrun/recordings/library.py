@@ -1,4 +1,4 @@
-"""The library: the recordings below a path, opened for reading when they are asked for."""
+"""The library: the recordings below a path, opened for reading on demand."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from trialrun_hookspecs.errors import UsageError
 
 __all__ = ["Library", "OpenRecording"]
 
-MAX_RECORDINGS = 1_000  # recordings that one library lists
+MAX_RECORDINGS = 1_000
 
 
 class OpenRecording:
-    """One recording, for reading only, also while another process writes it. Safe for concurrent threads.
+    """One recording, read-only, also while another process writes it. Safe for concurrent threads.
 
-    A recording without an index (made by an older trialrun) is copied, and the copy indexed: `close` removes it.
+    A recording without an index (made by an older trialrun) is copied and the copy indexed; `close` removes the copy.
     """
 
     def __init__(self, path: Path) -> None:
@@ -34,21 +34,20 @@ class OpenRecording:
         self.store = Store(path, readonly=True)
         if not self.store.has_index():
             self.store = self._copy_and_index(self.store)
-        self.beat = Store(self.store.path, readonly=True)  # a stream's short questions never wait for a long one
+        self.stream_store = Store(self.store.path, readonly=True)  # short queries of streams never wait for long ones
         self.curves = Curves(self.store)
-        self._boards: dict[int, TrialIndex] = {}
+        self._indexes: dict[int, TrialIndex] = {}
         self._lock = threading.Lock()
 
     def get_trial_index(self, job: int) -> TrialIndex:
         with self._lock:
-            board = self._boards.get(job)
-            if board is None:
-                board = self._boards[job] = TrialIndex(self.store, job)
-            return board
+            if job not in self._indexes:
+                self._indexes[job] = TrialIndex(self.store, job)
+            return self._indexes[job]
 
     def close(self) -> None:
         self.store.close()
-        self.beat.close()
+        self.stream_store.close()
         if self._copy is not None:
             self._copy.cleanup()
 
@@ -61,16 +60,16 @@ class OpenRecording:
 
 
 class Library:
-    """`root` is a recording, a results folder, or a folder of results folders; it may come to be later."""
+    """`root` is a recording, a results folder, or a folder of results folders; it may not exist yet."""
 
     def __init__(self, root: Path) -> None:
         self.root = root.absolute()
         self._open: dict[str, OpenRecording] = {}
-        self._listed: dict[str, tuple[tuple[float, ...], Any]] = {}
+        self._described: dict[str, tuple[tuple[float, ...], Any]] = {}
         self._lock = threading.Lock()
 
     def find_recordings(self) -> dict[str, Path]:
-        """The recordings by key, newest first; a key is the same whenever the path is."""
+        """Return the paths of the recordings by key, newest first. A key depends on the path alone."""
         paths = (
             [self.root]
             if self.root.is_file()
@@ -80,7 +79,7 @@ class Library:
         return {self._recording_key(path): path for path in paths}
 
     def open_recording(self, key: str) -> OpenRecording | None:
-        """The recording of that key, kept open from now on; None when there is none."""
+        """Return the recording of that key, or None; it stays open until `close`."""
         with self._lock:
             if key not in self._open:
                 path = self.find_recordings().get(key)
@@ -90,15 +89,15 @@ class Library:
             return self._open[key]
 
     def describe_recordings(self, describe: Callable[[Store], Any]) -> Iterator[tuple[str, Path, Any]]:
-        """What `describe` says of each recording, asked again only of those that changed; unreadable ones are left."""
+        """Yield key, path and description of each readable recording; unchanged ones are not read again."""
         for key, path in self.find_recordings().items():
             stamp = _file_stamp(path)
-            known = self._listed.get(key)
+            known = self._described.get(key)
             if known is None or known[0] != stamp:
                 with contextlib.suppress(UsageError):
                     store = Store(path, readonly=True)
                     try:
-                        known = self._listed[key] = (stamp, describe(store))
+                        known = self._described[key] = (stamp, describe(store))
                     finally:
                         store.close()
             if known is not None:
@@ -106,8 +105,8 @@ class Library:
 
     def close(self) -> None:
         with self._lock:
-            for reading in self._open.values():
-                reading.close()
+            for recording in self._open.values():
+                recording.close()
             self._open.clear()
 
     def _recording_key(self, path: Path) -> str:
@@ -115,7 +114,7 @@ class Library:
 
 
 def _file_stamp(path: Path) -> tuple[float, ...]:
-    """When it was written last: newer content is in the write-ahead log first."""
+    """Return the time of the last write first: new content is in the write-ahead log before it is in the file."""
     times = []
     for file in (path, layout.sqlite_files(path)[0]):
         with contextlib.suppress(OSError):

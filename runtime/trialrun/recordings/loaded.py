@@ -9,7 +9,8 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from trialrun.recordings.rows import POINT, read_points, trial_columns, trial_values
+from trialrun.recordings.points import POINT
+from trialrun.recordings.rows import read_points, trial_columns, trial_values
 from trialrun.recordings.source import open_study
 from trialrun.recordings.trial_index import TrialRow
 from trialrun_hookspecs.errors import UsageError
@@ -24,10 +25,10 @@ _LONG = 60
 
 
 def load(path: str | Path, *, job: int | None = None) -> LoadedRun:
-    """A run by its results folder, or any recording by its file; `job` None means its newest.
+    """Return a run from its results folder, or any recording from its file; `job` None means its newest.
 
-    What the recording holds now is read: of a run under way, load it again for more. Raises UsageError: there is no
-    recording, it is empty, or it has no such job.
+    The recording is read as it is now: load a run in progress again for more. Raises UsageError: there is no recording,
+    it is empty, or it has no such job.
     """
     with open_study(path, job) as study:
         facts, trials = study.read_job_facts(), study.list_trials()
@@ -49,7 +50,7 @@ def load(path: str | Path, *, job: int | None = None) -> LoadedRun:
 
 @dataclass(frozen=True, kw_only=True)
 class LoadedRun:
-    """One job of a recording. The frames are made when they are first asked for.
+    """One job of a recording. The frames are built on first use.
 
     `metric` is the objective, None when the job has none; `failures` has trial_id, error, cause, traceback, node and
     stderr of each trial that failed.
@@ -88,15 +89,15 @@ class LoadedRun:
     @property
     def best(self) -> dict[str, Any] | None:
         """The best trial, or the best so far: trial_id, status, config, metrics. None: no trial qualifies."""
-        found = next((trial for trial in self._trials if trial.trial == self._best), None)
-        if found is None:
+        trial = next((trial for trial in self._trials if trial.trial == self._best), None)
+        if trial is None:
             return None
-        config, metrics = trial_values(found)
-        return {"trial_id": found.trial, "status": found.status, "config": config, "metrics": metrics}
+        config, metrics = trial_values(trial)
+        return {"trial_id": trial.trial, "status": trial.status, "config": config, "metrics": metrics}
 
     @cached_property
     def result(self) -> JobResult | None:
-        """What `trialrun.run` returned; None while the job runs, and for a result of another shape (see `job`)."""
+        """The return value of `trialrun.run`; None while the job runs, and for another shape (see `job`)."""
         from pydantic import ValidationError
 
         from trialrun_hookspecs.results import JobResult
@@ -110,12 +111,12 @@ class LoadedRun:
         return f"<trialrun recording {self.name!r}: {self.status}, {len(self._trials)} trials, {self.path}>"
 
     def _repr_html_(self) -> str:
-        """A summary for notebooks; every word of it is escaped."""
+        """Return a summary for notebooks; every text in it is escaped."""
         best = self.best
         rows = [("status", self.status), ("trials", f"{len(self._trials)}, {len(self.failures)} failed")]
         if best is not None:
-            found = f"{self.metric} {best['metrics'].get(self.metric)}" if self.metric else ""
-            rows.append(("best", f"{best['trial_id']}  {found}"))
+            value = f"{self.metric} {best['metrics'].get(self.metric)}" if self.metric else ""
+            rows.append(("best", f"{best['trial_id']}  {value}"))
         facts = "".join(f"<tr><th>{_escape_cell(name)}</th><td>{_escape_cell(value)}</td></tr>" for name, value in rows)
         return f"<div><strong>{_escape_cell(self.name)}</strong><table>{facts}</table>{self._render_table()}</div>"
 

@@ -1,4 +1,4 @@
-"""Replaying a recording: the calls that it holds, sent to a backend again."""
+"""The replay of a recording: its calls, sent to a backend again."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ _RANGE = re.compile(r"bytes\s+([0-9]+)-([0-9]+)/")
 
 
 class CallObserver(Protocol):
-    """Told of each call: the words are empty when it was accepted."""
+    """Receives each call and its error text, which is empty when the call was accepted."""
 
     def __call__(self, call: Call, refused: str) -> None: ...
 
 
 @dataclass(slots=True, kw_only=True)
 class Replay:
-    """Sends what a study's recording holds, in order and with its idempotency keys; a second time changes nothing.
+    """Sends the calls of a study's recording, in order and with their idempotency keys; a repetition changes nothing.
 
-    Only calls that changed something are sent: no reads, none that was refused, and no second tries. `jobs` maps ids
-    of the recording to those of the backend. Ids of uploads and models are learnt from the backend's answers.
-    `speed` 1 keeps the pauses of the recording, 10 makes them a tenth; 0 leaves them out.
+    Only calls that changed something are sent: no reads, no refused calls and no retries. `jobs` maps job ids of the
+    recording to those of the backend; ids of uploads and models are taken from the backend's answers. `speed` 1 keeps
+    the pauses of the recording, 10 divides them by ten, 0 leaves them out.
     """
 
     study: Study
@@ -55,7 +55,7 @@ class Replay:
     _models: dict[int, Any] = field(default_factory=dict)
 
     def run(self) -> None:
-        """Send everything. Raises BackendRefused for a token that is not accepted, BackendUnavailable."""
+        """Send all calls. Raises BackendRefused: the token is not accepted. Raises BackendUnavailable."""
         store = self.study.recording.store
         uploads = iter(store.fetch_all("SELECT * FROM uploads ORDER BY id"))
         models = iter(store.fetch_all("SELECT id FROM models ORDER BY id"))
@@ -76,7 +76,7 @@ class Replay:
                     self._models[made["id"]] = _parse_id(answer)
 
     def count_calls(self) -> int:
-        """How many calls there are to send."""
+        """Return how many calls there are to send."""
         found = self.study.recording.store.fetch_all(f"SELECT count(*) AS n FROM requests WHERE {_REPLAYABLE}")  # noqa: S608
         return int(found[0]["n"])
 
@@ -106,7 +106,7 @@ class Replay:
         return answer
 
     def _build_call(self, row: Row, begun: Row | None) -> Call | None:
-        """The call as it goes out; None for one whose content is not in the recording any more."""
+        """Return the call to send; None when its content is no longer in the recording."""
         headers = {name.lower(): value for name, value in json.loads(row["headers"]).items()}
         params = tuple((str(name), str(value)) for name, value in json.loads(row["params"]))
         path, key = self._map_path(row["path"]), headers.get("idempotency-key") or _derive_key(row)
@@ -135,7 +135,7 @@ class Replay:
         return f"{path}/"
 
     def _map_body(self, row: Row) -> bytes:
-        """The body, with the ids that are others on this backend; any other byte stays as it is."""
+        """Return the body with the ids of this backend; every other byte is kept."""
         raw: bytes = row["body"]
         try:
             value = json.loads(raw)
@@ -158,11 +158,15 @@ class Replay:
     def _map_entry(self, entry: Any) -> Any:
         if not isinstance(entry, dict):
             return entry
-        made = {**entry, "job": self._map_id(self.jobs, entry["job"])} if "job" in entry else entry
-        return {**made, "data": self._map_result(made["data"])} if made.get("event") in ("model", "result") else made
+        mapped = {**entry, "job": self._map_id(self.jobs, entry["job"])} if "job" in entry else entry
+        return (
+            {**mapped, "data": self._map_result(mapped["data"])}
+            if mapped.get("event") in ("model", "result")
+            else mapped
+        )
 
     def _map_result(self, data: Any) -> Any:
-        """A result, or what a log entry says of one model."""
+        """Map the ids of a result, or of the data of a log entry about a model."""
         if not isinstance(data, dict):
             return data
         made = {**data, "model_id": self._map_id(self._models, data["model_id"])} if "model_id" in data else data
@@ -174,16 +178,16 @@ class Replay:
     def _map_id(self, ids: Mapping[int, Any], value: Any) -> Any:
         return ids.get(value, value) if isinstance(value, int) and not isinstance(value, bool) else value
 
-    def _build_chunk_form(self, row: Row, begun: Row | None, said: str | None) -> tuple[bytes, str]:
-        """The form of a chunk, made anew from the file that it became a part of."""
+    def _build_chunk_form(self, row: Row, begun: Row | None, content_range: str | None) -> tuple[bytes, str]:
+        """Return the form of a chunk and its content type, rebuilt from the uploaded file."""
         found = _UPLOAD.fullmatch(row["path"])
         if begun is None and found:
             begun = self.study.recording.store.fetch_one("SELECT * FROM uploads WHERE id = ?", (int(found[1]),))
         if begun is None:
             return b"", ""
         file = upload_path(layout.files_beside(self.study.path), begun["path"])
-        span = _RANGE.match(said or "")
-        if span is None and found:  # without a range the whole file went with the first
+        span = _RANGE.match(content_range or "")
+        if span is None and found:  # without a range the first call carried the whole file
             return b"", ""
         first, last = (int(span[1]), int(span[2])) if span else (0, None)
         chunk = _read_piece(file, first, last)
@@ -204,14 +208,14 @@ def _read_piece(file: Path, first: int, last: int | None) -> bytes:
 
 
 def _derive_key(row: Row) -> str:
-    """For a client that sends no keys: the same call of the same recording has the same one."""
+    """Return a key for the call of a client that sent none; it depends on the recorded call alone."""
     facts = json.dumps([row["id"], row["time"], row["method"], row["path"]])
     return f"replay-{hashlib.sha256(facts.encode() + row['body']).hexdigest()[:40]}"
 
 
 def _parse_id(answer: Answer) -> Any:
     try:
-        said = answer.json()
+        reply = answer.json()
     except BackendRefused:
         return None
-    return said.get("id") if isinstance(said, dict) else None
+    return reply.get("id") if isinstance(reply, dict) else None

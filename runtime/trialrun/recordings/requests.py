@@ -1,4 +1,4 @@
-"""The raw traffic of a recording: calls as they came, narrowed down by route and status."""
+"""The requests of a recording, filtered by route and status."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _NUMBER = re.compile(r"(?<=/)[0-9]+(?=/|$)")
 
 
 def route_template(path: str) -> str:
-    """The path with `#` for its numbers, its file name left out: calls of one kind have one route."""
+    """Return the path with `#` for numbers and without a file name: calls of one kind share a route."""
     route = _NUMBER.sub("#", path.strip("/"))
     return re.sub(r"^(trialrun/files/\w+/).*", r"\1…", route)
 
 
 def count_facets(store: Store) -> dict[str, Any]:
-    """How many calls each route, method and status has."""
+    """Return how many calls each route and each status has."""
     routes: dict[str, int] = {}
     statuses: dict[int, int] = {}
     for row in store.fetch_all("SELECT path, status, count(*) AS n FROM requests GROUP BY path, status"):
@@ -38,7 +38,7 @@ def count_facets(store: Store) -> dict[str, Any]:
 
 
 def find_requests(store: Store, *, before: int | None, route: str, status: str) -> list[dict[str, Any]]:
-    """The newest first, from the call `before` on. `status` is a number, or a class such as `4xx`."""
+    """Return calls older than the call `before`, newest first. `status` is a number, or a class such as `4xx`."""
     paths = _find_paths(store, route)
     low, high = _parse_status_range(status)
     rows = store.fetch_all(
@@ -51,7 +51,7 @@ def find_requests(store: Store, *, before: int | None, route: str, status: str) 
 
 
 def find_request(store: Store, number: int) -> dict[str, Any] | None:
-    """One call with headers and body; a body that is too long to show is cut."""
+    """Return one call with headers and body, or None; a body that is too long to show is cut."""
     row = store.fetch_one("SELECT * FROM requests WHERE id = ?", (number,))
     if row is None:
         return None
@@ -76,7 +76,7 @@ def _format_body(row: Row) -> dict[str, Any]:
 
 
 def _find_paths(store: Store, route: str) -> str | None:
-    """The paths of a route as a JSON list; None: any."""
+    """Return the paths of a route as a JSON list; None for any path."""
     if not route:
         return None
     rows = store.fetch_all("SELECT DISTINCT path FROM requests ORDER BY path DESC")

@@ -1,4 +1,4 @@
-"""The study of a recording: which file a path means, which job of it, and what is known of that job."""
+"""A study: one job of a recording, found by path and job id."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from trialrun.outcomes import Mode, find_best_trial
 from trialrun.recorder.jobs import describe_job
-from trialrun.recordings.jobs import parse_objective, read_best_trial
+from trialrun.recordings.jobs import parse_objective, read_best_trial, read_job_error
 from trialrun.recordings.library import OpenRecording
 from trialrun.recordings.trial_index import TrialRow
 from trialrun.run_dir import layout
@@ -25,7 +25,7 @@ _FIX = f"Name the results folder of a run, or a {layout.RECORDING} file."
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Study:
-    """One job of a recording that is open for reading; `path` is the recording's file."""
+    """One job of a recording that is open for reading; `path` is the file of the recording."""
 
     path: Path
     recording: OpenRecording
@@ -33,14 +33,14 @@ class Study:
 
     @property
     def folder(self) -> Path:
-        """Where the recording lies: the results folder of the run."""
+        """The folder of the recording: the results folder of the run."""
         return self.path.parent
 
     def read_job_facts(self) -> dict[str, Any]:
-        """The job as it stands now: name, status, params, progress, result and what else was sent."""
+        """Return the job as it is now: name, status, params, progress, result and other fields that were sent."""
         row = self.recording.store.fetch_one("SELECT * FROM jobs WHERE id = ?", (self.job,))
         if row is None:
-            raise UsageError("must hold the job", where=str(self.path), got=f"no job {self.job} any more", fix=_FIX)
+            raise UsageError("must hold the job", where=str(self.path), got=f"job {self.job} is missing", fix=_FIX)
         return describe_job(row)
 
     @property
@@ -48,80 +48,74 @@ class Study:
         return str(self.read_job_facts()["name"] or f"job {self.job}")
 
     def get_objective(self) -> tuple[str | None, Mode]:
-        """The metric that the job looks for, None when it does not, and its mode."""
+        """Return the metric that the job optimizes, None when it has none, and the mode."""
         metric, mode = parse_objective(self.read_job_facts()["params"])
         return metric, "min" if mode == "min" else "max"
 
     def list_trials(self) -> list[TrialRow]:
-        """The newest row of each, in the order of first sight."""
-        board = self.recording.get_trial_index(self.job)
-        board.refresh()
-        return board.all_trials()
+        """Return the newest row of each trial, in the order in which they first appeared."""
+        index = self.recording.get_trial_index(self.job)
+        index.refresh()
+        return index.all_trials()
 
     def find_best_id(self, trials: list[TrialRow] | None = None) -> str | None:
-        """The best trial: the one that was registered, else the best so far by the objective."""
+        """Return the id of the registered best trial, else of the best so far by the objective, or None."""
         metric, mode = self.get_objective()
         registered = read_best_trial(self.recording.store, self.job)
         if registered is not None or metric is None:
             return registered
-        found = self.list_trials() if trials is None else trials
-        return find_best_trial(((trial.trial, trial.status or "", trial.metrics) for trial in found), metric, mode)
+        rows = self.list_trials() if trials is None else trials
+        return find_best_trial(((trial.trial, trial.status or "", trial.metrics) for trial in rows), metric, mode)
 
     def list_failures(self) -> list[dict[str, Any]]:
-        """Each trial that failed: trial_id, error, cause, traceback, node, stderr."""
+        """Return the newest failure of each trial that failed: trial_id, error, cause, traceback, node, stderr."""
         rows = self.recording.store.fetch_all(
             "SELECT data FROM entries WHERE event = 'failure' AND job = ? ORDER BY id", (self.job,)
         )
-        told = [json.loads(row["data"]) for row in rows]
-        named = [failure for failure in told if isinstance(failure, dict)]
-        return list({str(failure.get("trial_id")): failure for failure in named}.values())
+        failures = [json.loads(row["data"]) for row in rows]
+        return list({str(data.get("trial_id")): data for data in failures if isinstance(data, dict)}.values())
 
     def read_error(self) -> str | None:
-        """Why the job failed, when it did."""
-        row = self.recording.store.fetch_one(
-            "SELECT data FROM entries WHERE event = 'status' AND job = ? ORDER BY id DESC LIMIT 1", (self.job,)
-        )
-        data = json.loads(row["data"]) if row else None
-        found = data.get("error") if isinstance(data, dict) else None
-        return None if found is None else str(found)
+        """Return the error of the job's last status, or None."""
+        return read_job_error(self.recording.store, self.job)
 
     def read_result(self) -> dict[str, Any] | None:
-        """The job's result as JSON: of result.json beside the recording, else what the backend was sent."""
+        """Return the result of the job as JSON: of result.json beside the recording, else what the client sent."""
         try:
-            found = json.loads((self.folder / layout.RESULT).read_bytes())
+            result = json.loads((self.folder / layout.RESULT).read_bytes())
         except (OSError, ValueError, RecursionError):
-            found = None
-        if not isinstance(found, dict) or found.get("job_id") not in (None, self.job):
-            found = self.read_job_facts()["result"]
-        return found if isinstance(found, dict) else None
+            result = None
+        if not isinstance(result, dict) or result.get("job_id") not in (None, self.job):
+            result = self.read_job_facts()["result"]
+        return result if isinstance(result, dict) else None
 
 
 def find_recording(path: str | Path) -> Path:
-    """The recording that `path` (its file, or a results folder) means. Raises UsageError: there is none."""
-    given = Path(path)
-    file = given / layout.RECORDING if given.is_dir() else given
+    """Return the recording at `path`: a file, or a results folder. Raises UsageError: there is none."""
+    path = Path(path)
+    file = path / layout.RECORDING if path.is_dir() else path
     if not file.is_file():
-        got = f"no {layout.RECORDING} in it" if given.is_dir() else "not there"
-        raise UsageError("must be a recording", where=str(given), got=got, fix=_FIX)
+        got = f"a folder without {layout.RECORDING}" if path.is_dir() else "no such file"
+        raise UsageError("must be a recording", where=str(path), got=got, fix=_FIX)
     return file
 
 
 @contextmanager
 def open_study(path: str | Path, job: int | None = None) -> Iterator[Study]:
-    """The study at `path` for reading only, also while it runs; `job` None means the newest of the recording.
+    """Open the study at `path` read-only, also while it runs; `job` None means the newest of the recording.
 
     Raises UsageError: there is no recording, it is empty, or it has no such job.
     """
     file = find_recording(path)
-    reading = OpenRecording(file)
+    recording = OpenRecording(file)
     try:
-        known = [int(row["id"]) for row in reading.store.fetch_all("SELECT id FROM jobs ORDER BY created, id")]
+        known = [int(row["id"]) for row in recording.store.fetch_all("SELECT id FROM jobs ORDER BY created, id")]
         if not known:
-            fix = "Wait until its job has begun, or name another."
+            fix = "Wait until its job has begun, or name another recording."
             raise UsageError("must hold a job", where=str(file), got="an empty recording", fix=fix)
         if job is not None and job not in known:
-            fix = f"It has {', '.join(map(str, known[-20:]))}."
+            fix = f"Choose one of: {', '.join(map(str, known[-20:]))}."
             raise UsageError("must be a job of the recording", where="--job", got=str(job), fix=fix)
-        yield Study(path=file, recording=reading, job=known[-1] if job is None else job)
+        yield Study(path=file, recording=recording, job=known[-1] if job is None else job)
     finally:
-        reading.close()
+        recording.close()

@@ -1,4 +1,4 @@
-"""Where a run stands: status, progress, time left, counts, best so far, in one value."""
+"""The state of a run: status, progress, time left, counts, best so far, in one value."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ __all__ = ["RunState", "read_state"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunState:
-    """`progress` is 0..1 or None; `left_s` as of now; `phases` maps names to (done, total).
+    """`progress` is 0..1 or None; `left_s` are the seconds left from now; `phases` maps names to (done, total).
 
-    `running` says whether a process holds the run; None where nothing can say so, as for a recording of another client.
+    `running` is True while a process holds the run, None where that is unknown, as for a recording of another client.
     """
 
     name: str
@@ -42,12 +42,12 @@ class RunState:
 
     @property
     def is_interrupted(self) -> bool:
-        """It says that it runs, and no process holds it."""
+        """True when its status is not final and no process holds it."""
         return not self.is_over and self.running is False
 
 
 def read_state(study: Study, now: datetime) -> RunState:
-    """What the recording and its folder say at this moment."""
+    """Return the state at the time `now`, from the recording and its folder."""
     facts = study.read_job_facts()
     trials = study.list_trials()
     heard = max([str(facts["updated"]), *_read_last_entry_time(study)])
@@ -79,16 +79,16 @@ def _read_last_entry_time(study: Study) -> list[str]:
     return [str(row["time"])] if row else []
 
 
-def _seconds_left(said: Any, at: str, now: datetime) -> float | None:
-    if not is_number(said):
+def _seconds_left(sent: Any, at: str, now: datetime) -> float | None:
+    if not is_number(sent):
         return None
-    return max(float(said) - (now - datetime.fromisoformat(at).astimezone(UTC)).total_seconds(), 0.0)
+    return max(float(sent) - (now - datetime.fromisoformat(at).astimezone(UTC)).total_seconds(), 0.0)
 
 
 def _parse_phases(categories: Any) -> dict[str, tuple[float, float]]:
-    made: dict[str, tuple[float, float]] = {}
+    phases: dict[str, tuple[float, float]] = {}
     for name, part in categories.items() if isinstance(categories, dict) else ():
         done, total = (part.get("current"), part.get("total")) if isinstance(part, dict) else (None, None)
         if isinstance(done, int | float) and isinstance(total, int | float):
-            made[str(name)] = done, total
-    return made
+            phases[str(name)] = done, total
+    return phases

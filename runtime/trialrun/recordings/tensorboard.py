@@ -1,17 +1,16 @@
-"""A study as TensorBoard runs: one folder for each trial, its curves and its hyperparameters."""
+"""A study as TensorBoard runs: one folder for each trial, with its curves and its hyperparameters."""
 
 from __future__ import annotations
 
 from collections import Counter
-from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from trialrun.names import file_name
-from trialrun.numbers import is_number
-from trialrun.recordings.rows import Point, read_trial_points, trial_values
+from trialrun.recordings.points import Point, to_timestamp
+from trialrun.recordings.rows import read_trial_points, trial_values
 from trialrun.recordings.source import Study
 from trialrun.recordings.trial_index import TrialRow
+from trialrun.run_dir.tensorboard import EventFile
 from trialrun_hookspecs.errors import UsageError
 
 __all__ = ["run_names", "write_runs"]
@@ -21,78 +20,48 @@ _SOURCES = {"trial_result": "reported/", "metric": "logged/"}
 
 
 def write_runs(study: Study, folder: Path) -> list[Path]:
-    """One event file for each trial, and one for what the job itself logged; the same study gives the same names."""
+    """Write an event file for each trial and one for the metrics of the job itself, and return their paths.
+
+    The same study gives the same names. Raises UsageError: tensorboardX is missing.
+    """
+    trials = study.list_trials()
     try:
-        from tensorboardX import RecordWriter
-        from tensorboardX.proto.event_pb2 import Event as Record
-        from tensorboardX.summary import hparams
+        paths = [
+            _write_run(folder / name, list(read_trial_points(study, trial.trial)), trial)
+            for name, trial in zip(run_names(trials), trials, strict=True)
+        ]
+        own = list(read_trial_points(study, None))
+        return [*paths, *([_write_run(folder / JOB, own, None)] if own or not paths else [])]
     except ImportError as error:
         fix = "Install the extra: pip install 'trialrun[tensorboard]'."
         raise UsageError("tensorboard needs tensorboardX", where="--format", got=str(error), fix=fix) from None
 
-    def write_run(name: str, found: list[Point], trial: TrialRow | None) -> Path:
-        began = _to_timestamp(found[0].time if found else _start_time(trial))
-        path = folder / name / f"events.out.tfevents.{int(began)}.trialrun"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.unlink(missing_ok=True)
-        writer = RecordWriter(str(path))
-        writer.write(Record(wall_time=began, file_version="brain.Event:2").SerializeToString())
-        if trial is not None:
-            for summary in hparams(_simplify_values(trial_values(trial)[0]), _simplify_values(trial_values(trial)[1])):
-                writer.write(Record(wall_time=began, summary=summary).SerializeToString())
-        counts: Counter[str] = Counter()
-        for point in found:
-            tag = _SOURCES[point.source] + point.name
-            counts[tag] += 1
-            step = counts[tag] if point.step is None else int(max(min(point.step, 2**62), -(2**62)))
-            summary = {"value": [{"tag": tag, "simple_value": _to_float(point.value)}]}
-            record = Record(wall_time=_to_timestamp(point.time), step=step, summary=summary)
-            writer.write(record.SerializeToString())
-        writer.close()
-        return path
 
-    trials = study.list_trials()
-    made = [
-        write_run(name, list(read_trial_points(study, trial.trial)), trial)
-        for name, trial in zip(run_names(trials), trials, strict=True)
-    ]
-    own = list(read_trial_points(study, None))
-    return [*made, *([write_run(JOB, own, None)] if own or not made else [])]
+def _write_run(folder: Path, points: list[Point], trial: TrialRow | None) -> Path:
+    first = points[0].time if points else "" if trial is None else trial.started or trial.updated
+    started = to_timestamp(first) if first else 0.0
+    path = folder / f"events.out.tfevents.{int(started)}.trialrun"
+    file = EventFile(path, started)
+    if trial is not None:
+        file.add_hyperparameters(*trial_values(trial), started)
+    counts: Counter[str] = Counter()
+    for point in points:
+        tag = _SOURCES[point.source] + point.name
+        counts[tag] += 1
+        step = counts[tag] if point.step is None else point.step
+        file.add_scalar(tag, point.value, step, to_timestamp(point.time))
+    file.close()
+    return path
 
 
 def run_names(trials: list[TrialRow]) -> list[str]:
-    """A folder name for each trial, safe wherever it lands, and different also where letter case does not count."""
+    """Return a folder name for each trial: safe on every file system, distinct also where letter case is ignored."""
     taken = {JOB}
     names = []
     for trial in trials:
         name = base = file_name(trial.trial)
         if base.casefold() in taken:
-            name = f"{base}~{trial.number}"  # no file name holds a `~` followed by digits alone unless it was cut
+            name = f"{base}~{trial.number}"  # `file_name` puts no `~` before digits alone unless it shortens a name
         taken.add(name.casefold())
         names.append(name)
     return names
-
-
-def _start_time(trial: TrialRow | None) -> str:
-    return "" if trial is None else trial.started or trial.updated
-
-
-def _simplify_values(values: dict[str, Any]) -> dict[str, Any]:
-    """What the plugin for hyperparameters takes; anything else as text."""
-    return {
-        name: (_to_float(cell) if is_number(cell) else cell)
-        if isinstance(cell, bool | int | float | str)
-        else str(cell)
-        for name, cell in values.items()
-    }
-
-
-def _to_float(value: float) -> float:
-    try:
-        return float(value)
-    except OverflowError:
-        return float("inf") if value > 0 else float("-inf")
-
-
-def _to_timestamp(time: str) -> float:
-    return datetime.fromisoformat(time).timestamp() if time else 0.0

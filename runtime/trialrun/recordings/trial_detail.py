@@ -1,4 +1,4 @@
-"""One trial as its page shows it, or a job without trials: what it was told, said, drew and left."""
+"""Details of one trial, or of a job without trials: messages, images, model, failure and output."""
 
 from __future__ import annotations
 
@@ -37,24 +37,24 @@ _SIGNATURES = {
 }
 
 
-def find_messages(store: Store, job: int, *, before: int | None, context: str, asked: str) -> list[dict[str, Any]]:
-    """The newest first, from the entry `before` on; `context` and the text `asked` for narrow them down."""
+def find_messages(store: Store, job: int, *, before: int | None, context: str, text: str) -> list[dict[str, Any]]:
+    """Return messages older than the entry `before`, newest first, filtered by context and text."""
     rows = store.fetch_all(
         "SELECT id, time, key, data FROM entries WHERE event = 'message' AND job = ?1 AND id < ?2"
         " AND (?3 = '' OR instr(lower(data), lower(?3)) > 0) ORDER BY id DESC LIMIT ?4",
         (
             job,
             before if before is not None else 2**62,
-            json.dumps(asked)[1:-1],
+            json.dumps(text)[1:-1],
             PAGE_SIZE * 5 if context else PAGE_SIZE,
         ),
     )
-    found = [_parse_message(row) for row in rows]
-    return [message for message in found if context in ("", message["context"])][:PAGE_SIZE]
+    messages = [_parse_message(row) for row in rows]
+    return [message for message in messages if context in ("", message["context"])][:PAGE_SIZE]
 
 
 def find_trial_messages(store: Store, job: int, trial: str) -> list[dict[str, Any]]:
-    """The messages of one trial: their keys name it, and so do the driver's messages about it."""
+    """Return the messages of one trial, oldest first: those whose key names it, and the driver's about it."""
     rows = store.fetch_all(
         "SELECT id, time, key, data FROM entries WHERE event = 'message' AND job = ?1 AND"
         " (trial_id = ?2 OR instr(coalesce(key, ''), '-' || ?2 || '-') > 0 OR instr(data, ?3) > 0)"
@@ -77,7 +77,7 @@ def _parse_message(row: Row) -> dict[str, Any]:
 
 
 def list_images(store: Store, job: int, trial: str | None) -> list[dict[str, Any]]:
-    """Every image without its bytes, in order; `trial` None is the job itself."""
+    """Return every image without its bytes, in order; `trial` None is the job itself."""
     rows = store.fetch_all(
         "SELECT id, time, data FROM entries WHERE job = ? AND trial_id IS ? AND event = 'visualization' ORDER BY id",
         (job, trial),
@@ -93,7 +93,7 @@ def _parse_caption(data: Any) -> dict[str, Any]:
 
 
 def load_image(store: Store, entry: int) -> tuple[str, bytes] | None:
-    """The media type and the bytes of a PNG, JPEG, GIF or WebP, judged by its content; None when it is none of them."""
+    """Return media type and bytes of a PNG, JPEG, GIF or WebP, judged by its content; None for anything else."""
     row = store.fetch_one("SELECT file FROM entries WHERE id = ? AND event = 'visualization'", (entry,))
     sent = (row["file"] or "") if row else ""
     uri = _DATA_URI.match(sent)
@@ -108,35 +108,25 @@ def load_image(store: Store, entry: int) -> tuple[str, bytes] | None:
 
 
 def find_model(store: Store, job: int, trial: str | None) -> dict[str, Any] | None:
-    """The model that was registered for a trial, by the log entry that says so."""
-    row = store.fetch_one(
-        "SELECT data FROM entries WHERE job = ? AND trial_id IS ? AND event = 'model' ORDER BY id DESC LIMIT 1",
-        (job, trial),
-    )
-    data = json.loads(row["data"]) if row else None
-    if not isinstance(data, dict) or not isinstance(data.get("model_id"), int):
+    """Return id and name of the model registered for a trial, from its log entry, or None."""
+    data = store.newest_data("model", job, trial)
+    if data is None or not isinstance(data.get("model_id"), int):
         return None
     return {"id": data["model_id"], "name": str(data.get("name", ""))}
 
 
 def find_failure(store: Store, job: int, trial: str | None) -> dict[str, str] | None:
-    """Why a trial failed, the last time that it did: error, cause, node, traceback, stderr."""
-    row = store.fetch_one(
-        "SELECT data FROM entries WHERE job = ? AND trial_id IS ? AND event = 'failure' ORDER BY id DESC LIMIT 1",
-        (job, trial),
-    )
-    data = json.loads(row["data"]) if row else None
-    if not isinstance(data, dict):
-        return None
-    return {name: str(data.get(name, "")) for name in ("error", "cause", "node", "traceback", "stderr")}
+    """Return the newest failure of a trial (error, cause, node, traceback, stderr), or None."""
+    data = store.newest_data("failure", job, trial)
+    return data and {name: str(data.get(name, "")) for name in ("error", "cause", "node", "traceback", "stderr")}
 
 
-def read_output(reading: OpenRecording, trial: str | None, stream: str) -> dict[str, Any] | None:
+def read_output(recording: OpenRecording, trial: str | None, stream: str) -> dict[str, Any] | None:
     """Return the end of what a trial (None: a training job) printed; None where no such file is kept.
 
-    Where a trial writes both streams to one file, that file is its stdout.
+    When a trial writes both streams to one file, that file counts as its stdout.
     """
-    root = reading.path.parent.resolve()
+    root = recording.path.parent.resolve()
     folder, files = root / layout.TRAIN_DIR, dict(zip(STREAMS, STREAMS, strict=True))
     try:
         if trial is not None:
@@ -150,9 +140,9 @@ def read_output(reading: OpenRecording, trial: str | None, stream: str) -> dict[
         return None
 
 
-def find_trial_folder(reading: OpenRecording, trial: str) -> Path | None:
+def find_trial_folder(recording: OpenRecording, trial: str) -> Path | None:
     """Return the trial's folder beside the recording; None where there is none."""
-    folder = read_trial_folders(reading.path.parent)[0].find_folder(trial)
+    folder = read_trial_folders(recording.path.parent)[0].find_folder(trial)
     return folder if folder.is_dir() else None
 
 

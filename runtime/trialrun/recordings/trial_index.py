@@ -1,4 +1,4 @@
-"""The board: the trials of one job in memory, paged, sorted and filtered."""
+"""The trial index: the trials of one job in memory, paged, sorted and filtered."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from trialrun.numbers import is_number
 from trialrun.recorder.store import Row, Store
@@ -20,7 +20,7 @@ MOST_COLUMNS = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialRow:
-    """One trial's newest row. `metrics` are all that are known; times are ISO 8601 in UTC."""
+    """The newest row of a trial, with all its metrics; times are ISO 8601 in UTC."""
 
     trial: str
     number: int
@@ -47,7 +47,7 @@ OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Condition:
-    """A cell compared with a value: as numbers when both are, else as text. An empty cell fits no condition."""
+    """A cell compared with a value: as numbers when both are, else as text. An empty cell matches no condition."""
 
     column: str
     operator: str
@@ -57,14 +57,14 @@ class Condition:
         cell = get_cell(trial, self.column)
         if cell is None:
             return False
-        if not (is_number(cell) and is_number(self.value)):
-            cell, value = _to_text(cell), _to_text(self.value)
-            return OPERATORS[self.operator](cell, value)
-        return OPERATORS[self.operator](cell, self.value)
+        compare = OPERATORS[self.operator]
+        if is_number(cell) and is_number(self.value):
+            return compare(cell, self.value)
+        return compare(_to_text(cell), _to_text(self.value))
 
 
 def get_cell(trial: TrialRow, column: str) -> Any:
-    """`m:NAME` is a metric, `h:NAME` a hyperparameter; other names are the trial's own facts."""
+    """Return a cell: `m:NAME` is a metric, `h:NAME` a hyperparameter, other names are facts of the trial."""
     kind, colon, name = column.partition(":")
     if colon and kind in ("m", "h"):
         return (trial.metrics if kind == "m" else trial.hyperparameters).get(name)
@@ -72,14 +72,14 @@ def get_cell(trial: TrialRow, column: str) -> Any:
 
 
 def sort_key(cell: Any) -> tuple[int, float, str]:
-    """Numbers before text."""
+    """Return a key that sorts numbers before text."""
     if is_number(cell) and not math.isnan(cell):
         return (0, float(cell), "")
     return (1, 0.0, _to_text(cell))
 
 
 class TrialIndex:
-    """Follows one job's trials: each call takes in what changed since the last."""
+    """The trials of one job. Safe for concurrent threads."""
 
     def __init__(self, store: Store, job: int) -> None:
         self._store = store
@@ -92,25 +92,31 @@ class TrialIndex:
         self.version = 0
 
     def refresh(self) -> None:
+        """Read the rows that changed since the last call."""
         with self._lock:
             query = "SELECT * FROM trials WHERE job = ? AND version > ? ORDER BY version"
-            self._add_rows(self._store.fetch_all(query, (self._job, self.version)))
+            self.add_rows(self._store.fetch_all(query, (self._job, self.version)))
 
     @classmethod
-    def load_excerpt(cls, store: Store, job: int, offset: int, limit: int) -> tuple[int, TrialIndex]:
-        """How many trials there are, and a board of some of them, in the order of first sight: cheap at any size."""
-        board = cls(store, job)
+    def load_page(cls, store: Store, job: int, offset: int, limit: int) -> TrialIndex:
+        """Return an index of some trials only, in the order of their numbers: cheap for any number of trials."""
         query = "SELECT * FROM trials WHERE job = ? ORDER BY number LIMIT ? OFFSET ?"
-        board._add_rows(store.fetch_all(query, (job, limit, offset)))
-        total = store.fetch_all("SELECT count(*) AS n FROM trials WHERE job = ?", (job,))[0]["n"]
-        return total, board
+        return cls(store, job).add_rows(store.fetch_all(query, (job, limit, offset)))
 
-    def _add_rows(self, rows: Iterable[Row]) -> None:
+    @classmethod
+    def load_changes(cls, store: Store, job: int, version: int, limit: int) -> TrialIndex:
+        """Return an index of the trials that changed after `version`, those of the lowest versions first."""
+        query = "SELECT * FROM trials WHERE job = ? AND version > ? ORDER BY version LIMIT ?"
+        return cls(store, job).add_rows(store.fetch_all(query, (job, version, limit)))
+
+    def add_rows(self, rows: Iterable[Row]) -> Self:
+        """Add rows of the table `trials`, each in place of an older one of its trial."""
         for row in rows:
             cells = json.loads(row["cells"])
             self._add_columns(cells)
-            self._trials[row["trial"]] = build_trial(row, cells)
+            self._trials[row["trial"]] = _build_trial(row, cells)
             self.version = max(self.version, row["version"])
+        return self
 
     def _add_columns(self, cells: Mapping[str, Any]) -> None:
         for names, seen in (
@@ -123,17 +129,31 @@ class TrialIndex:
 
     @property
     def columns(self) -> dict[str, list[str]]:
-        """`metrics` are the table's own first; `shown` says how many these are."""
+        """`hyperparameters`, `metrics` (those of the trial table first) and `shown` (the latter alone)."""
         metrics = list({**self._shown, **self._metrics})
         return {"hyperparameters": list(self._hyperparameters), "metrics": metrics, "shown": list(self._shown)}
 
     def all_trials(self) -> list[TrialRow]:
-        """All of them, in the order of first sight."""
+        """Return all trials in the order in which they first appeared."""
         with self._lock:
             return sorted(self._trials.values(), key=lambda trial: trial.number)
 
     def find_trial(self, trial_id: str) -> TrialRow | None:
         return self._trials.get(trial_id)
+
+    def build_table(self, trials: Iterable[TrialRow]) -> dict[str, Any]:
+        """Return `columns` and `rows`: the facts of BASE, hyperparameters, metrics, names of non-finite cells."""
+        columns = self.columns
+        rows = [
+            [
+                *(getattr(trial, name) for name in BASE),
+                [trial.hyperparameters.get(name) for name in columns["hyperparameters"]],
+                [trial.metrics.get(name) for name in columns["metrics"]],
+                dict(trial.nonfinite) or None,
+            ]
+            for trial in trials
+        ]
+        return {"columns": {"base": list(BASE), **columns}, "rows": rows}
 
     def select_page(
         self,
@@ -145,42 +165,27 @@ class TrialIndex:
         offset: int = 0,
         limit: int = 200,
     ) -> tuple[int, list[TrialRow]]:
-        """How many fit, and those from `offset` on. Trials without a cell in the sorted column come last."""
-        fitting = [
+        """Return how many trials match, and a page of them; trials without a cell in the sorted column come last."""
+        matching = [
             trial
             for trial in self.all_trials()
             if (not statuses or (trial.status or "") in statuses)
             and all(condition.matches(trial) for condition in where)
         ]
         if sort != "number" or descending:
-            filled = [trial for trial in fitting if get_cell(trial, sort) is not None]
+            filled = [trial for trial in matching if get_cell(trial, sort) is not None]
             filled.sort(key=lambda trial: sort_key(get_cell(trial, sort)), reverse=descending)
-            fitting = [*filled, *(trial for trial in fitting if get_cell(trial, sort) is None)]
-        return len(fitting), fitting[offset : offset + limit]
+            matching = [*filled, *(trial for trial in matching if get_cell(trial, sort) is None)]
+        return len(matching), matching[offset : offset + limit]
 
 
-def build_trial(row: Row, cells: Mapping[str, Any]) -> TrialRow:
+def _build_trial(row: Row, cells: Mapping[str, Any]) -> TrialRow:
     return TrialRow(
         **{name: row[name] for name in BASE},
         hyperparameters=cells.get("hyperparameters", {}),
         metrics=cells.get("all_metrics", {}),
         nonfinite=cells.get("nonfinite", {}),
     )
-
-
-def tabulate_trials(
-    trials: Iterable[TrialRow], hyperparameters: Sequence[str], metrics: Sequence[str]
-) -> list[list[Any]]:
-    """Each trial as a list: the facts of BASE, hyperparameters, metrics, and the flags of what is not finite."""
-    return [
-        [
-            *(getattr(trial, name) for name in BASE),
-            [trial.hyperparameters.get(name) for name in hyperparameters],
-            [trial.metrics.get(name) for name in metrics],
-            dict(trial.nonfinite) or None,
-        ]
-        for trial in trials
-    ]
 
 
 def _to_text(value: Any) -> str:

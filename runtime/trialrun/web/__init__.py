@@ -1,8 +1,10 @@
-"""The page: a recording looked at in a browser."""
+"""The web UI: recordings in a browser, live or as one HTML file."""
 
 from __future__ import annotations
 
-from trialrun.recordings.library import Library
-from trialrun.web.app import Page
+from pathlib import Path
 
-__all__ = ["Library", "Page"]
+__all__ = ["STATIC"]
+
+STATIC = Path(__file__).parent / "static"
+"""The folder of the UI's own files; nothing secret is in them."""

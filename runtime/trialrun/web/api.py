@@ -1,4 +1,4 @@
-"""The page's own API: what it asks of recordings, as JSON; nothing in it changes anything."""
+"""The read-only API of the web UI: what a page asks of recordings, answered as JSON."""
 
 from __future__ import annotations
 
@@ -8,18 +8,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from trialrun.numbers import is_number
+from starlette.responses import FileResponse, Response
+
 from trialrun.recorder.normalise import BIGGEST_ID, safe_file_name
-from trialrun.recorder.replies import CallRefused, Reply, json_reply, refuse
+from trialrun.recorder.replies import Reply, json_reply, refuse
 from trialrun.recorder.store import Row
 from trialrun.recorder.uploads import upload_path
 from trialrun.recordings import jobs, requests, trial_detail
 from trialrun.recordings.curves import downsample_indices
-from trialrun.recordings.importance import METHOD, MIN_TRIALS, estimate_importance
 from trialrun.recordings.library import Library, OpenRecording
-from trialrun.recordings.trial_index import BASE, OPERATORS, Condition, TrialIndex, TrialRow, get_cell, tabulate_trials
+from trialrun.recordings.plot_data import study_importance
+from trialrun.recordings.source import Study
+from trialrun.recordings.trial_index import OPERATORS, Condition, TrialIndex
 
-__all__ = ["PageRequest", "handle_api_request"]
+__all__ = ["ROUTES", "PageRequest", "build_response"]
 
 LARGEST_PAGE = 5_000
 MOST_LINES = 60
@@ -28,7 +30,7 @@ MOST_POINTS = 2_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageRequest:
-    """One call: what it asks about and with which parameters."""
+    """One call of a page: the library that it asks, and its query parameters."""
 
     library: Library
     params: Sequence[tuple[str, str]]
@@ -44,7 +46,7 @@ class PageRequest:
         if not sent:
             return default
         if not re.fullmatch(r"[0-9]{1,18}", sent):
-            raise refuse(400, f"{name}: must be a number, got {sent[:100]!r}.")
+            raise refuse(400, f"{name}: must be a number of at most 18 digits, got {sent[:100]!r}.")
         return min(int(sent), most)
 
     def optional_int(self, name: str) -> int | None:
@@ -52,63 +54,57 @@ class PageRequest:
 
     @property
     def trial_id(self) -> str | None:
-        """None: the job itself."""
+        """The trial that is asked for; None is the job itself."""
         return next(iter(self.all_params("trial")), None)
 
     def open_recording(self, key: str) -> OpenRecording:
-        reading = self.library.open_recording(key)
-        if reading is None:
+        recording = self.library.open_recording(key)
+        if recording is None:
             raise refuse(404, f"recording {key}: there is none.")
-        return reading
+        return recording
 
 
-def list_jobs(question: PageRequest) -> Any:
-    found = question.library.describe_recordings(jobs.load_job_list)
+def list_jobs(request: PageRequest) -> Any:
     recordings = [
-        {"recording": key, "folder": path.parent.name, "jobs": listed, "path": str(path)} for key, path, listed in found
+        {"recording": key, "folder": path.parent.name, "jobs": summaries, "path": str(path)}
+        for key, path, summaries in request.library.describe_recordings(jobs.load_job_list)
     ]
-    return {"recordings": recordings, "root": str(question.library.root)}
+    return {"recordings": recordings, "root": str(request.library.root)}
 
 
-def show_job(question: PageRequest, key: str, job: int) -> Any:
-    reading = question.open_recording(key)
-    page = jobs.load_job_details(reading.store, job)
-    if page is None:
+def show_job(request: PageRequest, key: str, job: int) -> Any:
+    recording = request.open_recording(key)
+    details = jobs.load_job_details(recording.store, job)
+    if details is None:
         raise refuse(404, f"job {job}: there is none.")
-    return {**page, "recording": key, "path": str(reading.path)}
+    return {**details, "recording": key, "path": str(recording.path)}
 
 
-def list_trials(question: PageRequest, key: str, job: int) -> Any:
-    """A page of rows; `sort` is a column, `where` a JSON list of conditions such as `["m:loss", "<", 0.5]`."""
-    reading = question.open_recording(key)
-    offset, limit = question.int_param("offset", 0), question.int_param("limit", 200, LARGEST_PAGE)
-    if not any(question.first_param(name) for name in ("sort", "order", "status", "where")):
-        total, board = TrialIndex.load_excerpt(reading.store, job, offset, limit)
-        rows = board.all_trials()
+def list_trials(request: PageRequest, key: str, job: int) -> Any:
+    """Return a page of rows; `sort` is a column, `where` a JSON list of conditions such as `["m:loss", "<", 0.5]`."""
+    recording = request.open_recording(key)
+    offset, limit = request.int_param("offset", 0), request.int_param("limit", 200, LARGEST_PAGE)
+    if not any(request.first_param(name) for name in ("sort", "order", "status", "where")):
+        total = recording.store.count("trials", "job = ?", (job,))
+        index = TrialIndex.load_page(recording.store, job, offset, limit)
+        rows = index.all_trials()
     else:
-        board = reading.get_trial_index(job)
-        board.refresh()
-        total, rows = board.select_page(
-            sort=question.first_param("sort", "number"),
-            descending=question.first_param("order") == "desc",
-            statuses=question.all_params("status"),
-            where=_parse_conditions(question.first_param("where")),
+        index = recording.get_trial_index(job)
+        index.refresh()
+        total, rows = index.select_page(
+            sort=request.first_param("sort", "number"),
+            descending=request.first_param("order") == "desc",
+            statuses=request.all_params("status"),
+            where=_parse_conditions(request.first_param("where")),
             offset=offset,
             limit=limit,
         )
-    return {**build_table(board, rows), "total": total}
-
-
-def build_table(board: TrialIndex, rows: Sequence[TrialRow]) -> dict[str, Any]:
-    columns = board.columns
-    made = tabulate_trials(rows, columns["hyperparameters"], columns["metrics"])
-    return {"columns": {"base": list(BASE), **columns}, "rows": made}
+    return {**index.build_table(rows), "total": total}
 
 
 def _parse_conditions(sent: str) -> list[Condition]:
     try:
-        asked = json.loads(sent) if sent else []
-        return [_parse_condition(*each) for each in asked]
+        return [_parse_condition(*each) for each in (json.loads(sent) if sent else [])]
     except (ValueError, TypeError, RecursionError):
         raise refuse(400, f"where: must be a JSON list of [column, operator, value], got {sent[:100]!r}.") from None
 
@@ -119,115 +115,88 @@ def _parse_condition(column: str, operator: str, value: Any) -> Condition:
     return Condition(column=column, operator=operator, value=value)
 
 
-def show_curves(question: PageRequest, key: str, job: int) -> Any:
-    """One metric of some trials, or without `trial` of the job itself, each with at most `points` points."""
-    reading = question.open_recording(key)
-    event, _, name = question.first_param("series").partition(":")
-    most = question.int_param("points", 400, MOST_POINTS)
-    asked: list[str | None] = [*question.all_params("trial")] or [None]
+def show_curves(request: PageRequest, key: str, job: int) -> Any:
+    """Return one metric of some trials, or without `trial` of the job itself, with about `points` points each."""
+    recording = request.open_recording(key)
+    event, _, name = request.first_param("series").partition(":")
+    most = request.int_param("points", 400, MOST_POINTS)
+    trials: list[str | None] = [*request.all_params("trial")] or [None]
     lines = []
-    for trial in asked[:MOST_LINES]:
-        line = reading.curves.load_line(job, trial, event, name)
-        kept = downsample_indices(line.values, most)
-        parts = {part: [getattr(line, part)[index] for index in kept] for part in ("steps", "times", "values")}
+    for trial in trials[:MOST_LINES]:
+        line = recording.curves.load_line(job, trial, event, name)
+        places = downsample_indices(line.values, most)
+        parts = {part: [getattr(line, part)[place] for place in places] for part in ("steps", "times", "values")}
         lines.append({"trial": trial, "count": len(line.values), **parts})
-    return {"series": question.first_param("series"), "lines": lines}
+    return {"series": request.first_param("series"), "lines": lines}
 
 
-def show_importance(question: PageRequest, key: str, job: int) -> Any:
-    reading = question.open_recording(key)
-    board = reading.get_trial_index(job)
-    board.refresh()
-    row = reading.store.fetch_one("SELECT request FROM jobs WHERE id = ?", (job,))
-    request = json.loads(row["request"]) if row else {}
-    metric = (
-        question.first_param("metric")
-        or jobs.parse_objective(request.get("params") if isinstance(request, dict) else None)[0]
-    )
-    points = [
-        (trial.hyperparameters, float(cell))
-        for trial in board.all_trials()
-        if trial.status == "TERMINATED"
-        and is_number(cell := get_cell(trial, f"m:{metric}"))
-        and cell == cell  # NaN is no result
-    ]
-    found = estimate_importance(points, board.columns["hyperparameters"])
+def show_importance(request: PageRequest, key: str, job: int) -> Any:
+    recording = request.open_recording(key)
+    study = Study(path=recording.path, recording=recording, job=job)
+    return study_importance(study, study.list_trials(), request.first_param("metric") or None)
+
+
+def show_trial(request: PageRequest, key: str, job: int) -> Any:
+    recording = request.open_recording(key)
+    trial, index = request.trial_id, _load_index(recording, job, request.trial_id)
+    row = None if trial is None else index.find_trial(trial)
+    folder = None if trial is None else trial_detail.find_trial_folder(recording, trial)
+    sizes = {stream: trial_detail.read_output(recording, trial, stream) for stream in trial_detail.STREAMS}
     return {
-        "method": METHOD,
-        "metric": metric,
-        "trials": len(points),
-        "least": MIN_TRIALS,
-        "shares": list(found.items()),
-    }
-
-
-def show_trial(question: PageRequest, key: str, job: int) -> Any:
-    reading = question.open_recording(key)
-    board = reading.get_trial_index(job)
-    board.refresh()
-    trial, row = question.trial_id, _find_row(board, question.trial_id)
-    folder = None if trial is None else trial_detail.find_trial_folder(reading, trial)
-    sizes = {stream: trial_detail.read_output(reading, trial, stream) for stream in trial_detail.STREAMS}
-    return {
-        **build_table(board, [row] if row else []),
-        "images": trial_detail.list_images(reading.store, job, trial),
-        "messages": [] if trial is None else trial_detail.find_trial_messages(reading.store, job, trial),
-        "model": trial_detail.find_model(reading.store, job, trial),
-        "failure": trial_detail.find_failure(reading.store, job, trial),
+        **index.build_table([row] if row else []),
+        "images": trial_detail.list_images(recording.store, job, trial),
+        "messages": [] if trial is None else trial_detail.find_trial_messages(recording.store, job, trial),
+        "model": trial_detail.find_model(recording.store, job, trial),
+        "failure": trial_detail.find_failure(recording.store, job, trial),
         "folder": str(folder) if folder and any(sizes.values()) else None,
         "output": {stream: tail["size"] if tail else None for stream, tail in sizes.items()},
     }
 
 
-def _find_row(board: TrialIndex, trial: str | None) -> TrialRow | None:
-    row = None if trial is None else board.find_trial(trial)
-    if trial is not None and row is None:
+def _load_index(recording: OpenRecording, job: int, trial: str | None) -> TrialIndex:
+    """Return the trials of the job; refuse a trial that is not among them."""
+    index = recording.get_trial_index(job)
+    index.refresh()
+    if trial is not None and index.find_trial(trial) is None:
         raise refuse(404, f"trial {trial[:200]}: there is none.")
-    return row
+    return index
 
 
-def show_output(question: PageRequest, key: str, job: int) -> Any:
-    reading = question.open_recording(key)
-    board = reading.get_trial_index(job)
-    board.refresh()
-    _find_row(board, question.trial_id)
-    tail = trial_detail.read_output(reading, question.trial_id, question.first_param("stream"))
+def show_output(request: PageRequest, key: str, job: int) -> Any:
+    recording = request.open_recording(key)
+    _load_index(recording, job, request.trial_id)
+    tail = trial_detail.read_output(recording, request.trial_id, request.first_param("stream"))
     if tail is None:
         raise refuse(404, "output: there is none.")
     return tail
 
 
-def list_messages(question: PageRequest, key: str, job: int) -> Any:
-    store = question.open_recording(key).store
-    found = trial_detail.find_messages(
-        store,
-        job,
-        before=question.optional_int("before"),
-        context=question.first_param("context"),
-        asked=question.first_param("text"),
-    )
-    return {"messages": found}
+def list_messages(request: PageRequest, key: str, job: int) -> Any:
+    store = request.open_recording(key).store
+    before, context = request.optional_int("before"), request.first_param("context")
+    text = request.first_param("text")
+    return {"messages": trial_detail.find_messages(store, job, before=before, context=context, text=text)}
 
 
-def list_requests(question: PageRequest, key: str) -> Any:
-    store = question.open_recording(key).store
-    before, route = question.optional_int("before"), question.first_param("route")
-    found = requests.find_requests(store, before=before, route=route, status=question.first_param("status"))
+def list_requests(request: PageRequest, key: str) -> Any:
+    store = request.open_recording(key).store
+    before, route = request.optional_int("before"), request.first_param("route")
+    found = requests.find_requests(store, before=before, route=route, status=request.first_param("status"))
     return {"requests": found, **(requests.count_facets(store) if before is None else {})}
 
 
-def show_request(question: PageRequest, key: str, number: int) -> Any:
-    found = requests.find_request(question.open_recording(key).store, number)
+def show_request(request: PageRequest, key: str, number: int) -> Any:
+    found = requests.find_request(request.open_recording(key).store, number)
     if found is None:
         raise refuse(404, f"request {number}: there is none.")
     return found
 
 
-def list_models(question: PageRequest, key: str) -> Any:
-    rows = question.open_recording(key).store.fetch_all(
+def list_models(request: PageRequest, key: str) -> Any:
+    rows = request.open_recording(key).store.fetch_all(
         "SELECT m.id, m.name, m.fields, m.created, u.offset AS size, u.complete, u.md5 FROM models m"
         " LEFT JOIN uploads u ON u.id = m.upload ORDER BY m.id DESC LIMIT ? OFFSET ?",
-        (question.int_param("limit", 200, LARGEST_PAGE), question.int_param("offset", 0)),
+        (request.int_param("limit", 200, LARGEST_PAGE), request.int_param("offset", 0)),
     )
     return {"models": [_describe_model(row) for row in rows]}
 
@@ -243,12 +212,12 @@ def _describe_model(row: Row) -> dict[str, Any]:
     return {**facts, **named, "trial": trial_id, "file": bool(row["complete"]), "configuration": configuration}
 
 
-def download_model(question: PageRequest, key: str, number: int) -> Reply:
-    reading = question.open_recording(key)
-    row = reading.store.fetch_one(
+def download_model(request: PageRequest, key: str, number: int) -> Reply:
+    recording = request.open_recording(key)
+    row = recording.store.fetch_one(
         "SELECT m.name, u.path FROM models m JOIN uploads u ON u.id = m.upload WHERE m.id = ?", (number,)
     )
-    file = upload_path(reading.folder, row["path"]) if row and row["path"] else None
+    file = upload_path(recording.folder, row["path"]) if row and row["path"] else None
     if row is None or file is None or not file.is_file():
         raise refuse(404, f"model {number}: it has no file.")
     name = safe_file_name(f"{row['name']}{file.suffix}")
@@ -256,46 +225,35 @@ def download_model(question: PageRequest, key: str, number: int) -> Reply:
     return Reply(status=200, headers=headers, file=file)
 
 
-def show_image(question: PageRequest, key: str, entry: int) -> Reply:
-    found = trial_detail.load_image(question.open_recording(key).store, entry)
+def show_image(request: PageRequest, key: str, entry: int) -> Reply:
+    found = trial_detail.load_image(request.open_recording(key).store, entry)
     if found is None:
         raise refuse(404, f"image {entry}: there is none that can be shown.")
-    return Reply(
-        status=200, headers={"Content-Type": found[0], "Cache-Control": "private, max-age=86400"}, content=found[1]
-    )
+    headers = {"Content-Type": found[0], "Cache-Control": "private, max-age=86400"}
+    return Reply(status=200, headers=headers, content=found[1])
 
 
 ROUTES: tuple[tuple[str, Callable[..., Any]], ...] = (
-    ("jobs", list_jobs),
-    ("*/jobs/#", show_job),
-    ("*/jobs/#/trials", list_trials),
-    ("*/jobs/#/trial", show_trial),
-    ("*/jobs/#/curves", show_curves),
-    ("*/jobs/#/importance", show_importance),
-    ("*/jobs/#/messages", list_messages),
-    ("*/jobs/#/output", show_output),
-    ("*/requests", list_requests),
-    ("*/requests/#", show_request),
-    ("*/models", list_models),
-    ("*/models/#/file", download_model),
-    ("*/images/#", show_image),
+    ("/jobs", list_jobs),
+    ("/{key}/jobs/{job:int}", show_job),
+    ("/{key}/jobs/{job:int}/trials", list_trials),
+    ("/{key}/jobs/{job:int}/trial", show_trial),
+    ("/{key}/jobs/{job:int}/curves", show_curves),
+    ("/{key}/jobs/{job:int}/importance", show_importance),
+    ("/{key}/jobs/{job:int}/messages", list_messages),
+    ("/{key}/jobs/{job:int}/output", show_output),
+    ("/{key}/requests", list_requests),
+    ("/{key}/requests/{number:int}", show_request),
+    ("/{key}/models", list_models),
+    ("/{key}/models/{number:int}/file", download_model),
+    ("/{key}/images/{entry:int}", show_image),
 )
-_COMPILED = [
-    (re.compile(re.escape(route).replace(r"\*", "([0-9a-f]{8})").replace(r"\#", "([0-9]{1,18})")), handler)
-    for route, handler in ROUTES
-]
+"""Paths below the prefix of the API, and the functions that answer them with JSON or a Reply."""
 
 
-def handle_api_request(library: Library, path: str, params: Sequence[tuple[str, str]]) -> Reply:
-    """Never raises for what a browser sends. `path` is what follows the prefix of the API."""
-    try:
-        for pattern, handler in _COMPILED:
-            if found := pattern.fullmatch(path.strip("/")):
-                words = [
-                    word if len(word) == 8 and index == 0 else int(word) for index, word in enumerate(found.groups())
-                ]
-                made = handler(PageRequest(library=library, params=params), *words)
-                return made if isinstance(made, Reply) else json_reply(200, made)
-        raise refuse(404, f"path: there is no {path[:200]!r}.")
-    except CallRefused as refused:
-        return refused.reply
+def build_response(answer: Any) -> Response:
+    """Return the response of a Reply, or of anything else as JSON."""
+    reply = answer if isinstance(answer, Reply) else json_reply(200, answer)
+    if reply.file is not None:
+        return FileResponse(reply.file, reply.status, reply.headers)
+    return Response(reply.content, reply.status, reply.headers)

@@ -1,4 +1,4 @@
-"""JavaScript modules as one script: a file opened from disk may not import others."""
+"""JavaScript modules as one script: a page opened from disk may not import modules."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _OTHER = re.compile(r"^\s*(?:import|export)\b|\bimport\s*\(|\bimport\.meta\b", r
 
 
 def bundle_modules(sources: Mapping[str, str], entry: str) -> str:
-    """`entry` and all that it imports, each once and after what it needs, as one classic script in strict mode.
+    """Return `entry` and all its imports as one classic script in strict mode, each module once, imports first.
 
     `sources` maps paths to modules that use `import {a, b as c} from "./x.js"` and `export` before a declaration.
-    Raises BadValue: another form, a module that is not there, or a circle.
+    Raises BadValue: another form, a missing module, or a circle.
     """
     order: list[str] = []
     _visit_module(sources, entry, (), order)
@@ -35,7 +35,7 @@ def _visit_module(sources: Mapping[str, str], path: str, above: tuple[str, ...],
     if path in above:
         raise BadValue("modules must not import one another in a circle", where=path, got=" → ".join((*above, path)))
     if path not in sources:
-        raise BadValue("an imported module must be there", where=above[-1] if above else "bundle", got=path)
+        raise BadValue("an imported module must exist", where=above[-1] if above else "bundle", got=path)
     for _, target in _IMPORT.findall(sources[path]):
         _visit_module(sources, _resolve_path(path, target), (*above, path), order)
     order.append(path)
@@ -46,7 +46,7 @@ def _resolve_path(path: str, target: str) -> str:
 
 
 def _wrap_module(path: str, source: str, number: Mapping[str, int]) -> str:
-    """A module as a function that gives what it exports."""
+    """Return a module as a function that returns its exports."""
 
     def replace_import(found: re.Match[str]) -> str:
         names = ", ".join(f"{name}: {alias}" if alias else name for name, alias in _NAMES.findall(found[1]))

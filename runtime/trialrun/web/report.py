@@ -1,4 +1,4 @@
-"""A report: one HTML file with the table and the plots of a study, which needs no server and loads nothing."""
+"""A report: one HTML file with the table and the plots of a study; it needs no server and loads nothing."""
 
 from __future__ import annotations
 
@@ -10,22 +10,35 @@ from functools import cache
 from typing import Any
 
 from trialrun._version import __version__
+from trialrun.events import null_nonfinite
 from trialrun.recordings.jobs import load_job_details
 from trialrun.recordings.plot_data import collect_curves, rank_trials, study_importance
 from trialrun.recordings.source import Study
-from trialrun.recordings.trial_index import BASE, tabulate_trials
-from trialrun.web.app import STATIC
+from trialrun.web import STATIC
 from trialrun.web.bundle import bundle_modules
 
 __all__ = ["ALL_POINTS", "render_html"]
 
 ALL_POINTS = 60_000
-"""Of all curves together: what a browser opens at once, and about two megabytes."""
+"""Points of all curves together: a browser opens so many at once, and they take about two megabytes."""
 
 LONG = 6_000  # characters of a traceback
 OFFLINE = "offline"
 
-_FACTS = ("id", "name", "status", "metric", "mode", "created", "updated", "heard", "plugin", "error", "series")
+_FACTS = (
+    "id",
+    "name",
+    "status",
+    "metric",
+    "mode",
+    "created",
+    "updated",
+    "heard",
+    "plugin",
+    "error",
+    "series",
+    "best_trial",
+)
 _POLICY = (
     "default-src 'none'; script-src 'sha256-{script}'; style-src 'sha256-{style}'; img-src data:; base-uri 'none';"
     " form-action 'none'; require-trusted-types-for 'script'"
@@ -42,7 +55,7 @@ _PAGE = """<!doctype html>
 <style>{style}</style>
 </head>
 <body>
-<noscript>This report draws its plots with JavaScript. It loads nothing from elsewhere.</noscript>
+<noscript>This report draws its plots with JavaScript. It loads nothing else.</noscript>
 <script id="study" type="application/json">{data}</script>
 <script>{script}</script>
 </body>
@@ -51,7 +64,7 @@ _PAGE = """<!doctype html>
 
 
 def render_html(study: Study, now: datetime | None = None, points: int = ALL_POINTS) -> str:
-    """The whole file. At most about `points` points of curves are in it: the best trials and the newest come first."""
+    """Return the whole file, with at most about `points` points of curves: the best and the newest trials first."""
     script, style = _load_assets()
     policy = _POLICY.format(script=_hash_source(script), style=_hash_source(style))
     data = _encode_safe_json(_collect_data(study, now or datetime.now(UTC), points))
@@ -69,53 +82,41 @@ def _load_assets() -> tuple[str, str]:
     return _check_inline(bundle_modules(sources, "report.js"), "</script"), _check_inline(style, "</style")
 
 
-def _check_inline(words: str, end: str) -> str:
-    if end in words.lower() or "<!--" in words:
-        raise ValueError(f"{end} would end the element that holds it")
-    return words
+def _check_inline(source: str, end: str) -> str:
+    if end in source.lower() or "<!--" in source:
+        raise ValueError(f"{end} would end the element around it")
+    return source
 
 
-def _hash_source(words: str) -> str:
-    return base64.b64encode(hashlib.sha256(words.encode()).digest()).decode()
+def _hash_source(source: str) -> str:
+    return base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()
 
 
 def _encode_safe_json(value: Any) -> str:
-    """JSON that cannot end the element it stands in, nor open a comment in it."""
-    made = json.dumps(value, separators=(",", ":"), allow_nan=False)  # ASCII: any half surrogate stays an escape
-    return made.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+    """Return JSON that cannot end the element around it, nor open a comment in it."""
+    text = json.dumps(value, separators=(",", ":"), allow_nan=False)  # ASCII: a half surrogate stays an escape
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
 def _collect_data(study: Study, now: datetime, points: int) -> dict[str, Any]:
-    store, board = study.recording.store, study.recording.get_trial_index(study.job)
     trials = study.list_trials()
-    page = load_job_details(store, study.job) or {}
-    columns = board.columns
-    rows = tabulate_trials(trials, columns["hyperparameters"], columns["metrics"])
-    curves, kept = collect_curves(study, rank_trials(study, trials), page.get("series", []), points)
+    details = load_job_details(study.recording.store, study.job) or {}
+    curves, shown = collect_curves(study, rank_trials(study, trials), details.get("series", []), points)
     failures = [
         {name: str(failure.get(name) or "")[-LONG:] for name in ("trial_id", "cause", "error", "traceback")}
         for failure in study.list_failures()
     ]
-    made: dict[str, Any] = _null_nonfinite(
+    data: dict[str, Any] = null_nonfinite(
         {
             "made": now.isoformat(timespec="seconds"),
             "version": __version__,
-            "job": {**{name: page.get(name) for name in _FACTS}, "best_trial": page.get("best_trial")},
-            "trials": {"columns": {"base": list(BASE), **columns}, "rows": rows},
+            "job": {name: details.get(name) for name in _FACTS},
+            "trials": study.recording.get_trial_index(study.job).build_table(trials),
             "curves": curves,
-            "kept": kept,
+            "kept": shown,
             "importance": study_importance(study, trials),
             "failures": failures,
         }
     )
-    made["job"]["heard"] = max(str(page.get(name) or "") for name in ("heard", "updated"))
-    return made
-
-
-def _null_nonfinite(value: Any) -> Any:
-    """NaN and infinities, which a foreign client may have sent in any place, as null."""
-    if isinstance(value, dict):
-        return {name: _null_nonfinite(cell) for name, cell in value.items()}
-    if isinstance(value, list | tuple):
-        return [_null_nonfinite(cell) for cell in value]
-    return None if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))) else value
+    data["job"]["heard"] = max(str(details.get(name) or "") for name in ("heard", "updated"))
+    return data

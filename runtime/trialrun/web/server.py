@@ -1,4 +1,4 @@
-"""The recorder's HTTP server: loopback, one thread, a token drawn at start."""
+"""The HTTP server: on loopback, in one thread, with a random token."""
 
 from __future__ import annotations
 
@@ -12,15 +12,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from trialrun.recorder.access import Endpoint
-from trialrun.recorder.faults import ReplyLost
-from trialrun.web import Library, Page
-from trialrun.web.session import PREFIX
+from trialrun.recordings.library import Library
 from trialrun_hookspecs.errors import TrialrunError, UsageError
 
 if TYPE_CHECKING:
-    from starlette.requests import Request
-    from starlette.responses import Response
-
     from trialrun.recorder.recorder import Recorder
 
 __all__ = ["LoopbackServer", "RecorderServer"]
@@ -28,14 +23,14 @@ __all__ = ["LoopbackServer", "RecorderServer"]
 START_TIMEOUT_S = 30
 STOP_TIMEOUT_S = 10
 BACKLOG = 2048
-MAX_DRAINED_BYTES = 256 * 1024 * 1024
 
 
 class LoopbackServer:
-    """`start()` returns when it listens. `url` ends in a slash; both it and `token` are known from then on.
+    """A server of the web UI. `url` ends in a slash and is known after `start()`.
 
-    Port 0 takes a free one. A host that other machines can reach is refused unless `allow_remote`. With `on_demand`,
-    the first connection starts uvicorn: until then the server costs a port and a sleeping thread.
+    Port 0 takes a free port. Raises UsageError: `host` can be reached by other machines and `allow_remote` is false.
+    With `on_demand` the first connection loads starlette and uvicorn: until then the server costs a port and a
+    sleeping thread.
     """
 
     def __init__(
@@ -51,16 +46,16 @@ class LoopbackServer:
         self.remote = not _is_loopback(host)
         if self.remote and not allow_remote:
             raise UsageError(
-                "the recorder listens on this machine only",
+                "must be an address of this machine only",
                 where="host",
                 got=repr(host),
-                fix="Use 127.0.0.1, or say that remote machines may reach it (allow_remote).",
+                fix="Use 127.0.0.1, or allow other machines to reach it (allow_remote).",
             )
         self.host = host
         self.port = port
         self.token = token or secrets.token_urlsafe(24)
         self.url = ""
-        self._page = Page(library, self._build_endpoint, lambda: bool(self._server.should_exit))
+        self._library = library
         self._on_demand = on_demand
         self._stopping = False
         self._server: Any = None
@@ -69,7 +64,7 @@ class LoopbackServer:
 
     @property
     def page_url(self) -> str:
-        """The address of the page, with the token: to be opened in a browser."""
+        """The address of the web UI with the token, to be opened in a browser."""
         return f"{self.url}ui/?token={self.token}"
 
     def __enter__(self) -> Self:
@@ -82,6 +77,7 @@ class LoopbackServer:
         self.stop()
 
     def start(self) -> None:
+        """Return when the server listens. Raises UsageError when the address is taken."""
         listener = _bind_socket(self.host, self.port)
         self.port = listener.getsockname()[1]
         name = f"[{self.host}]" if ":" in self.host else self.host
@@ -97,10 +93,10 @@ class LoopbackServer:
             return
         if not ready.wait(START_TIMEOUT_S) or self._server is None or not self._server.started:
             self.stop()
-            raise TrialrunError("did not start", where=f"recorder at {self.url}", fix="See the log above.")
+            raise TrialrunError("did not start", where=f"recorder at {self.url}", fix="Read the log above.")
 
     def stop(self) -> None:
-        """Answers what is being served, then closes. Safe to call twice."""
+        """Finish the calls in progress, then close. Safe to call twice."""
         if self._thread is None or self._waker is None:
             return
         self._stopping = True
@@ -110,7 +106,7 @@ class LoopbackServer:
         self._thread.join(STOP_TIMEOUT_S)
         self._thread = None
         self._server = None
-        self._page.close()
+        self._library.close()
 
     def _run_server(self, listener: socket.socket, sleeper: socket.socket, ready: threading.Event) -> None:
         try:
@@ -133,27 +129,17 @@ class LoopbackServer:
         )
 
     def _build_app(self) -> Any:
-        async def app(scope: Any, receive: Any, send: Any) -> None:
-            if scope["type"] != "http":
-                return
-            inside = scope["path"] == PREFIX or scope["path"].startswith(f"{PREFIX}/")
-            await (self._page if inside else self._handle_request)(scope, receive, send)
+        from trialrun.web.app import Page
 
-        return app
+        return Page(self._library, self._build_endpoint, lambda: self._stopping, self._build_fallback())
 
-    async def _handle_request(self, scope: Any, receive: Any, send: Any) -> None:
-        """What is not the page's: from here, the way to it."""
-        from starlette.responses import Response
-
-        to_page = scope["path"] == "/"
-        response = (
-            Response(status_code=303, headers={"Location": f"{PREFIX}/"}) if to_page else Response(status_code=404)
-        )
-        await response(scope, receive, send)
+    def _build_fallback(self) -> Any:
+        """Return the ASGI application for calls outside the web UI; None has no answers but a redirect from `/`."""
+        return None
 
 
 class RecorderServer(LoopbackServer):
-    """The recorder's API for clients of the platform, and its page for people."""
+    """A server of the recorder's API, for clients of the platform, and of the web UI."""
 
     def __init__(
         self,
@@ -170,73 +156,10 @@ class RecorderServer(LoopbackServer):
         )
         self.recorder = recorder
 
-    async def _handle_request(self, scope: Any, receive: Any, send: Any) -> None:
-        from starlette.concurrency import run_in_threadpool
-        from starlette.requests import Request
+    def _build_fallback(self) -> Any:
+        from trialrun.web.recorder_app import RecorderApp
 
-        request = Request(scope, receive)
-        body = await _read_body(request, self.recorder.api.max_body)
-        try:
-            response = await run_in_threadpool(self._build_response, request, body)
-        except ReplyLost as lost:
-            await _drop_connection(lost, receive, send)
-            return
-        await response(scope, receive, send)
-
-    def _build_response(self, request: Request, body: bytes | int) -> Response:
-        from starlette.responses import FileResponse, Response
-
-        door = self._build_endpoint(request.headers.get("host", ""))
-        if isinstance(body, int):
-            reply = self.recorder.api.refuse_body(body)
-            return Response(reply.content, reply.status, {**reply.headers, "Connection": "close"})
-        reply = self.recorder.api.handle(
-            request.method,
-            request.scope["path"],
-            request.query_params.multi_items(),
-            dict(request.headers),
-            body,
-            door=door,
-        )
-        headers = {**reply.headers, "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
-        if reply.file is not None:
-            return FileResponse(reply.file, reply.status, headers)
-        return Response(reply.content, reply.status, headers)
-
-
-async def _read_body(request: Request, limit: int) -> bytes | int:
-    """The body, or its size when that is too large: then it is thrown away as it comes.
-
-    Up to a limit it is still received, since a client that is cut off while it sends never sees the reply.
-    """
-    from starlette.requests import ClientDisconnect
-
-    chunks: list[bytes] = []
-    size = 0
-    try:
-        async for chunk in request.stream():
-            size += len(chunk)
-            if size > limit + MAX_DRAINED_BYTES:
-                return size
-            if size > limit:
-                chunks.clear()
-            else:
-                chunks.append(chunk)
-    except ClientDisconnect:
-        return size
-    return b"".join(chunks) if size <= limit else size
-
-
-async def _drop_connection(lost: ReplyLost, receive: Any, send: Any) -> None:
-    """Close the connection, as a fault switch wants it. `send` belongs to uvicorn's cycle, which has the transport."""
-    if lost.half is not None:
-        content = lost.half.body
-        headers = [(b"content-length", str(len(content) + 1).encode()), (b"content-type", b"application/json")]
-        await send({"type": "http.response.start", "status": lost.half.status, "headers": headers})
-        await send({"type": "http.response.body", "body": content[: len(content) // 2], "more_body": True})
-    send.__self__.transport.close()
-    while (await receive())["type"] != "http.disconnect":
-        pass
+        return RecorderApp(lambda: self.recorder.api, self._build_endpoint)
 
 
 def _create_server(app: Any, ready: threading.Event) -> Any:
@@ -273,7 +196,7 @@ def _bind_socket(host: str, port: int) -> socket.socket:
         listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
-        fix = "Use port 0, which takes a free one."
+        fix = "Use port 0, which takes a free port."
         raise UsageError("cannot listen here", where=f"{host}:{port}", got=str(error), fix=fix) from None
     return listener
 

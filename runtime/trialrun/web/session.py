@@ -1,4 +1,4 @@
-"""The page's gate: a token in the printed address becomes a cookie, and nothing of elsewhere gets in."""
+"""Access to the web UI: the token of the printed address becomes a cookie, and other sites are refused."""
 
 from __future__ import annotations
 
@@ -25,49 +25,49 @@ HEADERS: Mapping[str, str] = {
 PREFIX = "/ui"
 
 
-def check_read(door: Endpoint, method: str, headers: Mapping[str, str]) -> None:
-    """The page only reads, for this address, asked by itself or by somebody who typed the address."""
+def check_read(endpoint: Endpoint, method: str, headers: Mapping[str, str]) -> None:
+    """Refuse methods that change something, and calls of a foreign Host or Origin."""
     if method not in ("GET", "HEAD"):
-        raise refuse(405, "method: the page takes GET only.")
-    check_host(door, headers)
+        raise refuse(405, f"method: the web UI takes GET only, got {method[:20]}.")
+    check_host(endpoint, headers)
 
 
 def check_same_site(headers: Mapping[str, str]) -> None:
-    """Browsers say where a call comes from; a page of elsewhere must not even load an image of ours."""
+    """Refuse a call that the browser marks as from another site; such a site must not even load an image."""
     if headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
         raise refuse(403, "Sec-Fetch-Site: calls from other web pages are not served.")
 
 
-def is_token(door: Endpoint, sent: str) -> bool:
-    return door.token is not None and hmac.compare_digest(sent.encode(), door.token.encode())
+def is_token(endpoint: Endpoint, sent: str) -> bool:
+    return endpoint.token is not None and hmac.compare_digest(sent.encode(), endpoint.token.encode())
 
 
-def is_authenticated(door: Endpoint, headers: Mapping[str, str]) -> bool:
-    """Whether the call brings the cookie, or the token as other clients of the recorder bring it."""
-    if door.token is None:
+def is_authenticated(endpoint: Endpoint, headers: Mapping[str, str]) -> bool:
+    """Return whether the call has the cookie, or the token in a header as clients of the recorder send it."""
+    if endpoint.token is None:
         return True
     jar = SimpleCookie()
     try:
         jar.load(headers.get("cookie", ""))
     except CookieError:
         jar.clear()
-    sent = jar.get(_cookie_name(door))
-    if sent is not None and hmac.compare_digest(sent.value.encode(), _cookie_value(door.token).encode()):
+    sent = jar.get(_cookie_name(endpoint))
+    if sent is not None and hmac.compare_digest(sent.value.encode(), _cookie_value(endpoint.token).encode()):
         return True
     if "authorization" not in headers and "synapse-access-token" not in headers:
         return False
-    check_token(door, headers)
+    check_token(endpoint, headers)
     return True
 
 
-def build_cookie(door: Endpoint) -> str:
-    """The Set-Cookie header for who brought the token: for this session, this address, and no script."""
-    return f"{_cookie_name(door)}={_cookie_value(door.token or '')}; Path={PREFIX}; HttpOnly; SameSite=Strict"
+def build_cookie(endpoint: Endpoint) -> str:
+    """Return the Set-Cookie header for a caller with the token: for this session and address, hidden from scripts."""
+    return f"{_cookie_name(endpoint)}={_cookie_value(endpoint.token or '')}; Path={PREFIX}; HttpOnly; SameSite=Strict"
 
 
-def _cookie_name(door: Endpoint) -> str:
-    # cookies know no port: two recorders on one machine must not overwrite each other's
-    return "trialrun-" + hashlib.sha256(door.base_url.rpartition(":")[2].encode()).hexdigest()[:8]
+def _cookie_name(endpoint: Endpoint) -> str:
+    # cookies ignore the port: the name keeps two recorders on one machine apart
+    return "trialrun-" + hashlib.sha256(endpoint.base_url.rpartition(":")[2].encode()).hexdigest()[:8]
 
 
 def _cookie_value(token: str) -> str:

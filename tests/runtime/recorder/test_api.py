@@ -114,35 +114,35 @@ def test_slashes_at_the_ends_do_not_matter(recorder: Recorder, path: str) -> Non
 
 
 def test_health_needs_no_token(recorder: Recorder) -> None:
-    door = Endpoint(token="secret-secret-secret")
-    assert recorder.handle("GET", "health/", door=door).status == 200
-    assert {recorder.handle("GET", path, door=door).status for path in PATHS if path != "health"} == {401}
+    endpoint = Endpoint(token="secret-secret-secret")
+    assert recorder.handle("GET", "health/", endpoint=endpoint).status == 200
+    assert {recorder.handle("GET", path, endpoint=endpoint).status for path in PATHS if path != "health"} == {401}
 
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("headers", [{"Host": "evil.test"}, {"Host": "own:1", "Origin": "http://evil.test"}, {}])
 def test_every_route_asks_for_its_own_host_first(recorder: Recorder, path: str, headers: dict[str, str]) -> None:
-    door = Endpoint(token="secret-secret-secret", hosts=frozenset({"own:1"}))
-    token = {"Authorization": f"Token {door.token}"}
-    assert recorder.handle("GET", path, (), {**token, **headers}, door=door).status == 403
-    assert recorder.handle("GET", path, (), {**token, "Host": "own:1"}, door=door).status != 403
+    endpoint = Endpoint(token="secret-secret-secret", hosts=frozenset({"own:1"}))
+    token = {"Authorization": f"Token {endpoint.token}"}
+    assert recorder.handle("GET", path, (), {**token, **headers}, endpoint=endpoint).status == 403
+    assert recorder.handle("GET", path, (), {**token, "Host": "own:1"}, endpoint=endpoint).status != 403
 
 
 def test_file_needs_a_token_or_its_own_signature(recorder: Recorder) -> None:
-    door = Endpoint(token="secret-secret-secret")
+    endpoint = Endpoint(token="secret-secret-secret")
     params = {"ground_truth_dataset_versions": "123"}
-    headers = {"Authorization": f"Token {door.token}"}
-    rows = recorder.handle("GET", "sdk/ground_truth_events", params, headers, door=door).json()["results"]
+    headers = {"Authorization": f"Token {endpoint.token}"}
+    rows = recorder.handle("GET", "sdk/ground_truth_events", params, headers, endpoint=endpoint).json()["results"]
     first, second = rows[0]["files"]["image"], rows[1]["files"]["image"]
     signature = first.partition("?")[2]
-    assert recorder.handle("GET", first, door=door).body == b"png0"
-    assert recorder.handle("GET", f"{second.partition('?')[0]}?{signature}", door=door).status == 401
-    assert recorder.handle("GET", first.partition("?")[0], door=door).status == 401
-    assert recorder.handle("GET", first.partition("?")[0], (), headers, door=door).body == b"png0"
+    assert recorder.handle("GET", first, endpoint=endpoint).body == b"png0"
+    assert recorder.handle("GET", f"{second.partition('?')[0]}?{signature}", endpoint=endpoint).status == 401
+    assert recorder.handle("GET", first.partition("?")[0], endpoint=endpoint).status == 401
+    assert recorder.handle("GET", first.partition("?")[0], (), headers, endpoint=endpoint).body == b"png0"
 
 
 def test_refused_stranger_is_not_recorded(recorder: Recorder) -> None:
-    recorder.handle("POST", "logs", body=b"{}", door=Endpoint(token="secret-secret-secret"))
+    recorder.handle("POST", "logs", body=b"{}", endpoint=Endpoint(token="secret-secret-secret"))
     assert recorder.requests() == []
 
 

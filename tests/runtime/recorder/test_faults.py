@@ -100,17 +100,17 @@ def test_switches_over_python_count_from_the_next_call(recorder: Recorder) -> No
 
 
 def test_switches_over_the_route_need_the_token(recorder: Recorder) -> None:
-    door = Endpoint(token="secret-secret-secret")
+    endpoint = Endpoint(token="secret-secret-secret")
     token = {"Authorization": "Token secret-secret-secret"}
     busy = _json({"kind": "busy", "last": 1, "retry_after": 3})
-    assert recorder.handle("POST", "trialrun/faults", body=busy, door=door).status == 401
-    assert recorder.handle("POST", "trialrun/faults/", (), token, busy, door=door).status == 200
-    struck = recorder.handle("POST", "logs", (), token, ENTRY, door=door)
+    assert recorder.handle("POST", "trialrun/faults", body=busy, endpoint=endpoint).status == 401
+    assert recorder.handle("POST", "trialrun/faults/", (), token, busy, endpoint=endpoint).status == 200
+    struck = recorder.handle("POST", "logs", (), token, ENTRY, endpoint=endpoint)
     assert (struck.status, struck.headers["Retry-After"]) == (429, "3")
-    shown = recorder.handle("GET", "trialrun/faults", (), token, door=door).json()
+    shown = recorder.handle("GET", "trialrun/faults", (), token, endpoint=endpoint).json()
     assert (shown["calls"], shown["struck"]) == (1, [[1, "busy"]])
-    assert recorder.handle("DELETE", "trialrun/faults", (), token, door=door).json()["faults"] == []
-    assert recorder.handle("POST", "logs", (), token, ENTRY, door=door).status == 201
+    assert recorder.handle("DELETE", "trialrun/faults", (), token, endpoint=endpoint).json()["faults"] == []
+    assert recorder.handle("POST", "logs", (), token, ENTRY, endpoint=endpoint).status == 201
 
 
 def test_a_recorder_that_gives_no_answer_can_be_healed_over_its_route(recorder: Recorder) -> None:

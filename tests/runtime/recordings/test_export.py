@@ -209,7 +209,7 @@ def test_an_earlier_export_is_not_written_over_unasked(kind: str, tmp_path: Path
 
 def test_a_file_in_the_way_is_refused(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("mine")
-    with open_study(small(tmp_path)) as study, pytest.raises(UsageError, match="a file is in the way"):
+    with open_study(small(tmp_path)) as study, pytest.raises(UsageError, match="which is a file"):
         export_study(study, "csv", tmp_path / "out")
     assert (tmp_path / "out").read_text() == "mine"
 

@@ -58,3 +58,8 @@ def test_many_values_do_not_look_important_by_chance() -> None:
         estimate_importance([({"a": draw.random()}, draw.random()) for _ in range(24)], ["a"])["a"] for _ in range(200)
     ]
     assert sum(found) / len(found) < 0.12  # the share without a correction is 0.2
+
+
+def test_a_hyperparameter_that_is_not_a_number_is_a_group_of_its_own() -> None:
+    points = [({"a": float("nan") if n % 2 else float(n)}, float(n)) for n in range(2 * MIN_TRIALS)]
+    assert 0.0 <= estimate_importance(points, ["a"])["a"] <= 1.0

@@ -15,9 +15,17 @@ from hypothesis import strategies as st
 from trialrun.recorder import Recorder
 from trialrun.recordings import open_study
 from trialrun.recordings.plots import PLOTS, render_plot
-from trialrun.recordings.plots.drawn import Dot, draw_history
+from trialrun.recordings.plots.drawing import linear_scale, logarithmic_scale
+from trialrun.recordings.plots.drawn import (
+    MAX_COLORS,
+    Chart,
+    Dot,
+    build_charts,
+    choose_color,
+    draw_chart,
+    draw_history,
+)
 from trialrun.recordings.plots.files import build_palette, render_svg
-from trialrun.recordings.plots.scene import linear_scale, logarithmic_scale
 from trialrun_hookspecs.errors import UsageError
 
 from .some_study import HOSTILE, report, row, send, small
@@ -93,8 +101,8 @@ def test_another_metric_can_be_drawn(tmp_path: Path) -> None:
 
 @given(st.lists(FLOATS, min_size=1, max_size=20), st.sampled_from(["min", "max"]))
 def test_any_finite_objective_can_be_drawn(values: list[float], mode: str) -> None:
-    scene = draw_history([Dot(number, value) for number, value in enumerate(values, 1)], SIZE, "m", mode)
-    root = ET.fromstring(render_svg(scene, build_palette(dark=False)))
+    drawing = draw_history([Dot(number, value) for number, value in enumerate(values, 1)], SIZE, "m", mode)
+    root = ET.fromstring(render_svg(drawing, build_palette(dark=False)))
     heights = [float(circle.attrib["cy"]) for circle in root.iter() if circle.tag.endswith("circle")]
     assert len(heights) == len(values)
     assert all(0 <= height <= SIZE[1] for height in heights)
@@ -111,3 +119,52 @@ def test_ticks_lie_in_the_domain(one: float, other: float) -> None:
 def test_a_logarithmic_scale_keeps_the_order(low: float, factor: float) -> None:
     scale = logarithmic_scale(low, low * factor, 0, 100)
     assert scale.to_pixel(low) < scale.to_pixel(low * math.sqrt(factor)) < scale.to_pixel(low * factor)
+
+
+CHART_COLORS = build_palette(dark=False) | dict.fromkeys(("c0", "other"), "#000000")
+NUMBERS = st.floats() | st.integers() | st.booleans() | st.none() | st.text(max_size=2)
+METRICS = st.fixed_dictionaries(
+    {"category": st.sampled_from(["a", "b"]), "key": st.text(max_size=2), "value": NUMBERS},
+    optional={
+        "trial_id": st.none() | st.text(max_size=3),
+        "metrics": st.none() | st.dictionaries(st.just("epoch"), NUMBERS),
+    },
+)
+
+
+@given(st.lists(METRICS, max_size=30))
+def test_any_metrics_are_drawn_inside_their_chart(metrics: list[dict[str, Any]]) -> None:
+    for chart in build_charts(metrics):
+        drawing = draw_chart(chart)
+        ET.fromstring(render_svg(drawing, CHART_COLORS))
+        for shape in drawing.shapes:
+            for x, y in shape.points:
+                assert 0 <= x <= drawing.width
+                assert 0 <= y <= drawing.height
+
+
+def test_a_chart_has_a_line_per_trial_and_there_is_one_per_metric() -> None:
+    metrics = [
+        {"category": "train", "key": key, "value": epoch, "trial_id": trial, "metrics": {"epoch": epoch}}
+        for key in ("loss", "accuracy")
+        for trial in ("a", "b")
+        for epoch in (1, 2)
+    ]
+    charts = build_charts(metrics)
+    assert [chart.title for chart in charts] == ["train / loss", "train / accuracy"]
+    assert charts[0].lines == {"a": [(1.0, 1.0), (2.0, 2.0)], "b": [(1.0, 1.0), (2.0, 2.0)]}
+    assert charts[0].axis == "epoch"
+
+
+def test_a_long_line_keeps_its_end() -> None:
+    chart = Chart(title="t", axis="step", lines={"": [(float(x), float(x)) for x in range(10_000)]})
+    (line,) = [shape for shape in draw_chart(chart).shapes if shape.title]
+    assert line.title == "training: 0 to 9999"
+    assert len(line.points) < 500
+    assert line.points[-1] == (max(x for x, _ in line.points), min(y for _, y in line.points))
+
+
+def test_of_many_trials_the_best_is_coloured() -> None:
+    names = [f"t{number}" for number in range(MAX_COLORS + 1)]
+    assert [choose_color(name, "t3", names) for name in names].count("best") == 1
+    assert len({choose_color(name, "t3", names[:MAX_COLORS]) for name in names[:MAX_COLORS]}) == MAX_COLORS

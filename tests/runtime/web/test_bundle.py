@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from trialrun.web.app import STATIC
+from trialrun.web import STATIC
 from trialrun.web.bundle import bundle_modules
 from trialrun_hookspecs.errors import BadValue
 

@@ -1,13 +1,14 @@
-"""A scene as a file: SVG as text, PNG through Pillow."""
+"""Drawings as files: SVG as text, PNG through Pillow."""
 
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Mapping
 from typing import Any
 from xml.sax.saxutils import escape
 
-from trialrun.recordings.plots.scene import Mark, Scene
+from trialrun.recordings.plots.drawing import Drawing, Shape
 from trialrun_hookspecs.errors import UsageError
 
 __all__ = ["build_palette", "render_png", "render_svg"]
@@ -27,77 +28,73 @@ _SERIES = (
     ("#55c7be", "#f3a26d", "#8fb4ff", "#ec92bd", "#c3cf5a", "#c3a9f3", "#6fd0f0", "#d3a58c"),
 )
 _FONT = "system-ui, -apple-system, Segoe UI, Roboto, Noto Sans, Liberation Sans, sans-serif"
-_SHARP = 2  # pixels of a PNG for one of a scene: sharp on today's screens
-_FINER = 2  # and each of them drawn so many times finer, for smooth lines
+# characters that XML forbids, controls, and those that turn the direction of text
+_UNFIT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u200e\u200f\u202a-\u202e\u2066-\u2069\ufffe\uffff]")
+_SHARP = 2  # PNG pixels for one pixel of a drawing, for screens of high density
+_FINER = 2  # each of them is drawn this many times finer, for smooth lines
 
 
 def build_palette(*, dark: bool) -> dict[str, str]:
-    """Colours by the names that marks use."""
+    """Return colours by the names that shapes use."""
     return {**(_DARK if dark else _LIGHT), **{f"series{n}": color for n, color in enumerate(_SERIES[dark])}}
 
 
-def render_svg(scene: Scene, colors: Mapping[str, str]) -> bytes:
-    """A file of its own; every word in it is escaped."""
-    body = "\n".join(_render_svg_mark(mark, colors[mark.color], colors["surface"]) for mark in scene.marks)
-    size = f'width="{scene.width}" height="{scene.height}" viewBox="0 0 {scene.width} {scene.height}"'
-    made = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img"><title>{_escape_words(scene.label)}</title>\n'
+def render_svg(drawing: Drawing, colors: Mapping[str, str]) -> bytes:
+    """Return the drawing as an SVG file; every text in it is escaped."""
+    body = "\n".join(_render_svg_shape(shape, colors[shape.color], colors["surface"]) for shape in drawing.shapes)
+    size = f'width="{drawing.width}" height="{drawing.height}" viewBox="0 0 {drawing.width} {drawing.height}"'
+    text = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img"><title>{_escape_words(drawing.label)}</title>\n'
         f'<rect width="100%" height="100%" fill="{colors["surface"]}"/>\n{body}\n</svg>\n'
     )
-    return made.encode()
+    return text.encode()
 
 
-def _render_svg_mark(mark: Mark, color: str, ground: str) -> str:
-    alpha = "" if mark.alpha == 1 else f' opacity="{mark.alpha:g}"'
-    if mark.kind == "line":
-        line = "M" + "L".join(f"{x:.2f} {y:.2f}" for x, y in mark.points)
-        stroke = f'stroke="{color}" stroke-width="{mark.size:g}" stroke-linejoin="round"'
-        return f'<path d="{line}" fill="none" {stroke}{alpha}/>'
-    if mark.kind == "dots":
-        circles = "".join(f'<circle cx="{x:.2f}" cy="{y:.2f}" r="{mark.size:g}"/>' for x, y in mark.points)
+def _render_svg_shape(shape: Shape, color: str, ground: str) -> str:
+    alpha = "" if shape.alpha == 1 else f' opacity="{shape.alpha:g}"'
+    if shape.kind == "line":
+        line = "M" + "L".join(f"{x:.2f} {y:.2f}" for x, y in shape.points)
+        stroke = f'stroke="{color}" stroke-width="{shape.size:g}" stroke-linejoin="round"'
+        title = f"<title>{_escape_words(shape.title)}</title>" if shape.title else ""
+        return f'<path d="{line}" fill="none" {stroke}{alpha}>{title}</path>'
+    if shape.kind == "dots":
+        circles = "".join(f'<circle cx="{x:.2f}" cy="{y:.2f}" r="{shape.size:g}"/>' for x, y in shape.points)
         return f'<g fill="{color}"{alpha}>{circles}</g>'
-    (x, y), *rest = mark.points
-    if mark.kind == "bar":
+    (x, y), *rest = shape.points
+    if shape.kind == "bar":
         width, height = rest[0][0] - x, rest[0][1] - y
         return f'<rect x="{x:.2f}" y="{y:.2f}" width="{width:.2f}" height="{height:.2f}" fill="{color}"{alpha}/>'
-    anchor = {"left": "start", "center": "middle", "right": "end"}[mark.align]
-    bold = ' font-weight="600"' if mark.bold else ""
+    anchor = {"left": "start", "center": "middle", "right": "end"}[shape.align]
+    bold = ' font-weight="600"' if shape.bold else ""
     place = f'x="{x:.2f}" y="{y:.2f}" text-anchor="{anchor}"'
-    halo = f'stroke="{ground}" stroke-width="3" paint-order="stroke"'  # words stay readable above lines
-    font = f'{halo} font-size="{mark.size:g}" font-family="{_FONT}"{bold}'
-    return f'<text {place} fill="{color}" {font}>{_escape_words(mark.words)}</text>'
+    halo = f'stroke="{ground}" stroke-width="3" paint-order="stroke"'  # text stays readable above lines
+    font = f'{halo} font-size="{shape.size:g}" font-family="{_FONT}"{bold}'
+    return f'<text {place} fill="{color}" {font}>{_escape_words(shape.words)}</text>'
 
 
 def _escape_words(words: str) -> str:
-    """Escaped, and without the characters that no XML file may have."""
-    kept = "".join(
-        char
-        if char in "\t\n" or (char >= " " and not "\ud800" <= char <= "\udfff" and char not in "\ufffe\uffff")
-        else "�"
-        for char in words
-    )
-    return escape(kept, {'"': "&quot;"})
+    return escape(_UNFIT.sub("\N{REPLACEMENT CHARACTER}", words), {'"': "&quot;"})
 
 
-def render_png(scene: Scene, colors: Mapping[str, str]) -> bytes:
-    """Twice as many pixels as the scene has. Raises UsageError: Pillow is missing."""
+def render_png(drawing: Drawing, colors: Mapping[str, str]) -> bytes:
+    """Return a PNG file with twice the width and height of the drawing. Raises UsageError: Pillow is missing."""
     try:
         from PIL import Image, ImageDraw, ImageFont
     except ImportError as error:
         fix = "Install the extra: pip install 'trialrun[png]', or take svg."
         raise UsageError("png needs Pillow", where="--format", got=str(error), fix=fix) from None
     scale = _SHARP * _FINER
-    image = Image.new("RGB", (scene.width * scale, scene.height * scale), colors["surface"])
-    for mark in scene.marks:
+    image = Image.new("RGB", (drawing.width * scale, drawing.height * scale), colors["surface"])
+    for shape in drawing.shapes:
         pen = ImageDraw.Draw(image, "RGBA")
-        color = (*_parse_rgb(colors[mark.color]), round(255 * mark.alpha))
-        points = [(x * scale, y * scale) for x, y in mark.points]
-        if mark.kind == "words":
-            font = ImageFont.load_default(mark.size * scale)
-            anchor = {"left": "ls", "center": "ms", "right": "rs"}[mark.align]
+        color = (*_parse_rgb(colors[shape.color]), round(255 * shape.alpha))
+        points = [(x * scale, y * scale) for x, y in shape.points]
+        if shape.kind == "words":
+            font = ImageFont.load_default(shape.size * scale)
+            anchor = {"left": "ls", "center": "ms", "right": "rs"}[shape.align]
             pen.text(
                 points[0],
-                mark.words,
+                shape.words,
                 fill=color,
                 font=font,
                 anchor=anchor,
@@ -105,17 +102,17 @@ def render_png(scene: Scene, colors: Mapping[str, str]) -> bytes:
                 stroke_fill=colors["surface"],
             )
         else:
-            _draw_mark(pen, mark, points, color, mark.size * scale)
-    small = image.resize((scene.width * _SHARP, scene.height * _SHARP), Image.Resampling.LANCZOS)
+            _draw_shape(pen, shape, points, color, shape.size * scale)
+    small = image.resize((drawing.width * _SHARP, drawing.height * _SHARP), Image.Resampling.LANCZOS)
     file = io.BytesIO()
     small.save(file, format="PNG", optimize=True)
     return file.getvalue()
 
 
-def _draw_mark(pen: Any, mark: Mark, points: list[tuple[float, float]], color: tuple[int, ...], size: float) -> None:
-    if mark.kind == "line":
+def _draw_shape(pen: Any, shape: Shape, points: list[tuple[float, float]], color: tuple[int, ...], size: float) -> None:
+    if shape.kind == "line":
         pen.line(points, fill=color, width=max(round(size), 1), joint="curve")
-    elif mark.kind == "bar":
+    elif shape.kind == "bar":
         pen.rectangle(points, fill=color)
     else:
         for x, y in points:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from typing import Any
 
-from trialrun.numbers import is_finite_number
 from trialrun.recordings.curves import downsample_indices
 from trialrun.recordings.importance import MIN_TRIALS
-from trialrun.recordings.plot_data import rank_trials, study_importance
+from trialrun.recordings.jobs import list_series
+from trialrun.recordings.plot_data import rank_trials, read_objective, study_importance
 from trialrun.recordings.plots import drawn
+from trialrun.recordings.plots.drawing import Drawing
 from trialrun.recordings.plots.files import build_palette, render_png, render_svg
-from trialrun.recordings.plots.scene import Scene
+from trialrun.recordings.points import to_timestamp
 from trialrun.recordings.rows import trial_values
 from trialrun.recordings.source import Study
-from trialrun.recordings.trial_index import TrialRow
 from trialrun_hookspecs.errors import UsageError
 
 __all__ = ["PLOTS", "render_plot"]
@@ -29,45 +28,45 @@ Size = tuple[int, int]
 
 
 def render_plot(study: Study, name: str, kind: str, *, metric: str | None, dark: bool, size: Size) -> bytes:
-    """The file of one plot, `kind` svg or png. Raises UsageError: there is no such plot, metric, kind or size."""
+    """Return the file of one plot as bytes, `kind` svg or png.
+
+    `size` is width and height in pixels, `metric` one for the plot `curves` (None: the objective). Raises UsageError:
+    no such plot, metric, kind or size.
+    """
     if name not in PLOTS:
-        raise UsageError("must be a plot", where="--plot", got=repr(name), fix=f"There are: {', '.join(PLOTS)}.")
+        raise UsageError("must be a plot", where="--plot", got=repr(name), fix=f"Choose one of: {', '.join(PLOTS)}.")
     if kind not in _WRITERS:
         raise UsageError("must be svg or png", where="--format", got=repr(kind), fix="Choose one of them.")
     if not all(_LEAST_SIZE <= length <= _MOST_SIZE for length in size):
         rule = f"must be from {_LEAST_SIZE} to {_MOST_SIZE} pixels each way"
-        raise UsageError(rule, where="--size", got=f"{size[0]}x{size[1]}", fix="Such as 900x420.")
+        raise UsageError(rule, where="--size", got=f"{size[0]}x{size[1]}", fix="Use a size such as 900x420.")
     if metric is not None and name != "curves":
-        raise UsageError("goes with curves", where="--metric", got=f"--plot {name}", fix="Leave it out.")
+        raise UsageError(
+            "can only be given for the plot curves", where="--metric", got=f"--plot {name}", fix="Leave it out."
+        )
     return _WRITERS[kind](PLOTS[name](study, size, metric), build_palette(dark=dark))
 
 
-def _plot_history(study: Study, size: Size, _: str | None) -> Scene:
+def _plot_history(study: Study, size: Size, _: str | None) -> Drawing:
     metric, mode = study.get_objective()
     trials = study.list_trials()
     best = study.find_best_id(trials)
     dots = [
         drawn.Dot(trial.number, value, trial.status == "ERROR", trial.trial == best)
         for trial in trials
-        if (value := _objective_value(trial, metric)) is not None
+        if (value := read_objective(trial, metric)) is not None
     ]
     return drawn.draw_history(dots, size, metric or "objective", mode)
 
 
-def _plot_curves(study: Study, size: Size, asked: str | None) -> Scene:
-    store = study.recording.store
-    series = [
-        (row["event"], row["name"])
-        for row in store.fetch_all(
-            "SELECT event, name FROM series WHERE job = ? ORDER BY event DESC, name", (study.job,)
-        )
-    ]
-    names = [name for _, name in series]
+def _plot_curves(study: Study, size: Size, asked: str | None) -> Drawing:
+    series = list_series(study.recording.store, study.job)
+    names = [one["name"] for one in series]
     metric = asked or study.get_objective()[0] or next(iter(names), "objective")
     if asked is not None and asked not in names:
-        fix = f"There are: {', '.join(names[:20])}." if names else "None was reported."
+        fix = f"Choose one of: {', '.join(names[:20])}." if names else "No metric was reported."
         raise UsageError("must be a metric that was reported", where="--metric", got=repr(asked), fix=fix)
-    event = next((event for event, name in series if name == metric), "trial_result")
+    event = next((one["event"] for one in series if one["name"] == metric), "trial_result")
     lines = {}
     trials: list[str | None] = [*rank_trials(study, study.list_trials())[:_LINES]]
     for trial in trials or [None]:
@@ -78,7 +77,7 @@ def _plot_curves(study: Study, size: Size, asked: str | None) -> Scene:
     return drawn.draw_curves(lines, size, metric)
 
 
-def _plot_parallel(study: Study, size: Size, _: str | None) -> Scene:
+def _plot_parallel(study: Study, size: Size, _: str | None) -> Drawing:
     metric, mode = study.get_objective()
     trials = study.list_trials()
     best = study.find_best_id(trials)
@@ -86,7 +85,7 @@ def _plot_parallel(study: Study, size: Size, _: str | None) -> Scene:
     rows: list[list[Any]] = []
     chosen = None
     for trial in trials:
-        value = _objective_value(trial, metric)
+        value = read_objective(trial, metric)
         if value is not None and trial.status != "ERROR":
             chosen = len(rows) if trial.trial == best else chosen
             config = trial_values(trial)[0]
@@ -94,22 +93,22 @@ def _plot_parallel(study: Study, size: Size, _: str | None) -> Scene:
     return drawn.draw_parallel(rows, [*names, metric or "objective"], size, mode, chosen)
 
 
-def _plot_importance(study: Study, size: Size, _: str | None) -> Scene:
-    found = study_importance(study, study.list_trials())
-    if found["shares"]:
-        said = f"omega squared of ranks, from {found['trials']} finished trials"
+def _plot_importance(study: Study, size: Size, _: str | None) -> Drawing:
+    importance = study_importance(study, study.list_trials())
+    if importance["shares"]:
+        note = f"omega squared of ranks, from {importance['trials']} finished trials"
     else:
-        said = f"{MIN_TRIALS} finished trials are needed, {found['trials']} have finished"
-    return drawn.draw_importance(dict(found["shares"]), size, said)
+        note = f"{MIN_TRIALS} finished trials are needed, {importance['trials']} have finished"
+    return drawn.draw_importance(dict(importance["shares"]), size, note)
 
 
-def _plot_timeline(study: Study, size: Size, _: str | None) -> Scene:
+def _plot_timeline(study: Study, size: Size, _: str | None) -> Drawing:
     trials = study.list_trials()
     best = study.find_best_id(trials)
     bars = [
         drawn.Bar(
-            _to_timestamp(trial.started),
-            _to_timestamp(trial.ended or trial.updated),
+            to_timestamp(trial.started),
+            to_timestamp(trial.ended or trial.updated),
             trial.status or "",
             trial.trial == best,
         )
@@ -119,20 +118,11 @@ def _plot_timeline(study: Study, size: Size, _: str | None) -> Scene:
     return drawn.draw_timeline(bars, size)
 
 
-PLOTS: Mapping[str, Callable[[Study, Size, str | None], Scene]] = {
+PLOTS: Mapping[str, Callable[[Study, Size, str | None], Drawing]] = {
     "history": _plot_history,
     "curves": _plot_curves,
     "parallel": _plot_parallel,
     "importance": _plot_importance,
     "timeline": _plot_timeline,
 }
-"""Name -> what draws it; the last argument is the metric that was asked for."""
-
-
-def _objective_value(trial: TrialRow, metric: str | None) -> float | None:
-    value = trial.metrics.get(metric) if metric else None
-    return float(value) if is_finite_number(value) else None
-
-
-def _to_timestamp(time: str) -> float:
-    return datetime.fromisoformat(time).timestamp()
+"""The function that draws each plot, by name; its last argument is the requested metric."""

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
+from trialrun.recordings.plots.drawn import MAX_COLORS, build_charts, choose_color, draw_chart
+from trialrun.recordings.plots.files import render_svg
 from trialrun.testing.reports.badge import format_message
-from trialrun.testing.reports.curves import MAX_COLORS, build_charts, color_class, draw_chart
 from trialrun.testing.reports.text import (
     Json,
     clean_text,
@@ -26,6 +27,17 @@ _MOST_ROWS = 200
 # The page runs no script and asks for nothing, whatever a plugin's texts say.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 _COLUMNS = ("pass", "fail", "vacuous", "error", "waived", "n/a", "not run", "unasked")
+# colours of the charts as variables of page.css, which has a light and a dark value for each
+_PALETTE = {
+    "text": "var(--ink)",
+    "muted": "var(--soft)",
+    "line": "var(--line)",
+    "strong": "var(--line)",
+    "surface": "var(--card)",
+    "best": "var(--c0)",
+    "other": "var(--other)",
+    **{f"c{number}": f"var(--c{number})" for number in range(MAX_COLORS)},
+}
 _WORDS = {"pass": "passed", "fail": "failed", "unasked": "not asked for"}
 
 
@@ -142,7 +154,8 @@ def _render_recording(report: Json) -> Iterator[str]:
         yield _render_trials(table, best, names)
     if found:
         drawings = (
-            f"<figure><h3>{_escape_text(chart.title)}</h3>{draw_chart(chart, best=best, names=names)}</figure>"
+            f"<figure><h3>{_escape_text(chart.title)}</h3>"
+            f"{render_svg(draw_chart(chart, best=best, names=names), _PALETTE).decode()}</figure>"
             for chart in found
         )
         yield f'<div class="charts">{"".join(drawings)}</div>\n'
@@ -157,7 +170,7 @@ def _render_trials(table: Json, best: str, names: Sequence[str]) -> str:
     rows = []
     for trial_id, row in shown[:_MOST_ROWS]:
         cells = [value for group in groups for value in _get_cells(row, group)]
-        key = f'<span class="{color_class(trial_id, best, names)}"><span class="key"></span></span>'
+        key = f'<span class="{choose_color(trial_id, best, names)}"><span class="key"></span></span>'
         shown_cells = [_escape_text(_format_value(cell)) for cell in cells]
         rows.append([key + shown_cells[0], *shown_cells[1:]] if shown_cells else [key])
     winner = next((number for number, (trial_id, _) in enumerate(shown[:_MOST_ROWS]) if trial_id == best), None)

@@ -1,4 +1,4 @@
-"""A plot as plain marks, with scales and axes: what is written as SVG or drawn as PNG."""
+"""A plot as plain shapes, with scales and axes, ready to be written as SVG or PNG."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 __all__ = [
-    "Mark",
+    "Drawing",
     "Scale",
-    "Scene",
+    "Shape",
     "draw_axes",
     "format_number",
     "linear_scale",
@@ -26,10 +26,11 @@ _LARGEST = sys.float_info.max
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mark:
-    """`line` through its points, `dots` at them, a `bar` between two of them, or `words` at one.
+class Shape:
+    """A `line` through its points, `dots` at them, a `bar` between two of them, or `words` at one.
 
-    `color` is a name of a palette; `size` is a width, a radius, or the height of letters.
+    `color` is a name of a palette. `size` is in pixels: a width, a radius, or the height of letters. `title` is the
+    tooltip of a line.
     """
 
     kind: Literal["line", "dots", "bar", "words"]
@@ -38,46 +39,53 @@ class Mark:
     size: float = 1.0
     alpha: float = 1.0
     words: str = ""
+    title: str = ""
     align: Align = "left"
     bold: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
-class Scene:
-    """`label` says in words what is to be seen."""
+class Drawing:
+    """Shapes in drawing order. `label` describes the plot in words."""
 
     width: int
     height: int
     label: str
-    marks: list[Mark] = field(default_factory=list)
+    shapes: list[Shape] = field(default_factory=list)
 
-    def add_line(self, points: Iterable[XY], color: str, size: float = 1.5, alpha: float = 1.0) -> None:
-        self.marks.append(Mark(kind="line", points=tuple(points), color=color, size=size, alpha=alpha))
+    def add_line(
+        self, points: Iterable[XY], color: str, size: float = 1.5, alpha: float = 1.0, title: str = ""
+    ) -> None:
+        self.shapes.append(Shape(kind="line", points=tuple(points), color=color, size=size, alpha=alpha, title=title))
 
     def add_dots(self, points: Iterable[XY], color: str, size: float = 3.0, alpha: float = 1.0) -> None:
-        self.marks.append(Mark(kind="dots", points=tuple(points), color=color, size=size, alpha=alpha))
+        self.shapes.append(Shape(kind="dots", points=tuple(points), color=color, size=size, alpha=alpha))
 
     def add_bar(self, one: XY, other: XY, color: str, alpha: float = 1.0) -> None:
-        self.marks.append(Mark(kind="bar", points=(one, other), color=color, alpha=alpha))
+        self.shapes.append(Shape(kind="bar", points=(one, other), color=color, alpha=alpha))
 
     def add_text(
         self, at: XY, words: str, align: Align = "left", color: str = "muted", size: float = 11, bold: bool = False
     ) -> None:
-        kept = " ".join(words.split())
-        kept = kept if len(kept) <= 60 else f"{kept[:59]}…"
-        self.marks.append(Mark(kind="words", points=(at,), color=color, size=size, words=kept, align=align, bold=bold))
+        """Add one line of text; blanks are folded, and more than 60 characters are cut."""
+        shown = " ".join(words.split())
+        shown = shown if len(shown) <= 60 else f"{shown[:59]}…"
+        if shown:
+            self.shapes.append(
+                Shape(kind="words", points=(at,), color=color, size=size, words=shown, align=align, bold=bold)
+            )
 
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """From a value to a pixel, and the values to write beside the axis."""
+    """A map from values to pixels, and the values to write beside the axis."""
 
     to_pixel: Callable[[float], float]
     ticks: Callable[[int], list[float]]
 
 
 def linear_scale(low: float, high: float, start: float, end: float) -> Scale:
-    """A single value lies in the middle."""
+    """Return a linear scale from `low`..`high` to the pixels `start`..`end`; a single value lies in the middle."""
     if not high > low:
         room = abs(low) * 0.05 or 0.5
         low, high = low - room, high + room
@@ -91,7 +99,7 @@ def linear_scale(low: float, high: float, start: float, end: float) -> Scale:
 
 
 def logarithmic_scale(low: float, high: float, start: float, end: float) -> Scale:
-    """For positive values."""
+    """Return a logarithmic scale for positive values."""
     if not high > low:
         low, high = low / 2, high * 2
     inner = linear_scale(math.log10(low), math.log10(high), start, end)
@@ -115,12 +123,12 @@ def _linear_ticks(low: float, high: float, wanted: int) -> list[float]:
     power = 10.0 ** math.floor(math.log10(rough)) if rough > 1e-300 else rough
     step = next((factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * 0.999), 10 * power)
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-    made = [float(f"{n * step:.12g}") for n in range(first, min(last, first + 100) + 1)]
-    return [tick for tick in made if math.isfinite(tick)] or [low]
+    ticks = [float(f"{n * step:.12g}") for n in range(first, min(last, first + 100) + 1)]
+    return [tick for tick in ticks if math.isfinite(tick)] or [low]
 
 
 def looks_logarithmic(values: Sequence[float]) -> bool:
-    """Whether positive values span so many decades that a linear axis would squash most of them."""
+    """Return whether the values are positive and span so many decades that a linear axis would squash most of them."""
     low, high = min(values), max(values)
     if low <= 0 or high / low < 12:
         return False
@@ -128,7 +136,7 @@ def looks_logarithmic(values: Sequence[float]) -> bool:
 
 
 def format_number(number: float) -> str:
-    """At most about seven characters."""
+    """Return the number in at most about seven characters."""
     if number == int(number) and abs(number) < 1e5:
         return str(int(number))
     size = abs(number)
@@ -139,7 +147,7 @@ def format_number(number: float) -> str:
 
 
 def draw_axes(
-    to: Scene,
+    drawing: Drawing,
     x: Scale,
     y: Scale,
     *,
@@ -147,12 +155,15 @@ def draw_axes(
     titles: tuple[str, str],
     whole: bool = False,
 ) -> None:
-    """Horizontal lines with values at the left, a line below with values. `box` is left, right, top, bottom."""
+    """Draw a grid with values at the left, and a base line with values below. `box` is left, right, top, bottom.
+
+    `titles` are those of the x and the y axis; with `whole` the x axis shows integers only.
+    """
     left, right, top, bottom = box
     for tick in y.ticks(max(int((bottom - top) / 45), 2)):
-        to.add_line([(left, y.to_pixel(tick)), (right, y.to_pixel(tick))], "line", 1)
-        to.add_text((left - 8, y.to_pixel(tick) + 4), format_number(tick), "right")
-    to.add_line([(left, bottom), (right, bottom)], "strong", 1)
+        drawing.add_line([(left, y.to_pixel(tick)), (right, y.to_pixel(tick))], "line", 1)
+        drawing.add_text((left - 8, y.to_pixel(tick) + 4), format_number(tick), "right")
+    drawing.add_line([(left, bottom), (right, bottom)], "strong", 1)
     free = -math.inf
     for tick in x.ticks(max(int((right - left) / 80), 2)):
         words = format_number(tick)
@@ -160,7 +171,7 @@ def draw_axes(
         if at - len(words) * 3.2 < free or (whole and tick != int(tick)):
             continue
         free = at + len(words) * 3.2 + 8
-        to.add_line([(x.to_pixel(tick), bottom), (x.to_pixel(tick), bottom + 4)], "strong", 1)
-        to.add_text((at, bottom + 17), words, "center")
-    to.add_text((left, top - 10), titles[1], color="text", size=12)
-    to.add_text((right, bottom + 32), titles[0], "right")
+        drawing.add_line([(x.to_pixel(tick), bottom), (x.to_pixel(tick), bottom + 4)], "strong", 1)
+        drawing.add_text((at, bottom + 17), words, "center")
+    drawing.add_text((left, top - 10), titles[1], color="text", size=12)
+    drawing.add_text((right, bottom + 32), titles[0], "right")
