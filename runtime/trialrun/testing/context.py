@@ -8,9 +8,9 @@ from dataclasses import replace
 from typing import Any, NoReturn, Protocol
 
 from trialrun.testing.observation import Observation
-from trialrun.testing.registry import CheckFailed, NotApplicable, Vacuous
 from trialrun.testing.scenario import Scenario
 from trialrun.testing.target import BUILT_IN_ROWS, Target
+from trialrun.testing.verdicts import CheckFailed, NotApplicable, Vacuous
 
 __all__ = ["PLAIN_S", "CheckContext", "ScenarioRunner"]
 

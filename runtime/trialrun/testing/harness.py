@@ -20,13 +20,14 @@ from typing import Any, Literal, Self
 from trialrun._version import __version__
 from trialrun.testing.context import CheckContext
 from trialrun.testing.observation import Observation
-from trialrun.testing.registry import Check, CheckFailed, NotApplicable, Vacuous, all_checks, select_checks
+from trialrun.testing.registry import Check, all_checks, select_checks
 from trialrun.testing.repro import attach_repro
 from trialrun.testing.sandbox import SandboxBroken
 from trialrun.testing.sandbox_pool import SandboxPool
 from trialrun.testing.scenario import Scenario
-from trialrun.testing.target import Target, find_pyproject, hash_files, read_config, resolve_spec
-from trialrun.testing.verdicts import Outcome, Report, Verdict
+from trialrun.testing.settings import find_pyproject, read_config
+from trialrun.testing.target import Target, hash_files, resolve_spec
+from trialrun.testing.verdicts import CheckFailed, NotApplicable, Outcome, Report, Vacuous, Verdict
 from trialrun.testing.waivers import Waiver, apply_waiver, read_waivers
 from trialrun_hookspecs.errors import PluginAbsent, Problem, UsageError
 

@@ -9,20 +9,16 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from trialrun.testing.verdicts import Level
+from trialrun.testing.verdicts import CAPABILITIES, Level
 
 if TYPE_CHECKING:
     from trialrun.testing.context import CheckContext
 
 __all__ = [
-    "CAPABILITIES",
     "FAMILIES",
     "REGISTRY",
     "Check",
-    "CheckFailed",
     "Family",
-    "NotApplicable",
-    "Vacuous",
     "all_checks",
     "check",
     "select_checks",
@@ -39,29 +35,8 @@ FAMILIES: Mapping[str, Family] = {
 }
 """First digit of an id -> its family."""
 
-CAPABILITIES = ("tunes", "resumes", "gpu", "deterministic")
-"""What a plugin may declare."""
-
 _NEEDS = frozenset({*CAPABILITIES, "ray"})
 _ID = re.compile(r"TR([1-5])[0-9]{2}")
-
-
-class CheckFailed(Exception):
-    """The plugin breaks the promise. `signature` says how in stable words: no numbers, no paths."""
-
-    def __init__(self, message: str, *, where: tuple[str, int] | None = None, signature: str) -> None:
-        super().__init__(message)
-        self.message = message
-        self.where = where
-        self.signature = signature
-
-
-class Vacuous(Exception):
-    """Nothing was seen that could have failed."""
-
-
-class NotApplicable(Exception):
-    """The promise is none that this plugin makes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from trialrun.testing.verdicts import CAPABILITIES
 from trialrun_hookspecs.errors import Problem, UsageError
 from trialrun_hookspecs.suggestions import did_you_mean
 
-__all__ = ["BUILT_IN_ROWS", "ProjectConfig", "Target", "find_pyproject", "read_config", "resolve_spec"]
+__all__ = ["BUILT_IN_ROWS", "Target", "hash_files", "resolve_spec"]
 
 BUILT_IN_ROWS: tuple[Mapping[str, Any], ...] = tuple(
     {"category": category, "data": {"x": [step / 4, (step % 3) / 2], "y": step / 2 + 1}}
@@ -124,8 +124,6 @@ def _format_keys() -> str:
 
 
 def _capability_problems(value: Any, where: str) -> list[Problem]:
-    from trialrun.testing.registry import CAPABILITIES
-
     where = f"{where}.capabilities"
     if value is None:
         return []
@@ -139,50 +137,6 @@ def _capability_problems(value: Any, where: str) -> list[Problem]:
         for word in value
         if word not in CAPABILITIES
     ]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProjectConfig:
-    """What a pyproject.toml says: the plugin, its settings, and its waivers as they stand there."""
-
-    path: Path | None = None
-    plugin: str | None = None
-    data: Mapping[str, Any] = field(default_factory=dict)
-    waivers: Sequence[Mapping[str, Any]] = ()
-    text: str = ""
-
-
-def find_pyproject(start: Path) -> Path | None:
-    """The nearest pyproject.toml at or above `start` that has a [tool.trialrun] table."""
-    start = start if start.is_dir() else start.parent
-    for folder in (start, *start.parents):
-        path = folder / "pyproject.toml"
-        if path.is_file() and b"tool.trialrun" in path.read_bytes():
-            return path
-    return None
-
-
-def read_config(path: Path | None) -> ProjectConfig:
-    """Read [tool.trialrun]; raises UsageError when it cannot be read. A relative plugin or dataset is the file's."""
-    if path is None:
-        return ProjectConfig()
-    text = path.read_text(encoding="utf-8")
-    try:
-        table = tomllib.loads(text).get("tool", {}).get("trialrun", {})
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError("must be TOML", where=str(path), got=str(error), fix="Correct that line.") from None
-    if not isinstance(table, Mapping):
-        raise UsageError("must be a table", where=f"{path}, [tool.trialrun]", got=repr(table)[:80])
-    data = {key: value for key, value in table.items() if key not in ("plugin", "waivers")}
-    waivers, plugin = table.get("waivers", ()), table.get("plugin")
-    if not isinstance(waivers, list | tuple) or not all(isinstance(waiver, Mapping) for waiver in waivers):
-        fix = "Write each as [[tool.trialrun.waivers]]."
-        raise UsageError("must be a list of tables", where=f"{path}, tool.trialrun.waivers", got="none", fix=fix)
-    if isinstance(data.get("dataset"), str) and (path.parent / data["dataset"]).exists():
-        data["dataset"] = str((path.parent / data["dataset"]).resolve())
-    if isinstance(plugin, str) and (path.parent / plugin).exists():
-        plugin = str((path.parent / plugin).resolve())
-    return ProjectConfig(path=path, plugin=plugin, data=data, waivers=tuple(waivers), text=text)
 
 
 def resolve_spec(plugin: str | Path) -> str:

@@ -9,14 +9,18 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 __all__ = [
+    "CAPABILITIES",
     "CONFORMANT",
     "CONTRACT_VERSION",
     "INTERRUPTED",
     "NOT_CONFORMANT",
     "UNABLE",
+    "CheckFailed",
     "Level",
+    "NotApplicable",
     "Outcome",
     "Report",
+    "Vacuous",
     "Verdict",
     "report_schema",
 ]
@@ -26,6 +30,30 @@ CONTRACT_VERSION = "1.0"
 CONFORMANT, NOT_CONFORMANT, UNABLE, INTERRUPTED = 0, 1, 2, 130
 
 Level = Literal["core", "extended"]
+
+CAPABILITIES = ("tunes", "resumes", "gpu", "deterministic")
+"""The capabilities that a plugin may declare."""
+
+
+class CheckFailed(Exception):
+    """The plugin breaks a promise of the contract.
+
+    `signature` names the failure in stable words, without numbers and paths; `where` is a file and line of the plugin.
+    """
+
+    def __init__(self, message: str, *, where: tuple[str, int] | None = None, signature: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.where = where
+        self.signature = signature
+
+
+class Vacuous(Exception):
+    """The check observed nothing that could have failed."""
+
+
+class NotApplicable(Exception):
+    """The check tests a promise that this plugin does not make."""
 
 
 class Verdict(enum.StrEnum):

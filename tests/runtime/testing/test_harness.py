@@ -13,9 +13,9 @@ import pytest
 
 from trialrun.testing.context import CheckContext
 from trialrun.testing.harness import Session, check_plugin, iterate
-from trialrun.testing.registry import Check, NotApplicable
+from trialrun.testing.registry import Check
 from trialrun.testing.sandbox_pool import SandboxPool
-from trialrun.testing.verdicts import Report, Verdict
+from trialrun.testing.verdicts import NotApplicable, Report, Verdict
 from trialrun_hookspecs.errors import PluginAbsent, UsageError
 
 from .conftest import Write

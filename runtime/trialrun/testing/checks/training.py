@@ -21,7 +21,8 @@ from trialrun.testing.checks.shared import (
 )
 from trialrun.testing.context import CheckContext
 from trialrun.testing.observation import ErrorRecord, Observation
-from trialrun.testing.registry import Vacuous, check
+from trialrun.testing.registry import check
+from trialrun.testing.verdicts import Vacuous
 
 __all__: list[str] = []
 
