@@ -1,4 +1,4 @@
-"""For people who test plugins: the conformance checks, from Python.
+"""Conformance checks of a plugin, for use from Python.
 
 report = trialrun.testing.check_plugin("./my_plugin")
 """
@@ -45,7 +45,7 @@ def __getattr__(name: str) -> object:
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value: object = getattr(import_module(f"{__name__}.{home}"), name)
-    globals()[name] = value  # from now on without this function
+    globals()[name] = value  # the next access does not call this function
     return value
 
 

@@ -15,7 +15,7 @@ __all__ = ["ProjectConfig", "find_pyproject", "read_config"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProjectConfig:
-    """What a pyproject.toml says: the plugin, its settings, and its waivers as they stand there."""
+    """The contents of a [tool.trialrun] table: the plugin, its settings, and its waivers, not validated."""
 
     path: Path | None = None
     plugin: str | None = None
@@ -25,7 +25,7 @@ class ProjectConfig:
 
 
 def find_pyproject(start: Path) -> Path | None:
-    """The nearest pyproject.toml at or above `start` that has a [tool.trialrun] table."""
+    """Return the nearest pyproject.toml at or above `start` that mentions tool.trialrun, or None."""
     start = start if start.is_dir() else start.parent
     for folder in (start, *start.parents):
         path = folder / "pyproject.toml"
@@ -35,7 +35,7 @@ def find_pyproject(start: Path) -> Path | None:
 
 
 def read_config(path: Path | None) -> ProjectConfig:
-    """Read [tool.trialrun]; raises UsageError when it cannot be read. A relative plugin or dataset is the file's."""
+    """Read [tool.trialrun]. A relative plugin or dataset is relative to the file. Raises UsageError when malformed."""
     if path is None:
         return ProjectConfig()
     text = path.read_text(encoding="utf-8")

@@ -45,11 +45,9 @@ def test_wrong_settings_are_refused(data: dict[str, Any], told: str) -> None:
 
 
 def test_settings_that_make_no_job_are_refused() -> None:
-    subject = Target(spec="p", space=[{"name": "x", "type": "uniform", "min": 2, "max": 1}]).with_defaults(
-        has_tune=True
-    )
+    target = Target(spec="p", space=[{"name": "x", "type": "uniform", "min": 2, "max": 1}]).with_defaults(has_tune=True)
     with pytest.raises(UsageError, match="min"):
-        subject.check_settings()
+        target.check_settings()
 
 
 def test_a_path_means_the_same_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
