@@ -12,14 +12,16 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from textwrap import dedent
+from types import ModuleType
 from typing import Any
 
 import trialrun_hookspecs
 from trialrun.compat import ALGORITHMS, SCHEDULERS, describe_search_form
 from trialrun.testing.registry import Check, all_checks
-from trialrun.testing.selftest import find_mutants, list_clean_plugins
 from trialrun.testing.verdicts import CONTRACT_VERSION
 from trialrun_hookspecs import DISTRIBUTIONS, json_schema, spec
 from trialrun_hookspecs.distributions import DERIVED, DistributionBase
@@ -29,6 +31,7 @@ __all__ = ["PAGES", "hooks_page", "jobs_page", "main", "readme_page", "search_pa
 
 ROOT = Path(__file__).resolve().parent.parent
 PLUGINS = ROOT / "reference_plugins" / "trialrun_reference"
+MUTANTS_DIR = ROOT / "tests" / "broken_plugins" / "tr"
 STAMP = "<!-- Written by docs/generate.py. Change the models or the specification, then run `make docs`. -->\n"
 
 Schema = Mapping[str, Any]
@@ -300,9 +303,20 @@ def checks_page() -> str:
     return "\n".join([*lines, ""])
 
 
+@cache
+def _load_catalogue() -> ModuleType:
+    """Import the tests' catalogue of plugins, which is not installed."""
+    spec = spec_from_file_location("catalogue", ROOT / "tests" / "runtime" / "testing" / "catalogue.py")
+    if spec is None or spec.loader is None:
+        raise ImportError("tests/runtime/testing/catalogue.py cannot be imported")
+    sys.modules["catalogue"] = module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 def _clean_plugins() -> Iterator[str]:
     """Yield one line for each plugin that must pass."""
-    for plugin in list_clean_plugins(ROOT / "tests" / "broken_plugins" / "tr"):
+    for plugin in _load_catalogue().list_clean_plugins(MUTANTS_DIR):
         file = Path(plugin) if isinstance(plugin, Path) else PLUGINS / f"{plugin}.py"
         code = file / "plugin" / "train.py" if file.is_dir() else file
         summary = (ast.get_docstring(ast.parse(code.read_text("utf-8"))) or "").partition("\n")[0]
@@ -311,7 +325,7 @@ def _clean_plugins() -> Iterator[str]:
 
 def _broken_plugins() -> dict[str, list[str]]:
     plugins: dict[str, list[str]] = {}
-    for path, check in find_mutants(ROOT / "tests" / "broken_plugins" / "tr").items():
+    for path, check in _load_catalogue().find_mutants(MUTANTS_DIR).items():
         plugins.setdefault(check, []).append(path.stem.partition("_")[2])
     return plugins
 
