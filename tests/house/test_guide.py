@@ -89,8 +89,6 @@ def test_the_job_with_resources_runs_where_a_local_ray_has_them(tmp_path: Path) 
 @pytest.mark.parametrize("call", CALLS)
 def test_a_call_of_the_page_names_options_that_exist(call: str) -> None:
     name, *arguments = shlex.split(call)
-    if name == "ray":  # an image's name in a docker call
-        return
     options = [word for word in arguments if word.startswith("--")]
     known: set[str] = set()
     for command in (name, "run") if name == "submit" else (name,):
