@@ -50,7 +50,7 @@ def _check_load(context: CheckContext, owner: str, signature: str) -> None:
 @check(
     id="TR101",
     title="loads in a fresh interpreter",
-    clause="docs/how-to/plugins.md#handing-it-over: a plugin is a module that can be imported",
+    clause="docs/how-to/plugins.md#pass-it-to-trialrun: a plugin is a module that can be imported",
     why="Every worker imports the plugin anew. What needs your shell, your path or your packages fails there.",
     fix="Import it alone, in a new interpreter and another folder: what it needs is installed or beside it.",
     before="import helpers  # found only because the shell stood in that folder",
@@ -333,7 +333,7 @@ def holds_no_data(context: CheckContext) -> None:
 @check(
     id="TR115",
     title="config.yaml agrees with the code",
-    clause="docs/how-to/plugins.md#handing-it-over: config.yaml names the function",
+    clause="docs/how-to/plugins.md#pass-it-to-trialrun: config.yaml names the function",
     why="The platform starts what config.yaml names, not what is there.",
     fix="Name a function that exists: `actions: {train: {entrypoint: plugin.train.train}}`.",
     before="entrypoint: plugin.train.main",
