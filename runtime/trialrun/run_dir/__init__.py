@@ -1,1 +1,1 @@
-"""Everything about one results folder: its layout, its lock, and what is written into it."""
+"""One results folder: its layout, its lock, and the files in it."""

@@ -1,4 +1,4 @@
-"""Which checkpoints of a trial are complete, and what it had reported when it made them."""
+"""The complete checkpoints of a trial, each with what the trial had reported by then."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckpointRecord:
-    """A checkpoint that is wholly on disk: it came with report number `iteration`.
+    """A checkpoint that is complete on disk; it came with report number `iteration`.
 
-    The trial's attempt and the number of the last event before it tell what an attempt that goes on from here repeats.
-    `metrics` are all that the trial had reported, the newest value of each, and `report` is what came with this report.
-    `files` are the sizes of its files: where a copy of it has less, it is not complete there.
+    `attempt` and `number` name the last event before it: an attempt that resumes here repeats the events after that.
+    `metrics` holds the newest value of everything that the trial had reported, `report` this report alone.
+    `files` maps the names of its files to bytes: a copy with smaller or fewer files is incomplete.
     """
 
     path: str
@@ -48,7 +48,10 @@ class CheckpointRecord:
 
 
 def copy_checkpoint(checkpoint: Path, target: Path) -> Path:
-    """A copy of the checkpoint, a folder also where it is a file. What an attempt that was cut off left is replaced."""
+    """Copy a checkpoint, a folder or a file, into the folder `target`, and return that.
+
+    A copy that an interrupted attempt left there is replaced.
+    """
     shutil.rmtree(target, ignore_errors=True)
     if checkpoint.is_dir():
         shutil.copytree(checkpoint, target)
@@ -58,11 +61,11 @@ def copy_checkpoint(checkpoint: Path, target: Path) -> Path:
     return target
 
 
-def write_checkpoint_record(folder: Path, mark: CheckpointRecord) -> None:
-    """Write down, in the trial's folder, that the checkpoint is complete. The newest stands last."""
-    said = {**asdict(mark), "files": _read_file_sizes(Path(mark.path)), "folder": str(folder.absolute())}
+def write_checkpoint_record(folder: Path, record: CheckpointRecord) -> None:
+    """Append to the trial's folder that the checkpoint is complete."""
+    entry = {**asdict(record), "files": _read_file_sizes(Path(record.path)), "folder": str(folder.absolute())}
     with SpoolWriter(folder / layout.CHECKPOINT_RECORDS) as writer:
-        writer.write(json.dumps(said))
+        writer.write(json.dumps(entry))
 
 
 def _read_file_sizes(checkpoint: Path) -> dict[str, int]:
@@ -71,36 +74,36 @@ def _read_file_sizes(checkpoint: Path) -> dict[str, int]:
 
 
 def list_checkpoints(folder: Path) -> list[CheckpointRecord]:
-    """The complete checkpoints of a trial that are still there, oldest first, where the folder lies now."""
-    return [mark for mark in _read_records(folder) if Path(mark.path).exists() and _is_complete(mark)]
+    """Return the complete checkpoints of a trial that still exist, oldest first, with paths in today's folder."""
+    return [record for record in _read_records(folder) if Path(record.path).exists() and _is_complete(record)]
 
 
-def _is_complete(mark: CheckpointRecord) -> bool:
-    there = _read_file_sizes(Path(mark.path))
-    return all(there.get(name, -1) >= size for name, size in mark.files.items())
+def _is_complete(record: CheckpointRecord) -> bool:
+    sizes = _read_file_sizes(Path(record.path))
+    return all(sizes.get(name, -1) >= size for name, size in record.files.items())
 
 
 def _read_records(folder: Path) -> list[CheckpointRecord]:
-    found: dict[str, CheckpointRecord] = {}
+    records: dict[str, CheckpointRecord] = {}
     here = str(folder.absolute())
     for line in SpoolReader(folder / layout.CHECKPOINT_RECORDS).read_lines():
         try:
-            said = json.loads(line)
-            mark = CheckpointRecord(**relocate_paths(said, *results_roots(said.pop("folder", here), here)))
-        except (ValueError, TypeError, AttributeError):  # torn by a death
+            entry = json.loads(line)
+            record = CheckpointRecord(**relocate_paths(entry, *results_roots(entry.pop("folder", here), here)))
+        except (ValueError, TypeError, AttributeError):  # torn when its writer was killed
             continue
-        found.pop(mark.path, None)  # made again, so it is newer than those before
-        found[mark.path] = mark
-    return list(found.values())
+        records.pop(record.path, None)  # written again: it is the newest now
+        records[record.path] = record
+    return list(records.values())
 
 
 def files_of_newest(results: Path, sizes: Mapping[str, int]) -> set[str]:
-    """Of a copy of the results that has these files: those of the newest checkpoint of each trial that it has whole."""
+    """Return the files of each trial's newest checkpoint that is complete in a copy with files of these `sizes`."""
     needed: set[str] = set()
     for file in layout.list_checkpoint_records(results):
-        for mark in reversed(_read_records(file.parent)):
-            place = os.path.relpath(mark.path, results.absolute())
-            files = {f"{place}/{name}": size for name, size in mark.files.items()}
+        for record in reversed(_read_records(file.parent)):
+            place = os.path.relpath(record.path, results.absolute())
+            files = {f"{place}/{name}": size for name, size in record.files.items()}
             if files and all(sizes.get(name, -1) >= size for name, size in files.items()):
                 needed.update(files)
                 break
@@ -110,9 +113,9 @@ def files_of_newest(results: Path, sizes: Mapping[str, int]) -> set[str]:
 def prune_checkpoints(
     kept: Sequence[tuple[str, Mapping[str, Any]]], keep: int | None, by: str, mode: Any
 ) -> list[tuple[str, dict[str, Any]]]:
-    """Of a trial's checkpoints, oldest first, those to keep: the best by a metric, and the newest. The rest is removed.
+    """Remove all but the `keep` best and the newest of a trial's checkpoints, and return those that stay.
 
-    Those that came without the metric are worse than any other.
+    `kept` holds (path, metrics), oldest first. The metric `by` ranks them; a checkpoint without it ranks last.
     """
     if keep is None or len(kept) <= keep:
         return [(path, dict(metrics)) for path, metrics in kept]
@@ -130,7 +133,7 @@ def prune_checkpoints(
 
 
 def find_checkpoint(path: Path) -> CheckpointRecord:
-    """Where a trial goes on that another one begins: its folder (the newest complete checkpoint), or a checkpoint.
+    """Return the checkpoint at `path`: a checkpoint, or a trial's folder, which stands for its newest complete one.
 
     Raises UsageError: there is none.
     """
@@ -139,25 +142,27 @@ def find_checkpoint(path: Path) -> CheckpointRecord:
         raise UsageError("there must be a trial's folder or a checkpoint", where="--restore", got=str(path), fix=fix)
     path = path.absolute()
     if path.is_dir() and (path / layout.CHECKPOINT_RECORDS).exists():
-        found = list_checkpoints(path)
-        if not found:
+        complete = list_checkpoints(path)
+        if not complete:
             raise UsageError("the trial has no complete checkpoint", where="--restore", got=str(path), fix=fix)
-        return found[-1]
+        return complete[-1]
     if path.is_dir() and ((path / layout.TRIAL_CONFIG).exists() or not any(path.iterdir())):
         raise UsageError("the trial has no checkpoint", where="--restore", got=str(path), fix=fix)
-    known = [mark for folder in _candidate_folders(path) if (mark := find_checkpoint_record(folder, path)) is not None]
+    known = [
+        record for folder in _candidate_folders(path) if (record := find_checkpoint_record(folder, path)) is not None
+    ]
     if known:
         return replace(known[0], path=str(path))
     return CheckpointRecord(path=str(path), iteration=0, attempt=0, number=0, metrics={}, report={})
 
 
 def _candidate_folders(checkpoint: Path) -> list[Path]:
-    """The trial folders that this checkpoint may belong to: its parent, or its trial's beside Ray's own folder."""
+    """Return the trial folders that may own this checkpoint: its parent, or its trial's beside Ray's own folder."""
     trial_id = checkpoint.parent.name
     return [checkpoint.parent, *checkpoint.parent.parent.parent.glob(f"{layout.TRIALS_DIR}/*{trial_id}*")]
 
 
 def find_checkpoint_record(folder: Path, path: Path) -> CheckpointRecord | None:
-    """The mark of this checkpoint, where it is one of the trial's own."""
-    same = [mark for mark in list_checkpoints(folder) if Path(mark.path).parts[-2:] == path.parts[-2:]]
+    """Return the record of the checkpoint at `path`; None where it is not one of this trial's."""
+    same = [record for record in list_checkpoints(folder) if Path(record.path).parts[-2:] == path.parts[-2:]]
     return same[-1] if same else None

@@ -1,4 +1,4 @@
-"""A run's results folder, brought back from the storage that it was copied to."""
+"""A run's results folder, fetched from the storage that it was copied to."""
 
 from __future__ import annotations
 
@@ -25,28 +25,28 @@ _MAX_WORKERS = 8
 
 
 def fetch_run(url: str, root: Path, *, where: str = "resume", limit_s: float = PROBE_LIMIT_S) -> Path:
-    """The folder of the run at `url`, now also below `root`; all of it or nothing.
+    """Download the folder of the run at `url` into `root`, all of it or nothing, and return its path.
 
-    Raises UsageError: the storage cannot be reached, there is no run, a name in it leads out of the folder, or a
-    folder of this name is there already.
+    The storage must answer within `limit_s` seconds. Raises UsageError: it does not, there is no run at `url`, a file
+    name in it leads out of the folder, or `root` has a folder of this name already.
     """
     refuse_credentials(url, where)
     files, path = probe(url, where, lambda: _open_run(url, where), limit_s=limit_s)
     target = (root / path.rpartition("/")[2]).absolute()
     if target.exists():
-        fix = f"Go on with that one, trialrun resume {target}, or name another --results."
-        raise UsageError("a folder of this name is there already", where="--results", got=str(target), fix=fix)
+        fix = f"Resume that one: trialrun resume {target}. Or name another --results."
+        raise UsageError("a folder of this name exists already", where="--results", got=str(target), fix=fix)
     try:
         with create_folder(target) as partial:
             _download_files(files, path, partial, where)
     except OSError as error:
-        fix = "See that there is room in --results, and try again."
+        fix = "Make sure that --results has room, and try again."
         raise UsageError("could not be fetched", where=where, got=f"{url!r} ({error})", fix=fix) from error
     return target
 
 
 def _open_run(url: str, where: str) -> tuple[Any, str]:
-    """The file system, and the path of the run in it."""
+    """Return the file system, and the path of the run in it."""
     files, path = open_url(url)
     if not files.get_file_info(f"{path}/{layout.RUN_RECORD}").is_file:
         fix = "Name the run's own folder, such as s3://bucket/studies/my_job-1."
@@ -72,7 +72,7 @@ def _download_files(files: Any, path: str, folder: Path, where: str) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         with files.open_input_stream(info.path) as source, target.open("xb") as sink:
             shutil.copyfileobj(source, sink, 2**20)
-        if info.mtime_ns:  # so that a mirror knows that it is there
+        if info.mtime_ns:  # a mirror compares times
             os.utime(target, ns=(info.mtime_ns, info.mtime_ns))
 
     with ThreadPoolExecutor(_MAX_WORKERS, thread_name_prefix="trialrun-fetch") as pool:
@@ -82,6 +82,6 @@ def _download_files(files: Any, path: str, folder: Path, where: str) -> None:
 def _check_name(name: str, where: str) -> str:
     parts = PurePosixPath(name).parts
     if not parts or name.startswith("/") or ".." in parts or "\0" in name:
-        fix = "Take it out of the storage."
-        raise UsageError("a file must stay inside of the run's folder", where=where, got=repr(name), fix=fix)
+        fix = "Remove it from the storage."
+        raise UsageError("a file must stay inside the run's folder", where=where, got=repr(name), fix=fix)
     return name

@@ -1,4 +1,4 @@
-"""How trials ended, and what an earlier run of a study came to."""
+"""The outcomes of trials, and the state in which an earlier run left a study."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from trialrun_hookspecs.results import FailureCause, TrialModel, TrialStatus
 __all__ = ["INTERRUPTED", "LOST_CAUSES", "StudyHistory", "TrialOutcome"]
 
 INTERRUPTED = "interrupted"
-"""What `ended_by` says of a trial that was cut off; it goes on when the study does."""
+"""`ended_by` of a trial that was interrupted; it resumes with the study."""
 LOST_CAUSES = frozenset({"killed", "out_of_memory", "node_lost"})
-"""Causes of failures that are not the plugin's: such a trial goes on when the study does."""
+"""Causes of failures that are not the plugin's: such a trial resumes with the study."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialOutcome:
-    """How a trial ended. `metrics` are its last, merged; `kept` its checkpoints, oldest first, with their metrics.
+    """The end of a trial. `metrics` holds the last value of each, `kept` its checkpoints with metrics, oldest first.
 
-    `declared` is where its plugin said that the artifact is; `ended_by` the rule or scheduler that ended it early.
-    Of a trial that failed, `cause` is what kind of failure it was, `node` where it ran, and `stderr` the end of that.
+    `declared` is the path of the artifact that its plugin named; `ended_by` the rule or scheduler that ended it early.
+    A failed trial has the `cause`, a kind of failure, the `node` where it ran, and the end of its `stderr`.
     """
 
     trial_id: str
@@ -42,10 +42,10 @@ class TrialOutcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudyHistory:
-    """What an earlier run of the study came to. `configs` has every trial that was made, in order.
+    """The state in which earlier runs left a study. `configs` has every trial that was created, in order.
 
-    `results` are the reports: trial, number, metrics. `ended`: the study came to its end, by the rule `ended_by` where
-    one ended it early. `used_s` are the seconds that it ran.
+    `results` holds the reports: trial id, number, metrics. `ended` means that the study was not interrupted; `ended_by`
+    names the rule that ended it early, if one did. `used_s` counts the seconds that it ran.
     """
 
     configs: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -57,7 +57,7 @@ class StudyHistory:
     used_s: float = 0.0
 
     def resumable_trials(self, *, failed: bool = False) -> list[str]:
-        """The trials that were cut off or lost, in order; with `failed`, those that failed by themselves too."""
+        """Return the trials that were interrupted or lost, in order; with `failed`, also those whose plugin failed."""
         return [trial_id for trial_id in self.configs if not self._is_over(trial_id, failed)]
 
     def _is_over(self, trial_id: str, failed: bool) -> bool:

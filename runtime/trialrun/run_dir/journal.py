@@ -1,4 +1,4 @@
-"""The journal of a study: which trials were made, how they ended, and which models they have."""
+"""The journal of a study: the trials that were created, their outcomes, and their models."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["Journal", "read_journal"]
 
 
 class Journal:
-    """Appends to the journal; safe for threads, and what was written survives the death of this process."""
+    """Appends to the journal; safe for threads. What was written survives the death of this process."""
 
     def __init__(self, folder: Path, clock: Callable[[], float] = time.time) -> None:
         self._writer = SpoolWriter(folder / layout.JOURNAL)
@@ -39,7 +39,7 @@ class Journal:
         self._write_entry("model", model=model.model_dump(mode="json"))
 
     def record_end(self, ended_by: str) -> None:
-        """The study has come to its end: not called for one that was cut off."""
+        """Record that the study has ended; not to be called for an interrupted one."""
         self._write_entry("over", ended_by=ended_by)
 
     def close(self) -> None:
@@ -50,32 +50,32 @@ class Journal:
 
 
 def read_journal(folder: Path) -> StudyHistory:
-    """What the journal in this folder says; nothing where there is none. Torn lines are left out.
+    """Return the history in this folder's journal, an empty one where there is none. Torn lines are skipped.
 
-    Its paths are those of the folder where it lies now, wherever it lay when they were written.
+    Paths in it are relocated to `folder`, wherever the folder was when they were written.
     """
-    past = StudyHistory()
+    history = StudyHistory()
     here = home = str(folder.absolute())
     ended, ended_by, used, began, last = False, "", 0.0, 0.0, 0.0
     for line in SpoolReader(folder / layout.JOURNAL).read_lines():
         try:
-            said = json.loads(line)
-            what, now = said["what"], float(said["time"])
+            entry = json.loads(line)
+            what, now = entry["what"], float(entry["time"])
         except (ValueError, KeyError, TypeError):
             continue
         if what == "began":
             used, began, ended = used + last - began, now, False
-            home = said.get("folder", here)
+            home = entry.get("folder", here)
         elif what == "over":
-            ended, ended_by = True, said["ended_by"]
+            ended, ended_by = True, entry["ended_by"]
         else:
-            _apply_entry(past, relocate_paths(said, home, here))
+            _apply_entry(history, relocate_paths(entry, home, here))
         last = now
     return StudyHistory(
         results=tuple(_read_results(folder / layout.SPOOL_DIR)),
-        configs=past.configs,
-        outcomes=past.outcomes,
-        models=past.models,
+        configs=history.configs,
+        outcomes=history.outcomes,
+        models=history.models,
         ended=ended,
         ended_by=ended_by if ended else "",
         used_s=max(used + last - began, 0.0),
@@ -83,7 +83,7 @@ def read_journal(folder: Path) -> StudyHistory:
 
 
 def _read_results(spool: Path) -> Iterator[tuple[str, int, dict[str, Any]]]:
-    """The reports that the driver heard, from its own spools."""
+    """Yield the reports that the driver received, from its own spools."""
     for path in sorted(spool.glob(layout.DRIVER_SPOOLS)):
         for line in SpoolReader(path).read_lines():
             with contextlib.suppress(BadValue):
@@ -92,22 +92,22 @@ def _read_results(spool: Path) -> Iterator[tuple[str, int, dict[str, Any]]]:
                     yield event.data["trial_id"], event.data["iteration"], event.data["metrics"]
 
 
-def _apply_entry(past: StudyHistory, said: Mapping[str, Any]) -> None:
-    if said["what"] == "made":
-        past.configs[said["trial_id"]] = said["config"]
-        past.outcomes.pop(said["trial_id"], None)  # it goes on
-    elif said["what"] == "ended":
-        outcome = _parse_outcome(said)
+def _apply_entry(history: StudyHistory, entry: Mapping[str, Any]) -> None:
+    if entry["what"] == "made":
+        history.configs[entry["trial_id"]] = entry["config"]
+        history.outcomes.pop(entry["trial_id"], None)  # it runs again
+    elif entry["what"] == "ended":
+        outcome = _parse_outcome(entry)
         if outcome.status not in ("TERMINATED", "ERROR"):
-            return  # it was running when the study was stopped at once
-        past.configs[outcome.trial_id] = outcome.config  # schedulers may have changed it
-        past.outcomes[outcome.trial_id] = outcome
-    elif said["what"] == "model":
-        model = TrialModel(**said["model"])
-        past.models[model.trial_id] = model
+            return  # it was running when the study was stopped
+        history.configs[outcome.trial_id] = outcome.config  # a scheduler may have changed it
+        history.outcomes[outcome.trial_id] = outcome
+    elif entry["what"] == "model":
+        model = TrialModel(**entry["model"])
+        history.models[model.trial_id] = model
 
 
-def _parse_outcome(said: Mapping[str, Any]) -> TrialOutcome:
-    fields = {name: said[name] for name in TrialOutcome.__slots__ if name in said}
-    kept = tuple((str(path), dict(metrics)) for path, metrics in said.get("kept", ()))
-    return TrialOutcome(**{**fields, "logdir": Path(said["logdir"]), "kept": kept})
+def _parse_outcome(entry: Mapping[str, Any]) -> TrialOutcome:
+    fields = {name: entry[name] for name in TrialOutcome.__slots__ if name in entry}
+    kept = tuple((str(path), dict(metrics)) for path, metrics in entry.get("kept", ()))
+    return TrialOutcome(**{**fields, "logdir": Path(entry["logdir"]), "kept": kept})

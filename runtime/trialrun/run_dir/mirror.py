@@ -1,4 +1,4 @@
-"""A run's results folder, copied to storage elsewhere while the run goes on."""
+"""A copy of a run's results folder in storage, kept up to date while the run lasts."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from trialrun_hookspecs.errors import UsageError
 
 __all__ = ["Mirror", "mirror_folder"]
 
-_FIRST_SYNC_S = 5.0  # a run that dies soon is there, too
-# Not copied: locks of this machine, and what SQLite keeps beside a database that is open.
+_FIRST_SYNC_S = 5.0  # so that a run that dies early has a copy
+# Locks are this machine's, and SQLite's files belong to the open database: a snapshot is copied instead.
 _NEVER_COPIED = frozenset(
     {
         layout.LOCK,
@@ -28,7 +28,7 @@ _NEVER_COPIED = frozenset(
         *(path.name for path in layout.sqlite_files(Path(layout.RECORDING))),
     }
 )
-_COPIED_LAST = frozenset({layout.RESULT})  # it says that all is there
+_COPIED_LAST = frozenset({layout.RESULT})  # it says that the copy is complete
 _CLOCK_TICK_NS = 10**9  # a file may change again within one tick of its clock
 
 FileState = tuple[int, ...]  # size and time of change
@@ -36,15 +36,16 @@ FindNeeded = Callable[[Mapping[str, int]], Set[str]]
 
 
 class _CopyTakenOver(OSError):
-    """Another run has gone on from the copy, and keeps it now."""
+    """Another run has resumed from the copy and owns it now."""
 
 
 class Mirror:
-    """Copies what is new or changed below `folder` to `<url>/<folder's name>`, and takes away what is gone.
+    """Copies new and changed files below `folder` to `<url>/<folder's name>`, and deletes there what is gone here.
 
-    `url` is a path, or what pyarrow or fsspec know: s3://, gs://, hdfs://, memory://, … Whenever a copy is cut off,
-    what lies there can be gone on with: each entry is in the recording or in a spool, and what is called complete is.
-    `needed` says, of a copy that has files of these sizes, which of them must stay although they are gone here.
+    `url` is a path, or a URL that pyarrow or fsspec knows: s3://, gs://, hdfs://, memory://, … A copy that is
+    interrupted at any moment can be resumed from: each event is in the recording or in a spool, and checkpoints that
+    are recorded as complete are complete. `needed` maps the sizes of the copy's files to the names that must stay
+    there although they are gone here.
     """
 
     def __init__(self, url: str, folder: Path, *, where: str, needed: FindNeeded = lambda sizes: frozenset()) -> None:
@@ -58,10 +59,10 @@ class Mirror:
         self._root = ""
 
     def open(self, *, again: bool, limit_s: float = PROBE_LIMIT_S) -> None:
-        """Find the storage, and write to it once. `again`: what lies there is this run's.
+        """Connect to the storage and write to it once. `again`: the run resumes, so a copy there is its own.
 
-        Raises UsageError: it cannot be reached or written to, holds another run, is the results folder itself, or
-        another machine has gone on from it since this folder was copied there.
+        Raises UsageError: the storage does not answer within `limit_s` seconds, cannot be written to, holds another
+        run, is inside the results folder, or another machine has resumed from the copy.
         """
         probe(self._url, self._where, lambda: self._open_storage(again), limit_s=limit_s)
 
@@ -69,36 +70,34 @@ class Mirror:
         self._files, root = open_url(self._url)
         self._root = f"{root}/{self._folder.name}"
         if self._is_local and Path(self._root).resolve().is_relative_to(self._folder.resolve()):
-            fix = "To go on with a copy: trialrun resume COPY --results DIR, with another DIR."
-            raise UsageError("must lie outside of the results folder", where=self._where, got=self._root, fix=fix)
+            fix = "To resume from a copy: trialrun resume COPY --results DIR, with another DIR."
+            raise UsageError("must be outside the results folder", where=self._where, got=self._root, fix=fix)
         if not again and self._exists_remotely(layout.RUN_RECORD):
             fix = "Name another storage_path, or another --results."
             raise UsageError("holds another run already", where=self._where, got=self._root, fix=fix)
         self._check_not_superseded()
         self._files.create_dir(self._root, recursive=True)
-        with (self._folder / layout.OWNER).open(
-            "ab"
-        ) as mine:  # all that it ever was, so that no moment to die at is a wrong one
-            mine.write(self._token)
+        with (self._folder / layout.OWNER).open("ab") as own_tokens:
+            own_tokens.write(self._token)  # appended: whenever this process dies, the copy's token is among them
         with self._files.open_output_stream(f"{self._root}/{layout.OWNER}") as owner:
             owner.write(self._token)
         self._load_remote_states()
 
     def _check_not_superseded(self) -> None:
-        """A copy that another machine has gone on from is newer than this folder."""
-        mine, there = self._folder / layout.OWNER, b""
+        """Raise UsageError if another machine has resumed from the copy, which is newer than this folder then."""
+        own_tokens, token = self._folder / layout.OWNER, b""
         with (
             contextlib.suppress(FileNotFoundError),
             self._files.open_input_stream(f"{self._root}/{layout.OWNER}") as owner,
         ):
-            there = owner.read()
-        if mine.exists() and there not in mine.read_bytes():
+            token = owner.read()
+        if own_tokens.exists() and token not in own_tokens.read_bytes():
             copy = join_url(self._url, self._folder.name)
-            fix = f"Go on from the copy: trialrun resume '{copy}' --results DIR, with another DIR."
-            raise UsageError("another run has gone on from there", where=self._where, got=self._root, fix=fix)
+            fix = f"Resume from the copy: trialrun resume '{copy}' --results DIR, with another DIR."
+            raise UsageError("another run has resumed from the copy", where=self._where, got=self._root, fix=fix)
 
     def _load_remote_states(self) -> None:
-        """What lies there already; it is as it is here where it has the size and is not older."""
+        """List the copy's files. A file counts as copied where it has the size of the one here and is not older."""
         from pyarrow.fs import FileSelector
 
         for info in self._files.get_file_info(FileSelector(self._root, recursive=True)):
@@ -118,63 +117,63 @@ class Mirror:
         return bool(self._files.get_file_info(f"{self._root}/{name}").type != FileType.NotFound)
 
     def sync(self, *, whole: bool = False) -> int:
-        """Copy what changed since the last time, and say how many files that was. `whole`: the run has ended.
+        """Copy what changed since the last call, and return the number of files. `whole`: the run has ended.
 
-        The order keeps the copy sound. Claims are taken first, then the recording, then the rest as it is by then; the
-        rest is sent first, then the recording, then the claims, and at last what is gone is taken away.
-        Raises OSError.
+        The order keeps the copy consistent. Claims are read first, then the recording, then the other files. These are
+        sent first, then the recording, then the claims; deletions come last. Raises OSError.
         """
         self._check_owner()
         with tempfile.TemporaryDirectory(prefix="trialrun-mirror-") as scratch:
             claims = self._snapshot_claims(Path(scratch))
             recording = self._snapshot_recording(Path(scratch) / layout.RECORDING)
-            there = self._list_files(whole=whole)
+            files = self._list_files(whole=whole)
             copied = 0
-            for name, state in sorted(there.items(), key=lambda each: -each[1][1]):  # the new before it is gone
+            newest_first = sorted(files.items(), key=lambda each: -each[1][1])  # new files may be deleted soon
+            for name, state in newest_first:
                 if not _is_claim(name) and self._sent.get(name) != state:
                     copied += self._copy_file(name, self._folder / name, state)
             needed = self._needed({name: state[0] for name, state in self._sent.items()})
             for name, (path, state) in {**recording, **claims}.items():
                 copied += self._copy_file(name, path, state)
-        for name in sorted(self._sent.keys() - there - needed - {layout.RECORDING}):
+        for name in sorted(self._sent.keys() - files - needed - {layout.RECORDING}):
             del self._sent[name]
             with contextlib.suppress(FileNotFoundError):
                 self._files.delete_file(f"{self._root}/{name}")
         return copied
 
     def _check_owner(self) -> None:
-        """Two that write to one place would leave a mixture."""
+        """Raise if another process owns the copy: two writers would leave a mixture."""
         with (
             contextlib.suppress(FileNotFoundError),
             self._files.open_input_stream(f"{self._root}/{layout.OWNER}") as owner,
         ):
             if owner.read() == self._token:
                 return
-        raise _CopyTakenOver("another run has gone on from there, or it was removed")
+        raise _CopyTakenOver("another run has resumed from the copy, or the copy was removed")
 
     def _list_files(self, *, whole: bool) -> dict[str, FileState]:
-        """What there is to copy but for the recording, with its state now."""
-        there: dict[str, FileState] = {}
+        """Return the files to copy, the recording excepted, with their states."""
+        files: dict[str, FileState] = {}
         left_out = _NEVER_COPIED | {layout.RECORDING} | (frozenset() if whole else _COPIED_LAST)
         for path in sorted(self._folder.rglob("*")):
             name = path.relative_to(self._folder).as_posix()
-            with contextlib.suppress(FileNotFoundError):  # gone since it was listed
+            with contextlib.suppress(FileNotFoundError):  # deleted since it was listed
                 if name not in left_out and layout.PART_SUFFIX not in name and path.is_file():
-                    there[name] = _file_state(path)
-        return there
+                    files[name] = _file_state(path)
+        return files
 
     def _snapshot_claims(self, scratch: Path) -> dict[str, tuple[Path, FileState]]:
-        """The claims that changed, as they are now: copies, and their states."""
-        taken: dict[str, tuple[Path, FileState]] = {}
+        """Copy the claims that changed to `scratch`, and return the copies with their states."""
+        copies: dict[str, tuple[Path, FileState]] = {}
         for name, state in self._list_files(whole=False).items():
             if _is_claim(name) and self._sent.get(name) != state:
-                copy = scratch / str(len(taken))
+                copy = scratch / str(len(copies))
                 copy.write_bytes((self._folder / name).read_bytes())
-                taken[name] = copy, state
-        return taken
+                copies[name] = copy, state
+        return copies
 
     def _snapshot_recording(self, copy: Path) -> dict[str, tuple[Path, FileState]]:
-        """A snapshot of the recording, if there is one and it changed."""
+        """Write a snapshot of the recording, if there is one and it changed, to `copy`."""
         path = self._folder / layout.RECORDING
         if not path.exists():
             return {}
@@ -182,7 +181,7 @@ class Mirror:
         state = (*_file_state(path), *(_file_state(log) if log.exists() else (0, 0)))
         if self._sent.get(layout.RECORDING) == state:
             return {}
-        try:  # able to write, so that it folds in the log when the run has closed the recording meanwhile
+        try:  # mode=rw: SQLite must fold in the log if the run has closed the recording meanwhile
             with (
                 contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)) as source,
                 contextlib.closing(sqlite3.connect(copy)) as target,
@@ -194,7 +193,7 @@ class Mirror:
         return {layout.RECORDING: (copy, (0,) if recent else state)}
 
     def _copy_file(self, name: str, path: Path, state: FileState) -> bool:
-        """Whether it was still there to be copied."""
+        """Copy the file; return False where it is gone."""
         try:
             source = path.open("rb")
         except FileNotFoundError:
@@ -205,7 +204,7 @@ class Mirror:
         return True
 
     def _send_file(self, name: str, source: BinaryIO) -> int:
-        """Put it in its place at once: a copy that is cut off leaves what was there. The number of bytes."""
+        """Replace the file in the copy at once, even if this is interrupted, and return its number of bytes."""
         target, size = f"{self._root}/{name}", 0
         self._files.create_dir(target.rpartition("/")[0], recursive=True)
         # An object store shows a new object only when it is complete.
@@ -220,7 +219,7 @@ class Mirror:
 
 
 def _is_claim(name: str) -> bool:
-    """Whether the file says of other things that they are there: delivered, over, or complete."""
+    """Return whether the file claims that something else is delivered, ended or complete."""
     return (
         name == layout.JOURNAL
         or name.startswith(f"{layout.LEDGER_DIR}/")
@@ -244,10 +243,10 @@ def mirror_folder(
     needed: FindNeeded = lambda sizes: frozenset(),
     warn: Callable[[str], None] = lambda text: None,
 ) -> Iterator[None]:
-    """Copy the folder to `url` soon, every `period_s` seconds, and wholly at the end; None: nowhere.
+    """Copy the folder to `url` soon, every `period_s` seconds, and completely at the end; None: do not copy.
 
-    A copy that fails is tried again at the next turn; the last one's failure is said through `warn`.
-    Raises UsageError when the storage cannot be reached at the start.
+    A copy that fails is repeated at the next turn; if the last one fails, `warn` is called. Raises what `Mirror.open`
+    raises.
     """
     if url is None:
         yield
@@ -264,7 +263,7 @@ def mirror_folder(
                 mirror.sync()
             except _CopyTakenOver:
                 return
-            except Exception:  # noqa: BLE001, S112  # each library has its own; the next turn copies it
+            except Exception:  # noqa: BLE001, S112  # each library raises its own; the next turn copies it
                 continue
 
     thread = threading.Thread(target=sync_periodically, daemon=True, name="trialrun-mirror")
@@ -277,4 +276,4 @@ def mirror_folder(
         try:
             mirror.sync(whole=True)
         except Exception as error:  # noqa: BLE001  # likewise
-            warn(f"{where}: not everything was copied to {url}: {error}. It is all in {folder}.")
+            warn(f"{where}: not everything was copied to {url}: {error}. All files are in {folder}.")

@@ -1,4 +1,4 @@
-"""What a run was called with, kept in its folder so that `trialrun resume` can call it again; no secret in it."""
+"""The arguments of a run, kept in its folder for `trialrun resume`; they hold no secret."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ _FIX = "Name the folder that the run printed as its results."
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRecord:
-    """The record of a run. `plugin` and `plugins` say how to load them, None for live objects; so do fixtures for rows.
+    """The arguments of a run. `plugin` and `plugins` are recipes to load them again, None for live objects.
 
-    `run_key` begins the keys of all events of the run, also after it is resumed.
+    `datasets` and `checkpoints` map ids to paths or names, None for rows. Every event key of the run and of its
+    resumed runs begins with `run_key`.
     """
 
     job_id: int
@@ -44,18 +45,18 @@ class RunRecord:
 
 
 def serialize_recipe(plugin: Plugin) -> dict[str, str] | None:
-    """How to load it again; None for a live object."""
+    """Return the recipe that loads the plugin again; None for a live object."""
     recipe = plugin.get_recipe()
     return None if recipe is None else {name: str(getattr(recipe, name)) for name in Recipe.__slots__}
 
 
 def serialize_recipes(plugins: Sequence[Plugin]) -> list[dict[str, str] | None]:
-    """How to load each again."""
+    """Return the recipe of each plugin."""
     return [serialize_recipe(plugin) for plugin in plugins]
 
 
 def serialize_sources(fixtures: Mapping[int, Any]) -> dict[str, str | None]:
-    """Fixtures as they can be named again, from any folder; None for rows."""
+    """Return each fixture as an absolute path or a name, which mean the same from any folder; None for rows."""
     return {str(number): _serialize_source(source) for number, source in fixtures.items()}
 
 
@@ -66,11 +67,11 @@ def _serialize_source(source: Any) -> str | None:
 
 
 def read_record(folder: Path) -> RunRecord:
-    """The record of a run. Raises UsageError: this is no results folder, or one of another version."""
+    """Return the record of a run. Raises UsageError: this is no results folder, or one of another version."""
     try:
-        said = json.loads((folder / layout.RUN_RECORD).read_text(encoding="utf-8"))
-        options = {each.name: said.pop(each.name) for each in fields(RunConfig) if each.name in said}
-        return RunRecord(run_config=RunConfig(**options), **said)
+        facts = json.loads((folder / layout.RUN_RECORD).read_text(encoding="utf-8"))
+        options = {each.name: facts.pop(each.name) for each in fields(RunConfig) if each.name in facts}
+        return RunRecord(run_config=RunConfig(**options), **facts)
     except FileNotFoundError:
         got = "no such folder" if not folder.is_dir() else f"no {layout.RUN_RECORD} in it"
         raise UsageError("must be the results folder of a run", where=str(folder), got=got, fix=_FIX) from None

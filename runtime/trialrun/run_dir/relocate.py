@@ -1,4 +1,4 @@
-"""Paths that were written down, as they are where the results folder lies now."""
+"""Recorded paths, relocated to where the results folder is now."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["relocate_paths", "results_roots"]
 
 
 def relocate_paths(value: Any, old: str, new: str) -> Any:
-    """The JSON value with every string that is a path at or below the folder `old` as one at or below `new`."""
+    """Return the JSON value with each path at or below the folder `old` replaced by the same path below `new`."""
     if old == new:
         return value
     if isinstance(value, str):
@@ -22,7 +22,10 @@ def relocate_paths(value: Any, old: str, new: str) -> Any:
 
 
 def results_roots(old: str, new: str) -> tuple[str, str]:
-    """Of a trial's folder then and now, the results folders: above the last two names, as far as these are the same."""
+    """Return the old and the new results folder, given the old and the new path of a trial's folder in them.
+
+    They are at most two levels up: a level counts only where the last names are equal.
+    """
     before, now = Path(old), Path(new)
     for _ in range(2):
         if before.name == now.name:

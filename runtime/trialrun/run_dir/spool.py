@@ -19,16 +19,16 @@ __all__ = ["SPOOL_LIMIT", "SpoolReader", "SpoolWriter", "Tail", "TailError"]
 
 MAX_ERRORS = 1000
 SPOOL_LIMIT = 1 << 30
-"""Bytes that the spool of a trial holds unless the job says otherwise; each attempt of it has one."""
+"""Default limit of a spool in bytes; each attempt of a trial has a spool."""
 
 _DISK_FULL_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class SpoolWriter:
-    """Appends lines to a file, each by one write: what `write` returned from survives the death of this process.
+    """Appends lines to a file, each by one write: a line survives the death of this process once `write` returns.
 
-    A torn line that a killed writer left is closed first, so that it spoils no line but itself. Threads may share it.
-    A line that would bring the file over `limit` bytes is refused.
+    It first ends a torn line that a killed writer left, so that only that line is lost. Threads may share a writer.
+    A line that would make the file larger than `limit` bytes is refused.
     """
 
     def __init__(self, path: Path, limit: int | None = None) -> None:
@@ -44,7 +44,7 @@ class SpoolWriter:
     def write(self, line: str) -> None:
         """Append one line, or none of it.
 
-        Raises BadValue for a line break in it, SpoolFull when there is no room, OSError when the disk fails otherwise.
+        Raises BadValue: it has a line break, or the spool is closed; SpoolFull: no room; OSError: the disk failed.
         """
         if "\n" in line:
             raise BadValue("a spooled line must have no line break", where="the spool", got=repr(line[:80]))
@@ -56,16 +56,16 @@ class SpoolWriter:
                 content = b"\n" + content
             if self._limit is not None and self._size + len(content) > self._limit:
                 raise _spool_full_error(
-                    self._path, f"it holds {self._size} of {self._limit} bytes", "Log less, or allow more"
+                    self._path, f"it holds {self._size} of {self._limit} bytes", "Log less, or raise the limit"
                 )
-            self._torn = True  # until all of it is there
+            self._torn = True  # until all of it is written
             try:
                 self._append_bytes(content)
             except OSError as error:
                 if error.errno not in _DISK_FULL_ERRNOS:
                     raise
                 raise _spool_full_error(
-                    self._path, f"the disk takes no more: {error.strerror}", "Make room on it"
+                    self._path, f"the disk is full: {error.strerror}", "Free space on it"
                 ) from error
             self._torn = False
 
@@ -90,18 +90,18 @@ class SpoolWriter:
 
 def _spool_full_error(path: Path, got: str, fix: str) -> SpoolFull:
     rule = "must have room for what is reported"
-    return SpoolFull(rule, where=f"the spool {path.name}", got=got, fix=f"{fix}; --spool-limit bounds it.")
+    return SpoolFull(rule, where=f"the spool {path.name}", got=got, fix=f"{fix} (--spool-limit).")
 
 
 class SpoolReader:
-    """Reads whole lines from byte `offset` on; what has no line end yet waits in the file."""
+    """Reads complete lines from byte `offset` on; a line without its end stays for the next call."""
 
     def __init__(self, path: Path, offset: int = 0) -> None:
         self.path = path
         self.offset = offset
 
     def read_lines(self) -> list[str]:
-        """The lines that were completed since the last call; none when there is no such file (yet)."""
+        """Return the lines that were completed since the last call; none where the file does not exist (yet)."""
         try:
             with self.path.open("rb") as file:
                 file.seek(self.offset)
@@ -110,8 +110,7 @@ class SpoolReader:
             return []
         whole = content[: content.rfind(b"\n") + 1]
         self.offset += len(whole)
-        # Not splitlines(): it also splits at characters that JSON strings may hold. "replace": a torn line may end
-        # inside of a character.
+        # Not splitlines(): it also splits at characters that JSON strings may hold.
         return [_decode_line(line) for line in whole.split(b"\n") if line]
 
 
@@ -119,12 +118,12 @@ def _decode_line(line: bytes) -> str:
     try:
         return line.decode(errors="surrogatepass")
     except UnicodeDecodeError:
-        return line.decode(errors="replace")
+        return line.decode(errors="replace")  # a torn line may end inside a character
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TailError:
-    """A line that `on_line` did not take."""
+    """A line for which `on_line` raised."""
 
     path: Path
     line: str
@@ -132,12 +131,11 @@ class TailError:
 
 
 class Tail:
-    """Follows all `*.jsonl` files of a folder in a thread: `on_line(path, line)` once per line, in order per file.
+    """Follows all `*.jsonl` files of a folder in a thread and calls `on_line(path, line)` per line, in order per file.
 
-    New files are found as they appear, and the folder itself may come later. `on_line` is never called in two threads
-    at once.
-    An exception from it is kept in `errors` (the first 1000), and the next line follows. `offsets` (file name to byte)
-    tells how far each file was handed over; give it to the next Tail to go on from there.
+    New files are found as they appear; the folder itself may appear later. `on_line` is never called in two threads at
+    once. Its exceptions are kept in `errors` (the first 1000), and the next line follows. `offsets` maps file names to
+    the bytes that were read: a Tail that is given them continues from there. The thread looks every `interval` seconds.
     """
 
     def __init__(
@@ -149,7 +147,7 @@ class Tail:
         offsets: Mapping[str, int] | None = None,
     ) -> None:
         self._folder, self._on_line, self._interval = folder, on_line, interval
-        self._given = dict(offsets or {})
+        self._initial = dict(offsets or {})
         self._readers: dict[str, SpoolReader] = {}
         self._scan_lock = threading.RLock()
         self._scanning = False
@@ -162,16 +160,16 @@ class Tail:
     @property
     def offsets(self) -> dict[str, int]:
         with self._scan_lock:
-            return self._given | {name: reader.offset for name, reader in self._readers.items()}
+            return self._initial | {name: reader.offset for name, reader in self._readers.items()}
 
     def wake(self) -> None:
-        """Look now, not at the end of the interval; returns at once."""
+        """Make the thread look now, and return at once."""
         self._wake.set()
 
     def drain(self) -> None:
-        """Hand over, in this thread, every line that is there now."""
+        """Deliver, in this thread, every line that exists now."""
         with self._scan_lock:
-            if self._scanning:  # on_line itself asked
+            if self._scanning:  # called by on_line itself
                 return
             self._scanning = True
             try:
@@ -180,7 +178,7 @@ class Tail:
                 self._scanning = False
 
     def stop(self) -> None:
-        """End the thread and hand over what is left; harmless when repeated."""
+        """End the thread and deliver what is left; harmless when repeated."""
         self._stopped = True
         self._wake.set()
         if self._thread is not threading.current_thread():
@@ -189,7 +187,7 @@ class Tail:
 
     def _follow_files(self) -> None:
         while not self._stopped:
-            with suppress(OSError):  # perhaps only now; stop() tells of it
+            with suppress(OSError):  # it may pass; if not, stop() raises it
                 self.drain()
             self._wake.wait(self._interval)
             self._wake.clear()
@@ -201,7 +199,7 @@ class Tail:
                 self._deliver_line(reader.path, line)
 
     def _list_grown_files(self) -> list[str]:
-        """Sorted names of the files with bytes that were not read yet."""
+        """Return the sorted names of the files that have unread bytes."""
         try:
             with os.scandir(self._folder) as entries:
                 return sorted(e.name for e in entries if e.name.endswith(SPOOL_SUFFIX) and self._has_more(e))
@@ -216,7 +214,7 @@ class Tail:
 
     def _get_reader(self, name: str) -> SpoolReader:
         if name not in self._readers:
-            self._readers[name] = SpoolReader(self._folder / name, self._given.get(name, 0))
+            self._readers[name] = SpoolReader(self._folder / name, self._initial.get(name, 0))
         return self._readers[name]
 
     def _deliver_line(self, path: Path, line: str) -> None:

@@ -1,4 +1,4 @@
-"""The events of a run's spools, read again in the order of time."""
+"""The events of a run's spools, merged in order of time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["MergedSpools"]
 
 
 class MergedSpools:
-    """The spools in `folder`; `by_trials` as in Progress. `unreadable` counts lines that are no events, per reading."""
+    """The spools in `folder`; `by_trials` as in Progress. `unreadable` counts the bad lines of the last reading."""
 
     def __init__(self, folder: Path, *, by_trials: bool) -> None:
         self.folder = folder
@@ -28,9 +28,9 @@ class MergedSpools:
         return bool(self._list_paths())
 
     def read_events(self, first: Mapping[str, int] | None = None) -> Iterator[tuple[Event, int]]:
-        """All events with the lengths of their lines, those of one spool in their order.
+        """Yield all events with the bytes of their lines; the events of one spool keep their order.
 
-        `first` says how many lines of each file (by its name) to read; without it, all that are whole.
+        `first` maps file names to the number of lines to read; None reads all complete lines.
         """
         self.unreadable = 0
         overall = OverallProgress(progress.tuning_progress() if self._by_trials else progress.training_progress())
@@ -47,10 +47,10 @@ class MergedSpools:
     ) -> Iterator[tuple[str, int, Event, int]]:
         latest = ""
         with path.open("rb") as file:
-            lines = (line for line in file if line != b"\n")  # which are handed to nobody either
+            lines = (line for line in file if line != b"\n")  # a Tail skips empty lines too
             for line in islice(lines, None if first is None else first.get(path.name, 0)):
                 if not line.endswith(b"\n"):
-                    return  # its call never returned
+                    return  # torn: its call never returned
                 try:
                     event = events.from_line(line.decode(errors="surrogatepass"))
                 except (BadValue, UnicodeDecodeError):

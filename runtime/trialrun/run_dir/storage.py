@@ -1,4 +1,4 @@
-"""Storage, found by its URL."""
+"""Access to storage by its URL."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ T = TypeVar("T")
 
 
 def open_url(url: str) -> tuple[Any, str]:
-    """The file system of a URL, and the path in it. A plain path is one of this machine."""
+    """Return the pyarrow file system of a URL, and the path in it. A plain path is on this machine."""
     from pyarrow import ArrowInvalid, fs
 
     if "://" not in url:
         return fs.LocalFileSystem(), make_absolute(url)
-    if url.startswith("s3://"):  # one call for a small file instead of the three of an upload in parts
+    if url.startswith("s3://"):  # a small file takes one call instead of the three of a multipart upload
         url += f"{'&' if '?' in url else '?'}allow_delayed_open=true"
     try:
         system, path = fs.FileSystem.from_uri(url)
-    except ArrowInvalid:  # a scheme that it does not know
+    except ArrowInvalid:  # pyarrow does not know the scheme
         import fsspec
 
         system, path = fsspec.core.url_to_fs(url)
@@ -45,12 +45,12 @@ def open_url(url: str) -> tuple[Any, str]:
 
 
 def make_absolute(url: str) -> str:
-    """The same storage from any folder."""
+    """Return the URL, or the path in a form that means the same from any folder."""
     return url if "://" in url else str(Path(url).absolute())
 
 
 def parent_url(url: str) -> str:
-    """The URL of the folder that holds this one."""
+    """Return the URL of the folder that contains this one."""
     if "://" not in url:
         return str(Path(url).absolute().parent)
     parts = urlsplit(url)
@@ -58,7 +58,7 @@ def parent_url(url: str) -> str:
 
 
 def join_url(url: str, name: str) -> str:
-    """The URL of what has this name in the folder; `above` takes it away again."""
+    """Return the URL of `name` in the folder; the inverse of `parent_url`."""
     if "://" not in url:
         return str(Path(url).absolute() / name)
     parts = urlsplit(url)
@@ -66,27 +66,27 @@ def join_url(url: str, name: str) -> str:
 
 
 def relative_name(root: str, path: str) -> str:
-    """The name of a file in `root`, of which the storage says that it is `path`."""
+    """Return the name, relative to `root`, of a file that the storage lists as `path`."""
     return path.strip("/").removeprefix(f"{root.strip('/')}/")
 
 
 def refuse_credentials(url: str, where: str) -> None:
-    """Refuse credentials in the address, which goes into the run's record. Raises UsageError."""
+    """Raise UsageError if the URL holds credentials: it is written to the run's record."""
     parts = urlsplit(url)
     if "@" in parts.netloc or "secret" in parts.query.lower():
-        fix = "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or what else your storage reads."
+        fix = "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the variables that your storage reads."
         raise UsageError("credentials go into the environment, not the address", where=where, fix=fix)
 
 
 def probe(url: str, where: str, act: Callable[[], T], *, limit_s: float = PROBE_LIMIT_S) -> T:
-    """What `act`, the first call to this storage, gives. Raises UsageError: it failed, or took too long."""
+    """Return the result of `act`, the first call to this storage. Raises UsageError: it fails or exceeds `limit_s`."""
     outcome: list[T] = []
     errors: list[Exception] = []
 
     def run_act() -> None:
         try:
             outcome.append(act())
-        except Exception as error:  # noqa: BLE001  # each library has its own
+        except Exception as error:  # noqa: BLE001  # each library raises its own
             errors.append(error)
 
     thread = threading.Thread(target=run_act, daemon=True, name="trialrun-storage")
@@ -102,7 +102,7 @@ def probe(url: str, where: str, act: Callable[[], T], *, limit_s: float = PROBE_
 
 
 def unreachable_error(url: str, where: str, why: Exception | str) -> UsageError:
-    """The error of storage that cannot be reached."""
+    """Return the error for storage that cannot be reached."""
     why = why if isinstance(why, str) else f"{type(why).__name__}: {why}"
     fix = "Check the address, the credentials in the environment, and that it may be written to."
     return UsageError("storage cannot be reached", where=where, got=f"{url!r} ({why})", fix=fix)

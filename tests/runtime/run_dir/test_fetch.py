@@ -58,14 +58,14 @@ def test_what_fsspec_knows_will_do(memory: Any, tmp_path: Path) -> None:
 def test_a_name_that_leads_out_of_the_folder_is_refused(memory: Any, tmp_path: Path) -> None:
     memory.pipe("/bucket/study-1/run.json", b"{}")
     memory.store["/bucket/study-1/../../evil"] = memory.store["/bucket/study-1/run.json"]
-    with pytest.raises(UsageError, match="must stay inside of the run's folder"):
+    with pytest.raises(UsageError, match="must stay inside the run's folder"):
         fetch_run("memory://bucket/study-1", tmp_path / "root" / "here")
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 def test_a_folder_that_is_there_stays_as_it_is(copy: Path, tmp_path: Path) -> None:
     (tmp_path / "here" / "study-1").mkdir(parents=True)
-    with pytest.raises(UsageError, match=r"there already, got .*/here/study-1\. Go on with that one"):
+    with pytest.raises(UsageError, match=r"exists already, got .*/here/study-1\. Resume that one: trialrun resume"):
         fetch_run(str(copy), tmp_path / "here")
     assert list((tmp_path / "here" / "study-1").iterdir()) == []
 

@@ -148,7 +148,7 @@ def test_a_recording_that_did_not_change_is_not_copied(folder: Path, tmp_path: P
 def test_the_results_are_not_copied_onto_themselves(folder: Path, inside: str) -> None:
     url = str(folder / inside if inside else folder.parent)
     with (
-        pytest.raises(UsageError, match="must lie outside of the results folder"),
+        pytest.raises(UsageError, match="must be outside the results folder"),
         mirror_folder(url, folder, period_s=60, where="--storage", again=True),
     ):
         pass
@@ -235,7 +235,7 @@ def test_whenever_a_copy_is_cut_off_it_holds_all_that_it_says(
 
 
 def holds_what_it_says(there: Path, before: int) -> int:
-    """The step of the newest checkpoint that a copy can be gone on from."""
+    """The step of the newest checkpoint that a copy can be resumed from."""
     recorded = set()
     if (there / "recorder.sqlite").exists():
         with contextlib.closing(sqlite3.connect(there / "recorder.sqlite")) as database:
@@ -244,7 +244,7 @@ def holds_what_it_says(there: Path, before: int) -> int:
     assert lines(there / "sent" / "recorder.jsonl") <= recorded <= spooled
     said = list_checkpoints(there / "trials" / "t") if (there / "trials" / "t").exists() else []
     newest = said[-1].iteration if said else -1
-    assert newest >= before, "what could be gone on from is gone"
+    assert newest >= before, "the checkpoint to resume from is gone"
     for found in said:
         assert all((Path(found.path) / part).read_text() == str(found.iteration) for part in ("a", "b"))
         assert found.number in spooled
@@ -286,7 +286,7 @@ def test_a_run_that_another_has_gone_on_from_copies_no_more(folder: Path, tmp_pa
         other.open(again=True)
         (folder / "run.json").write_text("mine")
     (text,) = said
-    assert "another run has gone on from there" in text
+    assert "another run has resumed from the copy" in text
     assert names(tmp_path / "there" / "study-1") == set()
     assert other.sync() == 1
 
@@ -301,7 +301,7 @@ def test_a_folder_that_another_machine_has_gone_on_from_is_not_copied_over_it(fo
         (brought / "run.json").write_text("newer")
     with (
         pytest.raises(
-            UsageError, match=r"another run has gone on from there.*trialrun resume '\S*/there/study-1' --results"
+            UsageError, match=r"another run has resumed from the copy.*trialrun resume '\S*/there/study-1' --results"
         ),
         mirror_folder(there, folder, period_s=60, where="--storage", again=True),
     ):
