@@ -115,7 +115,7 @@ def _place(*, http: bool) -> Iterator[tuple[Path, Recorder, Backend]]:
             server = stack.enter_context(recorder.server())
             door = Http(server.url, Tokens(access=server.token))
             stack.callback(door.close)
-        client = Client(Retry(door, patience=QUICK))
+        client = Client(Retry(door, retry_policy=QUICK))
         yield (
             folder,
             recorder,

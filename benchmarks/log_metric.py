@@ -90,7 +90,7 @@ def _beside_a_hub(folder: Path, url: str, token: str, count: int) -> list[float]
     run, writer = run_in(folder, "t2")
     http = Http(url, Tokens(access=token))
     with Ledger(folder, url) as ledger:
-        sink = LogSink(Client(http), entry=events.to_log_entry, journal=ledger)
+        sink = LogSink(Client(http), entry=events.to_log_entry, delivery_log=ledger)
         tail = Tail(folder / "spool", lambda path, line: sink.put(events.from_line(line)))
         log = lambda n: run.log_metric("training", "loss", 1.0 / (n + 1), epoch=n, step=n)
         times = microseconds(log, count, pause=0.002)

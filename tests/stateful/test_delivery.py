@@ -57,7 +57,7 @@ class Delivery(RuleBasedStateMachine):
         door: Transport = Memory(self.recorder.handler())
         if self.over_http:
             door = Http(self.listening.url, Tokens(access=self.listening.token))
-        return Retry(door, patience=QUICK, sleep=lambda seconds: None) if self.retrying else door
+        return Retry(door, retry_policy=QUICK, sleep=lambda seconds: None) if self.retrying else door
 
     def begin(self) -> None:
         self.client = Client(self.transport())
@@ -66,7 +66,12 @@ class Delivery(RuleBasedStateMachine):
         ledger = Ledger(self.folder) if self.carrier == "spool" else None
         self.ledger = ledger
         self.sink = LogSink(
-            self.client, entry=events.to_log_entry, interval=0.0005, max_batch=4, patience=QUICK, journal=ledger
+            self.client,
+            entry=events.to_log_entry,
+            interval=0.0005,
+            max_batch=4,
+            retry_policy=QUICK,
+            delivery_log=ledger,
         )
         if ledger is not None:
             self.go_on(ledger)
@@ -76,9 +81,9 @@ class Delivery(RuleBasedStateMachine):
         path = self.folder / "spool.jsonl"
         spooled = [events.from_line(line) for line in path.read_text().splitlines()] if path.exists() else []
         if ledger.unanswered is not None:
-            track, keys = ledger.unanswered
+            channel, keys = ledger.unanswered
             by_key = {event.key: event for event in spooled}
-            self.sink.put_first(track, [by_key[key] for key in keys])
+            self.sink.put_first(channel, [by_key[key] for key in keys])
         for event in spooled:
             self.sink.put(event)
 

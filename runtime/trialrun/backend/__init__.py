@@ -1,4 +1,4 @@
-"""The client's side of the backend: transports that stack, the API's calls, the queue of what was reported."""
+"""The client of the backend: stackable transports, the API's calls, and the queue of reported events."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Hand out a name on demand: a worker that only writes its spool does not load requests."""
+    """Import a name on demand: a worker that only writes its spool does not load requests."""
     from importlib import import_module
 
     for home, names in HOMES.items():

@@ -1,4 +1,4 @@
-"""The platform's API, call by call."""
+"""The client of the platform's API, a method per call."""
 
 from __future__ import annotations
 
@@ -29,15 +29,16 @@ __all__ = ["Client"]
 LOGS_PER_CALL = 1000
 CHUNK_LIMIT = 50_000_000
 PAGE_SIZE = "100"
-UPLOAD_COMPLETE = 2  # the state of an upload whose checksum was right
-MIN_FILES_FOR_THREADS = 4  # below it, threads cost more than they save
+UPLOAD_COMPLETE = 2  # the status of an upload whose checksum is right
+MIN_FILES_FOR_THREADS = 4  # for fewer files, threads cost more than they save
 
 
 class Client:
-    """Says in the platform's words what the runtime wants; threads may share it when they may share its transport.
+    """Calls the platform's API; threads may share a client if they may share its transport.
 
-    Answers that say no become BackendRefused (with `status`) or NotOnBackend; no usable answer is BackendUnavailable.
-    A method that writes takes a `key`: the backend counts calls with the same one once.
+    `chunk` is the size of an upload's chunks in bytes, `workers` the number of parallel downloads. A refusal raises
+    BackendRefused (with `status`) or NotOnBackend; no usable answer raises BackendUnavailable. A method that writes
+    takes a `key`: the backend handles calls with the same key once.
     """
 
     def __init__(self, transport: Transport, *, chunk: int = 16_000_000, workers: int = 8) -> None:
@@ -51,10 +52,10 @@ class Client:
     def close(self) -> None:
         self._transport.close()
 
-    # What is there
+    # Queries
 
     def is_recorder(self) -> bool:
-        """Whether this is trialrun's own recorder, which takes more than the platform does; asked once."""
+        """Return whether the backend is trialrun's own recorder, which accepts more than the platform; asked once."""
         if self._is_recorder is None:
             call = Call(method="GET", path="trialrun/")
             answer = self._transport.send(call)
@@ -64,7 +65,7 @@ class Client:
         return self._is_recorder
 
     def find_name_conflict(self, name: str, *, job_id: int | None = None, models: bool = True) -> str | None:
-        """What already has the job's name (not yet encoded), or None; `job_id` is the job that asks."""
+        """Return what already has the job's `name` (not encoded), or None; `job_id`, the job that asks, is left out."""
         encoded = encode_name(name)
         if models:
             for model in self._iterate_rows("models/", ("name", encoded)):
@@ -84,17 +85,21 @@ class Client:
         return None
 
     def get_job(self, job_id: int) -> dict[str, Any]:
+        """Return the job. Raises NotOnBackend."""
         return self._read_by_id(Call(method="GET", path=f"jobs/{job_id}/"), f"job {job_id}")
 
     def get_plugin_release(self, release_id: int) -> dict[str, Any]:
-        """The release with its plugin (`plugin.code`, `version`)."""
+        """Return the release with its plugin (`plugin.code`, `version`). Raises NotOnBackend."""
         call = Call(method="GET", path=f"plugin_releases/{release_id}/", params=(("expand", "plugin"),))
         return self._read_by_id(call, f"plugin release {release_id}")
 
-    # What a job reads
+    # Inputs of a job
 
     def download_dataset(self, dataset_id: int, into: Path) -> dict[str, list[dict[str, Any]]]:
-        """`{category: [{"files": {name: local path}, "data": …}]}`, in the backend's order; files are under `into`."""
+        """Download a dataset's files into the folder `into`, and return its rows by category.
+
+        They are `{category: [{"files": {name: local path}, "data": …}]}`, in the backend's order. Raises NotOnBackend.
+        """
         query = (
             ("fields", "category"),
             ("fields", "files"),
@@ -104,13 +109,13 @@ class Client:
             ("page_size", PAGE_SIZE),
         )
         dataset: dict[str, list[dict[str, Any]]] = {}
-        wanted: list[tuple[str, Path]] = []
+        downloads: list[tuple[str, Path]] = []
         try:
             for number, row in enumerate(self._iterate_rows("sdk/ground_truth_events/", *query)):
                 files = _parse_file_urls(row, f"row {number} of dataset {dataset_id}")
                 folder = into / f"{number:06d}"
                 paths = {name: folder / _make_local_name(name, url) for name, url in files.items()}
-                wanted += ((url, paths[name]) for name, url in files.items())
+                downloads += ((url, paths[name]) for name, url in files.items())
                 local = {"files": {name: str(path) for name, path in paths.items()}, "data": row.get("data")}
                 dataset.setdefault(_get_category(row), []).append(local)
         except BackendRefused as error:
@@ -118,11 +123,14 @@ class Client:
             raise
         if not dataset:
             raise _unknown_id_error(f"dataset {dataset_id}", "dataset", dataset_id, got="no rows")
-        self._download_files(wanted)
+        self._download_files(downloads)
         return dataset
 
     def download_checkpoint(self, model_id: int, into: Path) -> dict[str, Any]:
-        """The model's record with `path`: the folder (`into`) that its archive was unpacked to."""
+        """Unpack a model's archive into the folder `into`; return its record, with that as `path`.
+
+        Raises NotOnBackend.
+        """
         what = f"checkpoint {model_id}"
         model = self._read_by_id(Call(method="GET", path=f"models/{model_id}/"), what, "checkpoint", model_id)
         url = _parse_url(model.get("file"))
@@ -135,13 +143,13 @@ class Client:
             unzip(archive, into)
         return {**model, "path": str(into)}
 
-    # What a job leaves
+    # Outputs of a job
 
     def upload_file(self, path: Path) -> int | str:
-        """Send a file in chunks read from disk as they go; returns the id for `create_model(chunked_upload=…)`."""
+        """Upload a file, one chunk in memory at a time; return its id for `create_model(chunked_upload=…)`."""
         total = path.stat().st_size if path.is_file() else 0
         if not total:
-            raise ArtifactMissing("an upload must be a file that is not empty", where=str(path))
+            raise ArtifactMissing("an upload must be a file with content", where=str(path))
         with path.open("rb") as file:
             md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
             url, at = "chunked_upload/", 0
@@ -154,7 +162,7 @@ class Client:
         return _parse_upload_id({**state, **self._finish_upload(url, md5)})
 
     def upload_artifact(self, path: Path) -> int | str:
-        """Zip a folder or file, and upload that."""
+        """Zip a folder or file and upload the archive; return its id."""
         with tempfile.TemporaryDirectory(prefix="trialrun-upload-") as scratch:
             return self.upload_file(zip_folder(path, Path(scratch) / "archive.zip"))
 
@@ -170,7 +178,7 @@ class Client:
         description: str | None = None,
         key: str | None = None,
     ) -> int:
-        """Register a model and return its id; what is None is not sent."""
+        """Register a model and return its id; None is not sent."""
         body = {
             "name": name,
             "plugin": plugin,
@@ -184,7 +192,7 @@ class Client:
         return _parse_id(self._send_create(Call(method="POST", path="models/", json=body, key=key)), "the new model")
 
     def post_logs(self, entries: Sequence[Mapping[str, Any]], *, key: str | None = None) -> None:
-        """Post log entries in order, at most 1000 a call; raises at the first call that fails."""
+        """Post log entries in order, at most 1000 per call. Raises at the first call that fails."""
         for at in range(0, len(entries), LOGS_PER_CALL):
             part = [dict(entry) for entry in entries[at : at + LOGS_PER_CALL]]
             part_key = f"{key}-{at}" if key is not None and at else key
@@ -197,27 +205,27 @@ class Client:
     def override_best(
         self, job_id: int, trial_id: str, hyperparameters: Mapping[str, Any], *, key: str | None = None
     ) -> None:
-        """Name the best trial; a hyperparameter that is called `trial_id` gives way."""
+        """Set the best trial; `trial_id` replaces a hyperparameter of that name."""
         body = {**hyperparameters, "trial_id": trial_id}
         self._send_write(Call(method="PUT", path=f"trains/{job_id}/override_best_trial/", json=body, key=key))
 
-    # How calls are made
+    # Calls
 
     def _send_write(self, call: Call) -> None:
-        """Send what changes something. What an accepting answer says does not matter: it may be empty, or no JSON."""
+        """Send a call that changes something. An accepting answer's body is ignored: it may be empty or no JSON."""
         _check_accepted(self._transport.send(call), call)
 
     def _send_create(self, call: Call) -> dict[str, Any]:
-        """Send what makes something; the answer's object, empty when it has none."""
+        """Send a call that creates something, and return the answer's object, empty when it has none."""
         answer = _check_accepted(self._transport.send(call), call)
-        given = answer.json() if answer.body.strip() else {}
-        return given if isinstance(given, dict) else {}
+        body = answer.json() if answer.body.strip() else {}
+        return body if isinstance(body, dict) else {}
 
     def _read_object(self, call: Call) -> dict[str, Any]:
-        given = _check_accepted(self._transport.send(call), call).json()
-        if not isinstance(given, dict):
-            raise BackendRefused("must answer with an object", where=str(call), got=type(given).__name__)
-        return given
+        body = _check_accepted(self._transport.send(call), call).json()
+        if not isinstance(body, dict):
+            raise BackendRefused("must answer with an object", where=str(call), got=type(body).__name__)
+        return body
 
     def _read_by_id(self, call: Call, what: str, option: str = "", item: int = 0) -> dict[str, Any]:
         try:
@@ -227,7 +235,7 @@ class Client:
             raise
 
     def _iterate_rows(self, path: str, *query: tuple[str, str]) -> Iterator[dict[str, Any]]:
-        """The rows of all pages, in order."""
+        """Yield the rows of all pages, in order."""
         call: Call | None = Call(method="GET", path=path, params=query)
         seen: set[str] = set()
         while call is not None:
@@ -238,7 +246,7 @@ class Client:
             yield from rows
             following = str(page.get("next") or "")
             if following in seen:
-                raise BackendRefused("`next` must not lead back", where=str(call))
+                raise BackendRefused("`next` must not lead to an earlier page", where=str(call))
             seen.add(following)
             call = Call(method="GET", path=following) if following else None
 
@@ -246,16 +254,16 @@ class Client:
         call = Call(method="GET", path=url, save_to=path)
         _check_accepted(self._transport.send(call), call)
 
-    def _download_files(self, wanted: Sequence[tuple[str, Path]]) -> None:
-        for folder in {path.parent for _, path in wanted}:
+    def _download_files(self, downloads: Sequence[tuple[str, Path]]) -> None:
+        for folder in {path.parent for _, path in downloads}:
             folder.mkdir(parents=True, exist_ok=True)
-        if len(wanted) < MIN_FILES_FOR_THREADS:
-            for url, path in wanted:
+        if len(downloads) < MIN_FILES_FOR_THREADS:
+            for url, path in downloads:
                 self._download_file(url, path)
             return
         with ThreadPoolExecutor(self._workers, thread_name_prefix="trialrun-download") as pool:
             try:
-                for _ in pool.map(lambda pair: self._download_file(*pair), wanted):
+                for _ in pool.map(lambda pair: self._download_file(*pair), downloads):
                     pass
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
@@ -275,7 +283,7 @@ class Client:
             return self._send_create(call)
         except BackendRefused:
             state = self._read_upload_state(url) if at else {}
-            if state.get("offset") == at + len(chunk):  # it had arrived; only the answer was lost
+            if state.get("offset") == at + len(chunk):  # the chunk arrived, its answer was lost
                 return state
             raise
 
@@ -284,7 +292,7 @@ class Client:
             return self._send_create(Call(method="POST", path=url, json={"md5": md5}, key=f"finish-{md5}-{url}"))
         except BackendRefused:
             state = self._read_upload_state(url)
-            if state.get("status") == UPLOAD_COMPLETE:  # it was finished; only the answer was lost
+            if state.get("status") == UPLOAD_COMPLETE:  # the upload was finished, its answer was lost
                 return state
             raise
 
@@ -301,7 +309,7 @@ def _check_accepted(answer: Answer, call: Call) -> Answer:
         return answer
     fix = "Check the token." if answer.status in (401, 403) else ""
     if 300 <= answer.status < 400:
-        fix = f"Use the address it redirects to: {(answer.get_header('Location') or '').partition('?')[0]}"
+        fix = f"Use the URL that it redirects to: {(answer.get_header('Location') or '').partition('?')[0]}"
     error = BackendRefused(
         "the backend refused the call", where=str(call), got=f"{answer.status} {answer.body_excerpt()}".strip(), fix=fix
     )
@@ -318,10 +326,10 @@ def _check_usable(answer: Answer, where: str) -> None:
 
 def _is_recorder_answer(answer: Answer) -> bool:
     try:
-        given = answer.json()
-    except BackendRefused:  # some page of somebody else
+        body = answer.json()
+    except BackendRefused:  # another server's page
         return False
-    return isinstance(given, dict) and given.get("recorder") == "trialrun"
+    return isinstance(body, dict) and body.get("recorder") == "trialrun"
 
 
 def _raise_if_unknown(error: BackendRefused, what: str, option: str, item: int) -> None:
@@ -330,12 +338,12 @@ def _raise_if_unknown(error: BackendRefused, what: str, option: str, item: int) 
 
 
 def _unknown_id_error(what: str, option: str, item: int, *, got: str) -> NotOnBackend:
-    fix = f"Check the id; trialrun's own recorder serves what it is given: --{option} {item}=PATH." if option else ""
-    return NotOnBackend("the backend does not know it", where=what, got=got, fix=fix)
+    fix = f"Check the id. For trialrun's own recorder, give it with --{option} {item}=PATH." if option else ""
+    return NotOnBackend("must exist on the backend", where=what, got=got, fix=fix)
 
 
 def _get_job_name(job: Mapping[str, Any], otherwise: str) -> object:
-    """The name in the job's parameters; `otherwise` when they are not shown."""
+    """Return the name in the job's parameters; `otherwise` when the job has none."""
     params = job.get("params")
     return params.get("name", otherwise) if isinstance(params, dict) else otherwise
 
@@ -369,29 +377,28 @@ def _is_valid_url(text: str) -> bool:
 
 
 def _make_local_name(name: str, url: str) -> str:
-    """A safe file name; readers go by the suffix, so a name without one gets the URL's."""
+    """Return a safe file name. Readers choose a format by the suffix: a name without one gets the URL's."""
     suffix = "" if PurePosixPath(name).suffix else PurePosixPath(unquote(urlsplit(url).path)).suffix
     return file_name(name + suffix)
 
 
 def _next_offset(state: Mapping[str, Any], before: int, expected: int) -> int:
-    """Where the next chunk starts: what the backend says, as long as it moves on."""
+    """Return the offset of the next chunk, as the backend says. Raises BackendRefused: it does not move forward."""
     offset = state.get("offset", expected)
     if not isinstance(offset, int) or not before < offset <= expected:
-        raise BackendRefused(
-            "an upload must go on where the last chunk ended", where="`offset`", got=repr(offset), fix="Upload anew."
-        )
+        rule = "an upload must continue where the last chunk ended"
+        raise BackendRefused(rule, where="`offset`", got=repr(offset), fix="Upload it again.")
     return offset
 
 
-def _parse_upload_id(given: Mapping[str, Any]) -> int | str:
-    """Uploads may be numbered or carry UUIDs."""
-    upload_id = given.get("id")
-    return upload_id if isinstance(upload_id, str) and upload_id else _parse_id(given, "the upload")
+def _parse_upload_id(upload: Mapping[str, Any]) -> int | str:
+    """Return the id of an upload: a number or a UUID."""
+    upload_id = upload.get("id")
+    return upload_id if isinstance(upload_id, str) and upload_id else _parse_id(upload, "the upload")
 
 
-def _parse_id(given: Mapping[str, Any], what: str) -> int:
-    number = given.get("id")
+def _parse_id(record: Mapping[str, Any], what: str) -> int:
+    number = record.get("id")
     if isinstance(number, str) and number.isascii() and number.isdigit():
         number = int(number)
     if not isinstance(number, int) or isinstance(number, bool):

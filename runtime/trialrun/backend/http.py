@@ -1,4 +1,4 @@
-"""A transport over HTTP."""
+"""The transport over HTTP."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tokens:
-    """Who is calling; the values are in no repr and in no error. A leading `Token ` is not needed."""
+    """The caller's credentials, with or without a leading `Token `; no repr and no error shows them."""
 
     access: str | None = field(default=None, repr=False)
     authorization: str | None = field(default=None, repr=False)
@@ -39,11 +39,11 @@ class Tokens:
                 raise BadValue(
                     "a token must be one line of printable ASCII",
                     where=f"the {part.name} token",
-                    fix="Look for a line break or a quotation mark that was copied along.",
+                    fix="Remove a line break or quotation mark that was copied with it.",
                 )
 
     def to_headers(self) -> dict[str, str]:
-        """The headers of those that are set."""
+        """Return the headers of the tokens that are set."""
         named = {
             "Synapse-Access-Token": self.access,
             "Authorization": self.authorization,
@@ -53,7 +53,7 @@ class Tokens:
         return {name: f"Token {_strip_token(token)}" for name, token in named.items() if token}
 
     def redact_tokens(self, content: bytes) -> bytes:
-        """`content` with every token in it replaced: servers that echo headers exist."""
+        """Return `content` with every token replaced: some servers echo headers."""
         for part in fields(self):
             token = _strip_token(getattr(self, part.name) or "")
             if len(token) > 3:
@@ -62,10 +62,10 @@ class Tokens:
 
 
 class Http:
-    """Carries calls to the API at `url` over kept-alive connections; may be used from many threads.
+    """Sends calls to the API at `url` over kept-alive connections; threads may share it.
 
-    `timeout` is (to connect, between two bytes), in seconds. Tokens go to the origin of `url` only, also when an answer
-    redirects or names a URL elsewhere.
+    `timeout` is (for connecting, between two bytes) in seconds; `connections` are kept per host. Tokens are sent to the
+    origin of `url` only, also when an answer redirects to or names another one. Raises BadValue: `url` is not valid.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Http:
         self._tokens = tokens or Tokens()
         self._timeout = timeout
         self._session = requests.Session()
-        self._session.auth = _no_auth  # else requests takes credentials from ~/.netrc
+        self._session.auth = _no_auth  # otherwise requests reads credentials from ~/.netrc
         self._session.trust_env = not _is_loopback(urlsplit(self._base).hostname or "")
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         self._session.headers["User-Agent"] = "trialrun"
@@ -94,7 +94,7 @@ class Http:
 
     @property
     def url(self) -> str:
-        """The backend's URL, with a slash at its end."""
+        """The backend's URL, ending with a slash."""
         return self._base
 
     def send(self, call: Call) -> Answer:
@@ -106,11 +106,11 @@ class Http:
                     if not (response.is_redirect and call.method in ("GET", "HEAD")):
                         return self._read_answer(call, response)
                     url = _join_url(url, response.headers["Location"], call)
-                    call = replace(call, params=())  # the new address carries its own
+                    call = replace(call, params=())  # the new URL has its own
         except requests.RequestException as error:
-            # Raised again below, outside: what requests raises holds the request, and with it the tokens.
+            # Raised outside the handler: the error of requests refers to the request, and so to the tokens.
             failure = _translate_error(f"{call} at {self.url}", error)
-        raise failure or BackendRefused("must not redirect in circles", where=str(call), fix="Check the backend's URL.")
+        raise failure or BackendRefused("must not redirect endlessly", where=str(call), fix="Check the backend's URL.")
 
     def close(self) -> None:
         self._session.close()
@@ -126,7 +126,7 @@ class Http:
             data=call.body,
             headers=headers,
             timeout=self._timeout,
-            allow_redirects=False,  # requests would take our tokens along to any host
+            allow_redirects=False,  # requests would send our tokens to any host
             stream=True,
         )
 
@@ -164,7 +164,7 @@ def _check_url(url: str) -> str:
             "must be an http or https URL without user name, query or fragment",
             where="the backend's URL",
             got=shown,
-            fix="Give it like https://host/api/, and the token apart.",
+            fix="Write it like https://host/api/, and give the token separately.",
         )
     return url if url.endswith("/") else url + "/"
 
@@ -176,7 +176,7 @@ def _join_url(base: str, path: str, call: Call) -> str:
     except ValueError:
         known = False
     if not known:
-        raise BackendRefused("a URL from the backend must be a valid http or https one", where=str(call))
+        raise BackendRefused("a URL from the backend must be a valid http or https URL", where=str(call))
     return url
 
 
@@ -200,7 +200,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _translate_error(where: str, error: requests.RequestException) -> TrialrunError:
-    """Our error for one of requests; its text is made anew, since theirs shows the query."""
+    """Return our error for an error of requests, whose own text shows the query."""
     causes = list(_iterate_causes(error))
     if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
         return BackendRefused("the certificate must be valid", where=where, fix="Set REQUESTS_CA_BUNDLE to your CA.")

@@ -1,4 +1,4 @@
-"""The ledger: which of a run's events one backend has, kept beside them on disk."""
+"""The ledger: which of a run's events one backend has answered, kept on disk beside them."""
 
 from __future__ import annotations
 
@@ -23,31 +23,31 @@ from trialrun_hookspecs.errors import BadValue, SpoolFull, UsageError
 __all__ = ["OWN_RECORDER", "Ledger", "ack_dead_letters", "read_dead_letters", "take_dead_letters"]
 
 OWN_RECORDER = "recorder"
-"""How a run's own recorder is called; every other backend goes by its URL."""
-COMPACT_AT = 4000  # lines: two per call of the backend, for weeks
+"""The name of a run's own recorder; other backends are named by their URL."""
+COMPACT_AT = 4000  # lines: a call of the backend adds two, for weeks
 
 KeyRange = tuple[str, int, int]  # keys `<prefix>-<first>` to `<prefix>-<last>`
 
 
 class Ledger:
-    """What went out is written down before it is sent and once it was answered: in `folder/sent/`, per backend.
+    """Records each call before it is sent and once it is answered, in a file per backend in `folder/sent/`.
 
-    A sender that dies in between finds the call in `unanswered`, and sends the same one again under the same key. What
-    the backend refused is kept whole in `folder/refused.jsonl`. Nothing here raises for a full disk: what could not be
-    written down is only sent once more. One process at a time holds a folder's ledger; another gets a UsageError.
+    After a sender died in between, `unanswered` holds the call, which is sent again under the same key. Refused events
+    are kept in `folder/refused.jsonl`. A full disk raises nothing: events whose answer could not be recorded are sent
+    once more. Raises UsageError while another process holds the folder's ledger.
     """
 
     def __init__(self, folder: Path, backend: str = OWN_RECORDER) -> None:
         self._home = folder / layout.LEDGER_DIR
         self._home.mkdir(parents=True, exist_ok=True)
         self._lock = _acquire_lock(folder)
-        mark = OWN_RECORDER if backend == OWN_RECORDER else hashlib.sha256(backend.encode()).hexdigest()[:12]
-        self._path = self._home / f"{mark}{layout.LEDGER_SUFFIX}"
-        self._dead = folder / layout.DEAD_LETTERS
-        self._arrived: dict[tuple[str, str], list[tuple[int, int]]] = {}
-        self._begun: list[Any] = []
+        name = OWN_RECORDER if backend == OWN_RECORDER else hashlib.sha256(backend.encode()).hexdigest()[:12]
+        self._path = self._home / f"{name}{layout.LEDGER_SUFFIX}"
+        self._dead_letters = folder / layout.DEAD_LETTERS
+        self._answered: dict[tuple[str, str], list[tuple[int, int]]] = {}
+        self._attempt: list[Any] = []
         self._lines = self._load_entries()
-        self.unanswered = (self._begun[0], list(_ranges_to_keys(self._begun[1]))) if self._begun else None
+        self.unanswered = (self._attempt[0], list(_ranges_to_keys(self._attempt[1]))) if self._attempt else None
         self._writer = SpoolWriter(self._path)
         if not self._lines:
             self._append_entry({"backend": backend})
@@ -64,54 +64,54 @@ class Ledger:
             os.close(self._lock)
         self._lock = None
 
-    def is_answered(self, track: Channel, key: str) -> bool:
-        """Whether the backend has answered for this event, with a yes or a no."""
+    def is_answered(self, channel: Channel, key: str) -> bool:
+        """Return whether the backend has accepted or refused this event."""
         prefix, number = _split_key(key)
-        spans = self._arrived.get((track, prefix), [])
+        spans = self._answered.get((channel, prefix), [])
         at = bisect_left(spans, (number + 1,)) - 1
         return at >= 0 and spans[at][1] >= number
 
-    def record_attempt(self, parcel: Batch) -> None:
-        """It is about to be sent, perhaps not for the first time."""
-        begun = [parcel.channel, _keys_to_ranges(event.key for event in parcel.events)]
-        if begun != self._begun:
-            self._begun = begun
-            self._append_entry({"begin": begun})
+    def record_attempt(self, batch: Batch) -> None:
+        """Record that the batch is about to be sent, perhaps again."""
+        attempt = [batch.channel, _keys_to_ranges(event.key for event in batch.events)]
+        if attempt != self._attempt:
+            self._attempt = attempt
+            self._append_entry({"begin": attempt})
 
-    def record_delivery(self, parcel: Batch) -> None:
-        """It arrived."""
-        self._record_answer(parcel.channel, parcel.covers)
+    def record_delivery(self, batch: Batch) -> None:
+        """Record that the batch was accepted."""
+        self._record_answer(batch.channel, batch.covers)
 
     def record_refusal(self, refused: RefusedEvent) -> None:
-        """The event was set aside."""
+        """Keep the refused event, and record that it was answered."""
         letter = {"reason": refused.reason, "track": refused.channel, "event": json.loads(to_line(refused.event))}
-        with contextlib.suppress(OSError, SpoolFull), SpoolWriter(self._dead) as writer:
+        with contextlib.suppress(OSError, SpoolFull), SpoolWriter(self._dead_letters) as writer:
             writer.write(json.dumps(letter, ensure_ascii=False))
         self._record_answer(refused.channel, (*refused.covers, refused.event.key))
 
-    def _record_answer(self, track: Channel, keys: Iterable[str]) -> None:
-        runs = _keys_to_ranges(keys)
-        self._begun = []
-        self._add_ranges(track, runs)
-        self._append_entry({"done": [track, runs]})
+    def _record_answer(self, channel: Channel, keys: Iterable[str]) -> None:
+        ranges = _keys_to_ranges(keys)
+        self._attempt = []
+        self._add_ranges(channel, ranges)
+        self._append_entry({"done": [channel, ranges]})
 
-    def _add_ranges(self, track: str, runs: Iterable[Any]) -> None:
-        for prefix, first, last in runs:
-            _insert_span(self._arrived.setdefault((track, prefix), []), first, last)
+    def _add_ranges(self, channel: str, ranges: Iterable[Any]) -> None:
+        for prefix, first, last in ranges:
+            _insert_span(self._answered.setdefault((channel, prefix), []), first, last)
 
     def _load_entries(self) -> int:
-        """How many lines there were."""
+        """Read the ledger's file and return its number of lines."""
         try:
             lines = self._path.read_bytes().split(b"\n")
         except FileNotFoundError:
             return 0
         for line in lines:
-            with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError):  # torn by a death
+            with contextlib.suppress(ValueError, TypeError, KeyError, AttributeError):  # torn: its writer was killed
                 entry = json.loads(line)
                 if "begin" in entry:
-                    self._begun = entry["begin"]
+                    self._attempt = entry["begin"]
                 elif "done" in entry:
-                    self._begun = []
+                    self._attempt = []
                     self._add_ranges(*entry["done"])
         return len(lines) - 1
 
@@ -123,32 +123,32 @@ class Ledger:
             self._lines += 1
 
     def _compact_file(self) -> None:
-        """The same in few lines, put in place at once."""
+        """Replace the file by one that says the same in few lines."""
         with replace_file(self._path) as smaller, self._path.open("rb") as old, SpoolWriter(smaller) as writer:
             writer.write(old.readline().decode().rstrip("\n"))
-            for (track, prefix), spans in self._arrived.items():
-                writer.write(json.dumps({"done": [track, [(prefix, *span) for span in spans]]}))
+            for (channel, prefix), spans in self._answered.items():
+                writer.write(json.dumps({"done": [channel, [(prefix, *span) for span in spans]]}))
         self._writer.close()
         self._writer = SpoolWriter(self._path)
-        self._lines = len(self._arrived) + 1
+        self._lines = len(self._answered) + 1
 
 
 def read_dead_letters(folder: Path) -> list[RefusedEvent]:
-    """What backends refused of this run, each once; lines that a death cut short are left out."""
-    found: dict[tuple[str, str], RefusedEvent] = {}
+    """Return the events of this run that backends refused, each once; torn lines are skipped."""
+    letters: dict[tuple[str, str], RefusedEvent] = {}
     for path in (_retry_path(folder), folder / layout.DEAD_LETTERS):
         with contextlib.suppress(FileNotFoundError):
             for line in path.read_bytes().split(b"\n"):
                 with contextlib.suppress(ValueError, KeyError, TypeError):
                     letter = json.loads(line)
                     event = from_line(json.dumps(letter["event"]))
-                    track: Channel = letter["track"]
-                    found[track, event.key] = RefusedEvent(event=event, reason=letter["reason"], channel=track)
-    return list(found.values())
+                    channel: Channel = letter["track"]
+                    letters[channel, event.key] = RefusedEvent(event=event, reason=letter["reason"], channel=channel)
+    return list(letters.values())
 
 
 def take_dead_letters(folder: Path) -> list[RefusedEvent]:
-    """The same, laid aside until `settle_dead_letters`: a retry that is cut short is found by the next."""
+    """Return the dead letters and set them aside until `ack_dead_letters`: an interrupted retry is repeated."""
     letters, current = read_dead_letters(folder), folder / layout.DEAD_LETTERS
     if current.exists():
         with _retry_path(folder).open("ab") as target:
@@ -158,7 +158,7 @@ def take_dead_letters(folder: Path) -> list[RefusedEvent]:
 
 
 def ack_dead_letters(folder: Path) -> None:
-    """All that was taken has been answered."""
+    """Drop the dead letters that were taken: all have been answered."""
     _retry_path(folder).unlink(missing_ok=True)
 
 
@@ -177,34 +177,34 @@ def _acquire_lock(folder: Path) -> int | None:
 
 
 def _split_key(key: str) -> tuple[str, int]:
-    """A key's prefix and number; -1, which no ledger holds, for a key of another form."""
+    """Return a key's prefix and number; a key of another form has the number -1, which no ledger holds."""
     prefix, _, number = key.rpartition("-")
     return (prefix, int(number)) if number.isascii() and number.isdigit() and len(number) < 19 else (key, -1)
 
 
 def _keys_to_ranges(keys: Iterable[str]) -> list[Any]:
-    """Keys in their order, neighbours as one run."""
-    runs: list[list[Any]] = []
+    """Return the keys as ranges, in their order: consecutive numbers form one."""
+    ranges: list[list[Any]] = []
     for key in keys:
         prefix, number = _split_key(key)
         if number < 0:
             continue
-        if runs and runs[-1][0] == prefix and runs[-1][2] == number - 1:
-            runs[-1][2] = number
+        if ranges and ranges[-1][0] == prefix and ranges[-1][2] == number - 1:
+            ranges[-1][2] = number
         else:
-            runs.append([prefix, number, number])
-    return runs
+            ranges.append([prefix, number, number])
+    return ranges
 
 
-def _ranges_to_keys(runs: Iterable[KeyRange]) -> Iterator[str]:
-    for prefix, first, last in runs:
+def _ranges_to_keys(ranges: Iterable[KeyRange]) -> Iterator[str]:
+    for prefix, first, last in ranges:
         yield from (f"{prefix}-{number}" for number in range(first, last + 1))
 
 
 def _insert_span(spans: list[tuple[int, int]], first: int, last: int) -> None:
-    """Add `first` to `last` to sorted spans that neither touch nor overlap."""
+    """Add `first` to `last` to sorted spans, which neither touch nor overlap before and after."""
     if not first <= last:
-        raise BadValue("must not end before it begins", where="a run of the ledger", got=f"{first} to {last}")
+        raise BadValue("must not end before it begins", where="a range of the ledger", got=f"{first} to {last}")
     low = bisect_left(spans, (first,))
     if low and spans[low - 1][1] >= first - 1:
         low -= 1

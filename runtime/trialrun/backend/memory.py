@@ -1,4 +1,4 @@
-"""A transport to a handler in this process."""
+"""The transport to a handler in this process."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["AnswerLike", "Memory"]
 
 
 class AnswerLike(Protocol):
-    """What a handler returns: an Answer, or something with its three parts."""
+    """The result of a handler: an Answer, or an object with its three parts."""
 
     @property
     def status(self) -> int: ...
@@ -26,10 +26,11 @@ class AnswerLike(Protocol):
 
 
 class Memory:
-    """Hands each call to `handler` as it would leave on the wire.
+    """Passes each call to `handler` in the form that it would have on the wire.
 
-    JSON has gone through text (the handler finds it in `json` and in `body`), `headers` are complete, and a URL from an
-    answer arrives as path and parameters: a handler has no origin, so every URL is its own.
+    JSON is encoded and decoded (the handler gets it as `json` and as `body`), `headers` are complete, and a URL from an
+    answer becomes path and parameters: a handler has no origin, so every URL is its own. The handler raises
+    ConnectionError to give no answer.
     """
 
     def __init__(self, handler: Callable[[Call], AnswerLike]) -> None:
@@ -41,10 +42,10 @@ class Memory:
         if call.json is not None and sent.body is not None:
             sent = replace(sent, json=json.loads(sent.body))
         try:
-            given = self._handler(sent)
-        except ConnectionError as error:  # a handler's way to give no answer
+            result = self._handler(sent)
+        except ConnectionError as error:
             raise BackendUnavailable("no answer", where=str(call), got=str(error)) from None
-        answer = Answer(status=given.status, body=given.body, headers=given.headers)
+        answer = Answer(status=result.status, body=result.body, headers=result.headers)
         if call.save_to is not None and answer.ok:
             call.save_to.write_bytes(answer.body)
             return replace(answer, body=b"")
@@ -55,7 +56,7 @@ class Memory:
 
 
 def _drop_origin(call: Call) -> Call:
-    """The call with scheme and host dropped, and the query moved to `params`."""
+    """Return the call without scheme and host, with the query moved to `params`."""
     parts = urlsplit(call.path)
     query = tuple(parse_qsl(parts.query, keep_blank_values=True))
     return replace(call, path=parts.path.lstrip("/"), params=query + call.params)

@@ -1,4 +1,4 @@
-"""The multipart form of one upload."""
+"""The multipart form of an upload."""
 
 from __future__ import annotations
 

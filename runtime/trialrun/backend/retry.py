@@ -1,4 +1,4 @@
-"""A transport that tries again."""
+"""The transport that retries calls."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ SAFE_METHODS = ("GET", "HEAD")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
-    """How often and how long: the n-th pause is drawn from 0 to min(`longest`, `first` * 2**n), all in seconds.
+    """The number and the pauses of attempts: the n-th pause is between 0 and min(`longest`, `first` * 2**n) seconds.
 
-    No try begins later than `total` after the first one.
+    No attempt begins later than `total` seconds after the first one.
     """
 
     attempts: int = 6
@@ -31,36 +31,36 @@ class RetryPolicy:
     total: float = 90.0
 
     def compute_delay(self, tried: int, draw: float) -> float:
-        """Seconds to wait after `tried` tries (at least 1), by `draw` from [0, 1): full jitter."""
+        """Return the seconds to wait after `tried` attempts (at least 1), with full jitter: `draw` is from [0, 1)."""
         return draw * min(self.longest, self.first * 2.0 ** min(tried, 64))
 
 
 class Retry:
-    """Sends a call again when there was no answer, or one that may be better later (5xx, 429, 408).
+    """Sends a call again after no answer, or a temporary one (5xx, 429, 408).
 
-    Every try carries the same `Idempotency-Key`; a call that writes gets one if it has none. After the last try it
-    gives that try's answer or raises its BackendUnavailable. A `Retry-After` is waited for; one that is longer than
-    what is left of the time ends the tries. Pass the `wait` of a `threading.Event` as `sleep` to cut pauses short.
+    Every attempt has the same `Idempotency-Key`; a call that writes gets one if it has none. The last attempt's answer
+    is returned, or its BackendUnavailable raised. Pauses respect `Retry-After`; one beyond the remaining time ends the
+    attempts. Pass the `wait` of a `threading.Event` as `sleep` to interrupt pauses.
     """
 
     def __init__(
         self,
         inner: Transport,
         *,
-        patience: RetryPolicy | None = None,
+        retry_policy: RetryPolicy | None = None,
         sleep: Callable[[float], object] = time.sleep,
         draw: Callable[[], float] = random.random,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._inner = inner
-        self._patience = patience or RetryPolicy()
+        self._retry_policy = retry_policy or RetryPolicy()
         self._sleep, self._draw, self._clock, self._now = sleep, draw, clock, now
 
     def send(self, call: Call) -> Answer:
         if call.key is None and call.method not in SAFE_METHODS:
             call = replace(call, key=uuid4().hex)
-        end = self._clock() + self._patience.total
+        end = self._clock() + self._retry_policy.total
         tried = 0
         while True:
             result = self._try_send(call)
@@ -68,7 +68,7 @@ class Retry:
             if isinstance(result, Answer) and not result.retryable:
                 return result
             pause = self._compute_pause(result, tried)
-            if tried >= self._patience.attempts or self._clock() + pause > end:
+            if tried >= self._retry_policy.attempts or self._clock() + pause > end:
                 break
             self._sleep(pause)
         if isinstance(result, Answer):
@@ -85,14 +85,14 @@ class Retry:
             return error
 
     def _compute_pause(self, result: Answer | BackendUnavailable, tried: int) -> float:
-        asked = parse_retry_after(result, self._now()) if isinstance(result, Answer) else result.retry_after
-        return max(asked or 0.0, self._patience.compute_delay(tried, self._draw()))
+        requested = parse_retry_after(result, self._now()) if isinstance(result, Answer) else result.retry_after
+        return max(requested or 0.0, self._retry_policy.compute_delay(tried, self._draw()))
 
 
 def parse_retry_after(answer: Answer, now: float | None = None) -> float | None:
-    """Seconds that `Retry-After` asks for, never negative; None when it is absent or unreadable.
+    """Return the seconds of `Retry-After`, never negative; None when it is absent or unreadable.
 
-    A date counts from the answer's own `Date`, else from `now` (Unix time): the backend's clock may be another.
+    A date is compared with the answer's own `Date`, else with `now` (Unix time): the backend's clock may differ.
     """
     text = (answer.get_header("Retry-After") or "").strip()
     if text.isascii() and text.isdigit():

@@ -1,4 +1,4 @@
-"""The seam to a backend: one call, its answer."""
+"""The interface to a backend: a call and its answer."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ EXCERPT_CHARS = 300  # characters of an answer that an error message shows
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One call of the API; immutable, so that a second try is the same call.
+    """One call of the API; immutable, so that a retry is the same call.
 
-    `path` is relative to the backend's URL (`models/7/`), or a URL taken from an earlier answer. At most one of `json`
-    and `body` is given. `key` is sent as `Idempotency-Key`. With `save_to`, the body of a 2xx answer is written to that
-    file and `Answer.body` is empty. Secrets are no part of a call: the transport adds them.
+    `path` is relative to the backend's URL (`models/7/`), or a URL from an earlier answer. Only one of `json` and
+    `body` may be given. `key` is sent as `Idempotency-Key`. With `save_to`, the body of a 2xx answer is written to that
+    file and `Answer.body` is empty. A call holds no secrets: the transport adds them.
     """
 
     method: str
@@ -35,11 +35,11 @@ class Call:
     save_to: Path | None = None
 
     def __str__(self) -> str:
-        """Method and path; never the query, which may be a signature."""
+        """Return method and path without the query, which may be a signature."""
         return f"{self.method} {self.path.partition('?')[0].partition('#')[0]}"
 
     def with_json_body(self) -> Call:
-        """The same call with `json` written out as `body`; raises BadValue for what JSON cannot say."""
+        """Return the same call with `json` encoded as `body`. Raises BadValue: JSON cannot represent it."""
         if self.json is None or self.body is not None:
             return self
         try:
@@ -54,7 +54,7 @@ class Call:
         return replace(self, body=body, content_type="application/json")
 
     def to_headers(self) -> dict[str, str]:
-        """All headers of the call itself."""
+        """Return all headers of the call itself."""
         headers = dict(self.headers)
         if self.content_type:
             headers["Content-Type"] = self.content_type
@@ -65,7 +65,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What came back, whatever its status."""
+    """An answer of any status."""
 
     status: int
     body: bytes = field(default=b"", repr=False)
@@ -77,16 +77,16 @@ class Answer:
 
     @property
     def retryable(self) -> bool:
-        """The backend cannot now and may later: 5xx, 429, 408."""
+        """Whether the backend may accept the call later: 5xx, 429, 408."""
         return self.status >= 500 or self.status in (408, 429)
 
     def get_header(self, name: str) -> str | None:
-        """The value of a header, in whatever case it was sent."""
+        """Return the value of a header, whatever its case; None when it is absent."""
         wanted = name.lower()
         return next((value for key, value in self.headers.items() if key.lower() == wanted), None)
 
     def json(self) -> Any:
-        """The body as JSON; raises BackendRefused when it is none."""
+        """Return the body as JSON. Raises BackendRefused: it is not JSON."""
         try:
             return json.loads(self.body)
         except (ValueError, RecursionError):
@@ -95,22 +95,22 @@ class Answer:
             "an answer must be JSON",
             where=f"status {self.status}",
             got=repr(self.body_excerpt()),
-            fix="Check that the URL is that of the API.",
+            fix="Check that the URL is the API's.",
         )
         error.status = self.status
         raise error
 
     def body_excerpt(self) -> str:
-        """The beginning of the body, for an error message."""
+        """Return the beginning of the body, for an error message."""
         text = self.body[: EXCERPT_CHARS * 4].decode(errors="replace").strip()
         return text if len(text) <= EXCERPT_CHARS else text[:EXCERPT_CHARS] + "…"
 
 
 class Transport(Protocol):
-    """Carries calls; stackable: `Retry(Http(url))`."""
+    """Sends calls; stackable: `Retry(Http(url))`."""
 
     def send(self, call: Call) -> Answer:
-        """The answer, of any status; raises BackendUnavailable when there is none."""
+        """Return the answer, of any status. Raises BackendUnavailable: there is none."""
 
     def close(self) -> None:
-        """Let go of connections; harmless when repeated."""
+        """Close connections; harmless when repeated."""

@@ -129,7 +129,7 @@ class _FlushTask:
             return FlushResult(sent=0, refused=0, left=left, had=0, unreadable=0, trouble=str(error))
         patience = self._backend.retry_policy or RETRY_POLICY
         sink = LogSink(
-            self._backend.delivery_client, entry=events.to_log_entry, patience=patience, journal=self._ledger
+            self._backend.delivery_client, entry=events.to_log_entry, retry_policy=patience, delivery_log=self._ledger
         )
         try:
             resend_unanswered(self._ledger, sink, self._spools)

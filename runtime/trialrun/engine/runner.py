@@ -133,8 +133,8 @@ class JobRunner:
         sink = LogSink(
             self._backend.delivery_client,
             entry=events.to_log_entry,
-            patience=self._backend.retry_policy,
-            journal=ledger,
+            retry_policy=self._backend.retry_policy,
+            delivery_log=ledger,
         )
         spools = MergedSpools(self._folder / layout.SPOOL_DIR, by_trials=self._params.is_tune)
         resend_unanswered(ledger, sink, spools)

@@ -205,7 +205,7 @@ class _ScenarioRun:
             recorder.faults.plan += self._scenario.faults
             memory = Memory(recorder.handler())
             patience = RetryPolicy(attempts=40, first=0.01, longest=0.05, total=30.0)
-            retry = Retry(memory, patience=patience)
+            retry = Retry(memory, retry_policy=patience)
             try:
                 yield Backend(
                     client=Client(retry),

@@ -54,12 +54,12 @@ class FaultyRecorder(Recorder):
         self.faults.reset_count()
         memory = Memory(self.handler())
         patience = RetryPolicy(attempts=40, first=0.01, longest=0.05, total=30.0)
-        retry = Retry(memory, patience=patience)
+        retry = Retry(memory, retry_policy=patience)
         return Backend(client=Client(retry), delivery_client=Client(memory), url="", recorder=self)
 
     def open_sink(self) -> LogSink:
         patience = RetryPolicy(first=0.01, longest=0.05)
-        sink = LogSink(self.build_backend().delivery_client, entry=events.to_log_entry, patience=patience)
+        sink = LogSink(self.build_backend().delivery_client, entry=events.to_log_entry, retry_policy=patience)
         self._sinks.append(sink)
         return sink
 

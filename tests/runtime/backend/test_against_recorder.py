@@ -159,10 +159,10 @@ def test_the_best_trial_is_registered(client: Client, recorder: Recorder) -> Non
 
 @pytest.mark.parametrize("seed", range(4))
 def test_everything_arrives_once_in_bad_weather(door: Transport, recorder: Recorder, seed: int, tmp_path: Path) -> None:
-    client = Client(Retry(Weather(door, seed), patience=QUICK), chunk=300)
+    client = Client(Retry(Weather(door, seed), retry_policy=QUICK), chunk=300)
     stormy = Client(Weather(door, seed + 100))
     with LogSink(
-        stormy, entry=events.to_log_entry, interval=0.001, max_batch=7, patience=RetryPolicy(first=0.0, longest=0.0)
+        stormy, entry=events.to_log_entry, interval=0.001, max_batch=7, retry_policy=RetryPolicy(first=0.0, longest=0.0)
     ) as sink:
         sink.put(stamped(events.status_event("RUNNING"), 0))
         for n in range(1, 60):

@@ -373,7 +373,7 @@ def test_an_upload_goes_on_when_its_answers_are_lost(tmp_path_factory: Any, lose
     path = tmp_path_factory.mktemp("up") / "model.zip"
     path.write_bytes(b"0123456789" * 3)
     uploads = Uploads(lose)
-    retry = Retry(Memory(uploads), patience=RetryPolicy(attempts=50), sleep=lambda seconds: None)
+    retry = Retry(Memory(uploads), retry_policy=RetryPolicy(attempts=50), sleep=lambda seconds: None)
     assert Client(retry, chunk=7).upload_file(path) == 5
     assert uploads.content == path.read_bytes()
 

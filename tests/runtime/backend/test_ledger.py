@@ -20,7 +20,7 @@ from trialrun_hookspecs.errors import UsageError
 from trialrun_hookspecs.event import Event, Kind
 
 KEYS = st.tuples(st.sampled_from(["a-driver", "a-t1-0", "a-t1-1"]), st.integers(0, 30)).map(lambda k: f"{k[0]}-{k[1]}")
-TRACKS: list[Any] = ["entries", "patch"]
+CHANNELS: list[Any] = ["entries", "patch"]
 
 
 def event(number: int, kind: Kind = "metric", trial: str = "t1") -> Event:
@@ -28,37 +28,37 @@ def event(number: int, kind: Kind = "metric", trial: str = "t1") -> Event:
     return Event(kind=kind, data=data, job_id=7, key=f"a-{trial}-0-{number}", time="2026-01-01T00:00:00+00:00")
 
 
-def parcel(*keys: str, patch: bool = False) -> Batch:
+def batch(*keys: str, patch: bool = False) -> Batch:
     made = tuple(Event(kind="metric", key=key) for key in keys)
     return Batch(events=made, key="k", covers=keys, fields={} if patch else None)
 
 
-@given(done=st.lists(st.tuples(st.sampled_from(TRACKS), st.lists(KEYS, max_size=6)), max_size=12))
+@given(done=st.lists(st.tuples(st.sampled_from(CHANNELS), st.lists(KEYS, max_size=6)), max_size=12))
 def test_a_ledger_opened_again_knows_exactly_what_arrived(done: list[tuple[Any, list[str]]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         with Ledger(Path(folder)) as ledger:
-            for track, keys in done:
-                ledger.record_attempt(parcel(*keys, patch=track == "patch"))
-                ledger.record_delivery(parcel(*keys, patch=track == "patch"))
+            for channel, keys in done:
+                ledger.record_attempt(batch(*keys, patch=channel == "patch"))
+                ledger.record_delivery(batch(*keys, patch=channel == "patch"))
         with Ledger(Path(folder)) as again:
             assert again.unanswered is None
-            for track in TRACKS:
-                expected = {key for of, keys in done for key in keys if of == track}
+            for channel in CHANNELS:
+                expected = {key for of, keys in done for key in keys if of == channel}
                 found = {f"{p}-{n}" for p in ("a-driver", "a-t1-0", "a-t1-1") for n in range(32)}
-                assert {key for key in found if again.is_answered(track, key)} == expected
+                assert {key for key in found if again.is_answered(channel, key)} == expected
 
 
 @pytest.mark.parametrize("key", ["", "word", "-", "a-1x", "a-" + "9" * 30])
 def test_keys_of_another_form_are_never_there(tmp_path: Path, key: str) -> None:
     with Ledger(tmp_path) as ledger:
-        ledger.record_delivery(parcel(key))
+        ledger.record_delivery(batch(key))
         assert not ledger.is_answered("entries", key)
 
 
 def test_what_was_not_answered_is_found_in_its_order(tmp_path: Path) -> None:
     keys = ["a-driver-3", "a-t1-0-1", "a-t1-0-2", "a-driver-4"]
     with Ledger(tmp_path) as ledger:
-        ledger.record_attempt(parcel(*keys))
+        ledger.record_attempt(batch(*keys))
     with Ledger(tmp_path) as again:
         assert again.unanswered == ("entries", keys)
 
@@ -71,7 +71,7 @@ def test_a_second_sender_is_refused(tmp_path: Path) -> None:
 
 def test_backends_are_told_apart(tmp_path: Path) -> None:
     with Ledger(tmp_path) as own:
-        own.record_delivery(parcel("a-t-0-1"))
+        own.record_delivery(batch("a-t-0-1"))
     with Ledger(tmp_path, "http://host/api/") as other:
         assert not other.is_answered("entries", "a-t-0-1")
 
@@ -80,8 +80,8 @@ def test_a_long_ledger_is_written_in_few_lines(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(module, "COMPACT_AT", 20)
     with Ledger(tmp_path, "http://host/") as ledger:
         for number in range(500):
-            ledger.record_attempt(parcel(f"a-t-0-{number}"))
-            ledger.record_delivery(parcel(f"a-t-0-{number}"))
+            ledger.record_attempt(batch(f"a-t-0-{number}"))
+            ledger.record_delivery(batch(f"a-t-0-{number}"))
     (path,) = (tmp_path / "sent").glob("*.jsonl")
     assert len(path.read_text().splitlines()) <= 25
     assert '"http://host/"' in path.read_text().splitlines()[0]
@@ -95,8 +95,8 @@ def test_a_full_disk_ends_nothing(tmp_path: Path) -> None:
     with Ledger(tmp_path) as ledger:
         ledger._writer.close()
         ledger._writer = SpoolWriter(tmp_path / "sent" / "recorder.jsonl", limit=1)
-        ledger.record_attempt(parcel("a-t-0-1"))
-        ledger.record_delivery(parcel("a-t-0-1"))
+        ledger.record_attempt(batch("a-t-0-1"))
+        ledger.record_delivery(batch("a-t-0-1"))
         ledger.record_refusal(RefusedEvent(event=event(3), reason="no"))
         assert ledger.is_answered("entries", "a-t-0-1")
     with Ledger(tmp_path) as again:
@@ -125,8 +125,8 @@ def test_dead_letters_of_a_retry_that_was_cut_short_are_found_once(tmp_path: Pat
 def test_a_ledger_cut_at_any_byte_claims_nothing_that_did_not_arrive(tmp_path: Path) -> None:
     with Ledger(tmp_path) as ledger:
         for number in range(4):
-            ledger.record_attempt(parcel(f"a-t-0-{number}", f"b-t-0-{number}"))
-            ledger.record_delivery(parcel(f"a-t-0-{number}", f"b-t-0-{number}"))
+            ledger.record_attempt(batch(f"a-t-0-{number}", f"b-t-0-{number}"))
+            ledger.record_delivery(batch(f"a-t-0-{number}", f"b-t-0-{number}"))
     path = tmp_path / "sent" / "recorder.jsonl"
     whole = path.read_bytes()
     before = -1
@@ -137,7 +137,7 @@ def test_a_ledger_cut_at_any_byte_claims_nothing_that_did_not_arrive(tmp_path: P
             count = sum(there)
             assert there == [True] * count + [False] * (5 - count)
             assert count >= before
-            again.record_delivery(parcel("a-t-0-4"))  # a torn line spoils none after it
+            again.record_delivery(batch("a-t-0-4"))  # a torn line spoils none after it
         with Ledger(tmp_path) as once_more:
             assert once_more.is_answered("entries", "a-t-0-4")
         before = count
@@ -191,9 +191,9 @@ def sender(folder: Path, spooled: list[Event], platform: Platform, steps: int, m
             arrived=ledger.is_answered,
         )
         if ledger.unanswered is not None:
-            track, keys = ledger.unanswered
+            channel, keys = ledger.unanswered
             by_key = {each.key: each for each in spooled}
-            box.put_first(track, [by_key[key] for key in keys])
+            box.put_first(channel, [by_key[key] for key in keys])
         for each in spooled:
             box.put(each)
         told = 0

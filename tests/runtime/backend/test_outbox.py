@@ -40,17 +40,17 @@ def event(kind: Kind, number: int = 0, job_id: int = JOB, **data: Any) -> Event:
     return Event(kind=kind, data={"n": number, **data}, job_id=job_id, key=f"{kind}-{number}")
 
 
-def parcels(box: Outbox, *, now: float = 0.0, force: bool = True) -> list[Batch]:
+def batches(box: Outbox, *, now: float = 0.0, force: bool = True) -> list[Batch]:
     """Everything that is due, settled as it comes."""
     taken: list[Batch] = []
-    while parcel := box.next_batch(now, force=force):
-        taken.append(parcel)
+    while batch := box.next_batch(now, force=force):
+        taken.append(batch)
         box.ack()
     return taken
 
 
-def numbers(parcel: Batch) -> list[int]:
-    return [entry["data"]["n"] for entry in parcel.entries]
+def numbers(batch: Batch) -> list[int]:
+    return [entry["data"]["n"] for entry in batch.entries]
 
 
 @given(st.lists(st.sampled_from(KINDS)))
@@ -59,7 +59,7 @@ def test_the_recorder_gets_every_event_as_an_entry_with_its_key(kinds: list[Kind
     events = [event(kind, number) for number, kind in enumerate(kinds)]
     for each in events:
         box.put(each)
-    entries = [entry for parcel in parcels(box) for entry in parcel.entries]
+    entries = [entry for batch in batches(box) for entry in batch.entries]
     assert entries == [{**entry(each), "key": each.key} for each in events]
 
 
@@ -68,7 +68,7 @@ def test_the_platform_gets_no_entry_that_it_does_not_know(kinds: list[Kind]) -> 
     box = outbox(recorder=False)
     for number, kind in enumerate(kinds):
         box.put(event(kind, number))
-    entries = [entry for parcel in parcels(box) for entry in parcel.entries]
+    entries = [entry for batch in batches(box) for entry in batch.entries]
     plain = [entry["data"]["n"] for entry in entries if entry["event"] != "trials"]
     assert plain == [number for number, kind in enumerate(kinds) if kind in PLATFORM_ENTRIES]
     assert not any("key" in entry for entry in entries)
@@ -80,11 +80,11 @@ def test_status_keeps_its_place_among_entries(kinds: list[Kind], recorder: bool)
     for number, kind in enumerate(kinds):
         box.put(event(kind, number, status=number))
     seen: list[int] = []
-    for parcel in parcels(box):
-        if parcel.fields is None:
-            seen += [entry["data"]["n"] for entry in parcel.entries if entry["event"] == "metric"]
-        elif "progress_record" not in parcel.fields:
-            seen.append(parcel.events[0].data["n"])
+    for batch in batches(box):
+        if batch.fields is None:
+            seen += [entry["data"]["n"] for entry in batch.entries if entry["event"] == "metric"]
+        elif "progress_record" not in batch.fields:
+            seen.append(batch.events[0].data["n"])
     assert seen == [number for number, kind in enumerate(kinds) if kind in ("metric", "status", "result")]
 
 
@@ -92,16 +92,16 @@ def test_progress_goes_out_before_the_status_that_follows_it() -> None:
     box = outbox(recorder=False)
     box.put(event("progress", 1, category="train", current=1, total=1, overall=1.0))
     box.put(event("status", 2, status="SUCCEEDED"))
-    assert [list(parcel.fields or {}) for parcel in parcels(box)] == [["progress_record"], ["status"]]
+    assert [list(batch.fields or {}) for batch in batches(box)] == [["progress_record"], ["status"]]
 
 
 def test_a_held_table_goes_out_before_the_status_that_follows_it() -> None:
     box = outbox(recorder=False)
     box.put(event("trials", 1))
-    parcels(box)
+    batches(box)
     box.put(event("trials", 2))
     box.put(event("status", 3, status="SUCCEEDED"))
-    table, status = parcels(box, force=False)
+    table, status = batches(box, force=False)
     assert numbers(table) == [2]
     assert status.fields == {"status": "SUCCEEDED"}
 
@@ -111,8 +111,8 @@ def test_only_the_newest_progress_of_each_category_goes_out() -> None:
     for n in range(5):
         box.put(event("progress", n, category="train", current=n, total=8, overall=n / 10, eta_s=9.5 - n))
         box.put(event("progress", 10 + n, category="dataset", current=1, total=1, overall=0.2 + n / 10))
-    (parcel,) = parcels(box)
-    assert (parcel.job_id, parcel.fields) == (
+    (batch,) = batches(box)
+    assert (batch.job_id, batch.fields) == (
         JOB,
         {
             "progress_record": {
@@ -139,12 +139,12 @@ def test_percentages_stay_between_0_and_100(current: int, total: int) -> None:
 def test_tables_for_the_platform_are_held_by_the_throttle() -> None:
     box = outbox(recorder=False)
     box.put(event("trials", 1))
-    assert [numbers(parcel) for parcel in parcels(box, now=0.0, force=False)] == [[1]]
+    assert [numbers(batch) for batch in batches(box, now=0.0, force=False)] == [[1]]
     for n in (2, 3):
         box.put(event("trials", n))
-    assert parcels(box, now=0.3, force=False) == []
+    assert batches(box, now=0.3, force=False) == []
     assert box.seconds_until_due(0.3) == 0.2
-    assert [numbers(parcel) for parcel in parcels(box, now=0.5, force=False)] == [[3]]
+    assert [numbers(batch) for batch in batches(box, now=0.5, force=False)] == [[3]]
     assert box.seconds_until_due(0.5) is None
 
 
@@ -152,14 +152,14 @@ def test_tables_of_two_jobs_do_not_replace_each_other() -> None:
     box = outbox(recorder=False)
     box.put(event("trials", 1, job_id=1))
     box.put(event("trials", 2, job_id=2))
-    assert sorted(numbers(parcel)[0] for parcel in parcels(box)) == [1, 2]
+    assert sorted(numbers(batch)[0] for batch in batches(box)) == [1, 2]
 
 
 def test_a_batch_is_bounded_by_the_bytes_of_its_images() -> None:
     box = outbox(recorder=False, max_bytes=100)
     for size in (60, 30, 30, 500, 1):
         box.put(Event(kind="visualization", file="x" * size))
-    assert [[len(each.file or "") for each in parcel.events] for parcel in parcels(box)] == [[60, 30], [30], [500], [1]]
+    assert [[len(each.file or "") for each in batch.events] for batch in batches(box)] == [[60, 30], [30], [500], [1]]
 
 
 def test_an_event_that_cannot_be_written_spoils_no_other() -> None:
@@ -169,15 +169,15 @@ def test_an_event_that_cannot_be_written_spoils_no_other() -> None:
     box = Outbox(picky, recorder=False, throttle=Coalescer(lambda: 0.0))
     for n in (5, 0, 2):
         box.put(event("metric", n))
-    (parcel,) = parcels(box)
-    assert [entry["n"] for entry in parcel.entries] == [2, 5]
+    (batch,) = batches(box)
+    assert [entry["n"] for entry in batch.entries] == [2, 5]
     assert [(refused.event.data["n"], "zero" in refused.reason) for refused in box.refused] == [(0, True)]
 
 
 def test_a_progress_that_cannot_be_written_is_set_aside() -> None:
     box = outbox(recorder=False)
     box.put(event("progress", 1, category="train", current=None, total=3, overall=0.5))
-    assert parcels(box) == []
+    assert batches(box) == []
     assert [refused.event.kind for refused in box.refused] == ["progress"]
 
 
@@ -186,14 +186,14 @@ def test_equal_events_make_equal_keys() -> None:
     for box in (first, second):
         box.put(event("metric", 1))
         box.put(event("status", 2, status="RUNNING"))
-    assert [parcel.key for parcel in parcels(first)] == [parcel.key for parcel in parcels(second)]
+    assert [batch.key for batch in batches(first)] == [batch.key for batch in batches(second)]
 
 
 def test_events_without_keys_make_keys_of_their_own() -> None:
     box = outbox(recorder=True, max_batch=1)
     box.put(Event(kind="metric"))
     box.put(Event(kind="metric"))
-    assert len({parcel.key for parcel in parcels(box)}) == 2
+    assert len({batch.key for batch in batches(box)}) == 2
 
 
 class Delivery(RuleBasedStateMachine):
@@ -221,13 +221,13 @@ class Delivery(RuleBasedStateMachine):
 
     @rule()
     def answer(self) -> None:
-        parcel = self.box.next_batch(0.0)
-        if parcel is None:
+        batch = self.box.next_batch(0.0)
+        if batch is None:
             return
-        if self.bad & set(numbers(parcel)):
+        if self.bad & set(numbers(batch)):
             self.box.refuse_batch("bad entry")
         else:
-            self.arrived += numbers(parcel)
+            self.arrived += numbers(batch)
             self.box.ack()
 
     @precondition(lambda self: self.box.pending_count == 0)

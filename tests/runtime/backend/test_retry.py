@@ -45,10 +45,10 @@ class Flaky:
         return outcome
 
 
-def retry(flaky: Flaky, time: Time, patience: RetryPolicy | None = None, draw: float = 1.0) -> Retry:
+def retry(flaky: Flaky, time: Time, policy: RetryPolicy | None = None, draw: float = 1.0) -> Retry:
     return Retry(
         Memory(flaky),
-        patience=patience,
+        retry_policy=policy,
         sleep=time.sleep,
         draw=lambda: draw,
         clock=lambda: time.now,
@@ -115,10 +115,10 @@ def test_an_answer_that_will_not_change_is_taken_at_once(status: int) -> None:
 @given(st.integers(1, 3000), st.floats(0, 1, exclude_max=True))
 @example(2000, 0.5)  # 2.0 ** 2000 is no float
 def test_pauses_are_drawn_below_a_doubling_ceiling(tried: int, draw: float) -> None:
-    patience = RetryPolicy(first=0.5, longest=10.0)
+    policy = RetryPolicy(first=0.5, longest=10.0)
     ceiling = 0.5 * 2.0 ** min(tried, 10)
-    assert 0.0 <= patience.compute_delay(tried, draw) <= min(10.0, ceiling)
-    assert patience.compute_delay(tried, 0.5) <= patience.compute_delay(tried + 1, 0.5)
+    assert 0.0 <= policy.compute_delay(tried, draw) <= min(10.0, ceiling)
+    assert policy.compute_delay(tried, 0.5) <= policy.compute_delay(tried + 1, 0.5)
 
 
 @given(st.floats(0, 1, exclude_max=True), st.floats(0, 20), st.floats(1, 60))

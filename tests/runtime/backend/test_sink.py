@@ -76,7 +76,7 @@ class Backend:
 
 
 def sink(handler: Callable[[Call], Answer], **options: Any) -> LogSink:
-    return LogSink(Client(Memory(handler)), entry=entry, **{"interval": 0.001, "patience": QUICK, **options})
+    return LogSink(Client(Memory(handler)), entry=entry, **{"interval": 0.001, "retry_policy": QUICK, **options})
 
 
 WEATHER = st.lists(st.sampled_from(["good", "down", "lost", 500, 503, 429, 401, 403]), max_size=12)
@@ -239,7 +239,7 @@ def test_an_outage_uses_little_time() -> None:
         calls += 1
         raise BackendUnavailable("down")
 
-    queue = sink(down, patience=RetryPolicy(first=0.0, longest=0.0))
+    queue = sink(down, retry_policy=RetryPolicy(first=0.0, longest=0.0))
     queue.put(event("metric"))
     assert not queue.flush(0.5)
     assert 2 <= calls <= 30
@@ -256,7 +256,7 @@ def test_a_flush_does_not_wait_for_the_next_try() -> None:
             raise BackendUnavailable("down")
         return backend(call)
 
-    queue = sink(handler, patience=RetryPolicy(first=3600.0, longest=3600.0), draw=lambda: 1.0)
+    queue = sink(handler, retry_policy=RetryPolicy(first=3600.0, longest=3600.0), draw=lambda: 1.0)
     queue.put(event("metric", 1))
     assert tried.wait(LONG)
     while queue.trouble is None:

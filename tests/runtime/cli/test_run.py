@@ -219,13 +219,13 @@ def test_an_option_that_does_not_do_is_refused(args: list[object], said: str, ca
 def test_a_dataset_that_the_backend_does_not_know_fails_the_job(called, training) -> None:
     shown = called("run", training(TRAINED, dataset=7), *PURE)
     assert shown.exit_code == 1
-    assert "dataset 7: the backend does not know it" in shown.stderr
+    assert "dataset 7: must exist on the backend" in shown.stderr
 
 
 def test_a_checkpoint_that_the_backend_does_not_know_fails_the_job(called, training) -> None:
     shown = called("run", training(TRAINED, checkpoint=8), *PURE)
     assert shown.exit_code == 1
-    assert "8: the backend does not know it" in shown.stderr
+    assert "8: must exist on the backend" in shown.stderr
 
 
 def test_all_that_is_wrong_with_a_call_is_told_at_once(called, training) -> None:

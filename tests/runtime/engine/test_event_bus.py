@@ -55,7 +55,7 @@ def running(folder: Path, handler: Any, most_waiting: int) -> Iterator[Run]:
     seen: list[Event] = []
     with Ledger(folder) as ledger:
         sink = LogSink(
-            Client(Memory(handler)), entry=events.to_log_entry, interval=0.001, patience=QUICK, journal=ledger
+            Client(Memory(handler)), entry=events.to_log_entry, interval=0.001, retry_policy=QUICK, delivery_log=ledger
         )
         hub = EventBus(
             MergedSpools(folder / "spool", by_trials=True),

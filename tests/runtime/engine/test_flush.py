@@ -47,7 +47,7 @@ def recorder(tmp_path: Path) -> Iterator[Recorder]:
 
 def place(recorder: Recorder, *, handler: Any = None) -> Backend:
     memory = Memory(handler or recorder.handler())
-    client = Client(Retry(memory, patience=QUICK))
+    client = Client(Retry(memory, retry_policy=QUICK))
     return Backend(client=client, delivery_client=Client(memory), url="", recorder=recorder, retry_policy=QUICK)
 
 
