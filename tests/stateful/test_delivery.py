@@ -1,4 +1,4 @@
-"""Whatever carries entries, over whatever network, the recorder has what was accepted: once, in order per trial."""
+"""A state machine of delivery: over any carrier and network, accepted events arrive once, in order per trial."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def listening() -> Iterator[HttpServer]:
 
 
 class Delivery(RuleBasedStateMachine):
-    """`carrier`: call sends each entry until it has an answer; sink queues them; spool has them on disk first."""
+    """`carrier`: call sends each entry until it is answered; sink queues them; spool writes them to disk first."""
 
     listening: ClassVar[HttpServer]
     over_http = False
@@ -140,7 +140,7 @@ class Delivery(RuleBasedStateMachine):
 
     @rule()
     def die(self) -> None:
-        """A new process takes over what a spool holds; others can only end in order."""
+        """A new process resumes from a spool; other carriers can only be closed."""
         self.end(LONG if self.carrier != "spool" else 0.001)
         self.begin()
 

@@ -1,4 +1,4 @@
-"""Whatever happens to trials, the table says what a plain dict of dicts says, as a whole and by deltas."""
+"""A state machine of the trial table: it equals a plain dict of dicts, as a whole and by deltas."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _nonfinite(value: Any) -> bool:
 
 
 class TrialTables(RuleBasedStateMachine):
-    """The model is three dicts and two lists, rebuilt in the slowest and plainest way."""
+    """The model is three dicts and two lists, rebuilt in the simplest way."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""A server of raw sockets, for what a well-behaved one does not do."""
+"""A server of raw sockets, for misbehaviour that a real server does not show."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 @dataclass
 class Asked:
-    """One request as it came."""
+    """One request as it was received."""
 
     method: str
     target: str
@@ -24,7 +24,7 @@ class Asked:
 
 @dataclass
 class Raw:
-    """Answers with the bytes that `reply` makes of a request; None drops the connection, b"" keeps it silent."""
+    """Answers with the bytes that `reply` returns for a request; None drops the connection, b"" sends nothing."""
 
     url: str = ""
     reply: Callable[[Asked], bytes | None] = lambda asked: ok(b"{}")
@@ -32,7 +32,7 @@ class Raw:
 
 
 def ok(body: bytes, status: str = "200 OK", *headers: str) -> bytes:
-    """A whole response."""
+    """Return a complete response."""
     head = [f"HTTP/1.1 {status}", f"Content-Length: {len(body)}", *headers]
     return "\r\n".join([*head, "", ""]).encode() + body
 
@@ -66,7 +66,7 @@ def serve(connection: socket.socket, raw: Raw, number: int) -> None:
 
 @pytest.fixture
 def raw_servers() -> Iterator[Callable[[], Raw]]:
-    """A function that starts one more server on a loopback port."""
+    """Return a function that starts another server on a loopback port."""
     listeners: list[socket.socket] = []
     threads: list[threading.Thread] = []
     connections: list[socket.socket] = []

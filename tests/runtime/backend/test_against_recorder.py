@@ -1,4 +1,4 @@
-"""The client against our recorder, over both of its doors."""
+"""Tests of the client against our recorder, over memory and HTTP."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def client(door: Transport) -> Client:
 
 
 class Weather:
-    """Loses calls and answers by chance, as a bad network does."""
+    """Loses calls and answers at random, as a bad network does."""
 
     def __init__(self, inner: Transport, seed: int) -> None:
         self._inner, self._random = inner, random.Random(seed)

@@ -1,4 +1,4 @@
-"""What `trialrun.backend.archives` promises."""
+"""Tests of `trialrun.backend.archives`."""
 
 from __future__ import annotations
 
@@ -220,7 +220,7 @@ def test_a_bomb_is_refused_by_its_ratio(tmp_path: Path) -> None:
 
 
 def test_members_that_share_their_bytes_are_refused(tmp_path: Path) -> None:
-    """Two entries of the directory that point at one packed content."""
+    """Return an archive whose directory has two entries for the same packed content."""
     archive = archive_of(tmp_path / "a.zip", ("one", b"x" * 100), ("two", b"x" * 100))
     content = bytearray(archive.read_bytes())
     second = content.rfind(b"PK\1\2")

@@ -1,4 +1,4 @@
-"""What `trialrun.backend.client` promises."""
+"""Tests of `trialrun.backend.client`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def answer(value: Any, status: int = 200) -> Answer:
 
 
 class Backend:
-    """Answers by method and path, and notes the calls. A value, or a function of the call."""
+    """Answers by method and path with a value, or a function of the call; keeps the calls."""
 
     def __init__(self, routes: Mapping[str, Any]) -> None:
         self._routes = routes
@@ -161,7 +161,7 @@ def test_tuning_does_not_ask_for_models() -> None:
 
 
 def dataset_backend(rows: list[Any], per_page: int = 3) -> Backend:
-    """Pages as the platform has them: `next` is a URL."""
+    """Return pages in the platform's form: `next` is a URL."""
 
     def rows_page(call: Call) -> Any:
         at = int(dict(call.params).get("page", 0))

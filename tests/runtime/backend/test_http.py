@@ -1,4 +1,4 @@
-"""What `trialrun.backend.http` promises."""
+"""Tests of `trialrun.backend.http`."""
 
 from __future__ import annotations
 
@@ -208,7 +208,7 @@ def test_a_token_that_breaks_headers_is_refused_without_showing_it(token: str) -
 
 
 def everything_shown(error: BaseException) -> str:
-    """What a log, a report or a pickle of the error could show."""
+    """Return everything that a log, a report or a pickle of the error could show."""
     chain: list[object] = []
     inner: BaseException | None = error
     while inner is not None:

@@ -1,4 +1,4 @@
-"""What `trialrun.backend.ledger` promises."""
+"""Tests of `trialrun.backend.ledger`."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def test_a_ledger_cut_at_any_byte_claims_nothing_that_did_not_arrive(tmp_path: P
 
 
 class Platform:
-    """Counts a call with a known Idempotency-Key once, and knows no keys of entries. `bad` entries are refused."""
+    """Handles a call with a known Idempotency-Key once, and ignores keys of entries. `bad` entries are refused."""
 
     def __init__(self, bad: frozenset[int]) -> None:
         self._bad = bad
@@ -170,7 +170,7 @@ class Died(Exception):
 
 
 def sender(folder: Path, spooled: list[Event], platform: Platform, steps: int, max_batch: int) -> None:
-    """One life of a sender over the spool, which ends after so many steps: before a call, after it, or written down."""
+    """Run a sender over the spool that dies after so many steps: before a call, after it, or after it was recorded."""
 
     def dies_at(count: int) -> Callable[[], None]:
         left = iter(range(count))

@@ -1,4 +1,4 @@
-"""What `trialrun.backend.memory` promises."""
+"""Tests of `trialrun.backend.memory`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from trialrun_hookspecs.errors import BadValue
 
 
 def sent(call: Call) -> Call:
-    """What the handler of a Memory sees."""
+    """Return the call that the handler of a Memory gets."""
     seen: list[Call] = []
 
     def handler(given: Call) -> Answer:

@@ -1,4 +1,4 @@
-"""What `trialrun.backend.multipart` promises."""
+"""Tests of `trialrun.backend.multipart`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from trialrun.backend.multipart import encode_multipart
 
 
 def parts(body: bytes, content_type: str) -> list[Message]:
-    """The parts as another implementation reads them."""
+    """Return the parts as another implementation reads them."""
     head = f"Content-Type: {content_type}\r\n\r\n".encode()
     message = message_from_bytes(head + body)
     payload = message.get_payload()

@@ -1,4 +1,4 @@
-"""What `trialrun.backend.outbox` promises."""
+"""Tests of `trialrun.backend.outbox`."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def event(kind: Kind, number: int = 0, job_id: int = JOB, **data: Any) -> Event:
 
 
 def batches(box: Outbox, *, now: float = 0.0, force: bool = True) -> list[Batch]:
-    """Everything that is due, settled as it comes."""
+    """Return everything that is due, accepting each batch."""
     taken: list[Batch] = []
     while batch := box.next_batch(now, force=force):
         taken.append(batch)
@@ -197,7 +197,7 @@ def test_events_without_keys_make_keys_of_their_own() -> None:
 
 
 class Delivery(RuleBasedStateMachine):
-    """Puts, deliveries, outages and refusals in any order: the good arrive once, in order; the bad are set aside."""
+    """Puts, deliveries, outages and refusals in any order: good events arrive once, in order; bad ones are refused."""
 
     @initialize(recorder=st.booleans(), max_batch=st.integers(1, 6))
     def begin(self, recorder: bool, max_batch: int) -> None:
@@ -216,7 +216,7 @@ class Delivery(RuleBasedStateMachine):
 
     @rule()
     def outage(self) -> None:
-        """The call was made and nothing came back: next time it is the same one."""
+        """The call got no answer: the next batch is the same one."""
         assert self.box.next_batch(0.0) is self.box.next_batch(0.0)
 
     @rule()

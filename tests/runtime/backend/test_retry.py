@@ -1,4 +1,4 @@
-"""What `trialrun.backend.retry` promises."""
+"""Tests of `trialrun.backend.retry`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Outcome = Answer | None  # None: no answer
 
 
 class Time:
-    """A clock that moves when somebody sleeps, or when a call takes its time."""
+    """A clock that moves during sleeps and slow calls."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -30,7 +30,7 @@ class Time:
 
 
 class Flaky:
-    """Gives the outcomes in turn and the last one for ever; notes the calls."""
+    """Returns the outcomes in turn, then the last one always; keeps the calls."""
 
     def __init__(self, *outcomes: Outcome, takes: Callable[[], None] = lambda: None) -> None:
         self._outcomes, self._takes = outcomes, takes

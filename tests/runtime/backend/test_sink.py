@@ -1,4 +1,4 @@
-"""What `trialrun.backend.sink` promises."""
+"""Tests of `trialrun.backend.sink`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `trialrun.backend.transport` promises."""
+"""Tests of `trialrun.backend.transport`."""
 
 from __future__ import annotations
 

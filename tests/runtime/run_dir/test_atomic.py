@@ -1,4 +1,4 @@
-"""What `trialrun.run_dir.atomic` promises."""
+"""Tests of `trialrun.run_dir.atomic`."""
 
 from __future__ import annotations
 

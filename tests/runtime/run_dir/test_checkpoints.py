@@ -1,4 +1,4 @@
-"""Only a checkpoint that was wholly written is one to go on from, and the newest is the last."""
+"""Tests of checkpoint records: a trial resumes from complete checkpoints only, the newest first."""
 
 from __future__ import annotations
 

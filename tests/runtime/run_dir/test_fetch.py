@@ -1,4 +1,4 @@
-"""A run's folder comes back from storage whole, or not at all."""
+"""Tests of fetching: a run's folder comes back from storage complete, or not at all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The journal of a study reads back what was written, whatever killed its writer."""
+"""Tests of the journal: it reads back what was written, whatever killed its writer."""
 
 from __future__ import annotations
 

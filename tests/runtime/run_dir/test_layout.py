@@ -1,4 +1,4 @@
-"""What `trialrun.run_dir.layout` promises."""
+"""Tests of `trialrun.run_dir.layout`."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ DISTINCT = (
     layout.PARAMS_LOG,
     layout.CSV_LOG,
 )
-"""Names that mean nothing but a file of a results folder; `result.json` is also a log of Ray's."""
+"""Names that no other thing has; `result.json`, for one, is also a log of Ray's."""
 
 
 @cache
 def strings_of(file: Path) -> set[str]:
-    """The string constants of a module, those of a docstring or an f-string among them."""
+    """Return the string constants of a module, with those of f-strings."""
     tree = ast.parse(file.read_text("utf-8"))
     return {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)}
 

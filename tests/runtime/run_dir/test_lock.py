@@ -1,4 +1,4 @@
-"""What `trialrun.run_dir.lock` promises."""
+"""Tests of `trialrun.run_dir.lock`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The results folder arrives in storage elsewhere: what is new, what changed, and not what is gone."""
+"""Tests of the mirror: new and changed files arrive in the storage, deleted ones disappear there."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def run(folder: Path, given: dict[str, Any], **options: Any) -> Any:
 
 
 def names(folder: Path) -> set[str]:
-    """The files in it, but for those that say who holds it."""
+    """Return the names of the files in it, without locks and owner."""
     there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     return there - {"lock", "sent/lock", OWNER}
 
@@ -54,7 +54,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def shown(recording: Path) -> Any:
-    """What a recording tells of its jobs, entries and models."""
+    """Return the jobs, events and models of a recording."""
     with Recorder.open(recording) as recorder:
         models = [{**model, "path": None} for model in recorder.models()]
         return recorder.jobs(), recorder.events(), models
@@ -155,7 +155,7 @@ def test_the_results_are_not_copied_onto_themselves(folder: Path, inside: str) -
 
 
 class Run:
-    """What a run does to its folder: each step spools, records and notes an entry, and makes a checkpoint of it."""
+    """A run's writes to its folder: each step spools an event, records and notes it, and writes a checkpoint."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -192,7 +192,7 @@ def mark(checkpoint: Path, step: int) -> CheckpointRecord:
 
 
 class Busy(Mirror):
-    """A mirror of a run that goes on before some of the files are sent, and that dies before one of them."""
+    """A mirror whose run continues before some files are sent, and that dies before one of them."""
 
     def __init__(self, url: str, run: Run, steps: Iterator[int], die_at: int) -> None:
         super().__init__(url, run.folder, where="--storage", needed=lambda sizes: files_of_newest(run.folder, sizes))
@@ -235,7 +235,7 @@ def test_whenever_a_copy_is_cut_off_it_holds_all_that_it_says(
 
 
 def holds_what_it_says(there: Path, before: int) -> int:
-    """The step of the newest checkpoint that a copy can be resumed from."""
+    """Return the step of the newest checkpoint that a copy can be resumed from."""
     recorded = set()
     if (there / "recorder.sqlite").exists():
         with contextlib.closing(sqlite3.connect(there / "recorder.sqlite")) as database:

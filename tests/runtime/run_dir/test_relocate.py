@@ -1,4 +1,4 @@
-"""Paths that were written down follow the folder."""
+"""Tests of relocation: recorded paths follow the folder."""
 
 from __future__ import annotations
 

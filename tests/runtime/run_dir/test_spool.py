@@ -1,4 +1,4 @@
-"""What `trialrun.run_dir.spool` promises."""
+"""Tests of `trialrun.run_dir.spool`."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def test_what_was_written_survives_kill_9(tmp_path: Path, size: int, count: int)
 
 
 class Seen:
-    """Collects lines by file, and tells when there are enough."""
+    """Collects lines by file, and wakes the test when there are enough."""
 
     def __init__(self) -> None:
         self.lines: dict[str, list[str]] = {}
@@ -290,7 +290,7 @@ def test_a_full_disk_refuses_the_line(tmp_path: Path) -> None:
 
 
 def test_a_disk_that_fills_up_in_a_line_spoils_only_that_line(tmp_path: Path) -> None:
-    """In a process of its own, whose files may hold 100 bytes."""
+    """It runs in its own process, whose files may have 100 bytes."""
     code = """if True:
         import resource, signal, sys
         from pathlib import Path

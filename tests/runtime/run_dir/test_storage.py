@@ -1,4 +1,4 @@
-"""Addresses of storage."""
+"""Tests of storage URLs."""
 
 from __future__ import annotations
 
