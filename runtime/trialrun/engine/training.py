@@ -1,4 +1,4 @@
-"""Training mode: the plugin called once, its artifact registered as the model."""
+"""Training mode: call the plugin once and register its artifact as the model."""
 
 from __future__ import annotations
 
