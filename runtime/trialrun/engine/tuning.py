@@ -54,9 +54,8 @@ def run_study(study: Study, executor: Executor, *, bus: EventBus, client: Client
     _raise_on_failure(study, outcome)
     chosen = _choose_best(study, outcome)
     if chosen is not None:
-        client.override_best(
-            study.job_id, chosen.trial_id, chosen.config, key=f"{study.run_key}-best-{chosen.trial_id}"
-        )
+        key = f"{study.run_key}-best-{chosen.trial_id}"
+        client.override_best(study.job_id, chosen.trial_id, chosen.config, key=key)
         listener.flush(chosen.trial_id)
     bus.emit_progress("trials", len(outcome.trials), len(outcome.trials))
     bus.emit_progress("train", 1, 1)

@@ -26,8 +26,7 @@ class _Best:
 
     def add_value(self, value: float, mode: Any, min_delta: float) -> None:
         self.seen += 1
-        moved = self.value is None or is_better(value, self.value + (min_delta if mode == "max" else -min_delta), mode)
-        if moved:
+        if is_better(value, self.value, mode, min_delta):
             self.value, self.since = value, 0
         else:
             self.since += 1

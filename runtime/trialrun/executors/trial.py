@@ -130,25 +130,13 @@ def run_trial(
     with open_attempt(_build_attempt_spec(spec, session.trial_id, flat, folder)) as attempt:
         session.attempt = attempt
         resumed = _resume_session(spec, session, attempt)
-        run = JobRun(
-            attempt.emit,
-            name=spec.name,
-            job_id=spec.job_id,
-            trial_id=session.trial_id,
-            seed=attempt.spec.seed,
-            folder=folder,
-            reporter=session.report,
-            on_output=lambda path: (folder / layout.OUTPUT_PATH).write_text(
-                _make_relative(folder, path), encoding="utf-8"
-            ),
-        )
+        run = _create_run(spec, session, attempt)
+        given = override_checkpoint(checkpoint, resumed)
 
         def call() -> None:
             try:
                 spec.space.complete_values(flat)  # raises for an expression that cannot be calculated
-                _call_plugin(
-                    spec, plugin, hyperparameter, dataset, override_checkpoint(checkpoint, resumed), run, session
-                )
+                _call_plugin(spec, plugin, hyperparameter, dataset, given, run, session)
             except Exception as error:
                 _explain_legacy_report(error)
                 raise
@@ -169,6 +157,20 @@ def _build_attempt_spec(spec: TrialSpec, trial_id: str, config: Mapping[str, Any
         run_config=spec.run_config,
         output_files=spec.output_files,
         capture=spec.capture,
+    )
+
+
+def _create_run(spec: TrialSpec, session: TrialSession, attempt: Attempt) -> JobRun:
+    folder = attempt.spec.folder
+    return JobRun(
+        attempt.emit,
+        name=spec.name,
+        job_id=spec.job_id,
+        trial_id=session.trial_id,
+        seed=attempt.spec.seed,
+        folder=folder,
+        reporter=session.report,
+        on_output=lambda path: (folder / layout.OUTPUT_PATH).write_text(_make_relative(folder, path), encoding="utf-8"),
     )
 
 

@@ -123,33 +123,8 @@ def _fit_study(study: Study, listener: Listener, interrupted: threading.Event) -
     rules = StopRules(study.tune_config, time.monotonic, interrupted, history=study.history, stoppers=stoppers)
     callback = ListeningCallback(study, listener, rules)
     plugin_callbacks = [IsolatedCallback(each, listener.warn) for _, each in study.manager.trial_callbacks()]
-    config, search = study.tune_config, _build_search(study)
-    limit = config.max_concurrent_trials
-    again = bool(study.history.configs)
-    scheduler = replay_scheduler(_build_scheduler(study), study)
-    tuner = tune.Tuner(
-        tune.with_resources(_build_trainable(study), _build_placement(study)),
-        param_space=build_param_space(study.space) if _is_ray_search(study) else {},
-        tune_config=tune.TuneConfig(
-            metric=config.metric,
-            mode=config.mode,
-            num_samples=max(study.remaining, 1) if again and not _is_ray_search(study) else config.num_samples,
-            max_concurrent_trials=None if again else limit,
-            search_alg=ResumedTrials(search, study, limit=limit) if again else search,
-            scheduler=scheduler,
-            reuse_actors=config.reuse_actors,
-            trial_dirname_creator=_name_trial_folder,
-        ),
-        run_config=tune.RunConfig(
-            name=layout.RAY_DIR,
-            storage_path=str(study.results.absolute()),
-            verbose=0,
-            stop=_Stopper(rules),
-            callbacks=[callback, *plugin_callbacks],
-            checkpoint_config=_build_checkpoint_config(config),
-            failure_config=tune.FailureConfig(max_failures=config.max_failures, fail_fast=bool(config.fail_fast)),
-        ),
-    )
+    search = _build_search(study)
+    tuner = _build_tuner(study, search, rules, [callback, *plugin_callbacks])
     try:
         tuner.fit()
     finally:
@@ -159,6 +134,35 @@ def _fit_study(study: Study, listener: Listener, interrupted: threading.Event) -
     if callback.errors:
         listener.warn(f"{len(callback.errors)} error(s) while recording the study, the first: {callback.errors[0]!r}")
     return build_study_outcome(study, [callback.outcomes[trial_id] for trial_id in callback.trials], rules)
+
+
+def _build_tuner(study: Study, search: Any, rules: StopRules, callbacks: list[Any]) -> tune.Tuner:
+    config = study.tune_config
+    limit = config.max_concurrent_trials
+    resumed = bool(study.history.configs)
+    return tune.Tuner(
+        tune.with_resources(_build_trainable(study), _build_placement(study)),
+        param_space=build_param_space(study.space) if _is_ray_search(study) else {},
+        tune_config=tune.TuneConfig(
+            metric=config.metric,
+            mode=config.mode,
+            num_samples=max(study.remaining, 1) if resumed and not _is_ray_search(study) else config.num_samples,
+            max_concurrent_trials=None if resumed else limit,
+            search_alg=ResumedTrials(search, study, limit=limit) if resumed else search,
+            scheduler=replay_scheduler(_build_scheduler(study), study),
+            reuse_actors=config.reuse_actors,
+            trial_dirname_creator=_name_trial_folder,
+        ),
+        run_config=tune.RunConfig(
+            name=layout.RAY_DIR,
+            storage_path=str(study.results.absolute()),
+            verbose=0,
+            stop=_Stopper(rules),
+            callbacks=callbacks,
+            checkpoint_config=_build_checkpoint_config(config),
+            failure_config=tune.FailureConfig(max_failures=config.max_failures, fail_fast=bool(config.fail_fast)),
+        ),
+    )
 
 
 def _build_checkpoint_config(config: TuneConfig) -> Any:
