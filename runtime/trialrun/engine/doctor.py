@@ -109,11 +109,11 @@ def _list_packages(extras: Mapping[str, Requirements]) -> list[str]:
 
 
 def _find_versions(names: list[str]) -> dict[str, str]:
-    found: dict[str, str] = {}
+    versions: dict[str, str] = {}
     for name in names:
         with contextlib.suppress(metadata.PackageNotFoundError):
-            found[name] = metadata.version(name)
-    return found
+            versions[name] = metadata.version(name)
+    return versions
 
 
 def _find_missing(extras: Mapping[str, Requirements]) -> dict[str, list[str]]:

@@ -67,9 +67,9 @@ def flush(
         fix = "Name the folder that the run printed as its results."
         raise UsageError("must be the results folder of a run", where=str(place), got="no spool in it", fix=fix)
     with contextlib.ExitStack() as stack:
-        there, name = _open_backend(stack, place, backend, tokens or read_tokens(os.environ))
+        opened, name = _open_backend(stack, place, backend, tokens or read_tokens(os.environ))
         ledger = stack.enter_context(Ledger(place, name))
-        return _FlushTask(place, there, ledger, spools, timeout).send_all(again=refused)
+        return _FlushTask(place, opened, ledger, spools, timeout).send_all(again=refused)
 
 
 def _open_backend(
@@ -119,7 +119,7 @@ class _FlushTask:
         self._ledger = ledger
         self._spools = spools
         self._timeout = timeout
-        self._had = self._left = 0
+        self._answered_before = self._left = 0
 
     def send_all(self, *, again: bool) -> FlushResult:
         try:
@@ -143,7 +143,7 @@ class _FlushTask:
             sent=sink.total_delivered,
             refused=len(sink.refused_events),
             left=self._left + sink.pending_count,
-            had=self._had,
+            had=self._answered_before,
             unreadable=self._spools.unreadable,
             trouble=trouble,
         )
@@ -153,7 +153,7 @@ class _FlushTask:
         number, whole = 0, True
         for event, _ in self._spools.read_events():
             due = self._is_due(event, recorder=recorder)
-            self._had += not due
+            self._answered_before += not due
             if not whole:
                 self._left += due
             elif due or event.kind == "progress":  # the record keeps the newest of every category
@@ -196,6 +196,6 @@ def resend_unanswered(ledger: Ledger, sink: LogSink, spools: MergedSpools) -> No
     if all(ledger.is_answered(track, key) for key in keys):  # dead letters, which are sent separately
         return
     wanted = dict.fromkeys(keys)
-    found = {event.key: event for event, _ in spools.read_events() if event.key in wanted}
-    if found.keys() == wanted.keys():
-        sink.put_first(track, [found[key] for key in wanted])
+    events_by_key = {event.key: event for event, _ in spools.read_events() if event.key in wanted}
+    if events_by_key.keys() == wanted.keys():
+        sink.put_first(track, [events_by_key[key] for key in wanted])

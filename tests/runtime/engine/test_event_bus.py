@@ -1,4 +1,4 @@
-"""What `trialrun.engine.event_bus` promises."""
+"""The promises of `trialrun.engine.event_bus`."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ LONG = 30.0
 
 @pytest.fixture
 def recorder(tmp_path: Path) -> Iterator[Recorder]:
-    with Recorder(tmp_path / "recorder.sqlite") as made:
-        made.create_job("job", {}, job_id=1)
-        yield made
+    with Recorder(tmp_path / "recorder.sqlite") as recorder:
+        recorder.create_job("job", {}, job_id=1)
+        yield recorder
 
 
 class Run:
@@ -161,9 +161,9 @@ def test_a_run_that_is_gone_on_with_sends_what_the_first_could_not(recorder: Rec
                 again.writers[trial].write, job_id=1, trial_id=trial, prefix=f"r-{trial}-1"
             )
         again.log(10, 5)
-        again.bus.emit_message("on it goes")
+        again.bus.emit_message("it continues")
         assert again.bus.close(LONG) == []
-        assert len(again.seen) == 11, "who looks on now has seen the rest before"
+        assert len(again.seen) == 11, "this viewer saw the rest before"
         assert again.sink.flush(LONG)
     for trial in ("t0", "t1"):
         assert values(recorder, trial) == list(range(15))

@@ -1,4 +1,4 @@
-"""Studies on both executors: what each way of reporting, failing and stopping comes to."""
+"""Studies on both executors: the result of each way of reporting, failing and stopping."""
 
 from __future__ import annotations
 

@@ -153,8 +153,8 @@ def resolve_client_address(address: str) -> str:
     def read_gcs_address() -> str:  # nested, so that it is pickled by value
         import ray
 
-        found: str = ray.get_runtime_context().gcs_address
-        return found
+        gcs_address: str = ray.get_runtime_context().gcs_address
+        return gcs_address
 
     def ask_address() -> str:
         client = ray.init(address, log_to_driver=False)
@@ -227,11 +227,11 @@ def get_cluster_address() -> str:
 
 def check_reachable(address: str | None) -> None:
     """Raise UsageError if nothing listens at `host:port`: Ray itself would end the process after a while."""
-    found = re.fullmatch(r"(?:ray://)?([^/]+):(\d+)", address or "")
-    if not found:
+    match = re.fullmatch(r"(?:ray://)?([^/]+):(\d+)", address or "")
+    if not match:
         return  # none, `auto` or `local`, which Ray resolves
     try:
-        socket.create_connection((found[1], int(found[2])), timeout=_REACH_S).close()
+        socket.create_connection((match[1], int(match[2])), timeout=_REACH_S).close()
     except OSError as error:
         raise _no_ray_error(address, str(error)) from error
 
@@ -254,8 +254,8 @@ def _detect_local_gpus() -> dict[str, float]:
     from ray._private.accelerators import get_accelerator_manager_for_resource
 
     manager = get_accelerator_manager_for_resource("GPU")
-    found = manager.get_current_node_num_accelerators() if manager else 0
-    return {"GPU": float(found)} if found else {}
+    count = manager.get_current_node_num_accelerators() if manager else 0
+    return {"GPU": float(count)} if count else {}
 
 
 def check_cluster_capacity(request: ResourceRequest) -> None:

@@ -109,8 +109,8 @@ def follow_job(client: Any, job: str, *, sleep: Callable[[float], None] = time.s
 
 def resolve_dashboard(address: str | None) -> str:
     """Return the given dashboard address, else RAY_API_SERVER_ADDRESS. Raises UsageError if there is neither."""
-    found = address or os.environ.get("RAY_API_SERVER_ADDRESS")
-    if not found:
+    dashboard = address or os.environ.get("RAY_API_SERVER_ADDRESS")
+    if not dashboard:
         fix = "Give --address http://HEAD:8265, or set RAY_API_SERVER_ADDRESS."
         raise UsageError("must name the dashboard that takes jobs", where="--address", got="nothing", fix=fix)
-    return found
+    return dashboard

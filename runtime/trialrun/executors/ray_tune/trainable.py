@@ -121,7 +121,7 @@ def build_trainable(spec: TrialSpec, plugin: Any, dataset: Any, checkpoint: Any)
     function = tune.with_parameters(_trialrun_trial, spec=spec, plugin=plugin, dataset=dataset, checkpoint=checkpoint)
     base: Any = wrap_function(function, name="trialrun_trial")
 
-    class TrialrunTrial(base):  # type: ignore[misc]  # made at run time
+    class TrialrunTrial(base):  # type: ignore[misc]  # created at run time
         """Checks every result in the worker: the function's thread waits until `step` has returned it."""
 
         def step(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Failures are told apart: raised, exited, crashed, killed, out of memory, a lost node."""
+"""Failures are classified: raised, exited, crashed, killed, out of memory, a lost node."""
 
 from __future__ import annotations
 

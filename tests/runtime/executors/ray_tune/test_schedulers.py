@@ -1,4 +1,4 @@
-"""Trial schedulers by name: every one can be made, and what it cannot be made with is said."""
+"""Trial schedulers by name: each can be created, and options that it does not take are refused."""
 
 from __future__ import annotations
 
