@@ -71,7 +71,7 @@ def _select_checkpoint(
     chosen, record = kept[-1][0], None
     for path, metrics in kept:
         value = None if metric is None else objective_value(metrics, metric)
-        if value is not None and (record is None or is_better(value, record, mode)):
+        if value is not None and is_better(value, record, mode):
             chosen, record = path, value
     return chosen
 

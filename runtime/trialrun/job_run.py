@@ -1,4 +1,4 @@
-"""The Run object: each method makes one event and hands it on."""
+"""The Run object: each method creates one event and passes it on."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _CONTEXTS = get_args(Context)
 
 
 class EventEmitter:
-    """Numbers events and sends them on, one at a time: a plugin may log from several threads."""
+    """Numbers and stamps events, then sends them one at a time: a plugin may log from several threads."""
 
     def __init__(self, send: Callable[[str], None], *, job_id: int, trial_id: str | None, prefix: str) -> None:
         self._send = send
@@ -36,7 +36,7 @@ class EventEmitter:
 
     @property
     def event_count(self) -> int:
-        """How many events it has stamped."""
+        """The number of events sent so far."""
         return self._seq
 
     def __call__(self, event: Event) -> None:
@@ -54,7 +54,7 @@ class EventEmitter:
 
 
 class JobRun:
-    """What a plugin is handed as `run`: see `trialrun_hookspecs.run.Run` for the promises."""
+    """The `run` argument of a plugin: see `trialrun_hookspecs.run.Run` for its promises."""
 
     def __init__(
         self,
@@ -70,9 +70,10 @@ class JobRun:
         on_checkpoint: Callable[[Path, int, dict[str, Any]], object] = lambda path, number, metrics: None,
         reports: int = 0,
     ) -> None:
-        """`on_checkpoint` is told, in training, of each checkpoint with its report's number and metrics.
+        """Create the run of a training, or with a `trial_id` and a `reporter` that of a trial.
 
-        `reports` are those of an earlier attempt.
+        In training, `on_checkpoint` is called with each checkpoint, its report's number and its metrics. `on_output` is
+        called with the path that is set as `checkpoint_output`. `reports` is the number of reports before this attempt.
         """
         self._emit = emit
         self._name = name
@@ -125,7 +126,7 @@ class JobRun:
 
     @property
     def declared_output(self) -> str | None:
-        """What the plugin set as checkpoint_output, or the suggested path once something is there; else None."""
+        """The path that was set as checkpoint_output, else the suggested one if it exists, else None."""
         if self._declared is not None:
             return self._declared
         return str(self._suggested) if self._suggested.exists() else None
@@ -192,7 +193,7 @@ class JobRun:
 
 def _check_word(value: Any, where: str) -> str:
     if not isinstance(value, str) or not value.strip():
-        raise BadValue("category, key and group must be words", where=where, got=repr(value))
+        raise BadValue("category, key and group must be non-empty strings", where=where, got=repr(value))
     return value
 
 

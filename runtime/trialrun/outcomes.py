@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
@@ -14,6 +13,7 @@ from trialrun_hookspecs.errors import BadValue, ObjectiveMissing
 
 __all__ = [
     "Mode",
+    "best_so_far",
     "check_objective",
     "find_best_trial",
     "is_better",
@@ -84,17 +84,30 @@ def find_best_trial(trials: Iterable[tuple[str, str, Mapping[str, Any]]], metric
     Errored trials and objectives that are absent or not finite never win; ties go to the earlier trial.
     """
     winner: str | None = None
-    record: int | float = math.nan
+    best: int | float | None = None
     for trial_id, status, metrics in trials:
         value = None if status == "ERROR" else objective_value(metrics, metric)
-        if value is not None and (winner is None or is_better(value, record, mode)):
-            winner, record = trial_id, value
+        if value is not None and is_better(value, best, mode):
+            winner, best = trial_id, value
     return winner
 
 
-def is_better(value: float, than: float, mode: Mode) -> bool:
-    """Whether `value` beats `than`; equal values do not beat each other."""
-    return value > than if mode == "max" else value < than
+def best_so_far(values: Iterable[float | None], mode: Mode) -> list[float | None]:
+    """Return, for each value, the best of those up to it; None before the first. A None counts as no value."""
+    best: float | None = None
+    trace: list[float | None] = []
+    for value in values:
+        if value is not None and is_better(value, best, mode):
+            best = value
+        trace.append(best)
+    return trace
+
+
+def is_better(value: float, than: float | None, mode: Mode, min_delta: float = 0) -> bool:
+    """Return True if `value` beats `than` by more than `min_delta`. Any value beats None, none beats its equal."""
+    if than is None:
+        return True
+    return value > than + min_delta if mode == "max" else value < than - min_delta
 
 
 def _to_flat_metrics(value: Mapping[Any, Any]) -> dict[str, Any]:

@@ -11,7 +11,16 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from trialrun.outcomes import Mode, check_objective, find_best_trial, merge_metrics, normalize_metrics, objective_value
+from trialrun.outcomes import (
+    Mode,
+    best_so_far,
+    check_objective,
+    find_best_trial,
+    is_better,
+    merge_metrics,
+    normalize_metrics,
+    objective_value,
+)
 from trialrun_hookspecs.errors import BadValue, ObjectiveMissing
 
 keys = st.sampled_from(["loss", "acc", "val/loss", "epoch"])
@@ -192,3 +201,19 @@ def test_objective_is_none_for_what_cannot_win() -> None:
     assert objective_value({"score": math.nan}, "score") is None
     assert objective_value({}, "score") is None
     assert objective_value({"score": 0}, "score") == 0
+
+
+@given(
+    values=st.lists(st.none() | st.floats(allow_nan=False, allow_infinity=False)), mode=st.sampled_from(["max", "min"])
+)
+def test_the_best_so_far_is_the_best_of_the_values_up_to_it(values: list[float | None], mode: Mode) -> None:
+    choose = max if mode == "max" else min
+    for end, best in enumerate(best_so_far(values, mode), start=1):
+        assert best == choose((value for value in values[:end] if value is not None), default=None)
+
+
+def test_a_value_must_beat_another_by_more_than_the_delta() -> None:
+    assert is_better(1.2, 1.0, "max", 0.1)
+    assert not is_better(1.2, 1.0, "max", 0.5)
+    assert is_better(1.0, None, "min")
+    assert not is_better(1.0, 1.0, "min")

@@ -1,4 +1,4 @@
-"""The backend of a job: our own recorder started for it, or one at a URL."""
+"""The backend of a job: a recorder started for it, or a server at a URL."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ _TOKEN_VARIABLES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Backend:
-    """Who is talked to. `url` and `token` are for people; `recorder` is None for a backend that is not ours.
+    """An open backend. `url` and `token` are for display; `recorder` is None for a backend that is not ours.
 
-    `patience` is how long the sink waits between its tries; None: as long as suits a network.
+    `retry_policy` is how long the sink waits between its attempts; None: the default for a network.
     """
 
     client: Client
-    delivery_client: Client  # for the sink, which waits and tries again by itself
+    delivery_client: Client  # for the sink, which does its own retries
     url: str
     token: str = ""
     recorder: Recorder | None = None
@@ -52,19 +52,19 @@ class Backend:
 
 
 def read_tokens(environment: Mapping[str, str]) -> Tokens:
-    """The credentials of a backend, from TRIALRUN_ACCESS_TOKEN, _AUTHORIZATION, _TENANT and _AGENT."""
+    """Return the credentials of a backend, from TRIALRUN_ACCESS_TOKEN, _AUTHORIZATION, _TENANT and _AGENT."""
     return Tokens(**{name: environment.get(variable) for name, variable in _TOKEN_VARIABLES.items()})
 
 
 def clear_tokens() -> None:
-    """Take the credentials out of this process's environment, which Ray hands to its workers."""
+    """Remove the credentials from this process's environment, which Ray copies to its workers."""
     for variable in _TOKEN_VARIABLES.values():
         os.environ.pop(variable, None)
 
 
 @contextlib.contextmanager
 def connect(url: str, tokens: Tokens) -> Iterator[Backend]:
-    """A backend that runs already."""
+    """Yield the backend that runs at `url`. Raises UsageError: the URL or a credential is not valid."""
     try:
         transport = Http(url, tokens)
     except BadValue as error:
@@ -77,25 +77,25 @@ def connect(url: str, tokens: Tokens) -> Iterator[Backend]:
 
 @contextlib.contextmanager
 def start_recorder(path: Path, fixtures: Fixtures) -> Iterator[Backend]:
-    """A recorder of our own, for as long as the job runs.
+    """Yield a recorder that runs until the block ends.
 
-    The job talks to it through its memory door: the same API without a socket between two threads of one process, which
-    takes a sixth of the time for a dataset of many files. The server, for everybody else, starts when somebody asks.
+    The job calls its API in memory, without a socket between two threads of one process: a dataset of many files takes
+    a sixth of the time. The HTTP server is for all other clients and starts with the first connection.
     """
     with Recorder(path, fixtures=fixtures) as recorder, recorder.server(on_demand=True) as server:
         memory = Memory(recorder.handler())
-        client, inlet = Client(Retry(memory)), Client(memory)
-        yield Backend(client=client, delivery_client=inlet, url=server.url, token=server.token, recorder=recorder)
+        client, delivery = Client(Retry(memory)), Client(memory)
+        yield Backend(client=client, delivery_client=delivery, url=server.url, token=server.token, recorder=recorder)
 
 
 NamedDatasets = Mapping[str, Callable[[], Iterable[Mapping[str, Any]]]]
 
 
 def named_datasets(manager: Manager, datasets: Mapping[int, Any]) -> NamedDatasets:
-    """Datasets by name: of the manager's plugins, and of an installed plugin of that name, which is added to them."""
+    """Return datasets by name: those of the manager's plugins, and those of installed plugins named in `datasets`."""
     for source in datasets.values():
         if isinstance(source, str) and source not in manager.datasets() and not Path(source).exists():
-            with contextlib.suppress(PluginAbsent):  # the error about fixtures says more
+            with contextlib.suppress(PluginAbsent):  # the error of `build_fixtures` is more helpful
                 manager.add(load_plugin(source))
     return manager.datasets()
 
@@ -103,9 +103,9 @@ def named_datasets(manager: Manager, datasets: Mapping[int, Any]) -> NamedDatase
 def build_fixtures(
     datasets: Mapping[int, Any], checkpoints: Mapping[int, str | Path], offers: NamedDatasets
 ) -> Fixtures:
-    """What the recorder serves. A dataset is a path, rows, or the name of one that a plugin offers.
+    """Return what the recorder serves. A dataset is a path, rows, or the name of one that a plugin offers.
 
-    Raises FixtureInvalid.
+    Raises FixtureInvalid: a dataset or checkpoint does not exist or cannot be served.
     """
     fixtures = Fixtures()
     for dataset_id, source in datasets.items():

@@ -1,4 +1,4 @@
-"""The machine before a run: versions, resources, what is missing, and what in the environment will bite."""
+"""A check of the machine before a run: versions, resources, missing extras, and variables that cause errors."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from trialrun_hookspecs.errors import UsageError
 
 __all__ = ["DoctorFinding", "DoctorReport", "examine_machine"]
 
-_SHARED = Path("/dev/shm")  # noqa: S108  # where Ray keeps its objects
+_SHARED = Path("/dev/shm")  # noqa: S108  # Ray keeps its objects here
 _FEW_FILES = 1024
-_FULL = 0.95  # beyond it Ray places no objects on the disk
+_FULL = 0.95  # Ray places no objects on a disk that is fuller
 _SMALL_STORE_GB = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoctorFinding:
-    """Something to know: `error`s fail or slow a run, `notes` are worth knowing."""
+    """One finding: an `error` fails or slows a run, a `note` is only worth knowing."""
 
     level: Literal["error", "note"]
     what: str
@@ -40,7 +40,7 @@ class DoctorFinding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoctorReport:
-    """What was found. `missing` are the extras that are not installed, with what each would bring."""
+    """The findings. `missing` maps each extra that is not installed to the packages it would add."""
 
     versions: dict[str, str]
     resources: dict[str, float]
@@ -58,7 +58,7 @@ class DoctorReport:
 
 
 def examine_machine(environment: Mapping[str, str], *, address: str | None = None) -> DoctorReport:
-    """Look at this machine. Nothing is started; a cluster is only asked whether it listens."""
+    """Examine this machine without starting anything; of a cluster, only test that its address accepts connections."""
     wanted, extras = _read_requirements()
     versions = {
         "python": platform.python_version(),
@@ -76,7 +76,7 @@ def examine_machine(environment: Mapping[str, str], *, address: str | None = Non
             *_check_versions(wanted, extras),
             *(DoctorFinding(level="error", what=f"{f.name}={f.value}: {f.note}") for f in variables if f.is_error),
             *(
-                DoctorFinding(level="note", what=f"{f.name} is set and does nothing: {f.note}")
+                DoctorFinding(level="note", what=f"{f.name} is set and has no effect: {f.note}")
                 for f in variables
                 if f.fate == "gone"
             ),
@@ -85,11 +85,11 @@ def examine_machine(environment: Mapping[str, str], *, address: str | None = Non
     )
 
 
-Requirements = Mapping[str, Any]  # a distribution's name -> the specifiers that trialrun asks for
+Requirements = Mapping[str, Any]  # a distribution's name -> the version specifiers of trialrun
 
 
 def _read_requirements() -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
-    """What trialrun needs, and what each extra would add; those for developing trialrun are left out."""
+    """Return what trialrun requires, and what each extra adds, without the extras for its own development."""
     from packaging.requirements import Requirement
 
     wanted: dict[str, Any] = {}
@@ -109,11 +109,11 @@ def _list_packages(extras: Mapping[str, Requirements]) -> list[str]:
 
 
 def _find_versions(names: list[str]) -> dict[str, str]:
-    found: dict[str, str] = {}
+    versions: dict[str, str] = {}
     for name in names:
         with contextlib.suppress(metadata.PackageNotFoundError):
-            found[name] = metadata.version(name)
-    return found
+            versions[name] = metadata.version(name)
+    return versions
 
 
 def _find_missing(extras: Mapping[str, Requirements]) -> dict[str, list[str]]:
@@ -122,7 +122,7 @@ def _find_missing(extras: Mapping[str, Requirements]) -> dict[str, list[str]]:
 
 
 def _check_versions(wanted: Requirements, extras: Mapping[str, Requirements]) -> Iterator[DoctorFinding]:
-    """Libraries that are there in a version that trialrun was not made for, or needed and not there."""
+    """Yield libraries whose version trialrun does not support, and required ones that are not installed."""
     for name, specifier in {**{n: s for e in extras.values() for n, s in e.items()}, **wanted}.items():
         version = _find_versions([name]).get(name)
         if version is None and name in wanted:
@@ -147,18 +147,19 @@ def _check_surroundings(environment: Mapping[str, str], address: str | None) -> 
         cluster.check_reachable(where)
     except UsageError as error:
         yield DoctorFinding(level="error", what=str(error))
-    most = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    if 0 <= most < _FEW_FILES:
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if 0 <= limit < _FEW_FILES:
         yield DoctorFinding(
-            level="error", what=f"only {most} open files are allowed, and Ray needs thousands: ulimit -n 65536"
+            level="error",
+            what=f"only {limit} open files are allowed, and Ray needs thousands: run ulimit -n 65536",
         )
     for folder in dict.fromkeys((Path(tempfile.gettempdir()), Path.cwd())):
         usage = shutil.disk_usage(folder)
         if usage.used / usage.total > _FULL:
-            what = f"the disk of {folder} is {usage.used / usage.total:.0%} full: Ray stores nothing on one beyond 95%"
+            what = f"the disk of {folder} is {usage.used / usage.total:.0%} full: Ray stores nothing beyond 95%"
             yield DoctorFinding(level="error", what=what)
     if _free_gb(_SHARED) < _SMALL_STORE_GB:
-        what = f"{_SHARED} is small, so objects go through the disk: docker run --shm-size=8g"
+        what = f"{_SHARED} is small, so Ray keeps objects on disk: use docker run --shm-size=8g"
         yield DoctorFinding(level="note", what=what)
     visible = environment.get("CUDA_VISIBLE_DEVICES")
     if visible is not None and list_gpu_names():

@@ -1,4 +1,4 @@
-"""Where everything that is reported meets: spools in; report hooks, backend and viewers out."""
+"""The event bus of a run: it reads the spools and passes each event to report hooks, backend and viewers."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ __all__ = ["EventBus", "Viewer"]
 
 Viewer = Callable[[Event], None]
 
-MAX_WAITING_BYTES = 64 * 2**20  # bytes of lines that the sink holds in memory while its backend is away
+MAX_WAITING_BYTES = 64 * 2**20  # bytes of lines that the sink holds in memory while its backend is unavailable
 
 
 class EventBus:
-    """One thread follows the spools and hands every event on, in order per trial.
+    """Follows the spools in one thread and passes every event on, in order per trial.
 
-    Of a run that is gone on with, only the backend is told what its spools held before, as far as it has not arrived.
-    When more waits for the backend than is good for this process's memory, further events are left on disk for the
-    backend's part, and read again once the others have gone.
-    The driver's own events take the same road, so that what was accepted is on disk before anything else happens.
+    When a run is resumed, only the backend gets the events that its spools already held, unless they have arrived.
+    When more than `max_waiting` bytes wait for the backend, further events for it stay on disk and are read again once
+    the waiting ones have been sent. The driver's own events go through a spool too, so that every accepted event is on
+    disk before anything else happens.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class EventBus:
         manager: Manager,
         sink: LogSink,
         viewers: Sequence[Viewer] = (),
-        most_waiting: int = MAX_WAITING_BYTES,
+        max_waiting: int = MAX_WAITING_BYTES,
     ) -> None:
         folder = spools.folder
         folder.mkdir(parents=True, exist_ok=True)
@@ -51,12 +51,13 @@ class EventBus:
         self._manager = manager
         self._sink = sink
         self._viewers = list(viewers)
-        self._spooled = spools
-        self._most_waiting = most_waiting
-        self._weight = 0  # bytes of the lines that the sink was given since nothing waited in it
+        self._spools = spools
+        self._max_waiting = max_waiting
+        self._weight = 0  # bytes of the lines given to the sink since it was last empty
         before = {path.name: path.read_bytes() for path in folder.glob(layout.SPOOLS)}
-        self._handed = Counter({name: content.count(b"\n") for name, content in before.items()})  # lines of each spool
-        self._behind = bool(before)  # there may be events that the sink was not given
+        # how many lines of each spool were passed on
+        self._lines_read = Counter({name: content.count(b"\n") for name, content in before.items()})
+        self._behind = bool(before)  # events may be on disk that the sink was not given
         run = sum(map(layout.is_driver_spool, before))
         self._writer = SpoolWriter(folder / layout.spool_name(layout.DRIVER, run))
         self._tail = Tail(folder, self._on_line, offsets={name: len(content) for name, content in before.items()})
@@ -73,27 +74,27 @@ class EventBus:
         self.emit(events.message_event(text, context))
 
     def drain(self) -> None:
-        """Hand on all that is there now."""
+        """Pass on every event that is in the spools now."""
         self._tail.drain()
 
     def close(self, timeout: float = 0.0) -> list[str]:
-        """Hand on all that is left and stop; says what went wrong on the way.
+        """Pass on all remaining events, stop, and return descriptions of what went wrong.
 
-        What was left on disk is sent for at most `timeout` seconds; how much of it did not go is said too.
+        Events that stayed on disk are sent for at most `timeout` seconds; the number of unsent ones is described too.
         """
         self._tail.stop()
         self._writer.close()
         end = time.monotonic() + timeout
         while self._behind and self._sink.flush(max(0.0, end - time.monotonic())):
             self._send_backlog()
-        wrong = [f"{failed.path.name}: {failed.error!r}" for failed in self._tail.errors[:3]]
+        problems = [f"{failed.path.name}: {failed.error!r}" for failed in self._tail.errors[:3]]
         if self._behind:
-            left = sum(self._sink.is_due(event) for event, _ in self._spooled.read_events(self._handed))
-            wrong.append(f"{left} entries are left on disk, those that wait in memory among them")
-        return wrong
+            left = sum(self._sink.is_due(event) for event, _ in self._spools.read_events(self._lines_read))
+            problems.append(f"{left} entries stayed on disk, including those that wait in memory")
+        return problems
 
     def _on_line(self, path: Path, line: str) -> None:
-        self._handed[path.name] += 1
+        self._lines_read[path.name] += 1
         event = self._overall(events.from_line(line), of_driver=layout.is_driver_spool(path.name))
         self._send_to_sink(event, len(line))
         self._manager.report(event)
@@ -106,7 +107,7 @@ class EventBus:
                 self._send_backlog()
             return
         self._weight += size
-        if self._weight > self._most_waiting:
+        if self._weight > self._max_waiting:
             if self._sink.pending_count:
                 self._behind = True
                 return
@@ -114,12 +115,12 @@ class EventBus:
         self._sink.put(event)
 
     def _send_backlog(self) -> None:
-        """Give the sink, which is empty, what it was not given, or as much of it as it may hold."""
+        """Give the empty sink the events that stayed on disk, as many as it may hold."""
         self._weight = 0
-        for event, size in self._spooled.read_events(self._handed):
+        for event, size in self._spools.read_events(self._lines_read):
             if not self._sink.is_due(event):
                 continue
-            if self._weight and self._weight + size > self._most_waiting:
+            if self._weight and self._weight + size > self._max_waiting:
                 return
             self._weight += size
             self._sink.put(event)

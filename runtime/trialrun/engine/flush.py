@@ -1,4 +1,4 @@
-"""What an earlier run left behind, sent to its backend."""
+"""Delivery of what an earlier run could not send to its backend."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ RETRY_POLICY = RetryPolicy(first=0.25, longest=5.0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlushResult:
-    """`sent` arrived now, `refused` were set aside now, `left` did not get through; `had` had been answered before.
+    """Numbers of entries: `sent` and `refused` now, `left` unsent, `had` answered before this flush.
 
-    `unreadable` lines of the spools are no events.
+    `unreadable` counts lines of the spools that are not events. `trouble` says why entries are left.
     """
 
     sent: int
@@ -52,12 +52,12 @@ def flush(
     timeout: float = 60.0,
     tokens: Tokens | None = None,
 ) -> FlushResult:
-    """Send what of a run's spools has not arrived; done again, it sends nothing.
+    """Send the events of a run's spools that have not arrived. A second flush sends nothing.
 
-    folder: the results folder of a run that has ended, however it did.
-    backend: the URL of a running one, or one that is open; None: the run's own recorder, else the URL that it had.
+    folder: the results folder of a run that has ended, in whatever way.
+    backend: the URL of a running backend, or an open one; None: the run's own recorder, else the URL it used.
     refused: also send what the backend had refused.
-    timeout: seconds until it gives up on a backend that is away; what is left can be sent by another flush.
+    timeout: seconds until it gives up on an unavailable backend; another flush can send the rest.
 
     Raises UsageError for a folder without spools, and for one that another process sends from.
     """
@@ -67,15 +67,15 @@ def flush(
         fix = "Name the folder that the run printed as its results."
         raise UsageError("must be the results folder of a run", where=str(place), got="no spool in it", fix=fix)
     with contextlib.ExitStack() as stack:
-        there, name = _open_backend(stack, place, backend, tokens or read_tokens(os.environ))
+        opened, name = _open_backend(stack, place, backend, tokens or read_tokens(os.environ))
         ledger = stack.enter_context(Ledger(place, name))
-        return _FlushTask(place, there, ledger, spools, timeout).send_all(again=refused)
+        return _FlushTask(place, opened, ledger, spools, timeout).send_all(again=refused)
 
 
 def _open_backend(
     stack: contextlib.ExitStack, folder: Path, backend: str | Backend | None, tokens: Tokens
 ) -> tuple[Backend, str]:
-    """Who is sent to, and its name in the ledger."""
+    """Return the backend to send to, and its name in the ledger."""
     if isinstance(backend, Backend):
         return backend, OWN_RECORDER if backend.recorder is not None else backend.url
     if backend is None and (folder / layout.RECORDING).exists():
@@ -86,14 +86,14 @@ def _open_backend(
         ), OWN_RECORDER
     url = backend or _read_backend_url(folder)
     if url is None:
-        fix = "Say which: --backend URL."
+        fix = "Name one: --backend URL."
         raise UsageError("must have a backend to send to", where=str(folder), got="no recording", fix=fix)
     opened = stack.enter_context(connect(url, tokens))
     return opened, opened.url
 
 
 def _read_backend_url(folder: Path) -> str | None:
-    """The URL that the run had, if it had one."""
+    """Return the backend URL of the run, None where it had none."""
     for path in sorted((folder / layout.LEDGER_DIR).glob(f"*{layout.LEDGER_SUFFIX}")):
         with contextlib.suppress(ValueError, OSError), path.open(encoding="utf-8") as file:
             url = json.loads(file.readline()).get("backend")
@@ -111,7 +111,7 @@ def _is_tune_job(folder: Path) -> bool:
 
 
 class _FlushTask:
-    """One flush."""
+    """One flush of one results folder."""
 
     def __init__(self, folder: Path, backend: Backend, ledger: Ledger, spools: MergedSpools, timeout: float) -> None:
         self._folder = folder
@@ -119,7 +119,7 @@ class _FlushTask:
         self._ledger = ledger
         self._spools = spools
         self._timeout = timeout
-        self._had = self._left = 0
+        self._answered_before = self._left = 0
 
     def send_all(self, *, again: bool) -> FlushResult:
         try:
@@ -143,20 +143,20 @@ class _FlushTask:
             sent=sink.total_delivered,
             refused=len(sink.refused_events),
             left=self._left + sink.pending_count,
-            had=self._had,
+            had=self._answered_before,
             unreadable=self._spools.unreadable,
             trouble=trouble,
         )
 
     def _send_spools(self, sink: LogSink, *, recorder: bool) -> bool:
-        """Whether everything in the spools got through, with a yes or a no."""
+        """Return True when the backend accepted or refused everything in the spools."""
         number, whole = 0, True
         for event, _ in self._spools.read_events():
             due = self._is_due(event, recorder=recorder)
-            self._had += not due
+            self._answered_before += not due
             if not whole:
                 self._left += due
-            elif due or event.kind == "progress":  # a record tells the newest of every category
+            elif due or event.kind == "progress":  # the record keeps the newest of every category
                 sink.put(event)
                 number += 1
                 if number % BATCH_SIZE == 0:
@@ -164,7 +164,7 @@ class _FlushTask:
         return whole and self._wait_for_answers(sink)
 
     def _resend_refused(self, sink: LogSink) -> bool:
-        """Send again what was refused. Until all of it was answered it lies where the next flush finds it."""
+        """Send refused entries again. They stay in their file until all are answered, for the next flush."""
         for letter in take_dead_letters(self._folder):
             if letter.channel == "entries" or letter.event.kind != "progress":  # newer progress has followed
                 sink.put(letter.event, letter.channel)
@@ -174,7 +174,7 @@ class _FlushTask:
         return whole
 
     def _wait_for_answers(self, sink: LogSink) -> bool:
-        """Wait until all that was put is answered; False when nothing at all got through for a while."""
+        """Wait until every entry is answered; return False when none got through within the timeout."""
         while True:
             before = sink.total_delivered + len(sink.refused_events)
             if sink.flush(self._timeout):
@@ -189,13 +189,13 @@ class _FlushTask:
 
 
 def resend_unanswered(ledger: Ledger, sink: LogSink, spools: MergedSpools) -> None:
-    """Have the call that was not answered when its sender died go first, and be the same call."""
+    """Send the call first that had no answer when its sender died, unchanged, so that its key still holds."""
     if ledger.unanswered is None:
         return
     track, keys = ledger.unanswered
-    if all(ledger.is_answered(track, key) for key in keys):  # dead letters, which are taken anew
+    if all(ledger.is_answered(track, key) for key in keys):  # dead letters, which are sent separately
         return
     wanted = dict.fromkeys(keys)
-    found = {event.key: event for event, _ in spools.read_events() if event.key in wanted}
-    if found.keys() == wanted.keys():
-        sink.put_first(track, [found[key] for key in wanted])
+    events_by_key = {event.key: event for event, _ in spools.read_events() if event.key in wanted}
+    if events_by_key.keys() == wanted.keys():
+        sink.put_first(track, [events_by_key[key] for key in wanted])

@@ -32,7 +32,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobSources:
-    """What is given again when a run is resumed. None: the plugin or plugins that the run's record names."""
+    """The sources given again for a resumed run. None: the plugin or plugins that the run's record names."""
 
     plugin: Any = None
     plugins: Iterable[Any] | None = None

@@ -1,4 +1,4 @@
-"""One job while it runs: its backend, its events on their way, and how it ends."""
+"""A running job: its backend, the delivery of its events, and its end."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ from trialrun_hookspecs.results import JobResult, Status
 
 __all__ = ["JobObserver", "JobRunner", "JobStarted", "NullObserver"]
 
-CLOSE_TIMEOUT_S = 30.0  # how long the end of a job waits for its last entries to arrive
+CLOSE_TIMEOUT_S = 30.0  # how long a job waits at its end until its last entries have arrived
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobStarted:
-    """Where a job that starts can be watched. `token` is the recorder's, empty for a backend that is not ours."""
+    """A job that is about to run. `token` is the recorder's, empty for a backend that is not ours."""
 
     prepared: PreparedJob
     job_id: int
@@ -47,27 +47,27 @@ class JobStarted:
 
 
 class JobObserver(Protocol):
-    """Looks on: a terminal, a test."""
+    """Watches a job: a terminal, a test."""
 
     def on_job_start(self, job: JobStarted) -> None:
-        """The job is about to run."""
+        """Handle the start of the job."""
 
     def on_event(self, event: Event) -> None:
-        """Something was reported. Called from one background thread."""
+        """Handle one event. Called from one background thread."""
 
 
 class NullObserver:
-    """A watcher that does not look."""
+    """An observer that ignores everything."""
 
     def on_job_start(self, job: JobStarted) -> None:
-        """Nobody looks on."""
+        """Ignore the start."""
 
     def on_event(self, event: Event) -> None:
-        """Nobody looks on."""
+        """Ignore the event."""
 
 
 class JobRunner:
-    """One job while it runs."""
+    """Runs one job in its results folder, against one backend."""
 
     def __init__(
         self,
@@ -95,7 +95,7 @@ class JobRunner:
         self._register_job()
 
     def _register_job(self) -> None:
-        """Make the job known to our own recorder, unless it is; a platform made it before it started us."""
+        """Create the job in our own recorder, unless it exists; a platform creates it before it starts us."""
         recorder = self._backend.recorder
         if recorder is None or self._job_id in {job["id"] for job in recorder.jobs()}:
             return
@@ -105,23 +105,23 @@ class JobRunner:
         )
 
     def run(self) -> JobResult:
-        taken = self._backend.client.find_name_conflict(
+        conflict = self._backend.client.find_name_conflict(
             self._params.name, job_id=self._job_id, models=not self._params.is_tune
         )
-        if taken:
+        if conflict:
             fix = "Choose another name."
-            raise RequestInvalid(f"is taken: {taken}", where="params.name", got=repr(self._params.name), fix=fix)
-        opened = JobStarted(
+            raise RequestInvalid(f"is taken: {conflict}", where="params.name", got=repr(self._params.name), fix=fix)
+        started = JobStarted(
             prepared=self._prepared,
             job_id=self._job_id,
             results=self._folder,
             url=self._backend.url,
             token=self._backend.token,
         )
-        self._watcher.on_job_start(opened)
+        self._watcher.on_job_start(started)
         with self._open_event_bus() as bus:
             result = self._run_and_report(bus)
-        late = [*self._muted, *self._undelivered]  # a slow report hook may hear of the end after it
+        late = [*self._muted, *self._undelivered]  # a slow report hook may get the last events after the end
         if late:
             result = result.model_copy(update={"warnings": [*result.warnings, *late]})
             self._write_result(result)
@@ -159,7 +159,7 @@ class JobRunner:
                 (self._folder / layout.UNDELIVERED).write_text(note + "\n", encoding="utf-8")
 
     def _run_and_report(self, bus: EventBus) -> JobResult:
-        """Whatever happens, the backend hears how it ended."""
+        """Run the job and report its end to the backend, also when it fails or is interrupted."""
         bus.emit(events.status_event("RUNNING"))
         try:
             result = self._execute_job(bus)
@@ -222,7 +222,7 @@ class JobRunner:
         return dataset, client.download_checkpoint(self._params.checkpoint, self._folder / layout.CHECKPOINT_DIR)
 
     def _report_end(self, bus: EventBus, status: Status, error: str | None = None) -> None:
-        bus.drain()  # what trials reported comes before the news of the end
+        bus.drain()  # the reports of trials come before the event of the end
         if error is not None:
             bus.emit_message(error, "danger")
             self._write_error(status, error)

@@ -1,4 +1,4 @@
-"""The study's listener: keeps the trial table, the progress, and sends models off."""
+"""The listener of a study: keeps the trial table, reports progress, and starts model uploads."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _DELTA_INTERVAL_S = 0.2  # seconds
 
 
 class StudyListener:
-    """Every change of a trial becomes a change of the table; rows go out as deltas, or whole for a platform.
+    """Turns every change of a trial into a change of the table, which is sent as deltas, or whole to a platform.
 
-    Our recorder takes deltas. The platform's API knows only whole tables: they are coalesced, newest wins.
+    Our recorder accepts deltas. The platform's API has only whole tables: they are coalesced, and the newest wins.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class StudyListener:
         self._journal = journal
         self._coalescer = Coalescer(clock) if whole_tables else None
         self._clock = clock
-        self._sent = -_DELTA_INTERVAL_S
+        self._last_sent = -_DELTA_INTERVAL_S
         self._whole_due = False
         self._running = False
         self._finished = 0
@@ -53,7 +53,7 @@ class StudyListener:
         self.warnings: list[str] = []
 
     def restore_history(self, history: StudyHistory, resumed: Sequence[str]) -> None:
-        """Take up the table where an earlier run left it."""
+        """Fill the table with what an earlier run left, except the outcomes of trials that are `resumed`."""
         with self._lock:
             for trial_id, config in history.configs.items():
                 self._table.apply(TrialStarted(trial_id=trial_id, config=config))
@@ -83,10 +83,10 @@ class StudyListener:
             self.tick()
 
     def on_report(self, trial_id: str, iteration: int, metrics: Mapping[str, Any]) -> None:
-        shown = _drop_output_path(metrics)
+        visible = _drop_output_path(metrics)
         with self._lock:
-            self._table.apply(TrialReported(trial_id=trial_id, metrics=shown))
-            self._bus.emit(events.trial_result_event(trial_id, iteration, shown))
+            self._table.apply(TrialReported(trial_id=trial_id, metrics=visible))
+            self._bus.emit(events.trial_result_event(trial_id, iteration, visible))
             self.tick()
 
     def on_end(self, outcome: TrialOutcome) -> None:
@@ -109,10 +109,10 @@ class StudyListener:
         self._bus.emit_message(text, "warning")
 
     def tick(self) -> None:
-        """Send what is due; called after every change and, by executors that wait, from time to time."""
+        """Send what is due. Called after every change and, by executors that wait, from time to time."""
         with self._lock:
             now = self._clock()
-            if now - self._sent >= _DELTA_INTERVAL_S:
+            if now - self._last_sent >= _DELTA_INTERVAL_S:
                 self._send_delta()
             whole = self._coalescer
             if whole is not None and self._whole_due and whole.try_acquire(now, len(self._table.rows)):
@@ -120,7 +120,7 @@ class StudyListener:
                 self._bus.emit(events.trials_event(self._table.snapshot()))
 
     def flush(self, best_trial: str = "") -> dict[str, Any]:
-        """The last state always arrives: what is left of the deltas, and the whole table."""
+        """Send the rest of the deltas and the whole table, so that the last state arrives; return the table."""
         with self._lock:
             self._send_delta()
             table = self._table.snapshot(best_trial)
@@ -130,7 +130,7 @@ class StudyListener:
     def _send_delta(self) -> None:
         delta = self._table.take_delta()
         if delta is not None:
-            self._sent = self._clock()
+            self._last_sent = self._clock()
             self._whole_due = True
             self._bus.emit(events.trials_delta_event(delta))
 

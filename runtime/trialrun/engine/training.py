@@ -1,4 +1,4 @@
-"""Training mode: the plugin called once, its artifact registered as the model."""
+"""Training mode: call the plugin once and register its artifact as the model."""
 
 from __future__ import annotations
 
@@ -54,10 +54,16 @@ def run_training(
         spool_dir=folder / layout.SPOOL_DIR,
         run_config=record.run_config,
     )
-    params = prepared.params
-    artifact = _train(spec, prepared.plugin, params, dataset, checkpoint, restore)
+    artifact = _train(spec, prepared.plugin, prepared.params, dataset, checkpoint, restore)
     bus.drain()
     bus.emit_progress("train", 1, 1)
+    model_id = _register_model(artifact, prepared.params, f"{record.run_key}-model", bus, client, origin)
+    return JobResult(model_id=model_id, job_id=record.job_id, seed=prepared.seed, results_dir=str(folder))
+
+
+def _register_model(
+    artifact: Artifact, params: Params, key: str, bus: EventBus, client: Client, origin: PluginOrigin
+) -> int:
     bus.emit_progress("model_upload", 0, 2)
     upload = client.upload_artifact(artifact.path)
     bus.emit_progress("model_upload", 1, 2)
@@ -69,11 +75,11 @@ def run_training(
         chunked_upload=upload,
         configuration={"hyperparameter": params.hyperparameter},
         description=params.description,
-        key=f"{record.run_key}-model",
+        key=key,
     )
     bus.emit(events.model_event(model_id, None, params.name))
     bus.emit_progress("model_upload", 2, 2)
-    return JobResult(model_id=model_id, job_id=record.job_id, seed=prepared.seed, results_dir=str(folder))
+    return model_id
 
 
 def _train(

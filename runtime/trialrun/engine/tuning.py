@@ -1,4 +1,4 @@
-"""Tuning mode: a study run, its models collected, the best one named."""
+"""Tuning mode: run a study, collect the models of its trials and name the best one."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from trialrun_hookspecs.results import BestTrial, JobResult, TrialFailure, Trial
 
 __all__ = ["RESUME_HINT", "run_study"]
 
-RESUME_HINT = "Go on with: trialrun resume "
+RESUME_HINT = "Resume with: trialrun resume "
 
 
 def run_study(study: Study, executor: Executor, *, bus: EventBus, client: Client, origin: PluginOrigin) -> JobResult:
-    """Run the study. Raises AllTrialsFailed, or JobInterrupted after everything was recorded."""
+    """Run the study. Raises AllTrialsFailed, TrialFailed or JobInterrupted after everything was recorded."""
     journal = Journal(study.results)
     uploads = ModelUploads(
         client,
@@ -36,45 +36,46 @@ def run_study(study: Study, executor: Executor, *, bus: EventBus, client: Client
         roots=artifact_roots(study.results),
         emit=bus.emit,
         models=study.history.models,
-        made=journal.record_model,
+        on_model=journal.record_model,
     )
     table = TrialTable(study.tune_config.metric, study.space.names)
     whole = not client.is_recorder()
-    ears = StudyListener(table, bus, uploads, total=study.total, whole_tables=whole, journal=journal)
+    listener = StudyListener(table, bus, uploads, total=study.total, whole_tables=whole, journal=journal)
     bus.emit_message(_opening_message(study, executor))
     try:
-        outcome = _execute_remaining(study, executor, ears, uploads)
+        outcome = _execute_remaining(study, executor, listener, uploads)
         if not outcome.interrupted:
             journal.record_end(outcome.ended_by)
         models, reasons = _collect_models(uploads, bus)
     finally:
         uploads.close()
-        ears.flush()
+        listener.flush()
         journal.close()
     _raise_on_failure(study, outcome)
     chosen = _choose_best(study, outcome)
     if chosen is not None:
-        client.override_best(
-            study.job_id, chosen.trial_id, chosen.config, key=f"{study.run_key}-best-{chosen.trial_id}"
-        )
-        ears.flush(chosen.trial_id)
+        key = f"{study.run_key}-best-{chosen.trial_id}"
+        client.override_best(study.job_id, chosen.trial_id, chosen.config, key=key)
+        listener.flush(chosen.trial_id)
     bus.emit_progress("trials", len(outcome.trials), len(outcome.trials))
     bus.emit_progress("train", 1, 1)
     bus.emit_progress("model_upload", 1, 1)
-    return _build_result(study, outcome, chosen, models, reasons, [*ears.warnings, *outcome.warnings])
+    return _build_result(study, outcome, chosen, models, reasons, [*listener.warnings, *outcome.warnings])
 
 
 def _opening_message(study: Study, executor: Executor) -> str:
     if not study.history.configs:
         return f"starting {study.total} trials on the {executor.name} executor"
     over = len(study.history.configs) - len(study.resumed)
-    return f"going on: {over} trials are over, {len(study.resumed)} go on, {study.remaining} are still to be made"
+    return f"resuming: {over} trials are over, {len(study.resumed)} resume, {study.remaining} are still to be created"
 
 
-def _execute_remaining(study: Study, executor: Executor, ears: StudyListener, uploads: ModelUploads) -> StudyOutcome:
-    """What the executor makes of what is left, together with what is over."""
+def _execute_remaining(
+    study: Study, executor: Executor, listener: StudyListener, uploads: ModelUploads
+) -> StudyOutcome:
+    """Run the trials that are left; return all trials, in the order in which they were created."""
     history = study.history
-    ears.restore_history(history, study.resumed)
+    listener.restore_history(history, study.resumed)
     over = {trial_id: history.outcomes[trial_id] for trial_id in history.configs if trial_id not in study.resumed}
     for trial_id, outcome in over.items():
         if trial_id not in history.models and outcome.status == "TERMINATED" and outcome.metrics:
@@ -82,8 +83,8 @@ def _execute_remaining(study: Study, executor: Executor, ears: StudyListener, up
     if history.configs and not study.resumed and not study.remaining:
         return StudyOutcome(trials=tuple(over.values()), ended_by=history.ended_by)
     for trial_id, iteration, metrics in _find_lost_reports(study):
-        ears.on_report(trial_id, iteration, metrics)
-    new = executor.execute(study, ears)
+        listener.on_report(trial_id, iteration, metrics)
+    new = executor.execute(study, listener)
     ran = {outcome.trial_id: outcome for outcome in new.trials}
     order = [*history.configs, *(trial_id for trial_id in ran if trial_id not in history.configs)]
     known = {**over, **ran}
@@ -91,14 +92,14 @@ def _execute_remaining(study: Study, executor: Executor, ears: StudyListener, up
 
 
 def _find_lost_reports(study: Study) -> Iterator[tuple[str, int, Mapping[str, Any]]]:
-    """Reports whose checkpoints are complete, but which the driver did not live to hear."""
-    heard: dict[str, int] = {}
+    """Yield reports whose checkpoints are complete, but which did not reach the driver before it died."""
+    reported: dict[str, int] = {}
     for trial_id, iteration, _ in study.history.results:
-        heard[trial_id] = max(iteration, heard.get(trial_id, 0))
+        reported[trial_id] = max(iteration, reported.get(trial_id, 0))
     for trial_id in study.resumed:
-        for mark in list_checkpoints(study.trial_folders.find_folder(trial_id))[-1:]:
-            if mark.iteration > heard.get(trial_id, 0):
-                yield trial_id, mark.iteration, mark.report
+        for checkpoint in list_checkpoints(study.trial_folders.find_folder(trial_id))[-1:]:
+            if checkpoint.iteration > reported.get(trial_id, 0):
+                yield trial_id, checkpoint.iteration, checkpoint.report
 
 
 def _collect_models(uploads: ModelUploads, bus: EventBus) -> tuple[dict[str, TrialModel], dict[str, str]]:
@@ -117,7 +118,7 @@ def _raise_on_failure(study: Study, outcome: StudyOutcome) -> None:
     if not outcome.trials:
         why = f"0 of {study.total}" + (f"; it was ended by {outcome.ended_by}" if outcome.ended_by else "")
         log = study.results / layout.RAY_LOG
-        fix = f"{log} has what Ray said." if log.exists() else "See whether the search algorithm suggests anything."
+        fix = f"See Ray's messages in {log}." if log.exists() else "Check that the search algorithm suggests anything."
         raise AllTrialsFailed("no trial has run", where="the study", got=why, fix=fix)
     failed = [trial for trial in outcome.trials if trial.status == "ERROR"]
     if failed and study.tune_config.fail_fast == "raise":
@@ -126,7 +127,7 @@ def _raise_on_failure(study: Study, outcome: StudyOutcome) -> None:
     if failed and len(failed) == len(outcome.trials):
         raise AllTrialsFailed(
             problems=[
-                Problem(where="the study", rule=f"all {len(failed)} trials failed", fix="Their folders hold stderr."),
+                Problem(where="the study", rule=f"all {len(failed)} trials failed", fix="See stderr in their folders."),
                 *(Problem(where=f"trial {trial.trial_id} {trial.config}", rule=trial.error) for trial in failed),
             ]
         )
@@ -146,6 +147,30 @@ def _build_result(
     reasons: Mapping[str, str],
     warnings: list[str],
 ) -> JobResult:
+    model = models.get(chosen.trial_id) if chosen else None
+    return JobResult(
+        model_id=model.model_id if model else None,
+        best_trial=None
+        if chosen is None
+        else BestTrial(
+            trial_id=chosen.trial_id,
+            trial_logdir=str(chosen.logdir),
+            config=chosen.config,
+            metrics=serialize_metrics(chosen.metrics),
+        ),
+        trial_models=[models[trial.trial_id] for trial in outcome.trials if trial.trial_id in models],
+        failures=_list_failures(outcome, reasons),
+        job_id=study.job_id,
+        seed=study.seed,
+        results_dir=str(study.results),
+        ended_by=outcome.ended_by,
+        ended_early={trial.trial_id: trial.ended_by for trial in outcome.trials if trial.ended_by},
+        warnings=warnings,
+    )
+
+
+def _list_failures(outcome: StudyOutcome, reasons: Mapping[str, str]) -> list[TrialFailure]:
+    """Return the trials that failed, and then those that have no model, with the reason."""
     failures = [
         TrialFailure(
             trial_id=trial.trial_id,
@@ -164,23 +189,4 @@ def _build_result(
         for trial in outcome.trials
         if trial.trial_id in reasons
     ]
-    model = models.get(chosen.trial_id) if chosen else None
-    return JobResult(
-        model_id=model.model_id if model else None,
-        best_trial=None
-        if chosen is None
-        else BestTrial(
-            trial_id=chosen.trial_id,
-            trial_logdir=str(chosen.logdir),
-            config=chosen.config,
-            metrics=serialize_metrics(chosen.metrics),
-        ),
-        trial_models=[models[trial.trial_id] for trial in outcome.trials if trial.trial_id in models],
-        failures=failures,
-        job_id=study.job_id,
-        seed=study.seed,
-        results_dir=str(study.results),
-        ended_by=outcome.ended_by,
-        ended_early={trial.trial_id: trial.ended_by for trial in outcome.trials if trial.ended_by},
-        warnings=warnings,
-    )
+    return failures

@@ -1,4 +1,4 @@
-"""Models of trials, uploaded in the background while the study goes on."""
+"""Uploads of trial models, in the background while the study continues."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SAVE_TIMEOUT_S = 60.0
 
 
 class PluginOrigin:
-    """Whose code made the models: what the backend calls the plugin and its version."""
+    """The plugin and version under which the backend registers models."""
 
     def __init__(self, plugin: str, version: str) -> None:
         self.plugin = plugin
@@ -33,14 +33,14 @@ class PluginOrigin:
 
 
 def artifact_roots(results: Path) -> list[Path]:
-    """Where a job may read artifacts: its results, the folder it was started in, and the temporary folder."""
+    """Return the folders from which a job may read artifacts: results, current folder, temporary folder."""
     return [results, Path.cwd(), Path(tempfile.gettempdir())]
 
 
 def find_artifact(outcome: TrialOutcome, params: Params, roots: Sequence[Path]) -> Artifact | None:
-    """The artifact of a trial; a declared one that an early stop kept from being written gives way to a checkpoint.
+    """Return the artifact of a trial; its checkpoint where an early stop prevented the declared one.
 
-    Raises ArtifactMissing.
+    Raises ArtifactMissing: the artifact is absent or empty, or lies outside every one of `roots`.
     """
     metric, mode = params.tuning.metric, params.tuning.mode
 
@@ -52,14 +52,14 @@ def find_artifact(outcome: TrialOutcome, params: Params, roots: Sequence[Path]) 
     try:
         return resolve_from(outcome.declared, outcome.metrics)
     except ArtifactMissing:
-        said = Path(str(outcome.metrics.get("checkpoint_output", outcome.declared)))
-        if not outcome.kept or said.exists():
+        declared = Path(str(outcome.metrics.get("checkpoint_output", outcome.declared)))
+        if not outcome.kept or declared.exists():
             raise
         return resolve_from(None, {key: value for key, value in outcome.metrics.items() if key != "checkpoint_output"})
 
 
 class ModelUploads:
-    """Registers one model per trial, two at a time; `results()` waits for all of them."""
+    """Registers one model per trial, two at a time; `wait_for_models()` waits for all of them."""
 
     def __init__(
         self,
@@ -71,10 +71,10 @@ class ModelUploads:
         roots: Sequence[Path],
         emit: Callable[[Event], None],
         models: Mapping[str, TrialModel] | None = None,
-        made: Callable[[TrialModel], None] = lambda model: None,
+        on_model: Callable[[TrialModel], None] = lambda model: None,
     ) -> None:
-        self._models = dict(models or {})  # what earlier runs registered
-        self._made = made
+        self._models = dict(models or {})  # those that earlier runs registered
+        self._on_model = on_model
         self._client = client
         self._params = params
         self._origin = origin
@@ -95,7 +95,7 @@ class ModelUploads:
         return len(self._pending)
 
     def wait_for_models(self) -> tuple[dict[str, TrialModel], dict[str, str]]:
-        """The models by trial id, and why the others have none."""
+        """Return the models by trial id, and by trial id why the others have none."""
         models, reasons = dict(self._models), {}
         for trial_id, future in self._pending.items():
             try:
@@ -138,19 +138,19 @@ class ModelUploads:
             config=outcome.config,
             metrics=serialize_metrics(outcome.metrics),
         )
-        self._made(model)
+        self._on_model(model)
         return model
 
 
 def _wait_until_saved(unsaved: Path) -> None:
-    """A trial that is told to stop saves in its worker, while the study goes on here; one that died never does."""
+    """Wait while a stopped trial saves in its worker, at most SAVE_TIMEOUT_S: a trial that died never does."""
     end = time.monotonic() + SAVE_TIMEOUT_S
     while unsaved.exists() and time.monotonic() < end:
         time.sleep(0.05)
 
 
 def serialize_metrics(metrics: dict[str, Any]) -> dict[str, Any]:
-    """Metrics as JSON can carry them: NaN and infinities as null."""
+    """Return the metrics for JSON: NaN and infinities become None, `checkpoint_output` is left out."""
     shown = {key: value for key, value in metrics.items() if key != "checkpoint_output"}
     return dict(events.to_plain(shown, "metrics", "null"))
 

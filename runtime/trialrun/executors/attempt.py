@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AttemptSpec:
-    """Where a plugin is called and how its events are named; trials and training differ in nothing else.
+    """The place of a plugin call and the keys of its events: all in which trials and training differ.
 
     `spool_name` is the trial's id, or `train`; `trial_id` is None in training. With `output_files` None the output is
     not kept; with `capture` the files also get what child processes and C code print, and nothing is shown.

@@ -1,4 +1,4 @@
-"""What a study is, who listens to it, and what an executor makes of it."""
+"""A study, its listener, its executor and its outcome."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ __all__ = [
 
 
 def no_local_ray(resources: Mapping[str, float], why: str) -> UsageError:
-    """Resources were given for a Ray that is not started here."""
+    """Return the error for resources that were given although no Ray is started here."""
     fix = "Leave it out, or leave out --address (and RAY_ADDRESS) and --executor inline."
     got = f"{', '.join(f'{name}={amount:g}' for name, amount in resources.items())}; {why}"
-    return UsageError("is for a Ray that is started here", where="--resource", got=got, fix=fix)
+    return UsageError("is only for a Ray that is started here", where="--resource", got=got, fix=fix)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Study:
-    """A tuning job, ready to run. `run_key` is unique to this run and begins the keys of its events."""
+    """A tuning job that is ready to run. `run_key` is unique to the run and begins the keys of its events."""
 
     params: Params
     tune_config: TuneConfig
@@ -60,7 +60,7 @@ class Study:
 
     @property
     def remaining(self) -> int:
-        """How many trials are still to be made."""
+        """The number of trials that are still to be created."""
         return 0 if self.history.ended else max(self.total - len(self.history.configs), 0)
 
     @property
@@ -69,7 +69,7 @@ class Study:
 
     @property
     def trial_folders(self) -> TrialFolders:
-        """The folders of the trials."""
+        """The mapping from trials to their folders."""
         names = tuple(self.space.names)
         return TrialFolders(root=self.trials_dir, template=self.tune_config.trial_name, names=names)
 
@@ -80,7 +80,7 @@ class Study:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StudyOutcome:
-    """All trials in the order they were made, and the rule that ended the study early, if one did."""
+    """All trials in the order of their creation, and the rule that ended the study early, empty if none did."""
 
     trials: tuple[TrialOutcome, ...]
     ended_by: str = ""
@@ -89,25 +89,25 @@ class StudyOutcome:
 
 
 class Listener(Protocol):
-    """Told of everything that happens to trials, on the driver. What it raises must not reach the executor."""
+    """Receives what happens to trials, on the driver. It must not raise into the executor."""
 
     def on_start(self, trial_id: str, config: Mapping[str, Any]) -> None:
-        """The trial exists, with its flat hyperparameters."""
+        """Handle a new trial with its flat hyperparameters."""
 
     def on_status(self, trial_id: str, status: TrialStatus) -> None:
-        """It changed its status."""
+        """Handle a new status."""
 
     def on_report(self, trial_id: str, iteration: int, metrics: Mapping[str, Any]) -> None:
-        """It reported; `metrics` are as reported, without what Ray adds."""
+        """Handle report number `iteration`; `metrics` are as reported, without what Ray adds."""
 
     def on_end(self, outcome: TrialOutcome) -> None:
-        """It ended, for good."""
+        """Handle the end of a trial, which will not be retried."""
 
     def tick(self) -> None:
-        """Called often while the study runs, whether something happened or not."""
+        """Do periodic work. Called often while the study runs, also when nothing happened."""
 
     def warn(self, text: str) -> None:
-        """Something the user should know."""
+        """Pass a warning on to the user."""
 
 
 class Executor(Protocol):
@@ -116,18 +116,18 @@ class Executor(Protocol):
     name: str
 
     def check_study(self, study: Study) -> None:
-        """Refuse before anything starts what could only hang or fail. Raises UsageError."""
+        """Raise UsageError for a study that could only hang or fail. Called before anything starts."""
 
     def execute(self, study: Study, listener: Listener) -> StudyOutcome:
-        """Run all trials to their end."""
+        """Run all trials to their end and return their outcomes."""
 
 
 def derive_trial_seed(seed: int, trial_id: str, config: Mapping[str, Any]) -> int:
-    """The seed of one trial, below 2**32: the same for the same job seed and the same trial of the study.
+    """Return the seed of one trial, below 2**32: the same for the same job seed and the same trial of the study.
 
-    Ray ends a trial's id with its number (`d4f7e_00003`) when it makes the variants itself; with a search algorithm the
-    id is random, and the trial is known by its hyperparameters.
+    Ray ends a trial's id with its number (`d4f7e_00003`) when it generates the variants itself. With a search algorithm
+    the id is random, and the hyperparameters identify the trial.
     """
     number = trial_id.rpartition("_")[2]
-    mark = number if "_" in trial_id and number.isdigit() else json.dumps(config, sort_keys=True, default=str)
-    return int.from_bytes(hashlib.sha256(f"{seed}/{mark}".encode()).digest()[:4], "big")
+    identity = number if "_" in trial_id and number.isdigit() else json.dumps(config, sort_keys=True, default=str)
+    return int.from_bytes(hashlib.sha256(f"{seed}/{identity}".encode()).digest()[:4], "big")

@@ -1,4 +1,4 @@
-"""A trial's results as files for other tools, in the trial's folder: CSV, lines of JSON, TensorBoard."""
+"""Exports of a trial's results into its folder, for other tools: CSV, lines of JSON, TensorBoard."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class _Export(Protocol):
 
 
 class Exports:
-    """Writes what trials report to the files that the job chose. What fails is kept in `errors`, and not raised.
+    """Writes the results of trials to the files that the job chose. Exceptions are kept in `errors`, not raised.
 
-    A trial that goes on from a checkpoint repeats steps: what was written of these before gives way.
+    A trial that resumes from a checkpoint repeats steps: their new rows replace the old ones.
     """
 
     def __init__(self, kinds: Sequence[str]) -> None:
@@ -39,7 +39,7 @@ class Exports:
         self.errors: list[Exception] = []
 
     def start_trial(self, trial_id: str, folder: Path, config: Mapping[str, Any]) -> None:
-        """The trial has its folder, and these flat hyperparameters."""
+        """Open the exports of a trial with these flat hyperparameters in its folder."""
         if not self._kinds:
             return
         with self._collect_errors():
@@ -48,13 +48,13 @@ class Exports:
             self._open[trial_id] = [EXPORTS[kind](folder, config) for kind in self._kinds]
 
     def write_result(self, trial_id: str, result: Mapping[str, Any]) -> None:
-        """A result, with all that is filled in by itself."""
+        """Write one result, including the fields that the trial did not report itself."""
         for export in self._open.get(trial_id, ()):
             with self._collect_errors():
                 export.write_result(result)
 
     def finish_trial(self, trial_id: str, metrics: Mapping[str, Any]) -> None:
-        """The trial came to its end with these metrics."""
+        """Close the exports of a trial that ended with these metrics."""
         for export in self._open.pop(trial_id, ()):
             with self._collect_errors():
                 export.finish_export(metrics)
@@ -68,7 +68,7 @@ class Exports:
 
 
 def flatten_result(result: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
-    """A result as Ray writes it: flat, with the hyperparameters as `config/…`."""
+    """Return a result as Ray writes it: flat, with the hyperparameters as `config/…`."""
     flat = events.flatten_mapping({key: value for key, value in result.items() if key != "config"})
     return {**flat, **{f"config/{name}": value for name, value in config.items()}}
 
@@ -85,7 +85,7 @@ def _read_step(row: Mapping[str, Any]) -> int:
 
 
 class _Csv:
-    """`progress.csv`: a row per result; a column that appears later is empty before."""
+    """`progress.csv`: a row per result. A column that appears later is empty in earlier rows."""
 
     def __init__(self, folder: Path, config: Mapping[str, Any]) -> None:
         self._path = folder / layout.CSV_LOG
@@ -97,18 +97,18 @@ class _Csv:
     def write_result(self, result: Mapping[str, Any]) -> None:
         row = {key: _format_cell(value) for key, value in flatten_result(result, self._config).items()}
         more = [key for key in row if key not in self._columns]
-        whole = bool(more) or _read_step(result) <= self._last
-        rows = [*(old for old in self._read_rows() if _read_step(old) < _read_step(result)), row] if whole else [row]
+        rewrite = bool(more) or _read_step(result) <= self._last
+        rows = [*(old for old in self._read_rows() if _read_step(old) < _read_step(result)), row] if rewrite else [row]
         self._columns += more
         self._last = _read_step(result)
-        with self._path.open("w" if whole else "a", newline="", encoding="utf-8") as file:
+        with self._path.open("w" if rewrite else "a", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, self._columns, restval="")
-            if whole:
+            if rewrite:
                 writer.writeheader()
             writer.writerows(rows)
 
     def finish_export(self, metrics: Mapping[str, Any]) -> None:
-        """Every row is there already."""
+        """Do nothing: every row is written already."""
 
     def _read_rows(self) -> list[dict[str, Any]]:
         if not self._path.exists():
@@ -131,23 +131,23 @@ class _Json:
 
     def write_result(self, result: Mapping[str, Any]) -> None:
         kept: list[Mapping[str, Any]] = []
-        back = _read_step(result) <= self._last
-        if back:
+        repeated = _read_step(result) <= self._last
+        if repeated:
             kept = [row for row in self._read_rows() if _read_step(row) < _read_step(result)]
-        with self._path.open("w" if back else "a", encoding="utf-8") as file:
+        with self._path.open("w" if repeated else "a", encoding="utf-8") as file:
             for row in [*kept, {**result, "config": dict(self._config)}]:
                 file.write(json.dumps(events.to_plain(row, "result", "null"), default=str) + "\n")
         self._last = _read_step(result)
 
     def finish_export(self, metrics: Mapping[str, Any]) -> None:
-        """Every line is there already."""
+        """Do nothing: every line is written already."""
 
     def _read_rows(self) -> list[dict[str, Any]]:
         if not self._path.exists():
             return []
         rows = []
         for line in self._path.read_text(encoding="utf-8").splitlines():
-            with contextlib.suppress(ValueError):  # torn by a death
+            with contextlib.suppress(ValueError):  # cut short when its writer died
                 rows.append(json.loads(line))
         return rows
 
@@ -192,4 +192,4 @@ EXPORTS: Mapping[str, Callable[[Path, Mapping[str, Any]], _Export]] = {
     "json": _Json,
     "tensorboard": _TensorBoard,
 }
-"""What `tune_config.loggers` can name."""
+"""The exports by their names in `tune_config.loggers`."""

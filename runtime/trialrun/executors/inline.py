@@ -1,4 +1,4 @@
-"""Trials one after another in this process, without Ray: for debuggers and fast checks."""
+"""The executor without Ray: trials one after another in this process, for debuggers and fast checks."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ _SESSION_MODULE = "ray.train._internal.session"
 
 
 class _TrialStopped(SystemExit):
-    """A rule ended the trial: unwinds the plugin as Ray does."""
+    """Unwinds the plugin, as Ray does, when a rule ends its trial."""
 
 
 class InlineSession:
-    """A trial in this process."""
+    """The session of a trial in this process. `again`: it has run before and resumes from its checkpoints."""
 
     def __init__(
         self,
@@ -96,12 +96,12 @@ class InlineSession:
             raise _TrialStopped
 
     def restore_checkpoint(self) -> Path | None:
-        found = list_checkpoints(self._folder)
-        if not found or not self._again:
+        records = list_checkpoints(self._folder)
+        if not records or not self._again:
             return None
-        self._iteration, self.reported = found[-1].iteration, dict(found[-1].metrics)
-        self.kept = [(mark.path, mark.metrics) for mark in found]
-        return Path(found[-1].path)
+        self._iteration, self.reported = records[-1].iteration, dict(records[-1].metrics)
+        self.kept = [(record.path, record.metrics) for record in records]
+        return Path(records[-1].path)
 
     def start_at(self, iteration: int) -> None:
         self._iteration = iteration
@@ -121,7 +121,10 @@ class InlineExecutor:
             fix = "Use --executor ray, or the scheduler fifo."
             where = "params.tune_config.scheduler"
             raise RequestInvalid(
-                "the inline executor runs every trial to its end", where=where, got=scheduler.name, fix=fix
+                "the inline executor runs every trial to its end",
+                where=where,
+                got=scheduler.name,
+                fix=fix,
             )
         if study.run_config.local_resources:
             raise no_local_ray(study.run_config.local_resources, "the inline executor uses no Ray")
@@ -151,13 +154,13 @@ class InlineExecutor:
     def _generate_trials(
         self, study: Study, rules: StopRules, algorithm: Algorithm
     ) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Those that go on, and then new ones, for as long as no rule ends the study."""
+        """Yield the ids and hyperparameters of resumed trials, then of new ones, until a rule ends the study."""
         for trial_id in study.resumed:
             if rules.ended_by:
                 return
             yield trial_id, study.history.configs[trial_id]
-        made = len(study.history.configs)
-        for number in range(made, made + study.remaining):
+        created = len(study.history.configs)
+        for number in range(created, created + study.remaining):
             trial_id = f"{study.run_key[:5]}_{number:05d}"
             point = None if rules.ended_by else algorithm.ask(trial_id)
             if point is None:
@@ -175,7 +178,7 @@ class InlineExecutor:
             if not outcome.error or left == 0:
                 break
             left, again = left - 1, True
-            listener.warn(f"trial {trial_id} failed and is started again: {outcome.error}")
+            listener.warn(f"trial {trial_id} failed and is retried: {outcome.error}")
         listener.on_status(trial_id, outcome.status)
         listener.on_end(outcome)
         self._exports.finish_trial(trial_id, outcome.metrics)
@@ -198,7 +201,7 @@ class InlineExecutor:
         except KeyboardInterrupt:
             rules.interrupted.set()
             ended_by = rules.ended_by
-        except (Exception, SystemExit) as raised:  # noqa: BLE001  # whatever the plugin raises fails its trial only
+        except (Exception, SystemExit) as raised:  # noqa: BLE001  # any exception of the plugin fails only its trial
             error = "\n".join([f"{type(raised).__name__}: {raised}", *getattr(raised, "__notes__", ())])
             text = traceback.format_exc()
             cause = "exited" if isinstance(raised, SystemExit) else "raised"
@@ -223,8 +226,8 @@ class InlineExecutor:
 def _ray_session(session: InlineSession, folder: Path) -> Iterator[None]:
     """Let `ray.tune.report`, `get_checkpoint` and `get_context` work in this process, without a running Ray.
 
-    Ray has no public way since local_mode is gone: its module-level session is a private name, guarded by a test for
-    every Ray version. Where the plugin has not imported Ray there is nothing to do until it does.
+    Since local_mode was removed, Ray has no public way to do this: its module-level session is a private name, which a
+    test checks for every Ray version. Nothing happens until the plugin imports Ray.
     """
     ray_session = types.SimpleNamespace(
         report=lambda metrics, checkpoint=None: session.report(dict(metrics), _get_checkpoint_path(checkpoint)),
@@ -251,7 +254,7 @@ def _get_checkpoint_path(checkpoint: Any) -> Path | None:
 
 
 class _SessionFinder:
-    """Places the session when Ray's module is there already, or as soon as the plugin imports it."""
+    """Sets the session in Ray's module, at once if it is loaded, else when the plugin imports it."""
 
     def __init__(self, session: Any) -> None:
         self._session = session

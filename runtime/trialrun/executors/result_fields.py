@@ -1,4 +1,4 @@
-"""What Tune fills into every result by itself, for executors without Tune."""
+"""The fields that Tune adds to every result, for executors without Tune."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ __all__ = ["TrialClock"]
 
 
 class TrialClock:
-    """One trial's results, as far as nobody reports them: numbers, times, and where it runs.
+    """Builds the fields of one trial's results that it does not report itself: numbers, times, host.
 
-    Times of a trial that goes on count from where it goes on, as `iterations_since_restore` does.
+    For a resumed trial, times count from its resumption, as `iterations_since_restore` does.
     """
 
     def __init__(self, trial_id: str, clock: Callable[[], float] = time.time) -> None:
@@ -27,7 +27,7 @@ class TrialClock:
         self._episodes = 0
 
     def build_fields(self, iteration: int, reported: Mapping[str, Any]) -> dict[str, Any]:
-        """What is filled into report number `iteration`."""
+        """Return the fields to add to report number `iteration`."""
         now = self._clock()
         this, self._last = now - self._last, now
         self._reports += 1
@@ -49,7 +49,7 @@ class TrialClock:
         }
 
     def _count_totals(self, reported: Mapping[str, Any]) -> dict[str, int]:
-        """Totals of what the plugin counts per report, where it does."""
+        """Return the totals of steps and episodes, if the plugin reports those of each iteration."""
         totals = {}
         if isinstance(steps := reported.get("timesteps_this_iter"), int):
             self._timesteps += steps

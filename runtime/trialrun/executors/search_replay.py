@@ -1,4 +1,4 @@
-"""A study that goes on: its search algorithm is told again what came of the trials before."""
+"""The search algorithm of a resumed study, given the outcomes of earlier trials again."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ __all__ = ["replay_search"]
 
 
 def replay_search(study: Study) -> Algorithm:
-    """The study's algorithm as if it had suggested the trials of the past itself.
+    """Return the study's algorithm in the state it would have if it had suggested the earlier trials itself.
 
-    A learning one gets each trial's values as a point that is given, and the objective of those that are over; random
-    and grid search, which learn nothing, skip as many. Points to evaluate that were tried are not given again.
+    A learning algorithm gets the values of each trial as a given point, and the objective of each that is over. Random
+    and grid search learn nothing and skip as many points. Points to evaluate that were tried are not given again.
     """
     history = study.history
-    made = len(history.configs)
-    if not made:
+    created = len(history.configs)
+    if not created:
         return create_algorithm(study.params, seed=study.seed, extensions=study.manager.search_algorithms())
     skips = study.tune_config.search_alg.name == GRID_ALGORITHM
     points = study.tune_config.search_alg.points_to_evaluate
     search_alg = study.tune_config.search_alg.model_copy(
-        update={"points_to_evaluate": points if skips else points[made:]}
+        update={"points_to_evaluate": points if skips else points[created:]}
     )
     tuning = study.tune_config.model_copy(update={"search_alg": search_alg})
     params = study.params.model_copy(update={"tune_config": tuning})

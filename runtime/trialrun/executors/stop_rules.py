@@ -1,4 +1,4 @@
-"""The rules that end a trial or a study early, and which of them did."""
+"""The rules that end a trial or a study early, and the record of which one did."""
 
 from __future__ import annotations
 
@@ -26,8 +26,7 @@ class _Best:
 
     def add_value(self, value: float, mode: Any, min_delta: float) -> None:
         self.seen += 1
-        moved = self.value is None or is_better(value, self.value + (min_delta if mode == "max" else -min_delta), mode)
-        if moved:
+        if is_better(value, self.value, mode, min_delta):
             self.value, self.since = value, 0
         else:
             self.since += 1
@@ -37,7 +36,7 @@ class _Best:
 
 
 class StopRules:
-    """Asked after every result, and before the next trial. `ended_by` names the rule that ended the study."""
+    """The rules of a study, to be checked after every result and before the next trial."""
 
     def __init__(
         self,
@@ -64,21 +63,21 @@ class StopRules:
             self._check_stoppers(trial_id, {**metrics, "training_iteration": number, "trial_id": trial_id})
 
     def check_trial(self, trial_id: str, result: Mapping[str, Any]) -> str:
-        """The rule that ends this trial, or an empty string; kept in `reasons`."""
+        """Return the rule that ends this trial, else an empty string, and keep it in `reasons`."""
         value = objective_value(result, self._config.metric)
         self._check_target(value)
-        theirs = self._check_stoppers(trial_id, result)  # always asked: it may count
-        reason = self._check_stop(result) or self._check_plateau(trial_id, value) or theirs
+        stopped = self._check_stoppers(trial_id, result)  # always called: a stopper may count results
+        reason = self._check_stop(result) or self._check_plateau(trial_id, value) or stopped
         if reason:
             self.reasons.setdefault(trial_id, reason)
         return reason
 
     def end_study(self, reason: str) -> None:
-        """Something else ends it, unless a rule has."""
+        """End the study for this reason, unless a rule has ended it already."""
         self._reached = self._reached or reason
 
     def record_trial_end(self, value: float | None) -> None:
-        """A trial came to its end with this objective (None: it failed)."""
+        """Record that a trial ended with this objective, None if it failed."""
         rule = self._config.plateau.study
         if rule is None or value is None:
             return
@@ -120,17 +119,17 @@ class StopRules:
 
     @property
     def missing_metrics(self) -> list[str]:
-        """Metrics of `stop` that no result held, so that the rule could not do anything."""
+        """The metrics of `stop` that no result contained, so that their rules had no effect."""
         return sorted(self._unseen)
 
     @property
     def ended_by(self) -> str:
-        """The rule that ends the study, or an empty string."""
+        """The rule that ends the study, else an empty string."""
         if self.interrupted.is_set():
             return "interrupted"
         budget = self._config.time_budget_s
         if not self._reached and budget is not None and self._clock() - self._start >= budget:
-            self._reached = f"time_budget_s: {budget:g} s are over"
+            self._reached = f"time_budget_s: {budget:g} s have passed"
         for stopper in self._stoppers:
             if not self._reached and stopper.should_stop_all():
                 self._reached = f"stopper: {stopper.name} ended the study"

@@ -1,4 +1,4 @@
-"""How a study ended: the rule that ended it early, what its rules never saw, and the end of what a trial wrote."""
+"""The outcome of a study: its trials, the rule that ended it early, warnings, and the last output of a trial."""
 
 from __future__ import annotations
 
@@ -17,33 +17,33 @@ _REPORT = 200_000
 
 
 def read_stderr_tail(folder: Path, files: tuple[str, str] | None = OUTPUT_FILES, *, whole: bool = False) -> str:
-    """The end of what the trial of this folder wrote to stderr, from the beginning of a line where that can be.
+    """Return the end of a trial's stderr, from the beginning of a line if possible; empty if there is none.
 
-    `files` are those of stdout and stderr, None: there are none. `whole`: so much that a crash's report of every
-    thread is in it.
+    `files` are the names of the files of stdout and stderr, None if output is not kept. With `whole`, the text is long
+    enough to contain a crash report of every thread.
     """
-    most = _REPORT if whole else _TAIL
+    limit = _REPORT if whole else _TAIL
     if files is None:
         return ""
     try:
         with (folder / files[1]).open("rb") as file:
             size = file.seek(0, 2)
-            file.seek(max(size - most, 0))
+            file.seek(max(size - limit, 0))
             content = file.read().decode(errors="replace")
     except OSError:
         return ""
     _, _, rest = content.partition("\n")
-    return rest if size > most and rest else content
+    return rest if size > limit and rest else content
 
 
 def build_study_outcome(study: Study, trials: Sequence[TrialOutcome], rules: StopRules) -> StudyOutcome:
-    """All trials, with the rule that ended the study early, if one did."""
+    """Return all trials, with the rule that ended the study early, if one did, and warnings."""
     ended_by = rules.ended_by
     failed = next((trial for trial in trials if trial.error), None)
     if not ended_by and failed is not None and study.tune_config.fail_fast:
         ended_by = f"fail_fast: trial {failed.trial_id} failed"
     warnings = [
-        f"tune_config.stop: no trial reported {name!r}, so that rule did nothing" for name in rules.missing_metrics
+        f"tune_config.stop: no trial reported {name!r}, so that rule had no effect" for name in rules.missing_metrics
     ]
     return StudyOutcome(
         trials=tuple(trials),

@@ -1,4 +1,4 @@
-"""One trial: the plugin's tune() or train() called, and what it reported and returned made into results."""
+"""One trial: a call of the plugin's tune() or train(), whose reports and return value become results."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class PluginExited(TrialFailed):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialSpec:
-    """What all trials of a study share, small enough to travel to every worker. Holds no credential."""
+    """The facts that all trials of a study share, small enough to be sent to every worker. Holds no credential."""
 
     name: str
     job_id: int
@@ -65,7 +65,7 @@ class TrialSpec:
 
 
 def build_trial_spec(study: Study, *, capture: bool) -> TrialSpec:
-    """What a study's trials have to know."""
+    """Return the facts that the trials of a study share."""
     scheduler = study.tune_config.scheduler
     return TrialSpec(
         name=study.params.name,
@@ -88,9 +88,9 @@ def build_trial_spec(study: Study, *, capture: bool) -> TrialSpec:
         time_attr=str(scheduler.options.get("time_attr", "")),
         needs_checkpoints=needs_checkpoints(scheduler) and not study.tune_config.allow_restart,
         resume_points={
-            trial_id: found[-1]
+            trial_id: records[-1]
             for trial_id in study.resumed
-            if (found := list_checkpoints(study.trial_folders.find_folder(trial_id)))
+            if (records := list_checkpoints(study.trial_folders.find_folder(trial_id)))
         },
     )
 
@@ -130,25 +130,13 @@ def run_trial(
     with open_attempt(_build_attempt_spec(spec, session.trial_id, flat, folder)) as attempt:
         session.attempt = attempt
         resumed = _resume_session(spec, session, attempt)
-        run = JobRun(
-            attempt.emit,
-            name=spec.name,
-            job_id=spec.job_id,
-            trial_id=session.trial_id,
-            seed=attempt.spec.seed,
-            folder=folder,
-            reporter=session.report,
-            on_output=lambda path: (folder / layout.OUTPUT_PATH).write_text(
-                _make_relative(folder, path), encoding="utf-8"
-            ),
-        )
+        run = _create_run(spec, session, attempt)
+        given = override_checkpoint(checkpoint, resumed)
 
         def call() -> None:
             try:
                 spec.space.complete_values(flat)  # raises for an expression that cannot be calculated
-                _call_plugin(
-                    spec, plugin, hyperparameter, dataset, override_checkpoint(checkpoint, resumed), run, session
-                )
+                _call_plugin(spec, plugin, hyperparameter, dataset, given, run, session)
             except Exception as error:
                 _explain_legacy_report(error)
                 raise
@@ -169,6 +157,20 @@ def _build_attempt_spec(spec: TrialSpec, trial_id: str, config: Mapping[str, Any
         run_config=spec.run_config,
         output_files=spec.output_files,
         capture=spec.capture,
+    )
+
+
+def _create_run(spec: TrialSpec, session: TrialSession, attempt: Attempt) -> JobRun:
+    folder = attempt.spec.folder
+    return JobRun(
+        attempt.emit,
+        name=spec.name,
+        job_id=spec.job_id,
+        trial_id=session.trial_id,
+        seed=attempt.spec.seed,
+        folder=folder,
+        reporter=session.report,
+        on_output=lambda path: (folder / layout.OUTPUT_PATH).write_text(_make_relative(folder, path), encoding="utf-8"),
     )
 
 
@@ -213,22 +215,22 @@ def _call_plugin(
 
 
 def _report_last(spec: TrialSpec, returned: dict[str, Any] | None, run: JobRun, session: TrialSession) -> None:
-    """Report what the return value adds. The objective may also have come through log_metric alone."""
+    """Report what the return value adds. The objective may also have been logged by log_metric alone."""
     if spec.metric not in session.reported and spec.metric not in (returned or {}) and spec.metric in run.logged:
         returned = {**(returned or {}), **run.logged}
     final = outcomes.merge_metrics(session.reported, returned)
     if final is not None:
         session.report(final, None)
-    elif not session.reported and session.restore_checkpoint() is None:  # one that goes on may have reported all before
+    elif not session.reported and session.restore_checkpoint() is None:  # else an earlier attempt may have reported
         outcomes.check_objective({}, spec.metric, session.trial_id)
 
 
 def check_result(metrics: Mapping[str, Any], spec: TrialSpec, session: TrialSession, *, checkpoint: bool) -> None:
-    """Look at the objective of a report, and remember what was reported; `checkpoint`: one came with it.
+    """Check a report and add it to `session.reported`. `checkpoint` is True if the report has one.
 
-    The first result must hold the objective, and it must be finite in every result that holds it. The first must also
-    hold what the scheduler goes by, and a checkpoint where the scheduler pauses or copies trials: Ray itself would
-    start them over, or do nothing, in silence. Raises ObjectiveMissing, CheckpointMissing.
+    The first report must contain the objective, which must be finite in every report that contains it. The first must
+    also contain the scheduler's `time_attr`, and a checkpoint if the scheduler pauses or copies trials: Ray would
+    silently restart them from scratch, or do nothing. Raises ObjectiveMissing, CheckpointMissing.
     """
     flat = events.flatten_mapping(metrics)
     if not session.reported:
@@ -241,26 +243,26 @@ def check_result(metrics: Mapping[str, Any], spec: TrialSpec, session: TrialSess
 def _check_first_result(flat: Mapping[str, Any], spec: TrialSpec, trial_id: str, checkpoint: bool) -> None:
     where = f"trial {trial_id!r}"
     if spec.time_attr and spec.time_attr not in flat and spec.time_attr not in RESULT_KEYS:
-        rule = f"must report {spec.time_attr!r}, which {spec.scheduler} goes by (scheduler.options.time_attr)"
+        rule = f"must report {spec.time_attr!r}, by which {spec.scheduler} compares (scheduler.options.time_attr)"
         fix = "Report it, or use the time_attr training_iteration."
         raise ObjectiveMissing(rule, where=where, got=", ".join(flat) or "nothing", fix=fix)
     if spec.needs_checkpoints and not checkpoint:
-        rule = f"{spec.scheduler} pauses or copies trials, so a report must bring a checkpoint"
+        rule = f"{spec.scheduler} pauses or copies trials, so a report must have a checkpoint"
         fix = (
-            "Use run.report(metrics, checkpoint=folder) and go on from checkpoint['path'], or a scheduler such as "
-            "asha; tune_config.allow_restart: true lets trials start over."
+            "Use run.report(metrics, checkpoint=folder) and resume from checkpoint['path'], or a scheduler such as "
+            "asha; tune_config.allow_restart: true lets trials restart from scratch."
         )
         raise CheckpointMissing(rule, where=where, got="none with the first report", fix=fix)
 
 
 def _make_relative(folder: Path, path: str) -> str:
-    """A path in the results as it is from them, so that they can be moved; another as it is."""
+    """Return a path in the results folder relative to it, so that the folder can be moved; any other unchanged."""
     results = folder.absolute().parent.parent
     return str(Path(path).relative_to(results)) if Path(path).is_relative_to(results) else path
 
 
 def find_artifact(folder: Path) -> str | None:
-    """Where the trial of this folder said that its artifact is; else the suggested place, if something is there."""
+    """Return the artifact path that the trial of this folder declared, else the suggested one if it exists."""
     try:
         text = (folder / layout.OUTPUT_PATH).read_text(encoding="utf-8")
         return str(folder.absolute().parent.parent / text)
@@ -270,7 +272,7 @@ def find_artifact(folder: Path) -> str | None:
 
 
 def _explain_legacy_report(error: Exception) -> None:
-    """Ray's error for `ray.train.report` in a trial does not say what to do: add that to it."""
+    """Add to Ray's error for `ray.train.report` in a trial what to do instead."""
     text = str(error)
     if not isinstance(error, TrialrunError) and "ray.train.report" in text and "tune" in text.lower():
         error.add_note(

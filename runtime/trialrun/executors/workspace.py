@@ -1,4 +1,4 @@
-"""The folder a run works in, and the process put back as it was when the run is over."""
+"""The process of a plugin call: working folder, environment, seeds and output streams, restored afterwards."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ __all__ = [
 
 @contextlib.contextmanager
 def change_directory(folder: Path) -> Iterator[None]:
-    """Make `folder` the current one, and go back afterwards (to the root if the old one is gone)."""
+    """Make `folder` the current one, and go back afterwards (to the root if the old one no longer exists)."""
     try:
         before = Path.cwd()
     except FileNotFoundError:
@@ -41,7 +41,7 @@ def change_directory(folder: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def restore_process() -> Iterator[None]:
-    """Put environment and `sys.path` back: a reused worker must not hand one trial's changes to the next."""
+    """Restore environment and `sys.path`: one trial's changes must not reach the next trial of a reused worker."""
     environment, path = dict(os.environ), list(sys.path)
     try:
         yield
@@ -53,7 +53,7 @@ def restore_process() -> Iterator[None]:
 
 
 def seed_all(seed: int) -> None:
-    """Seed Python's generator, and numpy's and torch's where they are loaded."""
+    """Seed Python's generator, and those of numpy and torch if they are imported."""
     random.seed(seed)
     if "numpy" in sys.modules:
         sys.modules["numpy"].random.seed(seed % 2**32)
@@ -63,7 +63,7 @@ def seed_all(seed: int) -> None:
 
 @contextlib.contextmanager
 def capture_output(folder: Path, names: tuple[str, str] = OUTPUT_FILES) -> Iterator[None]:
-    """Send everything that this process prints, its children included, to files in `folder`."""
+    """Send all output of this process and its children to files in `folder`."""
     sys.stdout.flush()
     sys.stderr.flush()
     saved = [os.dup(fd) for fd in (1, 2)]
@@ -91,7 +91,7 @@ def _open_text_stream(fd: int) -> TextIO:
 
 
 class StreamProxy(io.TextIOBase):
-    """Stands in front of a stream: all but `write` goes through to it."""
+    """A stream that forwards everything but `write` to another stream."""
 
     def __init__(self, shown: TextIO) -> None:
         self._shown = shown
@@ -111,7 +111,7 @@ class StreamProxy(io.TextIOBase):
 
 
 class _Tee(StreamProxy):
-    """Writes to a file and to the stream that was there before."""
+    """A stream that writes to a file and to the original stream."""
 
     def __init__(self, file: TextIO, shown: TextIO) -> None:
         super().__init__(shown)
@@ -119,7 +119,7 @@ class _Tee(StreamProxy):
 
     def write(self, text: str) -> int:
         self._file.write(text)
-        with contextlib.suppress(BrokenPipeError):  # a reader that left must not make a trial fail
+        with contextlib.suppress(BrokenPipeError):  # a closed pipe must not make a trial fail
             self._shown.write(text)
         return len(text)
 
@@ -134,14 +134,14 @@ class _Tee(StreamProxy):
 
 
 def get_hidden_stderr() -> TextIO:
-    """The run's `stderr` file, for what is kept there without being shown: a traceback that a message sums up."""
+    """Return the `stderr` file of the call, for text that is not shown: a traceback that a message sums up."""
     kept: TextIO = getattr(sys.stderr, "file_stream", sys.stderr)
     return kept
 
 
 @contextlib.contextmanager
 def tee_output(folder: Path, names: tuple[str, str] = OUTPUT_FILES) -> Iterator[None]:
-    """Copy what Python code prints to files in `folder`, and still show it: debuggers go on working."""
+    """Copy the output of Python code to files in `folder` and still show it: debuggers keep working."""
     streams = sys.stdout, sys.stderr
     with (
         (folder / names[0]).open("a", buffering=1, encoding="utf-8", errors="backslashreplace") as out,

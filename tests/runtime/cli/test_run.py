@@ -282,6 +282,7 @@ def test_resources_without_a_ray_of_our_own_are_refused(called, tuning, tmp_path
     shown = called("run", tuning(_space("fine")), *UNRULY, "--resource", "license=2")
     assert shown.exit_code == 2
     assert (
-        "--resource: is for a Ray that is started here, got license=2; the inline executor uses no Ray" in shown.stderr
+        "--resource: is only for a Ray that is started here, got license=2; the inline executor uses no Ray"
+        in shown.stderr
     )
     assert not (tmp_path / "trialrun-results").exists()

@@ -48,13 +48,13 @@ def test_what_is_sent_is_the_folder_and_what_was_named(
 def test_a_secret_does_not_travel(called: Callable[..., Any], name: str) -> None:
     shown = called("submit", "--dry-run", "--env", name, "job.json")
     assert shown.exit_code == 2
-    assert "a secret must not travel" in shown.stderr
+    assert "a secret must not be sent" in shown.stderr
 
 
 def test_a_call_without_a_cluster_is_told(called: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RAY_API_SERVER_ADDRESS", raising=False)
     for options, said in (
-        (["job.json"], "must say where the cluster takes jobs"),
+        (["job.json"], "must name the dashboard that takes jobs"),
         (["--address", "http://127.0.0.1:9", "job.json"], "error: "),
         (["--working-dir", "nowhere", "job.json"], "must be a folder"),
         (["--address", "http://127.0.0.1:9"], "must be named"),
@@ -196,7 +196,7 @@ def test_a_cluster_that_is_named_by_its_client_address_is_joined(
         env={**head.environment, "RAY_AUTH_TOKEN": "0" * 32}, timeout=300,
     )  # fmt: skip
     assert wrong.returncode == 2, wrong.stderr
-    assert "--address: no Ray answers there" in wrong.stderr
+    assert "--address: no Ray answers at this address" in wrong.stderr
     assert "Traceback" not in wrong.stderr
 
 

@@ -1,4 +1,4 @@
-"""What `trialrun.engine.event_bus` promises."""
+"""The promises of `trialrun.engine.event_bus`."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ LONG = 30.0
 
 @pytest.fixture
 def recorder(tmp_path: Path) -> Iterator[Recorder]:
-    with Recorder(tmp_path / "recorder.sqlite") as made:
-        made.create_job("job", {}, job_id=1)
-        yield made
+    with Recorder(tmp_path / "recorder.sqlite") as recorder:
+        recorder.create_job("job", {}, job_id=1)
+        yield recorder
 
 
 class Run:
-    """A hub with two trials that report, and a viewer."""
+    """A bus with two trials that report, and a viewer."""
 
-    def __init__(self, hub: EventBus, sink: LogSink, folder: Path, seen: list[Event]) -> None:
-        self.hub, self.sink, self.seen = hub, sink, seen
+    def __init__(self, bus: EventBus, sink: LogSink, folder: Path, seen: list[Event]) -> None:
+        self.bus, self.sink, self.seen = bus, sink, seen
         self.writers = {trial: SpoolWriter(folder / "spool" / f"{trial}.0.jsonl") for trial in ("t0", "t1")}
         self.emitters = {
             trial: EventEmitter(writer.write, job_id=1, trial_id=trial, prefix=f"r-{trial}-0")
@@ -51,13 +51,13 @@ class Run:
 
 
 @contextmanager
-def running(folder: Path, handler: Any, most_waiting: int) -> Iterator[Run]:
+def running(folder: Path, handler: Any, max_waiting: int) -> Iterator[Run]:
     seen: list[Event] = []
     with Ledger(folder) as ledger:
         sink = LogSink(
             Client(Memory(handler)), entry=events.to_log_entry, interval=0.001, retry_policy=QUICK, delivery_log=ledger
         )
-        hub = EventBus(
+        bus = EventBus(
             MergedSpools(folder / "spool", by_trials=True),
             job_id=1,
             run_key="r",
@@ -65,9 +65,9 @@ def running(folder: Path, handler: Any, most_waiting: int) -> Iterator[Run]:
             manager=Manager([]),
             sink=sink,
             viewers=[seen.append],
-            most_waiting=most_waiting,
+            max_waiting=max_waiting,
         )
-        run = Run(hub, sink, folder, seen)
+        run = Run(bus, sink, folder, seen)
         yield run
         for writer in run.writers.values():
             writer.close()
@@ -78,24 +78,24 @@ def values(recorder: Recorder, trial: str) -> list[Any]:
     return [metric["value"] for metric in recorder.metrics(trial_id=trial)]
 
 
-@pytest.mark.parametrize("most_waiting", [1, 2_000, 1 << 20])
+@pytest.mark.parametrize("max_waiting", [1, 2_000, 1 << 20])
 def test_an_outage_is_caught_up_with_whatever_memory_holds(
-    recorder: Recorder, tmp_path: Path, most_waiting: int
+    recorder: Recorder, tmp_path: Path, max_waiting: int
 ) -> None:
-    with running(tmp_path, recorder.handler(), most_waiting) as run:
+    with running(tmp_path, recorder.handler(), max_waiting) as run:
         run.log(0, 5)
-        run.hub.drain()
+        run.bus.drain()
         assert run.sink.flush(LONG)
         recorder.fail()
         run.log(5, 60)
-        run.hub.emit_message("in between")
-        run.hub.drain()
-        if most_waiting < 1 << 20:
-            assert run.sink.pending_count * 150 < most_waiting + 1000, "the rest is on disk"
+        run.bus.emit_message("in between")
+        run.bus.drain()
+        if max_waiting < 1 << 20:
+            assert run.sink.pending_count * 150 < max_waiting + 1000, "the rest is on disk"
         assert len(run.seen) == 131, "who looks on hears all of it at once"
         recorder.heal()
         run.log(65, 5)
-        assert run.hub.close(LONG) == []
+        assert run.bus.close(LONG) == []
     for trial in ("t0", "t1"):
         assert values(recorder, trial) == list(range(70))
     assert len(recorder.messages()) == 1
@@ -103,12 +103,12 @@ def test_an_outage_is_caught_up_with_whatever_memory_holds(
 
 def test_what_is_left_on_disk_is_said_and_can_be_flushed(recorder: Recorder, tmp_path: Path) -> None:
     with running(tmp_path, recorder.handler(), 2_000) as run:
-        run.hub.emit(events.status_event("RUNNING"))
-        run.hub.drain()
+        run.bus.emit(events.status_event("RUNNING"))
+        run.bus.drain()
         assert run.sink.flush(LONG)
         recorder.fail()
         run.log(0, 50)
-        assert run.hub.close(0.05) == ["100 entries are left on disk, those that wait in memory among them"]
+        assert run.bus.close(0.05) == ["100 entries stayed on disk, including those that wait in memory"]
     recorder.heal()
     client = Client(Memory(recorder.handler()))
     done = flush(tmp_path, backend=Backend(client=client, delivery_client=client, url="", recorder=recorder))
@@ -133,27 +133,27 @@ def test_a_platform_is_caught_up_with_too(tmp_path: Path) -> None:
 
     with running(tmp_path, platform, 3_000) as run:
         run.log(0, 3)
-        run.hub.drain()
+        run.bus.drain()
         assert run.sink.flush(LONG)
         away[0] = True
         for number in range(40):
-            run.hub.emit(events.trial_result_event("t0", number, {"loss": 1.0}))
+            run.bus.emit(events.trial_result_event("t0", number, {"loss": 1.0}))
             run.log(3 + number, 1)
-        run.hub.drain()
+        run.bus.drain()
         away[0] = False
         run.log(43, 1)
-        assert run.hub.close(LONG) == []
+        assert run.bus.close(LONG) == []
     assert sorted(arrived) == sorted([*range(44)] * 2)
 
 
 def test_a_run_that_is_gone_on_with_sends_what_the_first_could_not(recorder: Recorder, tmp_path: Path) -> None:
     with running(tmp_path, recorder.handler(), 1 << 20) as run:
         run.log(0, 5)
-        run.hub.drain()
+        run.bus.drain()
         assert run.sink.flush(LONG)
         recorder.fail(route="logs")
         run.log(5, 5)
-        assert run.hub.close() == []
+        assert run.bus.close() == []
     recorder.heal()
     with running(tmp_path, recorder.handler(), 1 << 20) as again:
         for trial in ("t0", "t1"):
@@ -161,9 +161,9 @@ def test_a_run_that_is_gone_on_with_sends_what_the_first_could_not(recorder: Rec
                 again.writers[trial].write, job_id=1, trial_id=trial, prefix=f"r-{trial}-1"
             )
         again.log(10, 5)
-        again.hub.emit_message("on it goes")
-        assert again.hub.close(LONG) == []
-        assert len(again.seen) == 11, "who looks on now has seen the rest before"
+        again.bus.emit_message("it continues")
+        assert again.bus.close(LONG) == []
+        assert len(again.seen) == 11, "this viewer saw the rest before"
         assert again.sink.flush(LONG)
     for trial in ("t0", "t1"):
         assert values(recorder, trial) == list(range(15))

@@ -1,4 +1,4 @@
-"""What `trialrun.engine.flush` promises."""
+"""The promises of `trialrun.engine.flush`."""
 
 from __future__ import annotations
 

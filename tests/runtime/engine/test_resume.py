@@ -1,4 +1,4 @@
-"""A run that was cut off goes on: what is over stays, what was cut continues, and each step is recorded once."""
+"""An interrupted run resumes: ended trials stay, interrupted ones continue, and each step is recorded once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run goes on where its folder lies now, and from the copy of it in storage."""
+"""A run resumes from its folder after a move, and from a copy in storage."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A cluster of two nodes: trials are spread, one is killed and the study goes on; one that shares no folder is told."""
+"""A cluster of two nodes: trials are spread, a study survives the loss of one; one without the folder is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One study, run by either executor, and what was recorded of it."""
+"""One study, run by either executor, and its recording."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One call of a plugin, by itself: what it prints, raises, changes and reports."""
+"""One call of a plugin: its output, exceptions, changes to the process, and events."""
 
 from __future__ import annotations
 

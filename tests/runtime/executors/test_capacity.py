@@ -1,4 +1,4 @@
-"""Whether a trial and its workers have room."""
+"""The capacity of nodes for a trial and its workers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checkpoints: when they are made, which are kept, and a trial that begins where another one was."""
+"""Checkpoints: when they are written, which are kept, and a trial that begins from another's."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def job(**params: Any) -> dict[str, Any]:
 def test_a_class_that_makes_steps_is_a_plugin(tuned: Tuned, executor: str) -> None:
     study = tuned(STEPS, SPACE, executor=executor, checkpoints={"every": 2})
     assert [(r["loss"], r["rows"]) for r in study.results_of(0.5)] == [(0.5 * abs(n - 3) + 0.1, 4) for n in range(1, 7)]
-    assert [mark.iteration for mark in list_checkpoints(folder_of(study))] == [2, 4, 6]
+    assert [record.iteration for record in list_checkpoints(folder_of(study))] == [2, 4, 6]
     assert state_of(folder_of(study) / "artifact") == 6
     assert (folder_of(study) / "cleaned").exists()
     assert [model.metrics["loss"] for model in study.result.trial_models] == [1.6]
@@ -60,7 +60,7 @@ def test_a_class_that_makes_steps_is_a_plugin(tuned: Tuned, executor: str) -> No
 @pytest.mark.parametrize("executor", BOTH)
 def test_the_best_checkpoints_and_the_newest_are_kept(tuned: Tuned, executor: str) -> None:
     study = tuned(STEPS, SPACE, executor=executor, checkpoints={"keep": 2, "every": 1, "at_end": False})
-    states = [state_of(mark.path) for mark in list_checkpoints(folder_of(study))]
+    states = [state_of(record.path) for record in list_checkpoints(folder_of(study))]
     assert 3 in states, "the best"
     assert 6 in states, "the newest"
     assert len(states) <= 3

@@ -1,4 +1,4 @@
-"""What nobody reports is filled in, as Tune does."""
+"""Fields that a trial does not report are added, as Tune does."""
 
 from __future__ import annotations
 

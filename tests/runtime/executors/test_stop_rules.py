@@ -56,7 +56,7 @@ def test_the_time_budget_ends_the_study() -> None:
     clock.now += 9.9
     assert stop.ended_by == ""
     clock.now += 0.1
-    assert stop.ended_by == "time_budget_s: 10 s are over"
+    assert stop.ended_by == "time_budget_s: 10 s have passed"
 
 
 def test_an_interrupt_comes_before_every_other_reason() -> None:

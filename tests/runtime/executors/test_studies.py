@@ -1,4 +1,4 @@
-"""Studies on both executors: what each way of reporting, failing and stopping comes to."""
+"""Studies on both executors: the result of each way of reporting, failing and stopping."""
 
 from __future__ import annotations
 
@@ -276,7 +276,7 @@ def test_a_scheduler_that_pauses_tells_a_plugin_without_checkpoints(
     tuned: Tuned, scheduler: str, options: dict[str, Any]
 ) -> None:
     config = {"name": scheduler, "options": options}
-    with pytest.raises(AllTrialsFailed, match=r"bring a checkpoint(?s:.*)allow_restart"):
+    with pytest.raises(AllTrialsFailed, match=r"have a checkpoint(?s:.*)allow_restart"):
         tuned("tune_styles", [*grid_or_range(scheduler)], executor="ray", scheduler=config, num_samples=2)
 
 

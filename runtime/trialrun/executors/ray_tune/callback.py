@@ -1,4 +1,4 @@
-"""Ears in Tune's loop: what happens to trials goes to the study's listener; nothing raised here reaches the loop."""
+"""Tune callbacks that pass the events of trials to the study's listener; nothing raised here reaches Tune's loop."""
 
 from __future__ import annotations
 
@@ -26,31 +26,31 @@ from trialrun.trials import RESULT_KEYS
 
 __all__ = ["IsolatedCallback", "ListeningCallback"]
 
-STUCK_S = 60.0  # how long all trials may be paused: a suggestion, or a node, may be on its way
+STUCK_S = 60.0  # how long all trials may be paused: a suggestion or a node may still arrive
 
 
 def _keep_errors(method: Callable[..., None]) -> Callable[..., None]:
-    """A callback that raises would end the whole study: keep the error and go on."""
+    """Wrap a callback method so that its error is kept: one that raises would end the whole study."""
 
     @functools.wraps(method)
     def call_method(self: ListeningCallback, *args: Any, **kwargs: Any) -> None:
         try:
             method(self, *args, **kwargs)
-        except Exception as error:  # noqa: BLE001  # whatever it is, the study goes on
+        except Exception as error:  # noqa: BLE001  # whatever it is, the study continues
             self.errors.append(error)
 
     return call_method
 
 
 def _merge_tune_fields(trial: Any, result: Mapping[str, Any], metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """A report together with what Tune filled in by itself, but for the hyperparameters."""
+    """Return a report with the fields that Tune added, except the hyperparameters."""
     added = {key: value for key, value in result.items() if key in RESULT_KEYS and key != "config"}
     tag = str(trial.experiment_tag)  # Tune adds it after the callbacks
     return {**metrics, **events.to_plain({"experiment_tag": tag, **added}, "result", "keep")}
 
 
 class ListeningCallback(Callback):
-    """Keeps the outcome of each trial and tells the listener."""
+    """Keeps the outcome of each trial and calls the listener."""
 
     def __init__(
         self, study: Study, listener: Listener, rules: StopRules, clock: Callable[[], float] = time.monotonic
@@ -69,9 +69,9 @@ class ListeningCallback(Callback):
         self._metrics: dict[str, dict[str, Any]] = {}
         self._kept: dict[str, list[tuple[str, dict[str, Any]]]] = {}
         for trial_id in study.resumed:
-            found = list_checkpoints(study.trial_folders.find_folder(trial_id))
-            self._kept[trial_id] = [(mark.path, mark.metrics) for mark in found]
-            self._metrics[trial_id] = dict(found[-1].metrics) if found else {}
+            records = list_checkpoints(study.trial_folders.find_folder(trial_id))
+            self._kept[trial_id] = [(record.path, record.metrics) for record in records]
+            self._metrics[trial_id] = dict(records[-1].metrics) if records else {}
         self.trials: dict[str, Any] = {}
         self.outcomes: dict[str, TrialOutcome] = {}
         self.errors: list[Exception] = []
@@ -79,14 +79,14 @@ class ListeningCallback(Callback):
     def __deepcopy__(self, memo: dict[int, Any]) -> ListeningCallback:
         return self
 
-    def __reduce__(self) -> Any:  # Tune pickles callbacks with its own state; ours stays here
+    def __reduce__(self) -> Any:  # Tune pickles callbacks with its own state; this one stays on the driver
         return (Callback, ())
 
     @_keep_errors
     def on_step_begin(self, iteration: int, trials: list[Any], **info: Any) -> None:
         if len(trials) == self._seen:
             return
-        for trial in [trial for trial in trials if trial.trial_id not in self.trials]:  # one that failed is put last
+        for trial in [trial for trial in trials if trial.trial_id not in self.trials]:  # Tune moves failed ones
             self.trials[trial.trial_id] = trial
             config = self._flatten_config(trial)
             self._folders[trial.trial_id] = self._study.trial_folders.find_folder(trial.trial_id, config)
@@ -104,7 +104,10 @@ class ListeningCallback(Callback):
         self._listener.tick()
 
     def _end_if_stuck(self, trials: list[Any]) -> None:
-        """HyperBand forgets paused trials when one that it has resumed fails, and Tune would wait for ever."""
+        """End the study after HyperBand forgot its paused trials, which it does when a trial that it resumed fails.
+
+        Tune would wait for ever.
+        """
         live = [trial for trial in trials if not trial.is_finished()]
         if not live or any(trial.status != "PAUSED" for trial in live):
             self._stuck_since = None
@@ -137,7 +140,7 @@ class ListeningCallback(Callback):
     @_keep_errors
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         failure = self._read_failure(trial)
-        self._listener.warn(f"trial {trial.trial_id} failed and is started again: {failure.error}")
+        self._listener.warn(f"trial {trial.trial_id} failed and is retried: {failure.error}")
         self._touched[trial.trial_id] = trial
 
     @_keep_errors
@@ -149,7 +152,7 @@ class ListeningCallback(Callback):
         self._end_trial(trial, "ERROR")
 
     def finish_trials(self) -> None:
-        """Trials that were cut off have no callback of their own."""
+        """End the trials that were interrupted: Tune calls nothing for them."""
         for trial in self.trials.values():
             if trial.trial_id not in self.outcomes:
                 self._end_trial(trial, "ERROR" if trial.status == "ERROR" else trial.status)
@@ -189,7 +192,7 @@ class ListeningCallback(Callback):
         self._exports.finish_trial(trial.trial_id, outcome.metrics)
 
     def _flatten_config(self, trial: Any) -> dict[str, Any]:
-        """The trial's flat hyperparameters; Ray knows those that are searched."""
+        """Return the trial's flat hyperparameters; Ray has only those that are searched."""
         space = self._study.space
         return space.try_complete_values(flatten_values(trial.config, space.distributions))
 
@@ -197,7 +200,7 @@ class ListeningCallback(Callback):
         return read_failure(trial, self._folders[trial.trial_id], self._killed, self._study.tune_config.output_files)
 
     def _find_end_reason(self, trial_id: str, status: Any, logdir: Path) -> str:
-        """What ended the trial before its function did: a rule of the job, the end of the study, or the scheduler."""
+        """Return what ended the trial early: a rule of the job, the end of the study, or the scheduler; else empty."""
         if status != "TERMINATED" or (logdir / layout.FINISHED).exists():
             return ""
         scheduler = f"scheduler: {self._study.tune_config.scheduler.name}"
@@ -205,7 +208,7 @@ class ListeningCallback(Callback):
 
 
 class IsolatedCallback(Callback):
-    """A plugin's own Tune callback: when it raises it is reported and switched off, and the study goes on."""
+    """A plugin's Tune callback. When it raises, a warning is issued, it is switched off, and the study continues."""
 
     def __init__(self, inner: Any, warn: Callable[[str], None]) -> None:
         self._inner: Any = inner
@@ -222,7 +225,7 @@ class IsolatedCallback(Callback):
             return
         try:
             getattr(self._inner, name)(**arguments)
-        except Exception as error:  # noqa: BLE001  # theirs, whatever it is
+        except Exception as error:  # noqa: BLE001  # any exception of a plugin
             self._warn(f"trial callback {type(self._inner).__name__}.{name} raised and is switched off: {error!r}")
             self._inner = None
 

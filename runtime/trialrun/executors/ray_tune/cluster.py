@@ -1,4 +1,4 @@
-"""Ray itself: joined where there is one, started and stopped where there is none."""
+"""The connection to Ray: join a running one, or start one and stop it afterwards."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ __all__ = [
     "set_tune_environment",
 ]
 
-# Our own recorder logs every result; a missing objective is an error of its trial and not of the study.
+# Our recorder logs every result. A missing objective must fail its trial only, not the study.
 _TUNE_ENVIRONMENT = {
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
@@ -53,7 +53,7 @@ _REACH_S = 5.0
 
 @contextlib.contextmanager
 def set_tune_environment(extra: Mapping[str, str] | None = None) -> Iterator[None]:
-    """Set what Tune reads from the environment, and put it back."""
+    """Set the environment variables that Tune reads, and restore them."""
     with _set_environment({**_TUNE_ENVIRONMENT, **(extra or {})}):
         yield
 
@@ -74,7 +74,7 @@ def _set_environment(wanted: Mapping[str, str]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def redirect_logs(log: Path) -> Iterator[None]:
-    """Send what Ray says on the driver to a file: its loggers, and the lines about workers that it prints."""
+    """Send Ray's messages on the driver to a file: its loggers, and the lines about workers that it prints."""
     logger = logging.getLogger("ray")
     handlers, propagate = list(logger.handlers), logger.propagate
     handler = logging.FileHandler(log, encoding="utf-8")
@@ -92,7 +92,7 @@ def redirect_logs(log: Path) -> Iterator[None]:
 
 
 class _RayletFilter(StreamProxy):
-    """stdout without Ray's lines about dead workers, which no option of Ray silences: the trial's error says it."""
+    """stdout without Ray's lines about dead workers: no option of Ray removes them, and trial errors repeat them."""
 
     def __init__(self, shown: TextIO, log: logging.Handler) -> None:
         super().__init__(shown)
@@ -113,10 +113,9 @@ class _RayletFilter(StreamProxy):
 
 @contextlib.contextmanager
 def connect_ray(address: str | None, resources: Mapping[str, float], environment: Mapping[str, str]) -> Iterator[None]:
-    """Be connected to a Ray: the one of this process, the one at `address` (or RAY_ADDRESS), or one of our own.
+    """Connect to the Ray of this process, else to the one at `address` or RAY_ADDRESS, else start a local one.
 
-    Only our own is shut down afterwards; from one joined by address we disconnect. Raises UsageError: no Ray answers
-    there.
+    Afterwards a local one is shut down, and one joined by address is disconnected. Raises UsageError: no Ray answers.
     """
     if ray.is_initialized():
         yield
@@ -124,17 +123,17 @@ def connect_ray(address: str | None, resources: Mapping[str, float], environment
     address = resolve_address(address)
     if address and address.startswith(_CLIENT):
         address = resolve_client_address(address)
-    quietly: dict[str, Any] = {"include_dashboard": False} if not address else {}
+    options: dict[str, Any] = {"include_dashboard": False} if not address else {}
     if address:
-        quietly["runtime_env"] = {"env_vars": dict(environment)} if environment else None
+        options["runtime_env"] = {"env_vars": dict(environment)} if environment else None
     else:
         size = get_local_capacity(resources)
         custom = {key: value for key, value in size.items() if key not in ("CPU", "GPU")}
-        quietly |= {"num_cpus": size["CPU"], "num_gpus": size.get("GPU", 0), "resources": custom or None}
+        options |= {"num_cpus": size["CPU"], "num_gpus": size.get("GPU", 0), "resources": custom or None}
     try:
-        apart = not address or _is_loopback_only(address)
-        with set_tune_environment(environment), listen_on_loopback() if apart else contextlib.nullcontext():
-            ray.init(address=address or "local", log_to_driver=False, **quietly)
+        loopback_only = not address or _is_loopback_only(address)
+        with set_tune_environment(environment), listen_on_loopback() if loopback_only else contextlib.nullcontext():
+            ray.init(address=address or "local", log_to_driver=False, **options)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise _no_ray_error(address, str(error)) from error
     try:
@@ -144,18 +143,18 @@ def connect_ray(address: str | None, resources: Mapping[str, float], environment
 
 
 def resolve_client_address(address: str) -> str:
-    """The own address of the cluster that Ray Client serves at `ray://host:port`.
+    """Return the address of the cluster itself that Ray Client serves at `ray://host:port`.
 
-    Over Ray Client, Tune runs a study in the cluster, and nobody here hears of its trials: so that is joined itself.
-    The server starts a process for each who asks, which may take it too long: it is asked again.
+    Over Ray Client, Tune would run the study inside the cluster and this process would get no events of its trials, so
+    we join the cluster directly. The server starts a process per client, which may time out: the query is repeated.
     Raises UsageError: Ray Client is not installed, or does not answer.
     """
 
-    def read_gcs_address() -> str:  # within, so that it travels by value
+    def read_gcs_address() -> str:  # nested, so that it is pickled by value
         import ray
 
-        found: str = ray.get_runtime_context().gcs_address
-        return found
+        gcs_address: str = ray.get_runtime_context().gcs_address
+        return gcs_address
 
     def ask_address() -> str:
         client = ray.init(address, log_to_driver=False)
@@ -169,13 +168,15 @@ def resolve_client_address(address: str) -> str:
         return retry_client(ask_address, lambda error: _SLOW_CLIENT in str(error))
     except ImportError as error:
         fix = "Install it: pip install 'ray[client]', or give the cluster's own address, such as head:6379."
-        raise UsageError("Ray Client is not there", where="--address", got=f"{address!r} ({error})", fix=fix) from None
+        raise UsageError(
+            "Ray Client is not installed", where="--address", got=f"{address!r} ({error})", fix=fix
+        ) from None
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise _no_ray_error(address, str(error)) from error
 
 
 def retry_client(ask: Callable[[], str], worth_it: Callable[[Exception], bool], times: int = 3) -> str:
-    """What `ask` gives; it is asked up to so many times, while what it raises is worth another."""
+    """Return what `ask` returns. It is called up to `times` times, while `worth_it` is true for what it raises."""
     for _ in range(times - 1):
         try:
             return ask()
@@ -187,10 +188,10 @@ def retry_client(ask: Callable[[], str], worth_it: Callable[[Exception], bool], 
 
 @contextlib.contextmanager
 def listen_on_loopback() -> Iterator[None]:
-    """Start a Ray in the block that listens on 127.0.0.1 alone, as it does where it makes no clusters; or join one.
+    """Make a Ray that is started or joined in the block listen on 127.0.0.1 only, as on systems without clusters.
 
-    Else its ports are open to the network, with a token before them. Ray reads the variable when it is imported, so
-    what it made of it is set too; its processes inherit the variable.
+    Otherwise its ports are open to the network, protected by a token. Ray reads the variable when it is imported, so
+    its constant is set too; Ray's processes inherit the variable.
     """
     with _set_environment({"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}):
         before = ray_constants.ENABLE_RAY_CLUSTER
@@ -202,7 +203,7 @@ def listen_on_loopback() -> Iterator[None]:
 
 
 def _is_loopback_only(address: str) -> bool:
-    """Whether it is the address of a Ray like our own. To Ray, 127.0.0.1 else means this machine's address outside."""
+    """Return True for a Ray that listens on loopback only. To any other Ray, 127.0.0.1 means the public address."""
     host, _, port = address.rpartition(":")
     if host not in ("127.0.0.1", "localhost"):
         return False
@@ -214,55 +215,55 @@ def _is_loopback_only(address: str) -> bool:
 
 
 def resolve_address(address: str | None) -> str | None:
-    """Where Ray is: as given, else RAY_ADDRESS, else None: nowhere yet."""
+    """Return the given address of Ray, else RAY_ADDRESS, else None: start a local one."""
     return address or os.environ.get("RAY_ADDRESS") or None
 
 
 def get_cluster_address() -> str:
-    """The address at which other processes of this machine join the Ray that this one is connected to."""
+    """Return the address at which other processes of this machine join the Ray of this process."""
     address: str = ray.get_runtime_context().gcs_address
     return address
 
 
 def check_reachable(address: str | None) -> None:
-    """Raises UsageError when nothing listens at `host:port`: Ray itself would end the process after a while."""
-    found = re.fullmatch(r"(?:ray://)?([^/]+):(\d+)", address or "")
-    if not found:
-        return  # none, `auto` or `local`: Ray's own words
+    """Raise UsageError if nothing listens at `host:port`: Ray itself would end the process after a while."""
+    match = re.fullmatch(r"(?:ray://)?([^/]+):(\d+)", address or "")
+    if not match:
+        return  # none, `auto` or `local`, which Ray resolves
     try:
-        socket.create_connection((found[1], int(found[2])), timeout=_REACH_S).close()
+        socket.create_connection((match[1], int(match[2])), timeout=_REACH_S).close()
     except OSError as error:
         raise _no_ray_error(address, str(error)) from error
 
 
 def _no_ray_error(address: str | None, why: str) -> UsageError:
     fix = "Check the address and that the cluster runs, or leave it out to start a local Ray. "
-    fix += "From outside of a cluster: trialrun submit."
+    fix += "From outside of a cluster, use trialrun submit."
     if os.environ.get("RAY_AUTH_MODE") != "token":  # what `ray start` turns on by itself
-        fix += " A cluster that wants a token: set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN."
-    return UsageError("no Ray answers there", where="--address", got=f"{address!r} ({why})", fix=fix)
+        fix += " For a cluster that requires a token, set RAY_AUTH_MODE=token and RAY_AUTH_TOKEN."
+    return UsageError("no Ray answers at this address", where="--address", got=f"{address!r} ({why})", fix=fix)
 
 
 def get_local_capacity(resources: Mapping[str, float]) -> dict[str, float]:
-    """What a Ray of our own would have: this machine's, or what was asked for."""
+    """Return the resources of a local Ray: this machine's, replaced by those in `resources`."""
     return {"CPU": float(os.cpu_count() or 1), **_detect_local_gpus(), **resources}
 
 
 def _detect_local_gpus() -> dict[str, float]:
-    """What Ray itself would detect; asked before it starts so that a request too large is refused at once."""
+    """Return the GPUs that Ray will detect, before it starts, so that too large a request is refused at once."""
     from ray._private.accelerators import get_accelerator_manager_for_resource
 
     manager = get_accelerator_manager_for_resource("GPU")
-    found = manager.get_current_node_num_accelerators() if manager else 0
-    return {"GPU": float(found)} if found else {}
+    count = manager.get_current_node_num_accelerators() if manager else 0
+    return {"GPU": float(count)} if count else {}
 
 
-def check_cluster_capacity(need: ResourceRequest) -> None:
-    """Raises Infeasible when the nodes that are there, all of them empty, could not hold one trial."""
+def check_cluster_capacity(request: ResourceRequest) -> None:
+    """Raise Infeasible if the live nodes, all of them empty, could not hold one trial."""
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    check_capacity(need, nodes, "this machine" if len(nodes) == 1 else f"a cluster of {len(nodes)} node(s)")
+    check_capacity(request, nodes, "this machine" if len(nodes) == 1 else f"a cluster of {len(nodes)} node(s)")
 
 
-def check_local_capacity(need: ResourceRequest, resources: Mapping[str, float]) -> None:
-    """Raises Infeasible when a Ray of our own could not hold one trial. How much memory it takes, it says itself."""
-    check_capacity(need, [{"memory": math.inf, **get_local_capacity(resources)}], "this machine")
+def check_local_capacity(request: ResourceRequest, resources: Mapping[str, float]) -> None:
+    """Raise Infeasible if a local Ray could not hold one trial. Memory is not counted: Ray decides how much it has."""
+    check_capacity(request, [{"memory": math.inf, **get_local_capacity(resources)}], "this machine")

@@ -1,4 +1,4 @@
-"""What became of the environment variables that Ray Tune read in 2021, with those that came since."""
+"""The environment variables that Ray Tune read in 2021, later ones, and the effect of each today."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ Fate = Literal["works", "option", "gone"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variable:
-    """`fate`: works as it is; trialrun has an option in its place, and sets it itself where that is needed; gone.
+    """One variable. `fate`: it works; trialrun has an option instead, and sets it where needed; or it is gone.
 
-    `is_error` says of a value whether a run fails or suffers with it; `secret`: the value is shown to nobody.
+    `is_error` returns True for a value that fails or slows a run. The value of a `secret` is never shown.
     """
 
     fate: Fate
@@ -26,7 +26,7 @@ class Variable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VariableFinding:
-    """A variable that is set, and what comes of it."""
+    """A variable that is set, and its effect."""
 
     name: str
     value: str
@@ -52,7 +52,7 @@ def _is_not_number(value: str) -> bool:
 
 
 def _is_too_frequent(value: str) -> bool:
-    """Snapshots of the whole experiment that often cost time that grows with the square of the trials."""
+    """Return True for snapshots so frequent that their cost grows with the square of the number of trials."""
     return value != "auto" and (_is_not_number(value) or float(value) < 1)
 
 
@@ -68,7 +68,7 @@ def _make_removed(note: str, *, secret: bool = False) -> Variable:
     return Variable(fate="gone", note=note, secret=secret)
 
 
-_PLACED = "placement groups are always used, and are Tune's own business"
+_PLACED = "Tune always uses placement groups and manages them itself"
 
 VARIABLES: Mapping[str, Variable] = {
     "SIGOPT_KEY": _make_removed("SigOpt's searcher was removed; use another search_alg", secret=True),
@@ -79,16 +79,16 @@ VARIABLES: Mapping[str, Variable] = {
     "TUNE_DISABLE_AUTO_INIT": _make_option("trialrun connects to Ray itself; use --address, or RAY_ADDRESS"),
     "TUNE_DISABLE_DATED_SUBDIR": _make_option("results folders are named after the job and its number; use --results"),
     "TUNE_DISABLE_SIGINT_HANDLER": _make_option(
-        "set by trialrun: Ctrl-C stops the study, and `trialrun resume` goes on"
+        "set by trialrun: Ctrl-C stops the study, and `trialrun resume` resumes it"
     ),
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": _make_option("set by trialrun: a missing objective fails that trial alone"),
-    "TUNE_FUNCTION_THREAD_TIMEOUT_S": _make_working("seconds to wait for a trial that is told to stop", _is_not_whole),
+    "TUNE_FUNCTION_THREAD_TIMEOUT_S": _make_working("seconds to wait for a trial to stop", _is_not_whole),
     "TUNE_GLOBAL_CHECKPOINT_S": _make_working(
         "seconds between snapshots of the study; below 1 they cost more the more trials there are", _is_too_frequent
     ),
     "TUNE_MAX_LEN_IDENTIFIER": _make_option("trial folders are named by tune_config.trial_name"),
     "TUNE_MAX_PENDING_TRIALS_PG": _make_working(
-        "how many trials may wait for room", lambda value: value != "auto" and _is_not_whole(value)
+        "how many trials may wait for resources", lambda value: value != "auto" and _is_not_whole(value)
     ),
     "TUNE_PLACEMENT_GROUP_AUTO_DISABLED": _make_removed(_PLACED),
     "TUNE_PLACEMENT_GROUP_CLEANUP_DISABLED": _make_removed(_PLACED),
@@ -103,22 +103,22 @@ VARIABLES: Mapping[str, Variable] = {
     ),
     "TUNE_STATE_REFRESH_PERIOD": _make_working("seconds between looks at the cluster's resources", _is_not_number),
     "TUNE_SYNCER_VERBOSITY": _make_removed("there is no Docker syncer any more; use tune_config.storage_path"),
-    "TUNE_TRIAL_STARTUP_GRACE_PERIOD": _make_removed("trials start when there is room for them"),
-    "TUNE_WARN_THRESHOLD_S": _make_working("Tune's loop says, in ray.log, what took longer than this", _is_not_number),
+    "TUNE_TRIAL_STARTUP_GRACE_PERIOD": _make_removed("trials start when their resources are free"),
+    "TUNE_WARN_THRESHOLD_S": _make_working("seconds; Tune's loop logs to ray.log what takes longer", _is_not_number),
     "WANDB_API_KEY": Variable(
         fate="works", note="read by Ray's WandbLoggerCallback, which a trial_callbacks hook can offer", secret=True
     ),
-    # Names that Ray took up after the guide was written.
+    # Names that Ray added after the guide was written.
     "RAY_AIR_LOCAL_CACHE_DIR": _make_option("Ray refuses to run with it; use --results", _is_any_value),
     "RAY_AIR_NEW_OUTPUT": _make_option("set by trialrun, which shows the trials itself; use --quiet"),
     "RAY_CHDIR_TO_TRIAL_DIR": _make_option("trialrun makes the trial's own folder the current one"),
     "RAY_TUNE_CALLBACKS": _make_option("one that raises ends the study; use a trial_callbacks hook, which is isolated"),
 }
-"""By name. The first block is the list of the guide of 2021."""
+"""The variables by name; first those of the guide of 2021."""
 
 
 def list_variable_findings(environment: Mapping[str, str]) -> list[VariableFinding]:
-    """What there is to say of the variables that are set, in the table's order."""
+    """Return the findings about the variables that are set, in the order of the table."""
     return [
         VariableFinding(
             name=name,

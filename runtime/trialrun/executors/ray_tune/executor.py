@@ -1,4 +1,4 @@
-"""A study on Ray Tune."""
+"""The executor that runs a study on Ray Tune."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ __all__ = ["RayExecutor"]
 
 
 class _Stopper(Stopper):
-    """Our rules as Tune asks for them."""
+    """The stop rules, in the form that Tune calls."""
 
     def __init__(self, rules: StopRules) -> None:
         self._rules = rules
@@ -48,7 +48,7 @@ class _Stopper(Stopper):
     def __deepcopy__(self, memo: dict[int, Any]) -> _Stopper:
         return self
 
-    def __reduce__(self) -> Any:  # Tune pickles its own state; the rules stay here
+    def __reduce__(self) -> Any:  # Tune pickles its own state; the rules stay on the driver
         return (tune.stopper.NoopStopper, ())
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
@@ -71,13 +71,13 @@ class RayExecutor:
             where = "params.tune_config.scheduler.name"
             raise RequestInvalid("no such scheduler", where=where, got=repr(scheduler.name), fix=fix)
         problems = _collect_problems(lambda: _build_algorithm(study))
-        told = any(problem.where.startswith("params.tune_config.scheduler") for problem in problems)
+        has_scheduler_problem = any(problem.where.startswith("params.tune_config.scheduler") for problem in problems)
         for problem in _collect_problems(lambda: _build_scheduler(study)):
-            if not (told and RAY_REFUSES in problem.rule):  # it would say in its own words what is said already
+            if not (has_scheduler_problem and RAY_REFUSES in problem.rule):  # else Ray repeats a listed problem
                 problems.append(problem)
         if problems:
             raise RequestInvalid(problems=problems)
-        study.manager.stoppers()  # a wrong answer is refused now
+        study.manager.stoppers()  # raises now for what is not a stopper
         if not ray.is_initialized():
             address = cluster.resolve_address(study.run_config.address)
             cluster.check_reachable(address)
@@ -87,7 +87,7 @@ class RayExecutor:
                 raise no_local_ray(study.run_config.local_resources, f"this study joins {address!r}")
         if study.tune_config.legacy_train_report and ray.is_initialized():
             fix = "Let trialrun start or join Ray, or set RAY_TRAIN_V2_ENABLED=0 before Ray is started."
-            raise UsageError("legacy_train_report comes too late for a Ray that runs in this process", fix=fix)
+            raise UsageError("legacy_train_report has no effect on a Ray that runs in this process already", fix=fix)
 
     def execute(self, study: Study, listener: Listener) -> StudyOutcome:
         study.results.mkdir(parents=True, exist_ok=True)
@@ -113,30 +113,43 @@ def _collect_problems(make: Callable[[], object]) -> list[Problem]:
 
 
 def _build_placement(study: Study) -> tune.PlacementGroupFactory:
-    """Room for a trial and for its workers, taken together: what a trial starts lands in its own placement group."""
-    need = build_resource_request(study.params)
-    return tune.PlacementGroupFactory([dict(need.trial), *map(dict, need.workers)], strategy=need.strategy)
+    """Return the placement group of a trial and its workers: what a trial starts runs inside it."""
+    request = build_resource_request(study.params)
+    return tune.PlacementGroupFactory([dict(request.trial), *map(dict, request.workers)], strategy=request.strategy)
 
 
 def _fit_study(study: Study, listener: Listener, interrupted: threading.Event) -> StudyOutcome:
     stoppers = isolate_stoppers(study.manager.stoppers(), listener.warn)
     rules = StopRules(study.tune_config, time.monotonic, interrupted, history=study.history, stoppers=stoppers)
-    ears = ListeningCallback(study, listener, rules)
-    theirs = [IsolatedCallback(callback, listener.warn) for _, callback in study.manager.trial_callbacks()]
-    config, search = study.tune_config, _build_search(study)
+    callback = ListeningCallback(study, listener, rules)
+    plugin_callbacks = [IsolatedCallback(each, listener.warn) for _, each in study.manager.trial_callbacks()]
+    search = _build_search(study)
+    tuner = _build_tuner(study, search, rules, [callback, *plugin_callbacks])
+    try:
+        tuner.fit()
+    finally:
+        callback.finish_trials()
+        if isinstance(search, AskTellSearcher):
+            search.close()
+    if callback.errors:
+        listener.warn(f"{len(callback.errors)} error(s) while recording the study, the first: {callback.errors[0]!r}")
+    return build_study_outcome(study, [callback.outcomes[trial_id] for trial_id in callback.trials], rules)
+
+
+def _build_tuner(study: Study, search: Any, rules: StopRules, callbacks: list[Any]) -> tune.Tuner:
+    config = study.tune_config
     limit = config.max_concurrent_trials
-    again = bool(study.history.configs)
-    scheduler = replay_scheduler(_build_scheduler(study), study)
-    tuner = tune.Tuner(
+    resumed = bool(study.history.configs)
+    return tune.Tuner(
         tune.with_resources(_build_trainable(study), _build_placement(study)),
         param_space=build_param_space(study.space) if _is_ray_search(study) else {},
         tune_config=tune.TuneConfig(
             metric=config.metric,
             mode=config.mode,
-            num_samples=max(study.remaining, 1) if again and not _is_ray_search(study) else config.num_samples,
-            max_concurrent_trials=None if again else limit,
-            search_alg=ResumedTrials(search, study, limit=limit) if again else search,
-            scheduler=scheduler,
+            num_samples=max(study.remaining, 1) if resumed and not _is_ray_search(study) else config.num_samples,
+            max_concurrent_trials=None if resumed else limit,
+            search_alg=ResumedTrials(search, study, limit=limit) if resumed else search,
+            scheduler=replay_scheduler(_build_scheduler(study), study),
             reuse_actors=config.reuse_actors,
             trial_dirname_creator=_name_trial_folder,
         ),
@@ -145,20 +158,11 @@ def _fit_study(study: Study, listener: Listener, interrupted: threading.Event) -
             storage_path=str(study.results.absolute()),
             verbose=0,
             stop=_Stopper(rules),
-            callbacks=[ears, *theirs],
+            callbacks=callbacks,
             checkpoint_config=_build_checkpoint_config(config),
             failure_config=tune.FailureConfig(max_failures=config.max_failures, fail_fast=bool(config.fail_fast)),
         ),
     )
-    try:
-        tuner.fit()
-    finally:
-        ears.finish_trials()
-        if isinstance(search, AskTellSearcher):
-            search.close()
-    if ears.errors:
-        listener.warn(f"{len(ears.errors)} error(s) while recording the study, the first: {ears.errors[0]!r}")
-    return build_study_outcome(study, [ears.outcomes[trial_id] for trial_id in ears.trials], rules)
 
 
 def _build_checkpoint_config(config: TuneConfig) -> Any:
@@ -180,8 +184,8 @@ def _build_trainable(study: Study) -> Any:
     recipe = study.plugin.get_recipe()
     if recipe is None:
         ship_by_value(study.plugin.code)
-    handed = study.plugin if recipe is None else recipe
-    return build_trainable(build_trial_spec(study, capture=True), handed, study.dataset, study.checkpoint)
+    shipped = study.plugin if recipe is None else recipe
+    return build_trainable(build_trial_spec(study, capture=True), shipped, study.dataset, study.checkpoint)
 
 
 def _is_ray_search(study: Study) -> bool:
@@ -189,7 +193,7 @@ def _is_ray_search(study: Study) -> bool:
 
 
 def _build_search(study: Study) -> Any:
-    """Random and grid search are Ray's own; everything else asks one of our algorithms."""
+    """Return Ray's own generator for random and grid search, else a searcher around one of our algorithms."""
     config = study.tune_config
     if _is_ray_search(study):
         points = [nest_values(point) for point in parse_points(study.params)]
@@ -218,7 +222,7 @@ def _build_scheduler(study: Study) -> Any:
 
 @contextlib.contextmanager
 def _handle_interrupts(interrupted: threading.Event, listener: Listener) -> Iterator[None]:
-    """Ctrl-C once ends the study at the next result of each trial; twice ends it at once."""
+    """End the study on Ctrl-C at the next result of each trial; on a second Ctrl-C at once."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

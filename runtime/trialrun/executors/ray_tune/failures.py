@@ -1,4 +1,4 @@
-"""Why a trial failed: what its plugin raised, or what became of its process or node."""
+"""The causes of trial failures: an exception of the plugin, or the death of its process or node."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _COUNTERS = (Path("/proc/vmstat"), Path("/sys/fs/cgroup/memory.events"))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """`error` begins with what happened, in a line; `traceback` is all that is known."""
+    """One failure. The first line of `error` says what happened; `traceback` holds all that is known."""
 
     error: str = ""
     traceback: str = ""
@@ -33,7 +33,7 @@ class Failure:
 
 
 class OutOfMemoryKills:
-    """The kernel's own count of the processes that it killed for memory, on this node: Ray is not told of them."""
+    """Counts the processes of this node that the kernel killed for lack of memory: Ray does not know of them."""
 
     def __init__(self, counters: tuple[Path, ...] = _COUNTERS) -> None:
         self._counters = counters
@@ -50,7 +50,7 @@ class OutOfMemoryKills:
         return total
 
     def has_new_kills(self) -> bool:
-        """Whether there were any since it was last asked."""
+        """Return True if there were any since the last call."""
         before, self._known = self._known, self._count_kills()
         return self._known > before
 
@@ -58,7 +58,7 @@ class OutOfMemoryKills:
 def read_failure(
     trial: Any, folder: Path, killed: OutOfMemoryKills, files: tuple[str, str] | None = OUTPUT_FILES
 ) -> Failure:
-    """What Tune kept of the trial's last failure, told apart; `folder` has what the trial wrote, in `files`."""
+    """Return the trial's last failure, classified. `files` names those in `folder` with its stdout and stderr."""
     stderr = read_stderr_tail(folder, files, whole=True)
     short = read_stderr_tail(folder, files)
     node = str((trial.last_result or {}).get("hostname", ""))
@@ -69,9 +69,13 @@ def read_failure(
         cause, line = _classify_error(inner, stderr, killed)
         line = "\n".join([line, *getattr(inner, "__notes__", ())])
         return Failure(error=line, traceback=str(error), cause=cause, node=node, stderr=short)
-    said = Path(text).read_text(encoding="utf-8").strip() if text and Path(text).exists() else "unknown error"
+    message = Path(text).read_text(encoding="utf-8").strip() if text and Path(text).exists() else "unknown error"
     return Failure(
-        error=said.splitlines()[-1], traceback=said, cause="raised", node=node, stderr=read_stderr_tail(folder, files)
+        error=message.splitlines()[-1],
+        traceback=message,
+        cause="raised",
+        node=node,
+        stderr=read_stderr_tail(folder, files),
     )
 
 
@@ -80,26 +84,26 @@ def _classify_error(error: BaseException, stderr: str, killed: OutOfMemoryKills)
     if isinstance(error, PluginExited):
         return "exited", text
     if isinstance(error, OutOfMemoryError) or "low on memory" in text:
-        return "out_of_memory", f"Ray ended its worker for want of memory: {_shorten_text(text)}"
+        return "out_of_memory", f"Ray ended its worker for lack of memory: {_shorten_text(text)}"
     if isinstance(error, NodeDiedError | ActorUnavailableError) or re.search(r"node (has )?died|node is dead", text):
-        return "node_lost", f"the node that it ran on was lost: {_shorten_text(text)}"
+        return "node_lost", f"its node was lost: {_shorten_text(text)}"
     if not isinstance(error, RayActorError):
         return "raised", f"{type(error).__name__}: {text}"
     fatal = _FATAL.search(stderr)
     if fatal:
         return "crashed", f"its worker process crashed: {fatal.group(1) or fatal.group(2)}"
     if killed.has_new_kills():
-        return "out_of_memory", "the kernel ended its worker process for want of memory"
+        return "out_of_memory", "the kernel killed its worker process for lack of memory"
     exited = re.search(r"exits with an exit code (\d+)", text)
     if exited:
-        return "exited", f"its worker process ended itself with exit code {exited.group(1)}"
+        return "exited", f"its worker process exited with exit code {exited.group(1)}"
     return (
         "killed",
-        f"its worker process died without a word: killed from outside, or by os._exit ({_shorten_text(text)})",
+        f"its worker process died without a message: killed from outside, or by os._exit ({_shorten_text(text)})",
     )
 
 
 def _shorten_text(text: str) -> str:
-    """Ray explains the death of a worker in paragraphs: the first sentence of its detail says what happened."""
+    """Return the first sentence of the detail in Ray's paragraphs about the death of a worker."""
     found = re.search(r"Worker exit detail: ([^.]*)", text) or re.search(r"(The actor [^.]*)", text)
     return (found.group(1) if found else text.partition("\n")[0])[:200].strip()

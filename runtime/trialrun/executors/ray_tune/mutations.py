@@ -1,4 +1,4 @@
-"""What PBT and PB2 may change in a running trial: the job's own distributions, and never a value outside of them."""
+"""The mutations of PBT and PB2: within the job's own distributions, never a value outside of them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["build_mutation_options", "project_value"]
 
 
 def build_mutation_options(params: Params, space: Space) -> dict[str, Any]:
-    """The options that give the scheduler its mutations; empty for schedulers that change nothing."""
+    """Return the scheduler options for mutations; empty for schedulers that change nothing."""
     name = params.tuning.scheduler.name
     if name not in ("pbt", "pb2"):
         return {}
@@ -28,12 +28,12 @@ def build_mutation_options(params: Params, space: Space) -> dict[str, Any]:
 
 
 def _build_mutation(distribution: Any) -> Any:
-    """Ray shifts along a list and multiplies a domain's value."""
+    """Return what Ray mutates: it moves along a list, and multiplies the value of a domain."""
     return list(distribution.options) if isinstance(distribution, Choice) else make_domain(distribution)
 
 
 def _make_explorer(space: Space, names: list[str]) -> Callable[[dict[str, Any]], dict[str, Any]]:
-    """Called by Ray after it has perturbed a config: 1.2 times the largest value lies outside of the space."""
+    """Return the function that Ray calls after it perturbed a config: 1.2 times the maximum is outside the space."""
 
     def clamp_config(config: dict[str, Any]) -> dict[str, Any]:
         flat = flatten_values(config, space.names)
@@ -43,7 +43,7 @@ def _make_explorer(space: Space, names: list[str]) -> Callable[[dict[str, Any]],
 
 
 def project_value(distribution: Any, value: Any) -> Any:
-    """The value of the distribution that is nearest to `value`."""
+    """Return the value of the distribution that is nearest to `value`."""
     if isinstance(distribution, Choice):
         return value
     if hasattr(distribution, "min"):

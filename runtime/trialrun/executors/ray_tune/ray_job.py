@@ -1,4 +1,4 @@
-"""A run sent to a cluster as a Ray Job: what travels, and what must not."""
+"""Submission of a run to a cluster as a Ray Job, without secrets."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ _EXCLUDED_FILES = (
     ".aws",
     ".ssh",
 )
-_NO_AGENT_TEXT = "No available agent"  # what a dashboard says that is there before its nodes are
+_NO_AGENT_TEXT = "No available agent"  # a dashboard's answer before its nodes have started
 _RETRY_LIMIT_S = 60.0
 _SECRET = ("TOKEN", "SECRET", "PASSWORD", "CREDENTIAL", "AUTHORIZATION", "API_KEY", "ACCESS_KEY", "PRIVATE")
 
 
 def build_runtime_env(folder: Path, requirements: Sequence[str], variables: Mapping[str, str]) -> dict[str, Any]:
-    """What the job's processes are given: the folder, libraries, and the variables that were named.
+    """Return the runtime_env of the job's processes: the folder, libraries, and the named variables.
 
-    Raises UsageError: a variable is a secret by its name. A runtime_env is kept by the cluster, for all to read.
+    Raises UsageError: the name of a variable looks like a secret's, and the cluster shows a runtime_env to everybody.
     """
     for name in variables:
         if any(word in name.upper() for word in _SECRET):
             fix = "Set it on the cluster's nodes, or give its processes a role."
-            raise UsageError("a secret must not travel in a job", where="--env", got=name, fix=fix)
+            raise UsageError("a secret must not be sent with a job", where="--env", got=name, fix=fix)
     env: dict[str, Any] = {"working_dir": str(folder), "excludes": list(_EXCLUDED_FILES)}
     if requirements:
         env["pip"] = list(requirements)
@@ -50,7 +50,7 @@ def build_runtime_env(folder: Path, requirements: Sequence[str], variables: Mapp
 
 
 def send_job(address: str, command: str, env: Mapping[str, Any]) -> tuple[Any, str]:
-    """Send the job to the dashboard at `address` (http://host:8265); the client and the job's id.
+    """Send the job to the dashboard at `address` (http://host:8265); return the client and the job's id.
 
     Raises UsageError: Ray's job client is not installed, or nothing answers.
     """
@@ -61,11 +61,11 @@ def send_job(address: str, command: str, env: Mapping[str, Any]) -> tuple[Any, s
         sent = submit_with_retry(client, command, env)
     except ImportError as error:
         fix = "Install it: pip install 'ray[default]'."
-        raise UsageError("Ray's job client is not there", where="submit", got=str(error), fix=fix) from None
+        raise UsageError("Ray's job client is not installed", where="submit", got=str(error), fix=fix) from None
     except (ConnectionError, RuntimeError, ValueError) as error:
         fix = "Name the dashboard of a cluster that was started with ray[default], such as http://head:8265."
         raise UsageError(
-            "no cluster takes jobs there", where="--address", got=f"{address!r} ({error})", fix=fix
+            "no cluster takes jobs at this address", where="--address", got=f"{address!r} ({error})", fix=fix
         ) from None
     return client, sent
 
@@ -78,7 +78,7 @@ def submit_with_retry(
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> str:
-    """Send the job; its id. A cluster that has no node yet that takes jobs is asked again, for a minute.
+    """Send the job and return its id. While the cluster has no node that takes jobs, retry for a minute.
 
     Raises RuntimeError: the cluster refused it.
     """
@@ -93,7 +93,7 @@ def submit_with_retry(
 
 
 def follow_job(client: Any, job: str, *, sleep: Callable[[float], None] = time.sleep) -> Iterator[str]:
-    """What the job prints, as it comes; at last its status, on a line of its own."""
+    """Yield the output of the job as it arrives, and at the end its status."""
     shown = 0
     while True:
         status = str(client.get_job_status(job).value)
@@ -108,9 +108,9 @@ def follow_job(client: Any, job: str, *, sleep: Callable[[float], None] = time.s
 
 
 def resolve_dashboard(address: str | None) -> str:
-    """Where jobs are sent: as given, else RAY_API_SERVER_ADDRESS. Raises UsageError: neither."""
-    found = address or os.environ.get("RAY_API_SERVER_ADDRESS")
-    if not found:
+    """Return the given dashboard address, else RAY_API_SERVER_ADDRESS. Raises UsageError if there is neither."""
+    dashboard = address or os.environ.get("RAY_API_SERVER_ADDRESS")
+    if not dashboard:
         fix = "Give --address http://HEAD:8265, or set RAY_API_SERVER_ADDRESS."
-        raise UsageError("must say where the cluster takes jobs", where="--address", got="nothing", fix=fix)
-    return found
+        raise UsageError("must name the dashboard that takes jobs", where="--address", got="nothing", fix=fix)
+    return dashboard

@@ -22,9 +22,9 @@ RAY_REFUSES = "refuses these options"
 
 
 def _make_median(*, min_time_slice: float = math.inf, **options: Any) -> Any:
-    """By Ray's default of 0 trials take turns at every report while there are few to compare.
+    """Return the median rule without time slices: by Ray's default of 0, trials take turns at every report.
 
-    Each turn is a restart, and a trial that reports when it is resumed at its end never comes to it.
+    Each turn restarts a trial, and a trial that reports when it is resumed at its end never finishes.
     """
     return ray_schedulers.MedianStoppingRule(min_time_slice=min_time_slice, **options)  # type: ignore[arg-type]  # inf
 
@@ -41,7 +41,7 @@ SCHEDULERS: Mapping[str, Callable[..., Any]] = {
 }
 
 _WHERE = "params.tune_config.scheduler"
-# metric and mode come from tune_config, mutations from the job's own distributions; the rest is no JSON or says nothing
+# metric and mode come from tune_config, mutations from the job's distributions; the rest is not JSON or has no effect
 _RESERVED_OPTIONS = frozenset(
     {
         "self",
@@ -59,7 +59,7 @@ _RESERVED_OPTIONS = frozenset(
 
 
 def list_scheduler_options(factory: Callable[..., Any]) -> list[str]:
-    """The options a scheduler takes, in its own order."""
+    """Return the names of the options that a scheduler takes, in its order."""
     return [name for name in inspect.signature(factory).parameters if name not in _RESERVED_OPTIONS]
 
 
@@ -72,7 +72,7 @@ def make_scheduler(
     mode: str,
     mutations: Mapping[str, Any] | None = None,
 ) -> Any:
-    """The scheduler, new; `mutations` are the options that say what PBT and PB2 may change.
+    """Return a new scheduler; `mutations` are the options that define what PBT and PB2 may change.
 
     Raises RequestInvalid: unknown name, unknown option, or a value that Ray refuses.
     """
@@ -94,10 +94,10 @@ def _check_options(name: str, options: Mapping[str, Any]) -> Iterator[Problem]:
     for key, value in options.items():
         where, got = f"{_WHERE}.options.{key}", repr(value)
         if key in ("metric", "mode"):
-            fix = f"Remove it: tune_config.{key} holds for the scheduler too."
-            yield Problem(where=where, rule="is no option of a scheduler", got=got, fix=fix)
+            fix = f"Remove it: tune_config.{key} applies to the scheduler too."
+            yield Problem(where=where, rule="is not an option of a scheduler", got=got, fix=fix)
         elif key not in known:
-            fix = did_you_mean(key, known) or (f"Known: {', '.join(known)}." if known else "It has none.")
+            fix = did_you_mean(key, known) or (f"Known: {', '.join(known)}." if known else "It has no options.")
             yield Problem(where=where, rule=f"{name} has no such option", got=got, fix=fix)
         elif not _is_same_kind(parameters[key].default, value):
             default = parameters[key].default
@@ -109,7 +109,7 @@ def _check_options(name: str, options: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def _convert_lists(options: Mapping[str, Any]) -> dict[str, Any]:
-    """JSON has lists where Ray wants tuples."""
+    """Return the options with tuples instead of JSON's lists, as Ray requires."""
     return {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
 
 
@@ -118,7 +118,7 @@ def _describe_type(default: Any) -> str:
 
 
 def _is_same_kind(default: Any, value: Any) -> bool:
-    """Whether an option's value is of the kind of its default; Ray takes any, and fails or does nothing later."""
+    """Return True if a value has the kind of the default; Ray accepts any, and fails or ignores it later."""
     if isinstance(default, bool | str):
         return isinstance(value, type(default))
     if isinstance(default, int | float):

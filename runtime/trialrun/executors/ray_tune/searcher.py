@@ -1,4 +1,4 @@
-"""Any ask/tell algorithm as a Ray `Searcher`."""
+"""A Ray `Searcher` around any ask/tell algorithm."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from trialrun.space import Space, nest_values
 
 __all__ = ["AskTellSearcher"]
 
-PATIENCE_S = 0.2  # Tune's loop comes back every tenth of a second
+PATIENCE_S = 0.2  # Tune's loop repeats every tenth of a second
 
 
 class AskTellSearcher(Searcher):
-    """Decodes what the algorithm asks into hyperparameters, and tells it the objective of every trial that ended.
+    """Decodes the algorithm's points into hyperparameters, and passes the objective of each ended trial to it.
 
-    Tune asks from its event loop, where a suggestion that takes seconds would keep results and stops waiting. So the
-    algorithm works in a thread of its own, on one thing at a time and in order; a suggestion that is not there after
-    a fifth of a second is given to the next trial that asks.
+    Tune asks from its event loop, where a suggestion that takes seconds would delay results and stops. So the algorithm
+    runs in a thread of its own, one call after another. A suggestion that is not ready after `patience_s` seconds is
+    given to the next trial that asks.
     """
 
     def __init__(
@@ -38,13 +38,13 @@ class AskTellSearcher(Searcher):
 
     def _start_worker(self) -> None:
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="search")
-        self._asked: tuple[str, Future[Any]] | None = None  # the suggestion under way, and under which id
-        self._told: deque[Future[None]] = deque()
+        self._pending: tuple[str, Future[Any]] | None = None  # the suggestion, and the trial id it was asked for
+        self._tell_calls: deque[Future[None]] = deque()
         self._known_as: dict[str, str] = {}  # trials whose suggestion was asked for under another id
         self._saved = ""
 
     def __getstate__(self) -> dict[str, Any]:  # Tune pickles the searcher before it starts
-        threads = {"_worker", "_asked", "_told"}
+        threads = {"_worker", "_pending", "_tell_calls"}
         return {key: value for key, value in vars(self).items() if key not in threads}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -55,29 +55,31 @@ class AskTellSearcher(Searcher):
         return True  # the space came with the constructor; `config` is empty
 
     def suggest(self, trial_id: str) -> Any:
-        while self._told and self._told[0].done():
-            self._told.popleft().result()  # raises what the algorithm raised
-        if self._asked is None:
-            self._asked = trial_id, self._worker.submit(self._algorithm.ask, trial_id)
-        asked_as, suggestion = self._asked
+        while self._tell_calls and self._tell_calls[0].done():
+            self._tell_calls.popleft().result()  # raises what the algorithm raised
+        if self._pending is None:
+            self._pending = trial_id, self._worker.submit(self._algorithm.ask, trial_id)
+        asked_as, suggestion = self._pending
         try:
             point = suggestion.result(timeout=self._patience_s)
         except TimeoutError:
             if suggestion.done():
                 raise  # the algorithm's own
             return None
-        self._asked = None
+        self._pending = None
         if asked_as != trial_id:
             self._known_as[trial_id] = asked_as
         return Searcher.FINISHED if point is None else nest_values(self._space.decode(point))
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         value = None if error or not result else objective_value(result, self.metric)
-        self._told.append(self._worker.submit(self._algorithm.tell, self._known_as.pop(trial_id, trial_id), value))
+        self._tell_calls.append(
+            self._worker.submit(self._algorithm.tell, self._known_as.pop(trial_id, trial_id), value)
+        )
 
     def save(self, checkpoint_path: str) -> None:
-        """What is known goes into the file; while a suggestion is under way, what was known before it."""
-        if not self._saved or self._asked is None or self._asked[1].done():
+        """Write the algorithm's state to the file; while a suggestion is pending, the state before it."""
+        if not self._saved or self._pending is None or self._pending[1].done():
             state = self._worker.submit(self._algorithm.state).result()
             self._saved = json.dumps({"algorithm": state, "known_as": self._known_as})
         Path(checkpoint_path).write_text(self._saved, encoding="utf-8")
@@ -88,5 +90,5 @@ class AskTellSearcher(Searcher):
         self._known_as = saved["known_as"]
 
     def close(self) -> None:
-        """Let the thread end; a suggestion under way is not waited for."""
+        """Stop the thread without waiting for a pending suggestion."""
         self._worker.shutdown(wait=False, cancel_futures=True)

@@ -1,4 +1,4 @@
-"""Whether the nodes of a cluster share the results folder, in which trials write what the driver reads."""
+"""A test that all nodes share the results folder, in which trials write what the driver reads."""
 
 from __future__ import annotations
 
@@ -14,39 +14,42 @@ from trialrun_hookspecs.errors import Problem, UsageError
 __all__ = ["check_shared", "wait_for_marker", "write_marker"]
 
 _WAIT_S = 60.0
-_ARRIVES_S = 10.0  # a network file system may show a new file late
-_MARK = ".node-"
+_ARRIVAL_S = 10.0  # a network file system may show a new file late
+_MARKER_PREFIX = ".node-"
 
 
 def check_shared(folder: Path) -> None:
-    """Have every other node leave a word in `folder`, and read it here.
+    """Let every other node write a marker file to `folder`, and look for it here.
 
-    Raises UsageError with all nodes that cannot, or whose word does not arrive. A node that gives no answer within a
-    minute, because it is busy or goes, is passed over.
+    Raises UsageError with all nodes that cannot write there, or whose file does not arrive. A node that does not answer
+    within a minute, because it is busy or leaves, is skipped.
     """
     here = ray.get_runtime_context().get_node_id()
     nodes = {node["NodeID"]: node["NodeManagerHostname"] for node in ray.nodes() if node["Alive"]}
-    asked = {_submit_marker_task(node, folder): node for node in nodes if node != here}
-    if not asked:
+    tasks = {_submit_marker_task(node, folder): node for node in nodes if node != here}
+    if not tasks:
         return
-    answered, _ = ray.wait(list(asked), num_returns=len(asked), timeout=_WAIT_S)
-    troubles = {asked[each]: _describe_failure(each, asked[each], folder) for each in answered}
+    answered, _ = ray.wait(list(tasks), num_returns=len(tasks), timeout=_WAIT_S)
+    failures = {tasks[each]: _describe_failure(each, tasks[each], folder) for each in answered}
     for node in nodes:
-        (folder / f"{_MARK}{node}").unlink(missing_ok=True)
-    problems = [_build_problem(nodes[node], folder, why) for node, why in troubles.items() if why]
+        (folder / f"{_MARKER_PREFIX}{node}").unlink(missing_ok=True)
+    problems = [_build_problem(nodes[node], folder, why) for node, why in failures.items() if why]
     if problems:
         raise UsageError(problems=problems)
 
 
 def write_marker(folder: str, node: str) -> None:
-    """Run on a node: leave its word in the folder, which must be there. Raises OSError."""
-    Path(folder, f"{_MARK}{node}").write_text(node, encoding="ascii")
+    """Write the node's marker file. Runs on the node. Raises OSError if the folder does not exist or is read-only."""
+    Path(folder, f"{_MARKER_PREFIX}{node}").write_text(node, encoding="ascii")
 
 
-def wait_for_marker(folder: Path, node: str, limit_s: float = _ARRIVES_S) -> bool:
-    """Whether what the node left can be read here, soon."""
+def wait_for_marker(folder: Path, node: str, limit_s: float = _ARRIVAL_S) -> bool:
+    """Return True if the node's marker file appears here within `limit_s` seconds."""
     end = time.monotonic() + limit_s
-    while not (there := any(path.name == f"{_MARK}{node}" for path in folder.iterdir())) and time.monotonic() < end:
+    while (
+        not (there := any(path.name == f"{_MARKER_PREFIX}{node}" for path in folder.iterdir()))
+        and time.monotonic() < end
+    ):
         time.sleep(0.1)
     return there
 
@@ -57,14 +60,14 @@ def _submit_marker_task(node: str, folder: Path) -> Any:
     return task.remote(str(folder), node)
 
 
-def _describe_failure(asked: Any, node: str, folder: Path) -> str:
+def _describe_failure(tasks: Any, node: str, folder: Path) -> str:
     try:
-        ray.get(asked)
+        ray.get(tasks)
     except ray.exceptions.RayTaskError as error:
         return str(error.cause or error).strip().rpartition("\n")[2]
-    except ray.exceptions.RayError:  # the node went
+    except ray.exceptions.RayError:  # the node has left
         return ""
-    return "" if wait_for_marker(folder, node) else "what it writes there does not arrive here"
+    return "" if wait_for_marker(folder, node) else "the files it writes there do not arrive here"
 
 
 def _build_problem(host: str, folder: Path, why: str) -> Problem:

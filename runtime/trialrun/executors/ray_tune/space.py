@@ -1,4 +1,4 @@
-"""The 12 distributions as Ray's own domains."""
+"""Conversion of the 12 distributions to Ray's domains."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ __all__ = ["DOMAINS", "build_param_space", "make_domain"]
 
 
 class _Decimal(Float):
-    """Draws what `Float` does, in the decimals as written: Ray makes 0.30000000000000004 of 3 x 0.1."""
+    """A `Float` whose values keep the decimals of q: Ray would return 0.30000000000000004 for 3 x 0.1."""
 
     def __init__(self, low: float | None, high: float | None, q: float) -> None:
         super().__init__(low, high)
@@ -39,8 +39,8 @@ class _Decimal(Float):
         return round_to_step(value, self._q)
 
 
-def _make_quantized(made: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    return lambda d: made(d).quantized(d.q)
+def _make_quantized(make: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda d: make(d).quantized(d.q)
 
 
 def _make_range(d: Any) -> Any:
@@ -55,7 +55,7 @@ def _get_upper_bound(d: Any) -> Any:
     return d.max + 1 if d.q == 1 else d.max  # Ray includes the top, except for a q of 1
 
 
-# `base` never goes where Ray would read it as q.
+# `base` is never passed where Ray would read it as q.
 DOMAINS: dict[type[DistributionBase], Callable[[Any], Any]] = {
     Uniform: lambda d: tune.uniform(d.min, d.max),
     QUniform: _make_quantized(lambda d: _make_range(d).uniform()),
@@ -73,10 +73,10 @@ DOMAINS: dict[type[DistributionBase], Callable[[Any], Any]] = {
 
 
 def make_domain(distribution: DistributionBase) -> Any:
-    """Ray's domain object (or grid dict) for one distribution."""
+    """Return Ray's domain object, or grid dict, for one distribution."""
     return DOMAINS[type(distribution)](distribution)
 
 
 def build_param_space(space: Space) -> dict[str, Any]:
-    """What `ray.tune.Tuner(param_space=…)` takes; nested where names have a `/`."""
+    """Return the space for `ray.tune.Tuner(param_space=…)`, nested where names have a `/`."""
     return nest_values({name: make_domain(d) for name, d in space.distributions.items()})

@@ -1,4 +1,4 @@
-"""The trial as Ray runs it: a function, and a look at every result on its way out."""
+"""The trainable that Ray runs: a trial's function, and a check of every result before it leaves the worker."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ __all__ = ["RaySession", "build_trainable", "select_own_metrics", "ship_by_value
 
 
 def select_own_metrics(result: Mapping[str, Any]) -> dict[str, Any]:
-    """What the plugin reported, without what Ray adds to it."""
+    """Return what the plugin reported, without the fields that Ray adds."""
     return {key: value for key, value in result.items() if key not in RESULT_KEYS and not key.startswith("__")}
 
 
 class RaySession:
-    """A trial in a Ray worker; one at a time in each process."""
+    """The session of a trial in a Ray worker; `current` is that of this process, which runs one at a time."""
 
     current: RaySession | None = None
 
@@ -42,7 +42,7 @@ class RaySession:
         self.trial_id = tune.get_context().get_trial_id()
         self.reported: dict[str, Any] = {}
         self.attempt: Attempt
-        self.ahead = 0  # reports that it made in an earlier run, which Ray knows nothing of
+        self.ahead = 0  # reports of an earlier run, which Ray does not count
 
     def report(self, metrics: dict[str, Any], checkpoint: Path | None) -> None:
         if checkpoint is None:
@@ -54,11 +54,11 @@ class RaySession:
     def restore_checkpoint(self) -> Path | None:
         checkpoint = tune.get_checkpoint()
         if checkpoint is None:
-            mark = self.spec.resume_points.get(self.trial_id)
-            if mark is None:
+            record = self.spec.resume_points.get(self.trial_id)
+            if record is None:
                 return None
-            self.ahead, self.reported = mark.iteration, dict(mark.metrics)
-            return Path(mark.path)
+            self.ahead, self.reported = record.iteration, dict(record.metrics)
+            return Path(record.path)
         local = Path(checkpoint.path)
         return local if local.exists() else Path(checkpoint.to_directory())
 
@@ -67,7 +67,7 @@ class RaySession:
 
 
 def _copy_to_folder(file: Path) -> Path:
-    """Ray's checkpoints are folders: a file gets one of its own."""
+    """Copy a file to a new folder, since Ray's checkpoints are folders; return the folder."""
     import shutil
     import tempfile
 
@@ -78,18 +78,18 @@ def _copy_to_folder(file: Path) -> Path:
 
 def _trialrun_trial(config: dict[str, Any], spec: Any, plugin: Any, dataset: Any, checkpoint: Any) -> None:
     session = RaySession.current = RaySession(spec)
-    logging.getLogger("ray").setLevel(logging.WARNING)  # else a line per checkpoint in the trial's stderr
+    logging.getLogger("ray").setLevel(logging.WARNING)  # else stderr gets a line per checkpoint
     gpus = ray.get_gpu_ids()
     if not gpus:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""  # Ray leaves the parent's value when no GPU was asked for
     elif spec.wait_for_gpu_s is not None:
         wait_for_gpu(gpus, spec.gpus, spec.wait_for_gpu_s, where=f"trial {session.trial_id!r}")
     loaded = plugin if isinstance(plugin, Plugin) else load_recipe(plugin)
-    if loaded.has_save_options:  # it saves when it is told to stop, for which Tune would wait two seconds
+    if loaded.has_save_options:  # it saves when it is stopped, and Tune would wait only two seconds
         os.environ.setdefault("TUNE_FUNCTION_THREAD_TIMEOUT_S", "60")
     if isinstance(plugin, Plugin) or plugin.kind == "path" or plugin.root:
         ship_by_value(loaded.code)  # workers that the trial starts could not import it
-    faulthandler.enable(2)  # a crash is told in the trial's stderr
+    faulthandler.enable(2)  # a crash is described in the trial's stderr
     try:
         run_trial(spec, loaded, config, dataset, checkpoint, session)
     except SystemExit as error:
@@ -102,27 +102,27 @@ def _trialrun_trial(config: dict[str, Any], spec: Any, plugin: Any, dataset: Any
 
 
 def _is_stop_request(error: SystemExit) -> bool:
-    """Ray ends a trial's function, when it stops the trial, by a SystemExit out of `report`."""
+    """Return True if Ray raised it inside `report` to stop the trial."""
     innermost = list(traceback.walk_tb(error.__traceback__))[-1][0]
     return innermost.f_globals.get("__name__") == "ray.train._internal.session"
 
 
 def ship_by_value(code: Any) -> None:
-    """A plugin's module may not be importable in a worker (a test module, a script, a file): send its code along."""
+    """Pickle a plugin's module by value: workers may not be able to import it (a test module, a script, a file)."""
     name = code.__name__ if isinstance(code, ModuleType) else getattr(code, "__module__", None) or type(code).__module__
     module = sys.modules.get(name)
     if module is not None and "site-packages" not in (getattr(module, "__file__", None) or "site-packages"):
-        with contextlib.suppress(ValueError):  # __main__ travels by value anyway
+        with contextlib.suppress(ValueError):  # __main__ is pickled by value anyway
             ray.cloudpickle.register_pickle_by_value(module)
 
 
 def build_trainable(spec: TrialSpec, plugin: Any, dataset: Any, checkpoint: Any) -> Any:
-    """The class that Tune runs. `plugin` is a recipe or a live one; data goes through the object store."""
+    """Return the class that Tune runs. `plugin` is a recipe or a live plugin; data goes through the object store."""
     function = tune.with_parameters(_trialrun_trial, spec=spec, plugin=plugin, dataset=dataset, checkpoint=checkpoint)
     base: Any = wrap_function(function, name="trialrun_trial")
 
-    class TrialrunTrial(base):  # type: ignore[misc]  # made at run time
-        """Looks at every result in the worker: the function thread waits until `step` has returned it."""
+    class TrialrunTrial(base):  # type: ignore[misc]  # created at run time
+        """Checks every result in the worker: the function's thread waits until `step` has returned it."""
 
         def step(self) -> dict[str, Any]:
             result: dict[str, Any] = super().step()

@@ -1,4 +1,4 @@
-"""The listener in Tune's loop: a study whose trials are all paused for good comes to an end."""
+"""The listener in Tune's loop: a study whose trials all stay paused is ended."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from trialrun.executors.stop_rules import StopRules
 from trialrun.run_dir.run_config import RunConfig
 
 
-class Deaf:
-    """A listener that hears nothing."""
+class SilentListener:
+    """A listener that does nothing."""
 
     def __getattr__(self, name: str) -> Any:
         return lambda *args, **kwargs: None
 
 
 class Trials:
-    """Trials by their statuses, and a clock that is turned by hand."""
+    """Trials by their statuses, and a clock that the test sets."""
 
     def __init__(self, folder: Path) -> None:
         space = [{"name": "x", "type": "uniform", "min": 0, "max": 1}]
@@ -35,7 +35,7 @@ class Trials:
         study = build_study(prepared, results=folder)
         self.now = 0.0
         self.rules = StopRules(study.tune_config, lambda: self.now, threading.Event())
-        self.ears = ListeningCallback(study, Deaf(), self.rules, clock=lambda: self.now)
+        self.callback = ListeningCallback(study, SilentListener(), self.rules, clock=lambda: self.now)
 
     def step(self, *statuses: str, after: float = 0.0) -> str:
         self.now += after
@@ -43,8 +43,8 @@ class Trials:
             SimpleNamespace(trial_id=str(n), config={"x": 1}, status=s, is_finished=lambda s=s: s == "TERMINATED")
             for n, s in enumerate(statuses)
         ]
-        self.ears.on_step_end(0, trials)
-        assert self.ears.errors == []
+        self.callback.on_step_end(0, trials)
+        assert self.callback.errors == []
         return self.rules.ended_by
 
 
@@ -55,9 +55,9 @@ def trials(tmp_path: Path) -> Trials:
 
 def test_a_new_trial_is_seen_when_tune_puts_one_that_failed_behind_it(trials: Trials) -> None:
     one, two, new = (SimpleNamespace(trial_id=name, config={"x": 1}) for name in ("one", "two", "new"))
-    trials.ears.on_step_begin(0, [one, two])
-    trials.ears.on_step_begin(0, [two, new, one])
-    assert list(trials.ears.trials) == ["one", "two", "new"]
+    trials.callback.on_step_begin(0, [one, two])
+    trials.callback.on_step_begin(0, [two, new, one])
+    assert list(trials.callback.trials) == ["one", "two", "new"]
 
 
 def test_trials_that_are_all_paused_for_long_end_the_study(trials: Trials) -> None:

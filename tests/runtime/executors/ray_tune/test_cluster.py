@@ -1,4 +1,4 @@
-"""A Ray of our own, and what it opens."""
+"""A local Ray, and the ports that it opens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Failures are told apart: raised, exited, crashed, killed, out of memory, a lost node."""
+"""Failures are classified: raised, exited, crashed, killed, out of memory, a lost node."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def told(folder: Path, error: BaseException, *, stderr: str = "", kills: int = 0
         (ValueError("no good"), {}, "raised", "ValueError: no good"),
         (PluginExited("the plugin called sys.exit()", got="3"), {}, "exited", "the plugin called sys.exit(), got 3"),
         (died(DETAIL + "Worker exits with an exit code 4."), {}, "exited", "exit code 4"),
-        (died(GONE), {}, "killed", "died without a word"),
+        (died(GONE), {}, "killed", "died without a message"),
         (
             died(GONE),
             {"stderr": SEGFAULT},
@@ -54,7 +54,7 @@ def told(folder: Path, error: BaseException, *, stderr: str = "", kills: int = 0
             "Segmentation",
         ),
         (died(GONE), {"stderr": "*** SIGABRT received at time=1 ***"}, "crashed", "SIGABRT"),
-        (died(GONE), {"kills": 1}, "out_of_memory", "the kernel ended"),
+        (died(GONE), {"kills": 1}, "out_of_memory", "the kernel killed"),
         (OutOfMemoryError("Task was killed due to the node running low on memory."), {}, "out_of_memory", "Ray ended"),
         (ActorUnavailableError("The actor is temporarily unavailable.", None), {}, "node_lost", "was lost"),
         (NodeDiedError("the node has died"), {}, "node_lost", "was lost"),

@@ -1,4 +1,4 @@
-"""A plugin's callback that raises hurts nobody but itself."""
+"""A plugin's callback that raises affects only itself."""
 
 from __future__ import annotations
 

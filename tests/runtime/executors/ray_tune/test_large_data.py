@@ -1,4 +1,4 @@
-"""What is large reaches trials through Ray's object store: once per node."""
+"""Large data reaches trials through Ray's object store: once per node."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What PBT and PB2 may change stays in the job's space."""
+"""Values that PBT and PB2 change stay in the job's space."""
 
 from __future__ import annotations
 

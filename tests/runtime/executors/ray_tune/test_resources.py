@@ -1,4 +1,4 @@
-"""What trials take of a Ray: logical GPUs and custom resources, workers of their own, and what has no room."""
+"""Resources of trials on Ray: logical GPUs, custom resources, workers, and requests that do not fit."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Trials of an earlier run come first, under their ids and in their folders; then those that were never made."""
+"""Trials of an earlier run come first, under their ids and in their folders; then new ones."""
 
 from __future__ import annotations
 
@@ -27,14 +27,16 @@ SPACE = [
 PLAIN = SPACE[:1]
 
 
-def study(folder: Path, past: StudyHistory, resumed: tuple[str, ...] = (), space: Any = None, **config: Any) -> Study:
+def study(
+    folder: Path, history: StudyHistory, resumed: tuple[str, ...] = (), space: Any = None, **config: Any
+) -> Study:
     tune_config = {"metric": "loss", "mode": "min", "num_samples": 3, "seed": 4, **config}
     params = {"name": "s", "dataset": 1, "is_tune": True, "hyperparameters": space or PLAIN}
     job = {"action": "train", "params": {**params, "tune_config": tune_config}}
     prepared = prepare_job(
         job, plugin="pure", run_config=RunConfig(executor="inline" if "scheduler" not in config else "ray")
     )
-    return build_study(prepared, results=folder, history=past, resumed=resumed)
+    return build_study(prepared, results=folder, history=history, resumed=resumed)
 
 
 def variants(given: Study) -> BasicVariantGenerator:
@@ -45,7 +47,7 @@ def experiment(given: Study, samples: int) -> list[Experiment]:
     return [Experiment("e", lambda config: None, config=build_param_space(given.space), num_samples=samples)]
 
 
-def drawn(search: Any) -> list[Any]:
+def run_all(search: Any) -> list[Any]:
     trials = []
     while (trial := search.next_trial()) is not None:
         trials.append(trial)
@@ -59,23 +61,23 @@ def outcome(trial_id: str, config: dict[str, Any], **facts: Any) -> TrialOutcome
 
 
 @pytest.mark.parametrize("made", [0, 1, 3, 5, 6])
-def test_random_and_grid_search_go_on_in_their_sequence(tmp_path: Path, made: int) -> None:
+def test_random_and_grid_search_continue_their_sequence(tmp_path: Path, made: int) -> None:
     whole_study = study(tmp_path, StudyHistory(), space=SPACE)
     whole = variants(whole_study)
     whole.add_configurations(experiment(whole_study, 3))
-    configs = [trial.config for trial in drawn(whole)]
+    configs = [trial.config for trial in run_all(whole)]
     assert len(configs) == 6
-    past = StudyHistory(configs={f"t{number}": {"o/x": 0.5, "n": 1} for number in range(made)})
-    given = study(tmp_path, past, space=SPACE)
+    history = StudyHistory(configs={f"t{number}": {"o/x": 0.5, "n": 1} for number in range(made)})
+    given = study(tmp_path, history, space=SPACE)
     search = ResumedTrials(variants(given), given, limit=None)
     search.add_configurations(experiment(given, 3))
-    assert [trial.config for trial in drawn(search)] == configs[made:]
+    assert [trial.config for trial in run_all(search)] == configs[made:]
     assert search.is_finished()
 
 
 def test_a_cut_trial_keeps_its_id_its_values_and_its_checkpoints(tmp_path: Path) -> None:
-    past = StudyHistory(configs={"t0": {"o/x": 0.25}, "t1": {"o/x": 0.75}})
-    given = study(tmp_path, past, ("t1",))
+    history = StudyHistory(configs={"t0": {"o/x": 0.25}, "t1": {"o/x": 0.75}})
+    given = study(tmp_path, history, ("t1",))
     (tmp_path / "ray" / "t1" / "checkpoint_000007").mkdir(parents=True)
     search = ResumedTrials(variants(given), given, limit=1)
     search.add_configurations(experiment(given, 3))
@@ -85,16 +87,16 @@ def test_a_cut_trial_keeps_its_id_its_values_and_its_checkpoints(tmp_path: Path)
     assert first.storage.current_checkpoint_index == 7
     assert search.next_trial() is None, "one at a time"
     search.on_trial_complete("t1", {"loss": 1.0})
-    assert len(drawn(search)) == 1
+    assert len(run_all(search)) == 1
     assert search.is_finished()
 
 
 def test_an_algorithm_is_told_of_the_past_and_makes_what_is_left(tmp_path: Path) -> None:
-    past = StudyHistory(
+    history = StudyHistory(
         configs={"t0": {"o/x": 0.25}, "t1": {"o/x": 0.75}},
         outcomes={"t0": outcome("t0", {"o/x": 0.25}), "t1": outcome("t1", {"o/x": 0.75}, status="ERROR", error="e")},
     )
-    given = study(tmp_path, past, search_alg={"name": "optunasearch", "points_to_evaluate": [{"o/x": 0.9}] * 3})
+    given = study(tmp_path, history, search_alg={"name": "optunasearch", "points_to_evaluate": [{"o/x": 0.9}] * 3})
     algorithm = replay_search(given)
     state = algorithm.state()
     assert [(trial["state"], trial["value"]) for trial in state["inner"]["trials"]] == [
@@ -104,15 +106,15 @@ def test_an_algorithm_is_told_of_the_past_and_makes_what_is_left(tmp_path: Path)
     assert len(state["points"]) == 1, "two of the points were tried"
     search = ResumedTrials(AskTellSearcher(algorithm, given.space, metric="loss", mode="min"), given, limit=None)
     search.add_configurations([Experiment("e", lambda config: None, num_samples=given.remaining)])
-    assert [trial.config for trial in drawn(search)] == [{"o": {"x": 0.9}}]
+    assert [trial.config for trial in run_all(search)] == [{"o": {"x": 0.9}}]
 
 
 def test_a_study_that_a_rule_ended_makes_no_more(tmp_path: Path) -> None:
-    past = StudyHistory(configs={"t0": {"o/x": 0.25}}, ended=True, ended_by="target: loss reached 0.1")
-    given = study(tmp_path, past, ("t0",))
+    history = StudyHistory(configs={"t0": {"o/x": 0.25}}, ended=True, ended_by="target: loss reached 0.1")
+    given = study(tmp_path, history, ("t0",))
     search = ResumedTrials(variants(given), given, limit=None)
     search.add_configurations(experiment(given, 3))
-    assert [trial.trial_id for trial in drawn(search)] == ["t0"]
+    assert [trial.trial_id for trial in run_all(search)] == ["t0"]
 
 
 @pytest.mark.parametrize("name", ["asha", "median"])
@@ -128,8 +130,8 @@ def test_a_scheduler_hears_the_results_of_the_past(tmp_path: Path, name: str) ->
     )
     results = tuple((f"t{number}", step, {"loss": 1.0}) for number in range(4) for step in (1, 2, 3))
     configs = {f"t{number}": {"o/x": 0.5} for number in range(4)}
-    past = StudyHistory(configs=configs, outcomes={t: outcome(t, c) for t, c in configs.items()}, results=results)
-    given = study(tmp_path, past, scheduler={"name": name, "options": options})
+    history = StudyHistory(configs=configs, outcomes={t: outcome(t, c) for t, c in configs.items()}, results=results)
+    given = study(tmp_path, history, scheduler={"name": name, "options": options})
 
     def verdict(scheduler: Any) -> str:
         scheduler.set_search_properties("loss", "min")

@@ -1,4 +1,4 @@
-"""Trial schedulers by name: every one can be made, and what it cannot be made with is said."""
+"""Trial schedulers by name: each can be created, and options that it does not take are refused."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_options_are_named_as_in_ray(name: str, options: list[str]) -> None:
     ("name", "options", "where", "rule", "fix"),
     [
         ("asha", {"max_tt": 3}, "options.max_tt", "asha has no such option", "Did you mean 'max_t'?"),
-        ("fifo", {"max_t": 3}, "options.max_t", "fifo has no such option", "It has none."),
+        ("fifo", {"max_t": 3}, "options.max_t", "fifo has no such option", "It has no options."),
         (
             "hyperband",
             {"zzz": 3},
@@ -87,8 +87,8 @@ def test_options_are_named_as_in_ray(name: str, options: list[str]) -> None:
             "asha",
             {"metric": "loss"},
             "options.metric",
-            "is no option of a scheduler",
-            "Remove it: tune_config.metric holds for the scheduler too.",
+            "is not an option of a scheduler",
+            "Remove it: tune_config.metric applies to the scheduler too.",
         ),
         ("asha", {"max_t": "x"}, "options.max_t", "must be a number", "Its default is 100."),
         ("asha", {"max_t": True}, "options.max_t", "must be a number", "Its default is 100."),

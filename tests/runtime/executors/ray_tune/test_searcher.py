@@ -1,4 +1,4 @@
-"""An ask/tell algorithm as Ray's Searcher: it suggests nested values and hears how trials ended."""
+"""An ask/tell algorithm as Ray's Searcher: it suggests nested values and gets the objectives of ended trials."""
 
 from __future__ import annotations
 
