@@ -1,6 +1,6 @@
-"""All that a plugin author imports, each name handed out when it is first asked for.
+"""The public names for plugin authors, each imported on first use.
 
-`from trialrun_hookspecs import hookimpl` costs pluggy alone: pydantic comes with the first model of a job or a result.
+`from trialrun_hookspecs import hookimpl` imports pluggy only; pydantic follows with the first model of a job or result.
 """
 
 from __future__ import annotations
@@ -162,7 +162,7 @@ __all__ = [
     "spec",
 ]
 
-# Asked in this order: those that need pydantic come last.
+# Searched in this order: modules that need pydantic come last.
 _HOMES = (
     "markers",
     "errors",
@@ -185,7 +185,7 @@ def __getattr__(name: str) -> object:
             module = import_module(f"trialrun_hookspecs.{home}")
             if name in module.__all__:
                 value: object = getattr(module, name)
-                globals()[name] = value  # from now on without this function
+                globals()[name] = value  # later lookups skip this function
                 return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

@@ -13,10 +13,10 @@ __all__ = ["advice", "count_trials"]
 
 
 def count_trials(request: Request) -> int | None:
-    """How many trials the job will really run: None in training mode.
+    """Return the number of trials that the job runs; None in training mode.
 
-    A grid is repeated num_samples times. A point to evaluate stands for one sample: where it fixes a grid parameter,
-    that sample's grid is smaller. Points beyond num_samples make random and grid search longer.
+    A grid is repeated num_samples times. A point to evaluate replaces one sample; when it fixes a grid parameter, the
+    grid of that sample is smaller. Points beyond num_samples add trials to random and grid search.
     """
     params = request.params
     if params.tune_config is None or params.hyperparameters is None:
@@ -33,7 +33,7 @@ def count_trials(request: Request) -> int | None:
 
 
 def _has_fixed_value(point: Any, name: str) -> bool:
-    """Whether a point, written flat or nested, has a value for the hyperparameter."""
+    """Return whether a point, in flat or nested form, has a value for the hyperparameter."""
     if not isinstance(point, Mapping):
         return False
     head, slash, rest = name.partition("/")
@@ -41,7 +41,7 @@ def _has_fixed_value(point: Any, name: str) -> bool:
 
 
 def advice(request: Request) -> list[str]:
-    """What is allowed and probably not meant."""
+    """Return a warning for each setting that is allowed but probably not meant."""
     params, total = request.params, count_trials(request)
     if params.tune_config is None or total is None:
         return []

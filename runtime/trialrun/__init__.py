@@ -28,7 +28,7 @@ def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value: object = getattr(import_module(_HOMES[name]), name)
-    globals()[name] = value  # from now on without this function
+    globals()[name] = value  # later lookups skip this function
     return value
 
 

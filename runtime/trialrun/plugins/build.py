@@ -1,4 +1,4 @@
-"""Making a plugin of what was loaded, if its hooks fit."""
+"""Build a plugin from loaded code, if its hooks fit."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def build_plugin(
     home: PluginModules | None = None,
     named: Mapping[str, Any] | None = None,
 ) -> Plugin:
-    """Give the plugin; raises PluginRefused with all problems. `named` gives functions for hooks outright."""
+    """Return the plugin. `named` maps hooks to functions directly. Raises PluginRefused with all problems."""
     where = f"plugin {source!r}"
     found = find_hooks(code, where=where, owns=home.has_module if home else lambda module: False, named=named)
     problems = list(found.problems)
@@ -41,7 +41,7 @@ def build_plugin(
 
 
 def load_object(code: object, *, need_train: bool) -> Plugin:
-    """Take a live module, object, or class, which is called without arguments."""
+    """Return the plugin of a live module, an object, or a class, which is called without arguments."""
     name = str(getattr(code, "__name__", None) or type(code).__name__)
     named = make_hook_functions(code) if inspect.isclass(code) and is_class_trainable(code) else None
     if inspect.isclass(code) and named is None:
@@ -50,11 +50,11 @@ def load_object(code: object, *, need_train: bool) -> Plugin:
 
 
 def create_instance(kind: type[Any], *, where: str, inside: Path | None) -> Any:
-    """Call a plugin's class; raises PluginBroken when that fails."""
+    """Return an instance of a plugin's class. Raises PluginBroken when the call fails."""
     rule = f"the class {kind.__name__} must be callable without arguments"
     return call_plugin_code(kind, where=where, inside=inside, rule=rule)
 
 
 def _has_train(found: ImplementedHooks) -> bool:
-    """Whether there is a train(), be it one that does not fit."""
+    """Return whether there is a train(), including one that does not fit."""
     return "train" in found.hooks or any(", train()" in problem.where for problem in found.problems)

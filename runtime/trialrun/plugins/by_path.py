@@ -1,4 +1,4 @@
-"""Loading a plugin from a .py file, a package folder, or a folder of the platform's form."""
+"""Load a plugin from a .py file, a package folder, or a folder in the platform's form."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["load_by_path"]
 
 
 def load_by_path(path: Path, *, need_train: bool) -> Plugin:
-    """Load what lies at `path`, with the content that it has now."""
+    """Return the plugin at `path`, with the file's present content even if it was loaded before."""
     label = str(path)
     path = _resolve_path(path)
     if not path_exists(path):
@@ -44,7 +44,7 @@ def load_by_path(path: Path, *, need_train: bool) -> Plugin:
 
 
 def _resolve_path(path: Path) -> Path:
-    # os.path: the methods of Path raise where these say no (an unknown ~user, a folder that may not be searched)
+    # os.path: the methods of Path raise for an unknown ~user or a folder without permission; these return False
     found = Path(os.path.realpath(os.path.expanduser(path)))  # noqa: PTH111
     return found.parent if found.name in (CONFIG, "__init__.py") and os.path.isfile(found) else found  # noqa: PTH113
 
@@ -58,7 +58,7 @@ def _is_package(folder: Path) -> bool:
 
 
 def _build_modules(path: Path) -> tuple[PluginModules, str]:
-    """Give the home of a file or package, and the module's name: dotted when it is part of a package."""
+    """Return the modules of a file or package, and its module name, dotted when it is part of a package."""
     top = path
     while _is_package(top.parent):
         top = top.parent
@@ -111,7 +111,7 @@ def _load_config_folder(folder: Path, label: str, *, need_train: bool) -> Plugin
 
 
 def _find_owned_paths(folder: Path, tops: Iterable[str], where: str) -> dict[str, Path]:
-    """Give the file or folder of each module; they must be the plugin's own, whatever else has such a name."""
+    """Return the file or folder of each module, found in the plugin's own folder only."""
     claims = {}
     for top in tops:
         found = [path for path in (folder / top / "__init__.py", folder / f"{top}.py") if path.is_file()]
