@@ -163,7 +163,7 @@ __all__ = [
 ]
 
 # Searched in this order: modules that need pydantic come last.
-_HOMES = (
+_MODULES = (
     "markers",
     "errors",
     "event",
@@ -181,8 +181,8 @@ def __getattr__(name: str) -> object:
     if name == "spec":
         return import_module("trialrun_hookspecs.spec")
     if name in __all__:
-        for home in _HOMES:
-            module = import_module(f"trialrun_hookspecs.{home}")
+        for module_name in _MODULES:
+            module = import_module(f"trialrun_hookspecs.{module_name}")
             if name in module.__all__:
                 value: object = getattr(module, name)
                 globals()[name] = value  # later lookups skip this function

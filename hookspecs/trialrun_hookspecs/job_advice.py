@@ -47,9 +47,9 @@ def advice(request: Request) -> list[str]:
         return []
     config = params.tune_config
     grid = math.prod(len(d.options) for d in params.hyperparameters or () if isinstance(d, GridSearch))
-    found = []
+    warnings = []
     if 1 < grid == config.num_samples and config.search_alg.name == GRID_ALGORITHM:
-        found.append(
+        warnings.append(
             f"params.tune_config.num_samples: the grid has {grid} points and is repeated {config.num_samples} times, "
             f"which makes {total} trials. Set num_samples to 1 to run each point once."
         )
@@ -58,8 +58,8 @@ def advice(request: Request) -> list[str]:
         what = f"all are tried, which makes {total} trials"
         if config.search_alg.name != GRID_ALGORITHM:
             what = f"only the first {config.num_samples} are tried"
-        found.append(
+        warnings.append(
             f"params.tune_config.search_alg.points_to_evaluate: {points} points for num_samples={config.num_samples}: "
             f"{what}. Set num_samples to at least {points}."
         )
-    return found
+    return warnings

@@ -178,8 +178,8 @@ def _find_model(annotation: Any) -> type[BaseModel] | None:
     """Return the only model in a field's annotation; None when there is none, or several that a tag distinguishes."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    found = {model for part in get_args(annotation) if (model := _find_model(part))}
-    return found.pop() if len(found) == 1 else None
+    models = {model for part in get_args(annotation) if (model := _find_model(part))}
+    return models.pop() if len(models) == 1 else None
 
 
 def _unknown_key_problem(error: ErrorDetails, where: str) -> Problem:

@@ -99,14 +99,14 @@ def _search_rules(space: Any) -> Iterable[tuple[str, str, str]]:
 
 
 def _find_dependencies(start: str, goes_by: Mapping[str, tuple[int, list[str]]]) -> set[str]:
-    found: set[str] = set()
+    dependencies: set[str] = set()
     open_ = list(goes_by[start][1])
     while open_:
         name = open_.pop()
-        if name not in found:
-            found.add(name)
+        if name not in dependencies:
+            dependencies.add(name)
             open_ += goes_by[name][1] if name in goes_by else []
-    return found
+    return dependencies
 
 
 def _has_credentials(url: Any) -> bool:

@@ -87,13 +87,13 @@ def _parse_text(text: str, where: str) -> Any:
 
 def _build_unique_dict(pairs: list[tuple[str, Any]], where: str) -> dict[str, Any]:
     """Return the object, after refusing a repeated key, whose first value would be lost silently."""
-    made: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for key, value in pairs:
-        if key in made:
+        if key in values:
             rule = "a key must occur once in an object"
             raise JobUnreadable(rule, where=where, got=f"{key!r} twice", fix="Remove one of them.")
-        made[key] = value
-    return made
+        values[key] = value
+    return values
 
 
 def _refuse_nonfinite(word: str, where: str) -> NoReturn:

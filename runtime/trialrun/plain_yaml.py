@@ -66,14 +66,14 @@ def _build_value(node: Node) -> Any:
 
 
 def _build_mapping(node: MappingNode) -> dict[str, Any]:
-    made: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for key, value in node.value:
         if not isinstance(key, ScalarNode):
             _refuse("a key must be text", key)
-        if key.value in made:
+        if key.value in values:
             _refuse(f"the key {key.value!r} occurs twice in one object", key)
-        made[key.value] = _build_value(value)  # the key is text, as in JSON
-    return made
+        values[key.value] = _build_value(value)  # the key is text, as in JSON
+    return values
 
 
 def _parse_scalar(node: Node) -> Any:

@@ -24,20 +24,22 @@ def build_plugin(
     source: str,
     need_train: bool,
     recipe: Recipe | None = None,
-    home: PluginModules | None = None,
+    modules: PluginModules | None = None,
     named: Mapping[str, Any] | None = None,
 ) -> Plugin:
     """Return the plugin. `named` maps hooks to functions directly. Raises PluginRefused with all problems."""
     where = f"plugin {source!r}"
-    found = find_hooks(code, where=where, owns=home.has_module if home else lambda module: False, named=named)
-    problems = list(found.problems)
-    if not problems and not found.hooks:
+    implemented = find_hooks(
+        code, where=where, owns=modules.has_module if modules else lambda module: False, named=named
+    )
+    problems = list(implemented.problems)
+    if not problems and not implemented.hooks:
         problems.append(no_train_problem(code, where=where) if need_train else no_hooks_problem(code, where=where))
-    elif (need_train or "tune" in found.hooks) and not _has_train(found):
+    elif (need_train or "tune" in implemented.hooks) and not _has_train(implemented):
         problems.append(no_train_problem(code, where=where))
     if problems:
         raise PluginRefused(problems=problems)
-    return Plugin(name=name, source=source, code=code, hooks=found.hooks, origin=recipe, modules=home)
+    return Plugin(name=name, source=source, code=code, hooks=implemented.hooks, origin=recipe, modules=modules)
 
 
 def load_object(code: object, *, need_train: bool) -> Plugin:
@@ -55,6 +57,6 @@ def create_instance(kind: type[Any], *, where: str, inside: Path | None) -> Any:
     return call_plugin_code(kind, where=where, inside=inside, rule=rule)
 
 
-def _has_train(found: ImplementedHooks) -> bool:
+def _has_train(implemented: ImplementedHooks) -> bool:
     """Return whether there is a train(), including one that does not fit."""
-    return "train" in found.hooks or any(", train()" in problem.where for problem in found.problems)
+    return "train" in implemented.hooks or any(", train()" in problem.where for problem in implemented.problems)

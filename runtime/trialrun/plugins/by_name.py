@@ -43,7 +43,7 @@ def load_by_name(spec: str, *, name: str, root: str, need_train: bool) -> Plugin
     if inspect.isclass(code) and named is None:
         code = create_instance(code, where=where, inside=inside)
     recipe = Recipe(kind="module", spec=spec, name=name, root=_find_import_root(parts[0]))
-    return build_plugin(code, name=name, source=spec, recipe=recipe, home=None, need_train=need_train, named=named)
+    return build_plugin(code, name=name, source=spec, recipe=recipe, modules=None, need_train=need_train, named=named)
 
 
 def import_dotted(dotted: str, *, where: str, inside: Path | None) -> ModuleType:

@@ -90,9 +90,9 @@ def _iter_unmarked_hooks(code: object, owns: Callable[[str], bool]) -> Iterator[
     """
     if not isinstance(code, ModuleType):
         return
-    for hook, made in _find_trainable_hooks(code).items():
+    for hook, function in _find_trainable_hooks(code).items():
         if inspect.isclass(vars(code).get(hook, type)):
-            yield hook, made
+            yield hook, function
     for hook in HOOKS:
         found = vars(code).get(hook)
         if hook in EXTENSIONS:
@@ -109,8 +109,8 @@ def _find_trainable_hooks(code: ModuleType) -> Mapping[str, Callable[..., Any]]:
 
 
 def _is_own(function: object, code: ModuleType, owns: Callable[[str], bool]) -> bool:
-    home = getattr(function, "__module__", None) or ""
-    return home.partition(".")[0] == code.__name__.partition(".")[0] or owns(home)
+    module = getattr(function, "__module__", None) or ""
+    return module.partition(".")[0] == code.__name__.partition(".")[0] or owns(module)
 
 
 def _unknown_hook_problem(hook: str, function: Callable[..., Any], where: str) -> Problem:

@@ -61,11 +61,11 @@ def load_recipe(recipe: Recipe) -> Plugin:
 def load_installed(point: EntryPoint, *, need_train: bool = False) -> Plugin:
     """Return the plugin that an entry point names. Raises PluginBroken when it is absent."""
     where = f"installed plugin {point.name!r}"
-    found = re.match(r"^([\w.]+)\s*(?::\s*([\w.]+))?\s*(?:\[.*\])?$", point.value)
-    if found is None:
+    match = re.match(r"^([\w.]+)\s*(?::\s*([\w.]+))?\s*(?:\[.*\])?$", point.value)
+    if match is None:
         rule = "an entry point must have the form `pkg.module` or `pkg.module:object`"
         raise PluginBroken(rule, where=where, got=repr(point.value))
-    spec = ":".join(filter(None, found.groups()))
+    spec = ":".join(filter(None, match.groups()))
     try:
         return load_by_name(spec, name=point.name, root="", need_train=need_train)
     except PluginAbsent as error:  # the distribution is installed, the module that it names is not

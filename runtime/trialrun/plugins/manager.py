@@ -53,8 +53,10 @@ class Manager:
         self._plugins[name] = plugin
         with self._lock:
             muted = set(self._plugins) - {name} - {known for known, _ in self._listeners}
-            heard = [(impl.plugin_name, impl.function) for impl in reversed(self.pluggy.hook.report.get_hookimpls())]
-            self._listeners = tuple((known, function) for known, function in heard if known not in muted)
+            listeners = [
+                (impl.plugin_name, impl.function) for impl in reversed(self.pluggy.hook.report.get_hookimpls())
+            ]
+            self._listeners = tuple((known, function) for known, function in listeners if known not in muted)
         return name
 
     def report(self, event: Event) -> None:
@@ -75,11 +77,11 @@ class Manager:
 
     def search_algorithms(self, reserved: Iterable[str] = ()) -> dict[str, Callable[..., Any]]:
         """Return the search algorithms that plugins offer, by name in lower case; none may have a `reserved` name."""
-        return {name.lower(): made for name, made in self._merge_mappings("search_algorithms", reserved).items()}
+        return {name.lower(): factory for name, factory in self._merge_mappings("search_algorithms", reserved).items()}
 
     def schedulers(self, reserved: Iterable[str] = ()) -> dict[str, Callable[..., Any]]:
         """Return the trial schedulers that plugins offer, by name in lower case; none may have a `reserved` name."""
-        return {name.lower(): made for name, made in self._merge_mappings("schedulers", reserved).items()}
+        return {name.lower(): factory for name, factory in self._merge_mappings("schedulers", reserved).items()}
 
     def trial_callbacks(self) -> list[tuple[str, Any]]:
         """Return the trial callbacks that plugins offer, each with its plugin's name."""
@@ -111,9 +113,9 @@ class Manager:
 
     def _mute_plugin(self, name: str) -> bool:
         with self._lock:
-            heard = self._listeners
-            self._listeners = tuple(listener for listener in heard if listener[0] != name)
-            return len(self._listeners) < len(heard)
+            listeners = self._listeners
+            self._listeners = tuple(listener for listener in listeners if listener[0] != name)
+            return len(self._listeners) < len(listeners)
 
     def _call_hook(self, hook: str) -> list[tuple[str, Any]]:
         answers = []

@@ -59,9 +59,9 @@ class PluginModules:
     def reload(self, *modules: str) -> None:
         """Prepare a new import of these modules: forget those imported from the same files, and activate these."""
         with _lock:
-            for home in [home for home in _active_modules if home.target == self.target]:
-                _active_modules.remove(home)
-                home.deactivate(home.top_levels())
+            for plugin in [plugin for plugin in _active_modules if plugin.target == self.target]:
+                _active_modules.remove(plugin)
+                plugin.deactivate(plugin.top_levels())
             for name in [name for name in sys.modules if _is_within_modules(name, modules) and not _find_owner(name)]:
                 del sys.modules[name]  # another import of the same files, whose content may have changed
             self.activate()
@@ -76,10 +76,12 @@ class PluginModules:
                 return
             if _finder not in sys.meta_path:
                 sys.meta_path.insert(_path_finder_index(), _finder)
-            for home in _active_modules:
-                if home is not self:
-                    home.deactivate({top for top in home.top_levels() if self._find_top_level_spec(top) is not None})
-            _active_modules[:] = [self, *(home for home in _active_modules if home is not self)]
+            for plugin in _active_modules:
+                if plugin is not self:
+                    plugin.deactivate(
+                        {top for top in plugin.top_levels() if self._find_top_level_spec(top) is not None}
+                    )
+            _active_modules[:] = [self, *(plugin for plugin in _active_modules if plugin is not self)]
             sys.modules.update(self._away)
             self._away.clear()
 
@@ -134,8 +136,8 @@ class _PluginFinder:
     """The one finder for all plugins; the last activated comes first."""
 
     def find_spec(self, name: str, path: Sequence[str] | None = None, target: Any = None) -> ModuleSpec | None:
-        for home in tuple(_active_modules):  # a copy: another thread may activate one meanwhile
-            spec = home.find_spec(name, path)
+        for plugin in tuple(_active_modules):  # a copy: another thread may activate one meanwhile
+            spec = plugin.find_spec(name, path)
             if spec is not None:
                 return spec
         return None
@@ -155,7 +157,9 @@ def module_path(module: ModuleType) -> Path | None:
 
 
 def _find_owner(name: str) -> PluginModules | None:
-    return next((home for home in _active_modules if home.has_module(name) and not home.is_deactivated(name)), None)
+    return next(
+        (plugin for plugin in _active_modules if plugin.has_module(name) and not plugin.is_deactivated(name)), None
+    )
 
 
 def _is_within_modules(name: str, modules: Sequence[str]) -> bool:
