@@ -1,6 +1,6 @@
-"""All that a plugin author imports, each name handed out when it is first asked for.
+"""The public names for plugin authors, each imported on first use.
 
-`from trialrun_hookspecs import hookimpl` costs pluggy alone: pydantic comes with the first model of a job or a result.
+`from trialrun_hookspecs import hookimpl` imports pluggy only; pydantic follows with the first model of a job or result.
 """
 
 from __future__ import annotations
@@ -162,8 +162,8 @@ __all__ = [
     "spec",
 ]
 
-# Asked in this order: those that need pydantic come last.
-_HOMES = (
+# Searched in this order: modules that need pydantic come last.
+_MODULES = (
     "markers",
     "errors",
     "event",
@@ -181,11 +181,11 @@ def __getattr__(name: str) -> object:
     if name == "spec":
         return import_module("trialrun_hookspecs.spec")
     if name in __all__:
-        for home in _HOMES:
-            module = import_module(f"trialrun_hookspecs.{home}")
+        for module_name in _MODULES:
+            module = import_module(f"trialrun_hookspecs.{module_name}")
             if name in module.__all__:
                 value: object = getattr(module, name)
-                globals()[name] = value  # from now on without this function
+                globals()[name] = value  # later lookups skip this function
                 return value
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

@@ -58,17 +58,17 @@ _RAY_KEYWORDS = ("eval", "grid_search")  # Ray reads `{"eval": text}` in a searc
 def rule_error(
     rule: str, field: str = "", fix: str = "", several: Sequence[tuple[str, str, str]] = ()
 ) -> PydanticCustomError:
-    """A rule broken; `field` is the key to blame, `fix` the remedy; `several`: (field, rule, fix) of each when many."""
+    """Return the error of a rule broken by the key `field`, or of `several`: (field, rule, fix) of each."""
     return PydanticCustomError("rule", "{rule}", {"rule": rule, "field": field, "fix": fix, "several": several})
 
 
 def _coerce_integer(value: Any) -> Any:
-    """JSON has one number type: 5.0 is the integer 5. Everything else is left for the strict check."""
+    """Return 5 for 5.0, since JSON has one number type; anything else is left for the strict check."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _limit_validator(limit: float) -> Any:
-    """Numbers between -limit and limit; for a schema too."""
+    """Return a validator of numbers between -limit and limit."""
 
     def check_limit(value: float) -> float:
         if not -limit <= value <= limit:
@@ -83,7 +83,7 @@ def _limit_schema(limit: float) -> dict[str, Any]:
 
 
 def _find_non_json(value: Any, path: str = "", depth: int = 0) -> tuple[str, str] | None:
-    """Where `value` is no JSON, and the rule it breaks there; None: it is JSON."""
+    """Return the path inside `value` that is not JSON and the rule it breaks, or None."""
     if depth > _MAX_DEPTH:
         return "", f"must not be nested deeper than {_MAX_DEPTH} levels"
     if isinstance(value, str):
@@ -121,7 +121,7 @@ def _check_json(value: Any) -> Any:
 
 
 def _check_inert(options: Any) -> Any:
-    """Options that Ray takes as they are, at any depth."""
+    """Return options that hold nothing Ray would run, at any depth."""
     open_: list[Any] = [("", options)]
     while open_:
         path, value = open_.pop()
@@ -206,13 +206,13 @@ Name = Annotated[
 Base = Annotated[
     Positive,
     AfterValidator(_check_base),
-    Field(description="for the record: changes nothing in the values drawn", json_schema_extra={"not": {"const": 1}}),
+    Field(description="recorded only: it does not change the values drawn", json_schema_extra={"not": {"const": 1}}),
 ]
 Options = Annotated[tuple[Json, ...], Field(strict=False, min_length=1), AfterValidator(_check_inert)]
 
 
 class DistributionBase(BaseModel):
-    """What all distributions share."""
+    """The base of all distributions."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
     integer: ClassVar[bool] = False
@@ -248,12 +248,12 @@ class _IntRange(_Range):
 
 
 def divides(q: float, value: float) -> bool:
-    """Whether `value` is a multiple of `q`, in the decimals as they are written; no: not within 2**53 of them."""
+    """Return whether `value` is one of the first 2**53 multiples of `q`, computed in decimals as they are written."""
     return abs(value) / q <= _MAX_STEPS and Decimal(repr(value)) % Decimal(repr(q)) == 0
 
 
 def default_q(low: float, high: float) -> float | None:
-    """The largest power of ten that is at most a tenth of the range and divides both bounds; None: there is none."""
+    """Return the largest power of ten that divides both bounds and is at most a tenth of the range, or None."""
     span = Decimal(repr(high)) - Decimal(repr(low))
     power = (span / 10).adjusted()
     while span / Decimal(1).scaleb(power) <= _MAX_DEFAULT_Q_STEPS:
@@ -265,7 +265,7 @@ def default_q(low: float, high: float) -> float | None:
 
 
 def _check_q(q: float, low: float, high: float) -> None:
-    if q > 2 * (high - low):  # in between, one of the bounds is no multiple
+    if q > 2 * (high - low):  # between that and the range, one of the bounds is no multiple
         raise rule_error(f"q must be at most max - min, got q={q:g}", "q", "Use a smaller q.")
     for field, bound in (("min", low), ("max", high)):
         if abs(bound) / q > _MAX_STEPS:
@@ -279,7 +279,7 @@ def _check_q(q: float, low: float, high: float) -> None:
 
 
 def _drop_null_q(data: Any) -> Any:
-    """A `q` of null is a `q` left out."""
+    """Return `data` without a `q` that is null: it means the same as no `q`."""
     if isinstance(data, Mapping) and data.get("q", 0) is None:
         return {key: value for key, value in data.items() if key != "q"}
     return data
@@ -290,7 +290,7 @@ def _q_field(default: str) -> Any:
 
 
 def _hide_default(schema: dict[str, Any]) -> None:
-    schema.pop("default", None)  # it depends on the other fields
+    schema.pop("default", None)  # the default depends on the other fields
 
 
 class _QuantizedFloat(_FloatRange):
@@ -408,7 +408,7 @@ class QLogRandint(_QuantizedInt):
 
 
 class Choice(DistributionBase):
-    """One of `options`, each as likely as the others. Options may be any JSON values."""
+    """One of `options`, each equally likely. Options may be any JSON values."""
 
     type: Literal["choice"]
     options: Options
@@ -422,21 +422,21 @@ class GridSearch(DistributionBase):
 
 
 class Constant(DistributionBase):
-    """The same in every trial: any JSON value."""
+    """The same JSON value in every trial."""
 
     type: Literal["constant"]
     value: Annotated[Json, AfterValidator(_check_inert_value)]
 
 
 class Expression(DistributionBase):
-    """Calculated from the other hyperparameters of the trial, such as `2 * units` or `optimizer.lr / 10`."""
+    """A value computed from the trial's other hyperparameters, such as `2 * units` or `optimizer.lr / 10`."""
 
     type: Literal["expression"]
     expression: Annotated[str, Field(min_length=1), AfterValidator(_check_arithmetic)]
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The hyperparameters that it goes by."""
+        """The names of the hyperparameters that the expression uses, each once."""
         return tuple(dict.fromkeys(names_in(parse_expression(self.expression))))
 
 

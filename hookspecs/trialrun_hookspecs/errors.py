@@ -6,17 +6,17 @@ TrialrunError                    exit code 1
 │   ├── JobUnreadable            the job file itself
 │   ├── PluginError
 │   │   ├── PluginAbsent         there is no such plugin
-│   │   ├── PluginBroken         it is there and does not load
-│   │   └── PluginRefused        it loads and does not fit the contract
+│   │   ├── PluginBroken         the plugin exists and does not load
+│   │   └── PluginRefused        the plugin loads and breaks the contract
 │   ├── FixtureInvalid           --dataset / --checkpoint
 │   └── Infeasible               the machine or cluster cannot hold one trial
 ├── BackendError
 │   ├── BackendUnavailable       no usable answer (may be tried again)
-│   ├── BackendRefused           an answer that says no (4xx)
-│   └── NotOnBackend             a dataset, checkpoint or model id it does not know
-├── ArchiveUnsafe                an archive that would leave its folder, or a bomb
+│   ├── BackendRefused           a refusal (4xx)
+│   └── NotOnBackend             an id of a dataset, checkpoint or model that the backend does not know
+├── ArchiveUnsafe                an archive that writes outside its folder, or a decompression bomb
 ├── BadValue                     a value refused at a log_*, report or set_* call (also a ValueError)
-├── SpoolFull                    a log_* call that the disk, or the spool's bound, has no room for
+├── SpoolFull                    a log_* call for which the disk or the spool's limit has no room
 ├── ArtifactMissing              a model artifact that is absent, empty or out of bounds
 ├── CheckpointMissing            a trial of a scheduler that pauses reported no checkpoint
 ├── ObjectiveMissing             a trial did not report the metric it is judged by
@@ -65,7 +65,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """One thing wrong: `where` it is, the `rule` it breaks, what we `got`, how to `fix` it."""
+    """One problem: `where` it is, the `rule` it breaks, the value we `got`, and how to `fix` it."""
 
     where: str
     rule: str
@@ -79,7 +79,7 @@ class Problem:
 
 
 class TrialrunError(Exception):
-    """Base of all errors; `problems` holds one entry per thing wrong (at least one).
+    """The base of all errors; `problems` holds at least one entry.
 
     Built from the four parts of one problem, or from `problems=` when there are several.
     """
@@ -98,7 +98,7 @@ class TrialrunError(Exception):
         self.problems: tuple[Problem, ...] = tuple(problems) or (Problem(where=where, rule=rule, got=got, fix=fix),)
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
-    def __reduce__(self) -> tuple[Any, ...]:  # keyword-only parts must survive the way back from a worker
+    def __reduce__(self) -> tuple[Any, ...]:  # a worker pickles it, and pickle passes no keyword arguments
         return (_rebuild_error, (type(self), self.problems), self.__dict__)
 
 
@@ -117,23 +117,23 @@ class RequestInvalid(UsageError):
 
 
 class JobUnreadable(UsageError):
-    """The job file is absent, a folder, too large, or no JSON or YAML."""
+    """The job file is absent, a folder, too large, or neither JSON nor YAML."""
 
 
 class PluginError(UsageError):
-    """Something about the plugin that was handed over."""
+    """A plugin cannot be used."""
 
 
 class PluginAbsent(PluginError):
-    """Nothing of that name is there."""
+    """There is no plugin of that name or path."""
 
 
 class PluginBroken(PluginError):
-    """It is there and raises while it loads; the cause is chained."""
+    """The plugin raises while it loads; the cause is chained."""
 
 
 class PluginRefused(PluginError):
-    """It loads and breaks the contract; `problems` name plugin, hook and signature."""
+    """The plugin loads and breaks the contract; `problems` name plugin, hook and signature."""
 
 
 class FixtureInvalid(UsageError):
@@ -145,7 +145,7 @@ class Infeasible(UsageError):
 
 
 class BackendError(TrialrunError):
-    """Talking to the backend failed."""
+    """A request to the backend failed."""
 
 
 class BackendUnavailable(BackendError):
@@ -155,7 +155,7 @@ class BackendUnavailable(BackendError):
 
 
 class BackendRefused(BackendError):
-    """The backend answered no; `status` is the HTTP status, 0 when unknown."""
+    """The backend refused a request; `status` is the HTTP status, 0 when unknown."""
 
     status: int = 0
 
@@ -165,7 +165,7 @@ class NotOnBackend(BackendError):
 
 
 class ArchiveUnsafe(TrialrunError):
-    """An archive with members that leave its folder, links, or too much content."""
+    """An archive with members outside its folder, links, or too much content."""
 
 
 class BadValue(TrialrunError, ValueError):
@@ -173,7 +173,7 @@ class BadValue(TrialrunError, ValueError):
 
 
 class SpoolFull(TrialrunError):
-    """What is reported lies on the worker's disk first, and there is no room; nothing of the call was queued."""
+    """Reports are stored on the worker's disk first, and it is full; nothing of the call was queued."""
 
 
 class ArtifactMissing(TrialrunError):
@@ -185,7 +185,7 @@ class ObjectiveMissing(TrialrunError):
 
 
 class CheckpointMissing(TrialrunError):
-    """The scheduler pauses or copies trials, and this one reported no checkpoint to go on from."""
+    """The scheduler pauses or copies trials, and this trial reported no checkpoint to resume from."""
 
 
 class JobFailed(TrialrunError):
@@ -205,6 +205,6 @@ class TrialFailed(JobFailed):
 
 
 class JobInterrupted(JobFailed):
-    """Stopped from outside before it was done."""
+    """The job was stopped from outside before its end."""
 
     exit_code = 130

@@ -10,13 +10,13 @@ __all__ = ["Event", "Kind"]
 
 Kind = Literal[
     "metric",  # data: category, key, value, metrics
-    "visualization",  # data: category, group, index, and what else was passed; `file` is a data URI
+    "visualization",  # data: category, group, index, and further keywords; `file` is a data URI
     "message",  # data: context, content
     "trials",  # data: a whole trial table
     "trials_delta",  # data: the rows of the table that changed
     "trial_result",  # data: trial_id, iteration, metrics: one report of one trial
     "failure",  # data: trial_id, error, cause, traceback, node, stderr: why a trial failed
-    "resumed",  # data: trial_id, attempt, iteration, prefix, after: what an earlier attempt did later is done again
+    "resumed",  # data: trial_id, attempt, iteration, prefix, after: later events of earlier attempts are repeated
     "progress",  # data: category, current, total, overall (0..1), eta_s (seconds or None)
     "status",  # data: status, and error when it failed
     "model",  # data: model_id, trial_id, name
@@ -26,7 +26,7 @@ Kind = Literal[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """`key` is unique and stable: the same report sent twice carries the same key.
+    """One report. `key` is unique and stable: the same report sent twice carries the same key.
 
     `time` is ISO 8601 with an offset; `seq` counts up per trial and attempt; `file` is a base64 data URI.
     """
@@ -42,5 +42,5 @@ class Event:
 
     @property
     def run_key(self) -> str:
-        """What the keys of one run begin with, up to the first dash; a run that is resumed keeps it."""
+        """The part of the key before the first dash: all events of one run share it, also after a resume."""
         return self.key.partition("-")[0]

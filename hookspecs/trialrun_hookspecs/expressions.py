@@ -50,11 +50,11 @@ _MAX_ARGUMENTS = {"log": 2, "round": 2, "max": 20, "min": 20}
 
 
 class BadExpression(ValueError):
-    """What is wrong with an expression, or with the values that it was given."""
+    """An expression is not valid, or cannot be evaluated with the given values."""
 
 
 def parse_expression(text: str) -> ast.expr:
-    """The expression, if there is nothing in it but arithmetic. Raises BadExpression."""
+    """Return the syntax tree of an expression. Raises BadExpression for anything but arithmetic."""
     if len(text) > _MAX_LENGTH:
         raise BadExpression(f"must be at most {_MAX_LENGTH} characters long")
     try:
@@ -107,7 +107,7 @@ def _check_arguments(call: ast.Call) -> list[ast.expr]:
 
 
 def _parameter_name(node: ast.expr) -> str:
-    """`optimizer.lr` is the hyperparameter `optimizer/lr`: a slash divides."""
+    """Return the hyperparameter that a node names: `optimizer.lr` stands for `optimizer/lr`."""
     if isinstance(node, ast.Name):
         return node.id
     if isinstance(node, ast.Attribute):
@@ -116,7 +116,7 @@ def _parameter_name(node: ast.expr) -> str:
 
 
 def names_in(tree: ast.expr) -> Iterator[str]:
-    """The hyperparameters that it goes by."""
+    """Yield the names of the hyperparameters that the expression uses, repeated as they occur."""
     if isinstance(tree, ast.Name | ast.Attribute):
         yield _parameter_name(tree)
     elif not isinstance(tree, ast.Constant):
@@ -125,7 +125,7 @@ def names_in(tree: ast.expr) -> Iterator[str]:
 
 
 def evaluate_expression(tree: ast.expr, values: Mapping[str, Any]) -> int | float | str | bool:
-    """Its value. Raises BadExpression: a division by zero, a result without bounds, text where a number must be."""
+    """Return the value. Raises BadExpression for a division by zero, a result out of bounds, or text as a number."""
     try:
         result = _evaluate_node(tree, values)
     except (ArithmeticError, TypeError, ValueError) as error:

@@ -13,10 +13,10 @@ __all__ = ["advice", "count_trials"]
 
 
 def count_trials(request: Request) -> int | None:
-    """How many trials the job will really run: None in training mode.
+    """Return the number of trials that the job runs; None in training mode.
 
-    A grid is repeated num_samples times. A point to evaluate stands for one sample: where it fixes a grid parameter,
-    that sample's grid is smaller. Points beyond num_samples make random and grid search longer.
+    A grid is repeated num_samples times. A point to evaluate replaces one sample; when it fixes a grid parameter, the
+    grid of that sample is smaller. Points beyond num_samples add trials to random and grid search.
     """
     params = request.params
     if params.tune_config is None or params.hyperparameters is None:
@@ -33,7 +33,7 @@ def count_trials(request: Request) -> int | None:
 
 
 def _has_fixed_value(point: Any, name: str) -> bool:
-    """Whether a point, written flat or nested, has a value for the hyperparameter."""
+    """Return whether a point, in flat or nested form, has a value for the hyperparameter."""
     if not isinstance(point, Mapping):
         return False
     head, slash, rest = name.partition("/")
@@ -41,15 +41,15 @@ def _has_fixed_value(point: Any, name: str) -> bool:
 
 
 def advice(request: Request) -> list[str]:
-    """What is allowed and probably not meant."""
+    """Return a warning for each setting that is allowed but probably not meant."""
     params, total = request.params, count_trials(request)
     if params.tune_config is None or total is None:
         return []
     config = params.tune_config
     grid = math.prod(len(d.options) for d in params.hyperparameters or () if isinstance(d, GridSearch))
-    found = []
+    warnings = []
     if 1 < grid == config.num_samples and config.search_alg.name == GRID_ALGORITHM:
-        found.append(
+        warnings.append(
             f"params.tune_config.num_samples: the grid has {grid} points and is repeated {config.num_samples} times, "
             f"which makes {total} trials. Set num_samples to 1 to run each point once."
         )
@@ -58,8 +58,8 @@ def advice(request: Request) -> list[str]:
         what = f"all are tried, which makes {total} trials"
         if config.search_alg.name != GRID_ALGORITHM:
             what = f"only the first {config.num_samples} are tried"
-        found.append(
+        warnings.append(
             f"params.tune_config.search_alg.points_to_evaluate: {points} points for num_samples={config.num_samples}: "
             f"{what}. Set num_samples to at least {points}."
         )
-    return found
+    return warnings

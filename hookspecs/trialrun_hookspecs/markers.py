@@ -1,4 +1,4 @@
-"""The two markers with which hooks are declared and implemented."""
+"""The markers that declare and implement hooks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a job's JSON to a `Request`, with every problem named at once in plain words."""
+"""Parse a job's JSON into a `Request`, and report every problem at once in plain words."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _KEY_SYNONYMS = {
 
 
 def migrate(data: Mapping[str, Any]) -> dict[str, Any]:
-    """The current form of a job in the deprecated form `{"action": "tune", …}`; other jobs come back as they are."""
+    """Return a job of the deprecated form `{"action": "tune", …}` in the current form, and other jobs unchanged."""
     new = dict(data)
     if new.get("action") != "tune":
         return new
@@ -50,13 +50,13 @@ def migrate(data: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(params, Mapping):
         renamed = {"hyperparameters" if key == "hyperparameter" else key: value for key, value in params.items()}
         if "hyperparameters" in params:
-            renamed = dict(params)  # both there: nothing to rename, the model says what is wrong
+            renamed = dict(params)  # both are there: the model reports it
         new["params"] = {**renamed, "is_tune": True}
     return new
 
 
 def _fold_hyperparameters(data: Any) -> Any:
-    """Training mode: a one-item `hyperparameters: [dict]` is the hyperparameter."""
+    """Return the data with a one-item `hyperparameters: [dict]` of a training job as its `hyperparameter`."""
     params = data.get("params") if isinstance(data, dict) else None
     if not isinstance(params, dict) or params.get("is_tune") or params.get("hyperparameter") is not None:
         return data
@@ -73,7 +73,7 @@ def _fold_hyperparameters(data: Any) -> Any:
 
 
 def parse_request(data: Any) -> Request:
-    """The job as it will run. Raises RequestInvalid with every problem; warns once of the deprecated form."""
+    """Return the validated job; warns of the deprecated form. Raises RequestInvalid with every problem."""
     if isinstance(data, Mapping) and data.get("action") == "tune":
         data = migrate(data)
         shown = json.dumps(data, ensure_ascii=False, default=str)
@@ -109,13 +109,13 @@ _MODE_SCHEMA = {
 
 
 def json_schema() -> dict[str, Any]:
-    """The JSON Schema (draft 2020-12) of a job in its current form.
+    """Return the JSON Schema (draft 2020-12) of a job in its current form.
 
-    It accepts every valid job. What it leaves to `parse_request` are the rules that relate values to each other:
+    It accepts every valid job. It leaves to `parse_request` the rules that relate values to each other:
     min < max, and min > 0 for log types; multiples of q, no more than 2**53 of them; unique names, none nested in
-    another; fail_fast with max_failures; num_cpus and num_gpus both 0; a GPU and a half. Some rules on single values
-    too: text that Python calls blank, names and options that mean something to Ray, text that UTF-8 cannot hold,
-    nesting without end, integers that are no float.
+    another; fail_fast with max_failures; num_cpus and num_gpus both 0; one and a half GPUs. It also leaves some rules
+    on single values: text that Python calls blank, names and options that Ray reserves, text that UTF-8 cannot encode,
+    excessive nesting, integers too large for a float.
     """
     schema = Request.model_json_schema()
     schema["$defs"]["Params"].update(_MODE_SCHEMA)
@@ -123,7 +123,7 @@ def json_schema() -> dict[str, Any]:
 
 
 def _collect_problems(invalid: ValidationError, data: Any) -> list[Problem]:
-    """Every problem once. Where a field is wrong pydantic skips the rules between fields: they are asked here."""
+    """Return every problem once, with the rules between fields, which pydantic skips when a single field is wrong."""
     problems = [problem for error in invalid.errors() for problem in _translate_error(error)]
     params = data.get("params") if isinstance(data, Mapping) else None
     if isinstance(params, Mapping):
@@ -134,12 +134,12 @@ def _collect_problems(invalid: ValidationError, data: Any) -> list[Problem]:
 
 
 def _find_suggestions(problem: Problem) -> list[str]:
-    """The key that an unknown key was probably meant to be."""
+    """Return the names that the fix of an unknown key suggests."""
     return re.findall(r"^(?:Use|Did you mean) '(\w+)'", problem.fix) if problem.rule == "unknown key" else []
 
 
 def _format_path(loc: Sequence[Any]) -> str:
-    """`params.hyperparameters[2].min`: pydantic's location without the tag of the union."""
+    """Return a path such as `params.hyperparameters[2].min`: pydantic's location without the tag of the union."""
     text = ""
     for index, part in enumerate(loc):
         if isinstance(part, int):
@@ -162,7 +162,7 @@ def _format_value(value: Any) -> str:
 
 
 def _list_known_keys(loc: Sequence[Any]) -> list[str]:
-    """The keys of the object that the last part of `loc` stands in."""
+    """Return the valid keys of the object that contains the last part of `loc`."""
     model: type[BaseModel] = Request
     for part in loc[:-1]:
         if model in (*DISTRIBUTIONS.values(), *DERIVED.values()):
@@ -175,11 +175,11 @@ def _list_known_keys(loc: Sequence[Any]) -> list[str]:
 
 
 def _find_model(annotation: Any) -> type[BaseModel] | None:
-    """The one model in a field's annotation; None: there is none, or one of many that a tag tells apart."""
+    """Return the only model in a field's annotation; None when there is none, or several that a tag distinguishes."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    found = {model for part in get_args(annotation) if (model := _find_model(part))}
-    return found.pop() if len(found) == 1 else None
+    models = {model for part in get_args(annotation) if (model := _find_model(part))}
+    return models.pop() if len(models) == 1 else None
 
 
 def _unknown_key_problem(error: ErrorDetails, where: str) -> Problem:
@@ -267,7 +267,7 @@ def _translate_error(error: ErrorDetails) -> list[Problem]:
     if kind in ("union_tag_invalid", "union_tag_not_found"):
         return [_bad_type_problem(error, where)]
     if kind == "too_short" and error["input"]:
-        return []  # what is wrong with its items is said there
+        return []  # the problems of its items are reported at the items
     if kind == "rule":
         return _rule_problems(error, where, context)
     if kind == "missing":

@@ -51,7 +51,7 @@ GRID_ALGORITHM = "basicvariantgenerator"
 LOGGERS = ("csv", "json", "tensorboard")
 
 
-_TRIAL_FILES = (  # what trialrun itself writes there
+_TRIAL_FILES = (  # written there by trialrun itself
     "artifact",
     "checkpoint_output",
     "checkpoints.jsonl",
@@ -68,7 +68,7 @@ def _normalize_name(value: str) -> str:
 
 
 def _wrap_name(value: Any) -> Any:
-    """A bare name stands for `{"name": name}`."""
+    """Return `{"name": name}` for a bare name."""
     return {"name": value} if isinstance(value, str) else value
 
 
@@ -90,7 +90,7 @@ def _parse_loggers(value: Any) -> Any:
 
 
 def _check_template(value: str) -> str:
-    """A trial's folder name: plain fields in braces, with a format after a colon."""
+    """Return the template of a trial's folder name if it has plain fields only, with a format after a colon."""
     fix = 'Write a template such as "{trial_id}_lr={lr:.3g}".'
     try:
         fields = [field for _, field, _, _ in string.Formatter().parse(value) if field is not None]
@@ -124,20 +124,20 @@ AlgorithmName = Annotated[str, Field(min_length=1, pattern=r"\S"), AfterValidato
 
 
 class SearchConfig(_Model):
-    """Which search algorithm, with what."""
+    """The search algorithm and its settings."""
 
     name: AlgorithmName = GRID_ALGORITHM
     points_to_evaluate: Annotated[tuple[JsonObject, ...], Field(strict=False)] = Field(
-        default=(), description="tried first, in this order"
+        default=(), description="points that are tried first, in this order"
     )
-    options: JsonObject = Field(default_factory=dict, description="the algorithm's own")
+    options: JsonObject = Field(default_factory=dict, description="options of the algorithm itself")
 
 
 class SchedulerConfig(_Model):
-    """Which trial scheduler, with what."""
+    """The trial scheduler and its options."""
 
     name: AlgorithmName = "fifo"
-    options: JsonObject = Field(default_factory=dict, description="the scheduler's own, named as in Ray")
+    options: JsonObject = Field(default_factory=dict, description="options of the scheduler itself, named as in Ray")
 
 
 def _name_or_model_schema(model: type[_Model]) -> WithJsonSchema:
@@ -146,40 +146,48 @@ def _name_or_model_schema(model: type[_Model]) -> WithJsonSchema:
 
 
 class Plateau(_Model):
-    """When the objective counts as not getting better any more."""
+    """The rule by which the objective has stopped improving."""
 
-    patience: PositiveInteger = Field(description="so many values in a row that do not beat the best")
+    patience: PositiveInteger = Field(description="the number of values in a row that do not beat the best")
     min_delta: NonNegative = Field(default=0.0, description="a value must beat the best by more than this")
-    grace_period: Annotated[Integer, Field(ge=0)] = Field(default=0, description="the first values, which never stop")
+    grace_period: Annotated[Integer, Field(ge=0)] = Field(
+        default=0, description="the number of first values that never stop"
+    )
 
 
 class Plateaus(_Model):
-    """Where a plateau ends something."""
+    """Plateau rules that end a trial or the study."""
 
-    trial: Plateau | None = Field(default=None, description="over the reports of a trial: ends the trial")
-    study: Plateau | None = Field(default=None, description="over the trials that ended: ends the study")
+    trial: Plateau | None = Field(default=None, description="over a trial's reports: ends that trial")
+    study: Plateau | None = Field(default=None, description="over the finished trials: ends the study")
 
 
 class Checkpoints(_Model):
-    """Which checkpoints of a trial are kept; and, of a class that makes steps, when they are made."""
+    """The checkpoints of a trial that are kept and, for a class with step(), when they are saved."""
 
-    keep: PositiveInteger | None = Field(default=None, description="how many of a trial's; the newest is always kept")
-    by: str | None = Field(default=None, description="the metric that says which are best; absent: the objective")
-    mode: Literal["max", "min"] | None = Field(default=None, description="whether `by` is to be large or small")
-    every: Annotated[Integer, Field(ge=0)] = Field(default=0, description="classes with step(): after so many steps")
-    at_end: bool = Field(default=True, description="classes with step(): at the trial's end, whatever ended it")
+    keep: PositiveInteger | None = Field(
+        default=None, description="checkpoints kept per trial; the newest is always kept"
+    )
+    by: str | None = Field(default=None, description="the metric that ranks them; default: the objective")
+    mode: Literal["max", "min"] | None = Field(
+        default=None, description="whether a large or a small value of `by` is better"
+    )
+    every: Annotated[Integer, Field(ge=0)] = Field(
+        default=0, description="classes with step(): save after every so many steps; 0: never"
+    )
+    at_end: bool = Field(default=True, description="classes with step(): save when the trial ends, for any reason")
 
 
 class TuneConfig(_Model):
-    """How a tuning job searches, and when it stops."""
+    """The search of a tuning job and the rules that end it."""
 
     metric: Annotated[str, Field(min_length=1, pattern=r"\S"), AfterValidator(not_blank)] = Field(
-        description="the objective: a key of what trials report"
+        description="the objective: the name of a metric that trials report"
     )
-    mode: Literal["max", "min"] = Field(description="whether the objective is to be large or small")
-    num_samples: PositiveInteger = Field(default=1, description="trials; a grid is repeated this often")
+    mode: Literal["max", "min"] = Field(description="whether a large or a small objective is better")
+    num_samples: PositiveInteger = Field(default=1, description="number of trials; a grid is repeated this often")
     max_concurrent_trials: PositiveInteger | None = Field(
-        default=None, description="absent: as many as there is room for"
+        default=None, description="default: as many as the resources allow"
     )
     search_alg: Annotated[SearchConfig, BeforeValidator(_wrap_name), _name_or_model_schema(SearchConfig)] = Field(
         default=SearchConfig()
@@ -188,27 +196,29 @@ class TuneConfig(_Model):
         default=SchedulerConfig()
     )
     seed: Annotated[Integer, Field(ge=0, lt=2**32)] | None = Field(
-        default=None, description="one seed for search and trials; drawn and recorded when absent"
+        default=None, description="the seed of search and trials; default: drawn at random and recorded"
     )
     stop: dict[str, Finite] = Field(
         default_factory=dict, description="a trial ends when one of these metrics reaches its value (≥)"
     )
-    time_budget_s: Positive | None = Field(default=None, description="the study ends after so many seconds")
+    time_budget_s: Positive | None = Field(default=None, description="seconds after which the study ends")
     target: Finite | None = Field(default=None, description="the study ends when the objective reaches this")
     max_failures: Annotated[Integer, Field(ge=-1)] = Field(
-        default=0, description="how often a failed trial is started again; -1: without limit"
+        default=0, description="how often a failed trial is restarted; -1: without limit"
     )
-    plateau: Plateaus = Field(default=Plateaus(), description="end what does not get better any more")
+    plateau: Plateaus = Field(
+        default=Plateaus(), description="end trials or the study when the objective stops improving"
+    )
     fail_fast: Annotated[
         bool | str, BeforeValidator(_check_fail_fast), WithJsonSchema({"enum": [False, True, "raise"]})
     ] = Field(
         default=False,
-        description='end the study at the first failed trial; "raise": and fail the job with its error',
+        description='end the study at the first failed trial; "raise": also fail the job with its error',
     )
     allow_restart: bool = Field(
-        default=False, description="let a scheduler pause trials that report no checkpoints: they start over"
+        default=False, description="let a scheduler pause trials that report no checkpoints; they start over"
     )
-    checkpoints: Checkpoints = Field(default=Checkpoints(), description="which checkpoints are made and kept")
+    checkpoints: Checkpoints = Field(default=Checkpoints(), description="the checkpoints that are saved and kept")
     loggers: Annotated[
         tuple[str, ...],
         BeforeValidator(_parse_loggers),
@@ -216,7 +226,7 @@ class TuneConfig(_Model):
         WithJsonSchema(
             {"anyOf": [{"enum": list(LOGGERS)}, {"type": "array", "items": {"enum": list(LOGGERS)}}], "default": []}
         ),
-    ] = Field(default=(), description="files of each trial's results, in its folder: csv, json, tensorboard")
+    ] = Field(default=(), description="formats of the result files in each trial's folder: csv, json, tensorboard")
     log_to_file: Annotated[
         bool | str | tuple[str, str],
         BeforeValidator(_parse_log_files),
@@ -229,14 +239,13 @@ class TuneConfig(_Model):
                 ]
             }
         ),
-    ] = Field(
-        default=True, description="where in a trial's folder its output goes; true: the files `stdout` and `stderr`"
-    )
+    ] = Field(default=True, description="files in a trial's folder that get its output; true: `stdout` and `stderr`")
     trial_name: Annotated[str, AfterValidator(_check_template)] = Field(
-        default="{trial_id}", description="names a trial's folder: `{trial_id}` and hyperparameters in braces"
+        default="{trial_id}",
+        description="template of a trial's folder name: `{trial_id}` and hyperparameters in braces",
     )
     storage_path: Annotated[str, Field(min_length=1, pattern=r"\S"), AfterValidator(not_blank)] | None = Field(
-        default=None, description="where the results folder is copied to: a path, or a URL such as s3://bucket/folder"
+        default=None, description="target of copies of the results folder: a path, or a URL such as s3://bucket/folder"
     )
     sync_period_s: Positive = Field(default=300.0, description="seconds between copies to storage_path")
     reuse_actors: bool = Field(default=True, description="run trials one after another in the same worker processes")
@@ -245,26 +254,26 @@ class TuneConfig(_Model):
     )
     wait_for_gpu_s: Positive | None = Field(
         default=None,
-        description="a trial waits so long at most until its share of the GPU's memory is free, else it fails",
+        description="seconds that a trial waits for its share of the GPU's memory to be free before it fails",
     )
 
     @property
     def output_files(self) -> tuple[str, str] | None:
-        """The files of a trial's stdout and stderr (the same one for both, it may be); None: they are not kept."""
+        """The files of a trial's stdout and stderr, which may be the same; None when output is not kept."""
         if isinstance(self.log_to_file, bool):
             return ("stdout", "stderr") if self.log_to_file else None
         return (self.log_to_file,) * 2 if isinstance(self.log_to_file, str) else self.log_to_file
 
 
 class Params(_Model):
-    """What to train or tune, on what."""
+    """The subject of a job: data, resources, and hyperparameters or search space."""
 
     name: Annotated[str, Field(min_length=1, pattern=r"\S"), AfterValidator(not_blank)] = Field(
         description="unique among models (training) and active jobs"
     )
     description: str | None = None
     dataset: Integer = Field(description="dataset version id")
-    checkpoint: Integer | None = Field(default=None, description="id of the model to go on from")
+    checkpoint: Integer | None = Field(default=None, description="id of the model to continue from")
     is_tune: bool = Field(default=False, description="true: tuning, false: training")
     num_cpus: NonNegative | None = Field(default=None, description="CPUs per trial (tuning only; default 1)")
     num_gpus: NonNegative | None = Field(default=None, description="GPUs per trial (tuning only; default 0)")
@@ -272,11 +281,13 @@ class Params(_Model):
         default=None, description="custom resources per trial, by the names that nodes were started with (tuning only)"
     )
     workers: Workers | None = Field(default=None, description="workers that each trial starts itself (tuning only)")
-    hyperparameter: JsonObject | None = Field(default=None, description="training: the plugin's own structure")
+    hyperparameter: JsonObject | None = Field(
+        default=None, description="training: hyperparameters in the plugin's own structure"
+    )
     hyperparameters: Annotated[tuple[Distribution, ...], Field(strict=False, min_length=1)] | None = Field(
         default=None, description="tuning: the search space"
     )
-    tune_config: TuneConfig | None = Field(default=None, description="tuning: how to search")
+    tune_config: TuneConfig | None = Field(default=None, description="tuning: the search")
 
     @model_validator(mode="after")
     def _check_mode_rules(self) -> Params:
@@ -309,18 +320,18 @@ class Params(_Model):
 
     @property
     def bundle(self) -> dict[str, float]:
-        """What a trial itself takes, as Ray counts it: `{"CPU": 1.0}`."""
+        """The resources of a trial itself, as Ray counts them: `{"CPU": 1.0}`."""
         return make_bundle(self.cpus, self.gpus, self.resources or {})
 
     @property
     def worker_bundles(self) -> list[dict[str, float]]:
-        """What each worker of a trial takes; empty when it starts none."""
+        """The resources of each worker of a trial; empty when it starts none."""
         workers = self.workers
         return [make_bundle(workers.num_cpus, workers.num_gpus, workers.resources)] * workers.count if workers else []
 
 
 class Request(_Model):
-    """A job, validated: what stands in it is what runs."""
+    """A validated job."""
 
     action: Literal["train"]
     params: Params

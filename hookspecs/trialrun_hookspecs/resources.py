@@ -1,4 +1,4 @@
-"""What one trial takes of a cluster: its own share, and that of the workers which it starts."""
+"""The resources of one trial: its own, and those of the workers that it starts."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ __all__ = ["Workers", "make_bundle", "resource_rules"]
 NonNegative = Annotated[float, Field(strict=True, allow_inf_nan=False, ge=0)]
 Strategy = Literal["PACK", "SPREAD", "STRICT_PACK", "STRICT_SPREAD"]
 
-_MIN_SHARE = 0.0001  # Ray counts in these
+_MIN_SHARE = 0.0001  # the unit in which Ray counts resources
 _OWN_KEYS = {"cpu": "num_cpus", "cpus": "num_cpus", "num_cpus": "num_cpus"}
 _OWN_KEYS |= {"gpu": "num_gpus", "gpus": "num_gpus", "num_gpus": "num_gpus"}
-_RAY_RESOURCES = ("node:", "bundle", "object_store_memory")  # what Ray itself counts, and nobody is to take
+_RAY_RESOURCES = ("node:", "bundle", "object_store_memory")  # counted by Ray itself, not for jobs to take
 
 
 def _check_custom_resources(value: dict[str, float]) -> dict[str, float]:
@@ -42,11 +42,11 @@ CustomResources = Annotated[dict[str, Positive], AfterValidator(_check_custom_re
 
 
 class Workers(BaseModel):
-    """The workers of its own that each trial starts: room for them is kept together with the trial's own."""
+    """The workers that each trial starts itself; their resources are reserved together with the trial's own."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    count: PositiveInteger = Field(description="how many for each trial")
+    count: PositiveInteger = Field(description="workers per trial")
     num_cpus: NonNegative = Field(default=1.0, description="CPUs per worker")
     num_gpus: NonNegative = Field(default=0.0, description="GPUs per worker")
     resources: CustomResources = Field(
@@ -54,17 +54,17 @@ class Workers(BaseModel):
     )
     strategy: Strategy = Field(
         default="PACK",
-        description="how trial and workers are placed: near each other or apart, strictly or if it can be",
+        description="placement of trial and workers: on few nodes (PACK) or many (SPREAD), strictly or if possible",
     )
 
 
 def make_bundle(cpus: float, gpus: float, custom: Mapping[str, float]) -> dict[str, float]:
-    """The resources as Ray counts them; what is 0 is left out."""
+    """Return the resources as Ray counts them, without those that are 0."""
     return {key: value for key, value in {"CPU": cpus, "GPU": gpus, **custom}.items() if value}
 
 
 def resource_rules(params: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """The rules that Ray has for numbers of resources: (path below params, rule, remedy)."""
+    """Yield the broken rules for amounts of resources, which are Ray's: (path below params, rule, remedy)."""
     workers = params.get("workers")
     theirs = {key: _get_field(workers, key) for key in ("num_cpus", "num_gpus", "resources")}
     for below, given in (("", params), ("workers.", theirs)):
@@ -78,7 +78,7 @@ def resource_rules(params: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
 
 def _size_rules(key: str, size: Any) -> Iterator[tuple[str, str]]:
     if isinstance(size, bool) or not isinstance(size, int | float) or not math.isfinite(size):
-        return  # refused as a value
+        return  # the field itself reports it
     if 0 < size < _MIN_SHARE:
         yield f"must be 0 or at least {_MIN_SHARE:g}", "Give a larger fraction."
     if key == "num_gpus" and size > 1 and size % 1:
@@ -86,5 +86,5 @@ def _size_rules(key: str, size: Any) -> Iterator[tuple[str, str]]:
 
 
 def _get_field(thing: Any, key: str) -> Any:
-    """A field of a model, or of the raw JSON it is to be made from."""
+    """Return a field of a model, or of the raw JSON it is to be made from."""
     return thing.get(key) if isinstance(thing, Mapping) else getattr(thing, key, None)

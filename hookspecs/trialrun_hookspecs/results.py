@@ -1,4 +1,4 @@
-"""What a job returns, and what each trial of it came to."""
+"""The result of a job, and the outcome of its trials."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["BestTrial", "FailureCause", "JobResult", "Status", "TrialFailure", "
 Status = Literal["PENDING", "RUNNING", "STOPPED", "SUCCEEDED", "FAILED"]
 TrialStatus = Literal["PENDING", "RUNNING", "PAUSED", "TERMINATED", "ERROR"]
 FailureCause = Literal["", "raised", "exited", "crashed", "killed", "out_of_memory", "node_lost"]
-"""`raised` an exception, `exited` by itself (sys.exit), `crashed` (a segmentation fault), `killed` from outside."""
+"""`raised` an exception, `exited` through sys.exit, `crashed` (a segmentation fault), `killed` from outside."""
 
 
 class _Result(BaseModel):
@@ -19,7 +19,7 @@ class _Result(BaseModel):
 
 
 class BestTrial(_Result):
-    """The trial that won."""
+    """The best trial of a study."""
 
     trial_id: str
     trial_logdir: str
@@ -40,13 +40,13 @@ class TrialFailure(_Result):
     status: TrialStatus
     error: str
     traceback: str = ""
-    cause: FailureCause = Field(default="", description="what kind of failure; empty for a trial that has no model")
-    node: str = Field(default="", description="the node that it ran on")
-    stderr: str = Field(default="", description="the end of what it wrote to stderr")
+    cause: FailureCause = Field(default="", description="the kind of failure; empty for a trial that has no model")
+    node: str = Field(default="", description="the node that the trial ran on")
+    stderr: str = Field(default="", description="the end of the trial's stderr")
 
 
 class JobResult(_Result):
-    """The outcome of a job; `model_id` is that of training, or of the best trial (None: it has no artifact)."""
+    """The outcome of a job; `model_id` is the model of training or of the best trial (None: it has no artifact)."""
 
     model_id: int | None
     best_trial: BestTrial | None = None
@@ -59,6 +59,6 @@ class JobResult(_Result):
     ended_by: str = Field(default="", description="the rule that ended the study early, such as time_budget_s")
     ended_early: dict[str, str] = Field(
         default_factory=dict,
-        description="trials that did not come to their own end: the rule or scheduler that ended them",
+        description="the rule or scheduler that ended a trial early, by trial id",
     )
     warnings: list[str] = Field(default_factory=list)

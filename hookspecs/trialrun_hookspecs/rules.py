@@ -1,6 +1,6 @@
 """The rules that relate the fields of a job's `params` to each other.
 
-They read a model or the raw JSON: where a field is wrong pydantic builds no model, and the rules hold all the same.
+They read a model or the raw JSON, because pydantic builds no model when a single field is wrong.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ TUNING_ONLY_KEYS = ("hyperparameters", "tune_config", "num_cpus", "num_gpus", "r
 
 
 def _get_field(thing: Any, key: str) -> Any:
-    """A field of a model, or of the raw JSON it is to be made from."""
+    """Return a field of a model, or of the raw JSON it is to be made from."""
     return thing.get(key) if isinstance(thing, Mapping) else getattr(thing, key, None)
 
 
 def mode_rules(params: Mapping[str, Any]) -> Iterable[tuple[str, str, str]]:
-    """The rules that relate fields of `params` to each other: (path below params, rule, remedy)."""
-    if isinstance(params.get("is_tune", False), bool):  # else which rules hold is not known
+    """Yield the broken rules between fields of `params`: (path below params, rule, remedy)."""
+    if isinstance(params.get("is_tune", False), bool):  # otherwise the mode is unknown
         yield from _tuning_rules(params) if params.get("is_tune") else _training_rules(params)
 
 
@@ -70,7 +70,7 @@ def _tuning_rules(params: Mapping[str, Any]) -> Iterable[tuple[str, str, str]]:
 
 
 def _expression_rules(space: Any) -> Iterable[tuple[str, str, str]]:
-    """Expressions go by names that are there, and by no name that goes by theirs."""
+    """Yield the problems of expressions that use unknown names or depend on themselves."""
     items = list(space) if isinstance(space, list | tuple) else []
     names = [name for item in items if isinstance(name := _get_field(item, "name"), str)]
     goes_by: dict[str, tuple[int, list[str]]] = {}
@@ -81,7 +81,7 @@ def _expression_rules(space: Any) -> Iterable[tuple[str, str, str]]:
         try:
             goes_by[name] = index, list(names_in(parse_expression(text)))
         except BadExpression:
-            continue  # said by the field itself
+            continue  # the field itself reports it
     for index, wanted in goes_by.values():
         for name in dict.fromkeys(wanted):
             if name not in names:
@@ -90,7 +90,7 @@ def _expression_rules(space: Any) -> Iterable[tuple[str, str, str]]:
     for name, (index, _) in goes_by.items():
         if name in _find_dependencies(name, goes_by):
             rule = f"{name!r} must not depend on itself"
-            yield f"hyperparameters[{index}].expression", rule, "Break the circle."
+            yield f"hyperparameters[{index}].expression", rule, "Remove one of the references."
 
 
 def _search_rules(space: Any) -> Iterable[tuple[str, str, str]]:
@@ -99,18 +99,18 @@ def _search_rules(space: Any) -> Iterable[tuple[str, str, str]]:
 
 
 def _find_dependencies(start: str, goes_by: Mapping[str, tuple[int, list[str]]]) -> set[str]:
-    found: set[str] = set()
+    dependencies: set[str] = set()
     open_ = list(goes_by[start][1])
     while open_:
         name = open_.pop()
-        if name not in found:
-            found.add(name)
+        if name not in dependencies:
+            dependencies.add(name)
             open_ += goes_by[name][1] if name in goes_by else []
-    return found
+    return dependencies
 
 
 def _has_credentials(url: Any) -> bool:
-    """Whether a URL has a user or a secret in it, which would end up in the job's record."""
+    """Return whether a URL contains a user or a secret, which the job's record would then contain too."""
     return isinstance(url, str) and bool(
         re.match(r"\w+://[^/]*@|.*[?&][^=]*(secret|token|password)", url, re.IGNORECASE)
     )
@@ -124,7 +124,7 @@ def _template_rules(params: Mapping[str, Any]) -> Iterable[tuple[str, str, str]]
     try:
         fields = [field for _, field, _, _ in string.Formatter().parse(template) if field]
     except ValueError:
-        return  # said by the field itself
+        return  # the field itself reports it
     for field in fields:
         if field not in known:
             fix = did_you_mean(field, known) or f"Known: {', '.join(known)}."
@@ -139,7 +139,7 @@ def _name_rules(space: Any) -> Iterable[tuple[str, str, str]]:
             continue
         first = seen.setdefault(name, index)
         if first != index:
-            rule = f"names must be unique; hyperparameters[{first}] has it too"
+            rule = f"names must be unique, and hyperparameters[{first}] has this one"
             yield f"hyperparameters[{index}].name", rule, "Rename one of them."
     for name, index in seen.items():
         for depth in range(1, name.count("/") + 1):

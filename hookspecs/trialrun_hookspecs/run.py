@@ -1,4 +1,4 @@
-"""The Run: what a plugin is handed to report with."""
+"""The Run: the object through which a plugin reports."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ Context = Literal["info", "success", "warning", "danger"]
 class Run(Protocol):
     """One training run or one trial, as its plugin sees it.
 
-    Every method returns at once: nothing waits for the network. A bad value raises
-    `BadValue` at the call and is not sent; what a call accepted is sent.
+    Every method returns at once, without waiting for the network. A bad value raises `BadValue` at the call and
+    nothing of that call is sent; a value that a call accepts is sent.
     """
 
     @property
     def name(self) -> str:
-        """The job's name, as the job wrote it."""
+        """The job's name, as written in the job."""
 
     @property
     def job_id(self) -> int:
@@ -37,13 +37,13 @@ class Run(Protocol):
 
     @property
     def seed(self) -> int:
-        """A seed for this run: the job's seed in training mode, one derived from it and the trial's id in a trial."""
+        """The seed of this run: the job's seed in training mode, or one derived from it and the trial's id."""
 
     @property
     def checkpoint_output(self) -> str:
-        """Where this run's artifact will be (file or folder); set it before training starts.
+        """The path of this run's artifact (file or folder); set it before training starts.
 
-        Until the plugin sets it, a path inside the run's own folder that does not exist yet.
+        Until the plugin sets it, it is a path inside the run's own folder that does not exist yet.
         """
 
     @checkpoint_output.setter
@@ -52,18 +52,18 @@ class Run(Protocol):
     def log_metric(self, category: str, key: str, value: float, **metrics: Any) -> None:
         """Record one point, such as `log_metric('training', 'loss', 0.5, epoch=10)`.
 
-        Raises BadValue: `value` is no finite number, or a name is blank.
+        Raises BadValue when `value` is not a finite number or a name is blank.
         """
 
     def log_visualization(self, category: str, group: str, index: int, image: Any, **meta: Any) -> None:
         """Record an image: a path, PNG/JPEG bytes, a PIL image, or an array H×W, H×W×1, H×W×3 or H×W×4
         (uint8 in 0..255, or floats in 0..1).
 
-        Raises BadValue: it is no image.
+        Raises BadValue when it is not an image.
         """
 
     def log_message(self, content: str, context: Context = "info") -> None:
-        """Record a line for people. Raises BadValue for an unknown `context`."""
+        """Record a message for people to read. Raises BadValue for an unknown `context`."""
 
     def log_trials(
         self,
@@ -75,18 +75,18 @@ class Run(Protocol):
         metrics: Sequence[str] | None = None,
         best_trial: str = "",
     ) -> dict[str, Any]:
-        """Record a trial table by hand, and return the payload as sent.
+        """Record a trial table of your own, and return the payload as sent.
 
-        `trials` maps a trial id to a flat row; `data` is a payload made elsewhere and must be a dict with `trials`.
-        Raises BadValue: neither or both of them, or rows that do not fit the columns.
+        `trials` maps a trial id to a flat row. `data` is a complete payload instead: a dict with `trials`.
+        Raises BadValue when neither or both are given, or a row does not fit the columns.
         """
 
     def set_progress(self, current: float, total: float, category: str = "") -> None:
-        """Say how far a phase is. 0/0 means done; it never goes backwards; unknown categories are allowed."""
+        """Report the progress of a phase. 0/0 means done; it never goes backwards; unknown categories are allowed."""
 
     def report(self, metrics: Mapping[str, Any], checkpoint: str | Path | None = None) -> None:
         """Report one step: `ray.tune.report` in a trial, metrics of category `training` in training mode.
 
-        `checkpoint` is a folder (or file) to go on from. Raises BadValue: a value is no number, string, bool or
-        (nested) dict or list of them.
+        `checkpoint` is a folder (or file) to continue from. Raises BadValue when a value is not a number, a string, a
+        bool, or a (nested) dict or list of these.
         """

@@ -22,8 +22,8 @@ def train(run: Run, dataset: Any, hyperparameter: dict[str, Any], checkpoint: di
     passes the four by position, in this order; a plain function may also take `**kwargs`.
 
     `dataset` maps a category such as `train` to its rows: dicts with `files` (name to local path) and `data`.
-    `hyperparameter` is the job's dict (training) or the trial's values (tuning): a copy of its own.
-    `checkpoint` is None, or the model to go on from: the backend's record plus `path`, the unpacked folder.
+    `hyperparameter` is a copy of the job's dict (training) or of the trial's values (tuning).
+    `checkpoint` is None, or the model to continue from: the backend's record plus `path`, the unpacked folder.
     """
 
 
@@ -31,16 +31,16 @@ def train(run: Run, dataset: Any, hyperparameter: dict[str, Any], checkpoint: di
 def tune(hyperparameter: dict[str, Any], run: Run, dataset: Any, checkpoint: dict[str, Any] | None) -> Any:
     """Run one trial; return None, a dict of metrics, or a number (stored under the objective).
 
-    Mind the order: it is not `train`'s. May be a generator that yields dicts or numbers, one per step.
+    The order of the parameters differs from `train`. May be a generator that yields dicts or numbers, one per step.
     Set `run.checkpoint_output` before training starts.
     """
 
 
 @hookspec
 def report(event: Event) -> None:
-    """Hear of everything that is recorded, on the driver, in order per trial.
+    """Receive every recorded event, on the driver, in order per trial.
 
-    Called from one background thread. What it raises is reported once, and that plugin hears no more.
+    Called from one background thread. If it raises, the error is reported once and the plugin gets no more events.
     """
 
 
@@ -48,7 +48,7 @@ def report(event: Event) -> None:
 def datasets() -> Mapping[str, Callable[[], Iterable[Mapping[str, Any]]]]:
     """Offer datasets by name, for `--dataset 123=NAME`.
 
-    Each value is called without arguments and gives rows
+    Each value is called without arguments and returns rows
     `{"category": str, "data": JSON, "files": {name: path or bytes}}`.
     """
 
@@ -57,12 +57,13 @@ def datasets() -> Mapping[str, Callable[[], Iterable[Mapping[str, Any]]]]:
 def search_algorithms() -> Mapping[str, Callable[..., Any]]:
     """Offer search algorithms by name, for `tune_config.search_alg`.
 
-    Each value is called as `factory(primitives, *, mode, seed, options)`: `primitives` maps a parameter's name to
-    what it is searched as: `.kind` is "real" or "integer" (with `.low` and `.high`, both included) or "category"
-    (with `.size`: values are indexes below it). It returns an object with
-    `ask(trial_id, fixed=None) -> dict | None` (a value per primitive, those in `fixed` as given; None: nothing more),
-    `tell(trial_id, value)` (the objective, or None for a failed trial), `state()` (plain data for JSON) and
-    `restore(state)`.
+    Each value is called as `factory(primitives, *, mode, seed, options)`. `primitives` maps a parameter's name to its
+    search range: `.kind` is "real" or "integer" (with `.low` and `.high`, both included) or "category" (with `.size`:
+    values are indexes below it). The factory returns an object with
+
+    - `ask(trial_id, fixed=None) -> dict | None`: a value per primitive, those in `fixed` as given; None at the end;
+    - `tell(trial_id, value)`: the objective that a trial reached, or None for a failed trial;
+    - `state()`: plain JSON data, from which `restore(state)` continues.
     """
 
 
@@ -78,7 +79,7 @@ def schedulers() -> Mapping[str, Callable[..., Any]]:
 def trial_callbacks() -> Iterable[Any]:
     """Offer `ray.tune.Callback` objects for a study.
 
-    One that raises is reported and switched off; the study goes on.
+    A callback that raises is reported and switched off; the study continues.
     """
 
 
@@ -86,8 +87,9 @@ def trial_callbacks() -> Iterable[Any]:
 def stoppers() -> Iterable[Callable[[str, dict[str, Any]], bool]]:
     """Offer rules of your own that end a trial, or the study.
 
-    Each is called on the driver as `stopper(trial_id, result)` with every result of every trial, what was reported
-    and `training_iteration` among it: true ends that trial. One with a method `stop_all()` is asked often whether the
-    study is to end; a `ray.tune.Stopper` is such a one. One that raises is reported and switched off, and the study
-    goes on. After an interrupt, stoppers first see the results of before; what they answer to those does nothing.
+    Each is called on the driver as `stopper(trial_id, result)` with every result of every trial: the reported metrics
+    and `training_iteration`. Returning true ends that trial. If a stopper has a method `stop_all()`, as a
+    `ray.tune.Stopper` has, it is called often, and returning true ends the study. A stopper that raises is reported
+    and switched off; the study continues. After a resume, stoppers first see the earlier results; their answers to
+    these are ignored.
     """

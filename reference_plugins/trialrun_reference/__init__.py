@@ -1,1 +1,1 @@
-"""Plugins to learn from, one per module; each imports the contract and its own library only."""
+"""Plugins to learn from and copy, one per module; each imports the contract and its own library only."""

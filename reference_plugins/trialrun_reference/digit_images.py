@@ -1,4 +1,4 @@
-"""The images of a dataset like `digits`, decoded: what the plugins that learn from them share."""
+"""The decoded images of a dataset like `digits`, shared by the plugins that train on them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LABELS = np.arange(10)
 
 
 def load_images(dataset: Any, category: str) -> tuple[Array, Array]:
-    """Give a category's images as rows of 64 numbers in 0..1, and their labels. Both are shared and read-only."""
+    """Return a category's images as rows of 64 numbers in 0..1, and their labels; both are shared and read-only."""
     rows = (dataset or {}).get(category) or ()
     if not rows:
         raise BadValue(
@@ -50,7 +50,7 @@ def load_images(dataset: Any, category: str) -> tuple[Array, Array]:
     ), labels
 
 
-@lru_cache(maxsize=4)  # a worker process runs many trials on the same files: decode them once
+@lru_cache(maxsize=4)  # a worker process runs many trials on the same files, so they are decoded once
 def _decode_images(files: tuple[tuple[str, int, int], ...]) -> Array:
     images = np.stack([_decode_image(name) for name, _, _ in files])
     images.flags.writeable = False

@@ -29,8 +29,8 @@ def datasets() -> Mapping[str, Callable[[], Iterable[Mapping[str, Any]]]]:
 
 
 def generate_digit_rows() -> Iterator[dict[str, Any]]:
-    """Give all rows, in scikit-learn's order."""
-    from sklearn.datasets import load_digits  # slow to import, and a hook that only offers a name should cost nothing
+    """Yield all rows, in scikit-learn's order."""
+    from sklearn.datasets import load_digits  # a slow import, and offering the name should cost nothing
 
     bunch = load_digits()
     for index, (image, label) in enumerate(zip(bunch.images, bunch.target, strict=True)):

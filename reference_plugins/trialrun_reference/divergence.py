@@ -1,9 +1,9 @@
-"""A stopper hook: end a trial whose loss runs away, and the study when that happens again and again.
+"""A stopper hook: end a trial whose loss diverges, and the study when several trials in a row do.
 
     trialrun run job.json --plugin … --with divergence
 
-A function would do for the first of the two: `def diverged(trial_id, result): return result["loss"] > 100`. What
-remembers something, or ends the study, is an object.
+A function is enough to end a trial: `def diverged(trial_id, result): return result["loss"] > 100`. A stopper that keeps
+state, or ends the study, is an object.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ __all__ = ["Divergence", "stoppers"]
 
 @hookimpl
 def stoppers() -> Iterable[Divergence]:
-    """Give the rule for `loss`. A plugin of yours gives its own: `[Divergence(metric="val/loss", factor=3)]`."""
+    """Return the rule for `loss`. Your own plugin returns its own, such as `[Divergence("val/loss", factor=3)]`."""
     return [Divergence()]
 
 
 class Divergence:
-    """A trial ends when its loss is more than `factor` times the first that it reported.
+    """Ends a trial when its loss exceeds `factor` times the first that it reported.
 
-    The study ends when `trials` of them in a row did, without one that was better than its own first loss.
+    It ends the study after `trials` such trials in a row, without one between them that improved on its first loss.
     """
 
     def __init__(self, *, metric: str = "loss", factor: float = 10.0, trials: int = 5) -> None:

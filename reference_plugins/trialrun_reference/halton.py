@@ -1,10 +1,10 @@
-"""A search algorithm hook: a Halton sequence, which fills the space more evenly than chance does.
+"""A search algorithm hook: a Halton sequence, which fills the space more evenly than random points.
 
     "search_alg": {"name": "halton", "options": {"skip": 0}}
 
-Point number i has, in each dimension, the digits of i in that dimension's prime base, mirrored at the radix point (van
-der Corput). The digits are permuted and the points shifted by the seed, so that seeds differ, and so that the first
-points of many dimensions do not lie on a line.
+In each dimension, point number i has the digits of i in that dimension's prime base, mirrored at the radix point (van
+der Corput). The seed permutes the digits and shifts the points, so that seeds differ and the first points of many
+dimensions do not lie on a line.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def make_halton(
     seed: int,
     options: Mapping[str, Any],
 ) -> Halton:
-    """Make the algorithm. `mode` does not matter: no point depends on what came of the ones before."""
+    """Return the algorithm; `mode` has no effect, because no point depends on earlier results."""
     skip = options.get("skip", 0)
     unknown = sorted(set(options) - {"skip"})
     if unknown:
@@ -42,7 +42,7 @@ def make_halton(
 
 
 class Halton:
-    """Points of the sequence, one per `ask`; never exhausted."""
+    """The points of the sequence, one per `ask`, without end."""
 
     def __init__(self, primitives: Mapping[str, Any], *, seed: int, skip: int = 0) -> None:
         self._primitives = dict(primitives)
@@ -63,7 +63,7 @@ class Halton:
         return {**point, **(fixed or {})}
 
     def tell(self, trial_id: str, value: float | None) -> None:
-        """Nothing is learnt from results."""
+        """Do nothing: the sequence does not learn from results."""
 
     def state(self) -> dict[str, int]:
         return {"seed": self._seed, "asked": self._asked}
@@ -79,10 +79,10 @@ class _Dimension:
     def __init__(self, base: int, rng: random.Random) -> None:
         self._base = base
         self._shift = rng.random()
-        self._digits = [0, *rng.sample(range(1, base), base - 1)]  # 0 stays: else numbers would have endless digits
+        self._digits = [0, *rng.sample(range(1, base), base - 1)]  # 0 stays: no endless digits
 
     def compute_value(self, index: int) -> float:
-        """The number in [0, 1) at `index`."""
+        """Return the number in [0, 1) at `index`."""
         unit, place = 0.0, 1.0
         while index:
             index, digit = divmod(index, self._base)

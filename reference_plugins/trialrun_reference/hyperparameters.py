@@ -1,4 +1,4 @@
-"""How the plugins that learn check their hyperparameters: a rule for each, and every problem told at once."""
+"""Check the hyperparameters of the plugins that train: one rule for each, and every problem at once."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Rule", "is_number", "make_count_rule", "make_number_rule", "resolve_
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """What a value must be. Without a default it must be given; what is `fixed` stays as it is in a checkpoint."""
+    """The rule of one value. Without a default it is required; a `fixed` one cannot differ from the checkpoint's."""
 
     accepts: Callable[[Any], bool]
     says: str
@@ -24,17 +24,17 @@ class Rule:
 
 
 def is_number(value: Any) -> bool:
-    """Whether it is an int or a float that is finite, and no bool."""
+    """Return whether a value is a finite int or float; a bool is no number."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def make_number_rule(says: str, accepts: Callable[[float], bool], default: float | None = None) -> Rule:
-    """The rule of a number, with what else must be true of it."""
+    """Return the rule of a finite number for which `holds` is true."""
     return Rule(accepts=lambda value: is_number(value) and accepts(value), says=says, default=default)
 
 
 def make_count_rule(default: int | None = None, *, fixed: bool = False) -> Rule:
-    """The rule of a whole number of at least 1; 8.0 is one."""
+    """Return the rule of a whole number of at least 1; 8.0 counts as whole."""
     whole = make_number_rule("a whole number of at least 1", lambda value: value >= 1 and value == int(value))
     return Rule(accepts=whole.accepts, says=whole.says, default=default, whole=True, fixed=fixed)
 
@@ -42,7 +42,7 @@ def make_count_rule(default: int | None = None, *, fixed: bool = False) -> Rule:
 def resolve_settings(
     rules: Mapping[str, Rule], given: Mapping[str, Any], saved: Mapping[str, Any] | None, *, anew: str = "epochs"
 ) -> dict[str, Any]:
-    """Check what was given and fill in the rest: from the artifact if there is one, but for `anew`, else the defaults.
+    """Return the checked settings, completed from the artifact if any (except for `anew`), else from the defaults.
 
     Raises BadValue with every problem at once.
     """

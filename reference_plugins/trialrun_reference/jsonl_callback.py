@@ -1,4 +1,4 @@
-"""A trial callback hook: one line of JSON per trial that ended.
+"""A trial callback hook: one line of JSON per finished trial.
 
 TRIALRUN_TRIALS_JSONL=trials.jsonl trialrun run job.json --plugin …
 """
@@ -19,11 +19,11 @@ PATH_VARIABLE = "TRIALRUN_TRIALS_JSONL"
 
 @hookimpl
 def trial_callbacks() -> Iterable[Any]:
-    """Give the callback, for the path in the environment; without one, there is nothing to write and no callback."""
+    """Return the callback for the path in the environment, or none when the path is not set."""
     path = os.environ.get(PATH_VARIABLE)
     if not path:
         return []
-    # Ray takes seconds to import, and only a study on Ray asks for callbacks.
+    # Ray takes seconds to import, and only a study on Ray calls this hook
     from trialrun_reference.jsonl_writer import JsonlCallback
 
     return [JsonlCallback(Path(path).absolute())]

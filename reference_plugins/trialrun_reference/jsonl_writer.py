@@ -1,4 +1,4 @@
-"""The callback of Ray that `trialrun_reference.jsonl_callback` offers."""
+"""The Ray callback that `trialrun_reference.jsonl_callback` offers."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ __all__ = ["JsonlCallback"]
 
 
 class JsonlCallback(Callback):
-    """Appends `{"trial_id", "status", "config", "metrics"}` to `path` for each trial that ended.
+    """Appends `{"trial_id", "status", "config", "metrics"}` to `path` for each finished trial.
 
-    `metrics` are those of the last result; what JSON cannot hold is written as text, NaN and infinities too.
+    `metrics` are those of the last result; values without JSON form, NaN and infinities too, are written as text.
     """
 
     def __init__(self, path: Path) -> None:
@@ -33,7 +33,7 @@ class JsonlCallback(Callback):
         entry = {"trial_id": trial.trial_id, "status": status, "config": trial.config, "metrics": metrics}
         line = json.dumps(_make_json_safe(entry), default=str, ensure_ascii=False, allow_nan=False)
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._path.open("a", encoding="utf-8") as file:  # opened anew each time: Ray may pickle this object
+        with self._path.open("a", encoding="utf-8") as file:  # opened each time, because Ray may pickle this object
             file.write(line + "\n")
 
 

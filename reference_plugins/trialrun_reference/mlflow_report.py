@@ -3,12 +3,12 @@
     trialrun run job.json --plugin … --with mlflow
     mlflow ui --backend-store-uri sqlite:///mlflow.db
 
-A study is a run, its trials are runs below it; a training job is one run. Metrics are `<category>/<key>`, reported
-results `result/<name>`; hyperparameters are parameters. A study that goes on continues its runs.
+A study is a run with its trials as nested runs; a training job is one run. Metrics are `<category>/<key>`, reported
+results `result/<name>`; hyperparameters are parameters. A resumed study continues its runs.
 
-MLflow's own variables say where to: `MLFLOW_TRACKING_URI` (else `sqlite:///mlflow.db`, in the current directory) and
-`MLFLOW_EXPERIMENT_NAME` (else `trialrun`). Nothing is sent elsewhere: MLflow's telemetry is switched off, unless
-`MLFLOW_DISABLE_TELEMETRY` says otherwise.
+MLflow's own variables set the target: `MLFLOW_TRACKING_URI` (default `sqlite:///mlflow.db`, in the current directory)
+and `MLFLOW_EXPERIMENT_NAME` (default `trialrun`). Nothing is sent elsewhere: MLflow's telemetry is off unless
+`MLFLOW_DISABLE_TELEMETRY` is set otherwise.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ if importlib.util.find_spec("mlflow") is None:
 
 @hookimpl
 def report(event: Event) -> None:
-    """Write one event, to where MLflow's environment variables say."""
+    """Write one event to the store of MLflow's environment variables."""
     uri = os.environ.get("MLFLOW_TRACKING_URI") or LOCAL_STORE
     _get_report(uri, os.environ.get("MLFLOW_EXPERIMENT_NAME") or EXPERIMENT).report(event)
 
@@ -58,14 +58,14 @@ def report(event: Event) -> None:
 @lru_cache
 def _get_report(uri: str, experiment: str) -> MlflowReport:
     made = MlflowReport(uri, experiment)
-    atexit.register(made.flush)  # a job that was cut short sends no last status
+    atexit.register(made.flush)  # an interrupted job sends no last status
     return made
 
 
 class MlflowReport:
-    """Writes the events it is given to the store at `uri`, metrics at most two seconds later.
+    """Writes events to the store at `uri`, metrics at most two seconds later.
 
-    An experiment that it makes in a local store has the current directory's `mlartifacts` for its artifacts.
+    A new experiment in a local store keeps its artifacts in `mlartifacts` of the current directory.
     """
 
     def __init__(self, uri: str, experiment: str = EXPERIMENT, clock: Callable[[], float] = time.monotonic) -> None:
@@ -74,7 +74,7 @@ class MlflowReport:
         self._clock = clock
         self._flushed_at = clock()
         self._waiting: defaultdict[str, list[Metric]] = defaultdict(list)
-        self._runs: dict[tuple[str, str], str] = {}  # by study, and trial; "" is the study's own
+        self._runs: dict[tuple[str, str], str] = {}  # by study and trial; "" is the study itself
         self._ended: dict[str, str] = {}
         self._described: set[str] = set()
         self._steps: Counter[tuple[str, str]] = Counter()
@@ -100,7 +100,7 @@ class MlflowReport:
             self.flush()
 
     def flush(self) -> None:
-        """Write the metrics that wait."""
+        """Write the pending metrics."""
         for run, metrics in self._waiting.items():
             for first in range(0, len(metrics), _BATCH):
                 self._client.log_batch(run, metrics=metrics[first : first + _BATCH])
@@ -114,7 +114,7 @@ class MlflowReport:
         self._waiting[self._get_run_id(event)] += [Metric(_clean_name(name), value, at, step) for name, value in values]
 
     def _record_trials(self, event: Event) -> None:
-        """Parameters of trials that are new in the table, and the ends of those that ended."""
+        """Write the parameters of trials that are new in the table, and the end of finished ones."""
         for trial, row in event.data["trials"].items():
             run = self._get_run_id(event, trial)
             if run not in self._described:
@@ -147,7 +147,7 @@ class MlflowReport:
         self._client.set_terminated(run, status)
 
     def _get_run_id(self, event: Event, trial: str | None = None) -> str:
-        """The run of the event's trial, or of its study or training; made when there is none."""
+        """Return the id of the run of the event's trial, study or training, created when there is none."""
         return self._get_or_create_run(event.run_key, trial or event.trial_id or "", event.job_id)
 
     def _get_or_create_run(self, study: str, trial: str, job: int) -> str:
@@ -156,7 +156,7 @@ class MlflowReport:
         return self._runs[study, trial]
 
     def _find_run(self, study: str, trial: str) -> str | None:
-        """The run that an earlier process made."""
+        """Return the id of the run that an earlier process created, if any."""
         same = f"tags.`{_STUDY}` = '{study}' and tags.`{_TRIAL}` = '{trial}'"
         for run in self._client.search_runs([self._experiment], same, max_results=1):
             self._described.add(run.info.run_id)
@@ -172,7 +172,7 @@ class MlflowReport:
         return str(made.info.run_id)
 
     def _choose_step(self, event: Event, name: str, facts: Mapping[str, Any]) -> int:
-        """The step that the plugin gave, else a count of its own."""
+        """Return the step that the plugin reported, or the next number of its own count."""
         given = find_step(facts)
         if given is not None:
             return given
@@ -197,5 +197,5 @@ def _get_or_create_experiment(client: MlflowClient, name: str, uri: str) -> str:
 
 
 def _clean_name(text: str) -> str:
-    """As MLflow takes names: letters, digits, and `_ - . / :` and blanks."""
+    """Return a name that MLflow accepts: letters, digits, blanks, and `_ - . / :`."""
     return re.sub(r"[^\w\-./: ]", "_", text, flags=re.ASCII)

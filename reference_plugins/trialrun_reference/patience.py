@@ -1,4 +1,4 @@
-"""A scheduler hook: stop a trial whose objective has not improved for a while.
+"""A scheduler hook: stop a trial whose objective has stopped improving.
 
 "scheduler": {"name": "patience", "options": {"patience": 3, "min_delta": 0.001}}
 """
@@ -25,7 +25,7 @@ def schedulers() -> Mapping[str, Callable[..., Any]]:
 def make_patience(
     *, metric: str | None, mode: str | None, patience: Any = 5, min_delta: Any = 0.0, **unknown: Any
 ) -> PatienceScheduler:
-    """Make the scheduler: a trial stops after `patience` results in a row that are not better by `min_delta`.
+    """Return a scheduler that stops a trial after `patience` results in a row that are not better by `min_delta`.
 
     Raises UsageError for other options or values.
     """
@@ -41,7 +41,7 @@ def make_patience(
         problems.append(Problem(where=where, rule="must be a finite number of at least 0", got=repr(min_delta)))
     if problems:
         raise UsageError(problems=problems)
-    # Ray takes seconds to import, and the name alone is asked for more often than the scheduler.
+    # Ray takes seconds to import, and the name is needed more often than the scheduler
     from trialrun_reference.patience_scheduler import PatienceScheduler
 
     return PatienceScheduler(metric=metric, mode=mode, patience=patience, min_delta=min_delta)

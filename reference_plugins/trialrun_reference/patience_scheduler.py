@@ -1,4 +1,4 @@
-"""The trial scheduler of Ray that `trialrun_reference.patience` offers."""
+"""The Ray scheduler that `trialrun_reference.patience` offers."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ __all__ = ["PatienceScheduler"]
 
 
 class PatienceScheduler(FIFOScheduler):
-    """First come, first served; a trial stops after `patience` results in a row that are no better than its best.
+    """First in, first out; a trial stops after `patience` results in a row that are not better than its best.
 
-    Better means by more than `min_delta`. A result without the metric, or where it is NaN or no number, is no better.
+    Better means by more than `min_delta`. A result whose metric is absent, NaN or not a number is not better.
     """
 
     def __init__(self, *, metric: str | None, mode: str | None, patience: int = 5, min_delta: float = 0.0) -> None:

@@ -1,7 +1,7 @@
 """The tutorial: a linear model fitted by gradient descent, in plain Python.
 
 Rows of the category `train` look like `{"data": {"x": [1.0, 2.0], "y": 3.0}}`; without any, it fits y = 2x + 1.
-Hyperparameters: `epochs` (in all: a resumed run counts on), `learning_rate` (0.01 to 0.9) and `l2` (0 when absent).
+Hyperparameters: `epochs` (in total, resumed runs included), `learning_rate` (0.01 to 0.9) and `l2` (default 0).
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import Any
 
 __all__ = ["conformance", "train", "tune"]
 
-_EPOCHS = {"name": "epochs", "type": "choice", "options": [2, 3]}  # what `trialrun check` runs it with
+_EPOCHS = {"name": "epochs", "type": "choice", "options": [2, 3]}  # used by `trialrun check`
 _RATE = {"name": "learning_rate", "type": "uniform", "min": 0.05, "max": 0.5}
 conformance = {"hyperparameter": {"epochs": 3, "learning_rate": 0.1}, "hyperparameters": [_EPOCHS, _RATE]}
 
 
 def train(run: Any, dataset: Any, hyperparameter: dict[str, Any], checkpoint: dict[str, Any] | None) -> str:
-    """Train one model and return where its artifact is."""
+    """Train one model and return the path of its artifact."""
     folder = Path(run.checkpoint_output)
     for model in _run_epochs(dataset, hyperparameter, checkpoint):
         _save_model(model, folder)
@@ -29,11 +29,11 @@ def train(run: Any, dataset: Any, hyperparameter: dict[str, Any], checkpoint: di
 
 
 def tune(hyperparameter: dict[str, Any], run: Any, dataset: Any, checkpoint: dict[str, Any] | None) -> None:
-    """Run one trial (mind the order of the parameters), with a result and a checkpoint after every epoch.
+    """Run one trial (the parameters differ in order from train()), with a result and a checkpoint after every epoch.
 
-    A paused trial is called anew later: the last checkpoint that it reported arrives as `checkpoint`, as in training.
+    A paused trial is called again later, with the last checkpoint that it reported as `checkpoint`.
     """
-    run.checkpoint_output = folder = Path(run.checkpoint_output)  # said first: a stopped trial has its artifact too
+    run.checkpoint_output = folder = Path(run.checkpoint_output)  # set first: a stopped trial has an artifact too
     for model in _run_epochs(dataset, hyperparameter, checkpoint):
         _save_model(model, folder)
         run.log_metric("train", "loss", model["loss"], epoch=model["epoch"])
@@ -41,7 +41,7 @@ def tune(hyperparameter: dict[str, Any], run: Any, dataset: Any, checkpoint: dic
 
 
 def _run_epochs(dataset: Any, hyperparameter: dict[str, Any], checkpoint: dict[str, Any] | None) -> Any:
-    """Give the model after each epoch; one that has had all its epochs already is given once, as it is."""
+    """Yield the model after each epoch; a checkpoint that has had all epochs is yielded once, unchanged."""
     epochs = int(_read_number(hyperparameter, "epochs", least=1))
     rate = _read_number(hyperparameter, "learning_rate", least=0)
     points, decay = _read_points(dataset), 2 * _read_number({"l2": 0, **hyperparameter}, "l2", least=0)

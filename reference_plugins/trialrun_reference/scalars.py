@@ -1,4 +1,4 @@
-"""What `report` hooks write of an event: its numbers, and the step that they belong to."""
+"""The numbers of an event and their step, as `report` hooks write them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _STEP_KEYS = ("epoch", "step", "iteration")
 
 
 def flatten_numbers(metrics: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:
-    """The numbers of nested metrics, NaN among them, each with its name: `prefix`, then the keys with `/` between."""
+    """Yield each number in nested metrics, NaN included, with its name: `prefix`, then the keys joined by `/`."""
     for key, value in metrics.items():
         if isinstance(value, Mapping):
             yield from flatten_numbers(value, f"{prefix}{key}/")
@@ -25,12 +25,12 @@ def flatten_numbers(metrics: Mapping[str, Any], prefix: str = "") -> Iterator[tu
 
 
 def find_step(facts: Mapping[str, Any]) -> int | None:
-    """The step that the plugin gave, if it gave one."""
+    """Return the step that the plugin reported, if any."""
     return next((int(facts[key]) for key in _STEP_KEYS if _is_number(facts.get(key))), None)
 
 
 def read_wall_time(event: Event) -> float:
-    """When it was reported, in seconds since 1970; now, if it does not say."""
+    """Return the time of the report in seconds since 1970, or the present time when the event has none."""
     return datetime.fromisoformat(event.time).timestamp() if event.time else time.time()
 
 

@@ -3,9 +3,9 @@
 Made for the dataset of `trialrun_reference.digits`, or any with the categories `train` and `validation` whose rows have
 an 8x8 image, `{"files": {"image": path}, "data": {"label": 7}}`.
 
-The network is trained by plain stochastic gradient descent, because the weights and the number of epochs are then all
-there is to its state: a trial that was paused, or a model that is trained further, goes on exactly as if it had never
-stopped. `epochs` therefore counts from the very start, also in a resumed run.
+The network is trained by plain stochastic gradient descent, so that the weights and the number of epochs are its whole
+state: a paused trial, or a model that is trained further, continues exactly as without the interruption. `epochs`
+therefore counts from the first start, also in a resumed run.
 
 The artifact is a folder: `weights.npz`, read without pickle, and `model.json`.
 """
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["HYPERPARAMETERS", "conformance", "datasets", "few_digits", "train", "tune"]
 
-conformance = {  # what `trialrun check` runs it with, some forty times
+conformance = {  # used by `trialrun check`, some forty times
     "dataset": "few_digits",
     "hyperparameter": {"epochs": 2, "learning_rate": 0.1, "hidden": 8, "batch_size": 32},
     "hyperparameters": [
@@ -75,7 +75,7 @@ def datasets() -> Mapping[str, Callable[[], Iterator[Mapping[str, Any]]]]:
 
 
 def few_digits() -> Iterator[Mapping[str, Any]]:
-    """The first rows of the dataset `digits`: enough to learn something from, and read in no time."""
+    """Return the first rows of the dataset `digits`: enough to learn from, and quick to read."""
     from trialrun_reference.digits import generate_digit_rows
 
     return islice(generate_digit_rows(), FEW)
@@ -93,7 +93,7 @@ def train(run: Run, dataset: Any, hyperparameter: dict[str, Any], checkpoint: di
 def tune(hyperparameter: dict[str, Any], run: Run, dataset: Any, checkpoint: dict[str, Any] | None) -> dict[str, Any]:
     """Run one trial: a result and a checkpoint after every epoch; the objectives are `accuracy` and `loss`.
 
-    A paused trial is called anew, and its last reported checkpoint arrives as `checkpoint`.
+    A paused trial is called again later, with its last reported checkpoint as `checkpoint`.
     """
     training = _Training(run, dataset, hyperparameter, checkpoint)
     result: dict[str, Any] = {}
@@ -104,7 +104,7 @@ def tune(hyperparameter: dict[str, Any], run: Run, dataset: Any, checkpoint: dic
 
 
 class _Training:
-    """One network on its way: what it learns from, how far it is, where it is kept."""
+    """One network in training: its data, its progress and its artifact."""
 
     def __init__(
         self, run: Run, dataset: Any, hyperparameter: Mapping[str, Any], checkpoint: Mapping[str, Any] | None
@@ -128,17 +128,17 @@ class _Training:
             alpha=self.settings["alpha"],
             batch_size=min(self.settings["batch_size"], len(self.x)),
             learning_rate_init=self.settings["learning_rate"],
-            shuffle=False,  # done here, by seed and epoch: scikit-learn's own order would start anew at each epoch
+            shuffle=False,  # shuffled here by seed and epoch, because scikit-learn would repeat one order in each epoch
             random_state=self.run.seed % 2**32,
         )
         if saved:
             size = network.batch_size
-            network.partial_fit(self.x[:size], self.y[:size], classes=LABELS)  # makes the layers that are filled here
+            network.partial_fit(self.x[:size], self.y[:size], classes=LABELS)  # creates the layers to fill
             network.coefs_[:], network.intercepts_[:] = saved.coefs, saved.intercepts
         return network
 
     def run_epochs(self) -> Iterator[dict[str, Any]]:
-        """Give the result of each epoch; a network that has had them all already is only evaluated."""
+        """Yield the result of each epoch; a network that has had all of them is only evaluated."""
         if self.epoch >= self.settings["epochs"]:
             self.run.log_message(
                 f"The checkpoint has had {self.epoch} epochs and `epochs` is {self.settings['epochs']} in all: "
@@ -152,7 +152,7 @@ class _Training:
     def _train_epoch(self) -> float:
         """Go through the training rows once; give the mean loss over them."""
         order = np.random.default_rng([self.run.seed % 2**32, self.epoch]).permutation(len(self.x))
-        with np.errstate(all="ignore"):  # a rate that is too high is told of below, once
+        with np.errstate(all="ignore"):  # a rate that is too high is reported below, once
             try:
                 self.network.partial_fit(self.x[order], self.y[order], classes=LABELS)
             except ValueError as error:
@@ -180,7 +180,7 @@ class _Training:
         return result
 
     def log_misread(self) -> None:
-        """Log one picture of the held-out digits that the network reads wrongly; none of them: no picture."""
+        """Log one picture of the held-out digits that the network reads wrongly, if there are any."""
         read = self.network.predict(self.x_held_out)
         wrong = np.flatnonzero(read != self.y_held_out)
         if not len(wrong):
@@ -200,7 +200,7 @@ class _Training:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Saved:
-    """An artifact as read back."""
+    """The content of an artifact."""
 
     epoch: int
     settings: dict[str, Any]

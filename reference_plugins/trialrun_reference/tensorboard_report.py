@@ -40,22 +40,22 @@ _FLUSH_EVERY_S = 2.0
 
 @hookimpl
 def report(event: Event) -> None:
-    """Write one event. The folder is read from the environment, `./tensorboard` when it is not set."""
+    """Write one event below the folder in the environment, by default `./tensorboard`."""
     _get_report(os.environ.get(FOLDER_VARIABLE) or "tensorboard").report(event)
 
 
 @lru_cache
 def _get_report(folder: str) -> TensorboardReport:
     made = TensorboardReport(Path(folder))
-    atexit.register(made.close)  # a job that was cut short sends no last status
+    atexit.register(made.close)  # an interrupted job sends no last status
     return made
 
 
 class TensorboardReport:
-    """Writes the events it is given below `folder`; nothing is written before the first scalar or image.
+    """Writes events below `folder`; nothing is written before the first scalar or image.
 
-    At most 64 files are open at a time: a trial that is heard of again after its file was closed gets another file
-    beside the first, which TensorBoard reads as one run.
+    At most 64 files are open at a time: a trial that reports again after its file was closed gets a second file beside
+    the first, and TensorBoard reads both as one run.
     """
 
     def __init__(self, folder: Path, clock: Callable[[], float] = time.monotonic) -> None:
@@ -84,7 +84,7 @@ class TensorboardReport:
         self._flushed_at = self._clock()
 
     def close(self) -> None:
-        """Flush and close all files. What comes later opens new ones."""
+        """Flush and close all files; later events open new ones."""
         while self._writers:
             self._writers.popitem()[1].close()
 
@@ -128,7 +128,7 @@ class TensorboardReport:
         return self._writers[run]
 
     def _choose_step(self, event: Event, tag: str, facts: Mapping[str, Any]) -> int:
-        """The step that the plugin gave, else a count of its own."""
+        """Return the step that the plugin reported, or the next number of its own count."""
         given = find_step(facts)
         if given is not None:
             return given

@@ -1,14 +1,14 @@
-"""A plugin with PyTorch: a small convolutional network that reads handwritten digits, on a GPU where it is given one.
+"""A plugin with PyTorch: a small convolutional network that reads handwritten digits, on the GPU of its trial if any.
 
-Made for the dataset of `trialrun_reference.digits`, like `sklearn_digits`. It shows what a plugin owes a machine with
-GPUs:
+Made for the dataset of `trialrun_reference.digits`, like `sklearn_digits`. It shows the duties of a plugin on a machine
+with GPUs:
 
-- It uses the GPU that its trial was given, and none where it was given none: CUDA sees no others.
-- Mixed precision on CUDA only, so that on a CPU one seed gives the same numbers every time.
-- The artifact is a folder: `model.safetensors`, weights and momentum, read without pickle, and `model.json`. A trial
-  that was paused, or a model that is trained further, goes on as if it had never stopped: `epochs` counts from the
-  very start.
-- Worker processes are reused: when a trial ends, however it ends, the GPU's memory is given back.
+- It uses the GPU that its trial was given, or the CPU: CUDA shows no other GPU.
+- Mixed precision is for CUDA only, so that on a CPU one seed gives the same numbers every time.
+- The artifact is a folder: `model.safetensors` with weights and momentum, read without pickle, and `model.json`. A
+  paused trial, or a model that is trained further, continues as without the interruption: `epochs` counts from the
+  first start.
+- Worker processes are reused, so a trial frees the GPU's memory when it ends, for whatever reason.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ __all__ = [
     "write_artifact",
 ]
 
-conformance = {  # what `trialrun check` runs it with, some forty times
+conformance = {  # used by `trialrun check`, some forty times
     "dataset": "few_digits",
     "hyperparameter": {"epochs": 2, "learning_rate": 0.1, "channels": 4, "batch_size": 32},
     "hyperparameters": [
@@ -83,7 +83,7 @@ def datasets() -> Mapping[str, Callable[[], Iterator[Mapping[str, Any]]]]:
 
 
 def few_digits() -> Iterator[Mapping[str, Any]]:
-    """The first rows of the dataset `digits`."""
+    """Return the first rows of the dataset `digits`."""
     from trialrun_reference.digits import generate_digit_rows
 
     return islice(generate_digit_rows(), FEW)
@@ -107,7 +107,7 @@ def tune(hyperparameter: dict[str, Any], run: Run, dataset: Any, checkpoint: dic
 
 
 def build_network(channels: int) -> nn.Module:
-    """An untrained network for images of 8x8: two convolutions and a linear layer."""
+    """Return an untrained network for images of 8x8: two convolutions and a linear layer."""
     half = SIDE // 2
     return nn.Sequential(
         nn.Conv2d(1, channels, 3, padding=1),
@@ -121,7 +121,7 @@ def build_network(channels: int) -> nn.Module:
 
 
 class Training:
-    """One network on its way: what it learns from, where it runs, how far it is, where it is kept."""
+    """One network in training: its data, its device, its progress and its artifact."""
 
     def __init__(
         self, run: Run, dataset: Any, hyperparameter: Mapping[str, Any], checkpoint: Mapping[str, Any] | None
@@ -132,7 +132,7 @@ class Training:
         saved = read_artifact(Path(checkpoint["path"])) if checkpoint else None
         self.settings = resolve_settings(HYPERPARAMETERS, hyperparameter, saved.settings if saved else None)
         self.epoch = saved.epoch if saved else 0
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")  # the first that this process sees
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")  # the first it sees
         self.x, self.y = _load_tensors(dataset, "train", self.device)
         self.x_held_out, self.y_held_out = _load_tensors(dataset, "validation", self.device)
         with torch.random.fork_rng(devices=[]):
@@ -145,7 +145,7 @@ class Training:
             self._restore_state(saved)
 
     def run_epochs(self) -> Iterator[dict[str, Any]]:
-        """Give the result of each epoch; a network that has had them all already is only evaluated."""
+        """Yield the result of each epoch; a network that has had all of them is only evaluated."""
         if self.epoch >= self.settings["epochs"]:
             self.run.log_message(
                 f"The checkpoint has had {self.epoch} epochs and `epochs` is {self.settings['epochs']} in all: "
@@ -200,7 +200,7 @@ class Training:
         write_artifact(self.output, self.network.state_dict(), momentum, self.epoch, self.settings)
 
     def _restore_state(self, saved: Saved) -> None:
-        """Put an artifact's weights and momentum where they were."""
+        """Restore an artifact's weights and momentum."""
         self.network.load_state_dict(saved.weights)
         for name, weight in self.network.named_parameters():
             if name in saved.momentum:
@@ -209,13 +209,13 @@ class Training:
 
 @contextmanager
 def release_on_exit(training: Training) -> Iterator[Training]:
-    """Use the training on one thread of the CPU, and give back what it holds of a GPU, however it ends.
+    """Use the training on one thread of the CPU, and free its memory of a GPU at the end, for whatever reason.
 
-    An exception keeps the frames that it came through, and with them everything that they name: so the training is
-    emptied, and not only forgotten.
+    An exception keeps the frames that it passed through, and with them all their variables, so the training is emptied
+    and not only dropped.
     """
     threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # as fast for so small a network, and sums come out the same on every machine
+    torch.set_num_threads(1)  # as fast for so small a network, and sums are the same on every machine
     try:
         yield training
     finally:
@@ -225,12 +225,12 @@ def release_on_exit(training: Training) -> Iterator[Training]:
             delattr(training, name)
         gc.collect()
         if on_gpu:
-            torch.cuda.empty_cache()  # else this process keeps it from the other trials
+            torch.cuda.empty_cache()  # otherwise other trials could not use the memory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Saved:
-    """An artifact as read back, in the memory of the CPU. `momentum` is empty before the first step."""
+    """The content of an artifact, in the memory of the CPU. `momentum` is empty before the first step."""
 
     epoch: int
     settings: dict[str, Any]
@@ -241,7 +241,7 @@ class Saved:
 def write_artifact(
     folder: Path, weights: Mapping[str, Any], momentum: Mapping[str, Any], epoch: int, given: Mapping[str, Any]
 ) -> None:
-    """Write the artifact: tensors as safetensors, which no code can hide in, and the rest as JSON."""
+    """Write the artifact: tensors as safetensors, which cannot contain code, and the rest as JSON."""
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {f"weights.{name}": tensor for name, tensor in weights.items()}
     tensors |= {f"momentum.{name}": tensor for name, tensor in momentum.items()}
@@ -251,7 +251,7 @@ def write_artifact(
 
 
 def read_artifact(folder: Path) -> Saved:
-    """Read what `write` wrote."""
+    """Return the content of an artifact that `write_artifact` wrote."""
     about = json.loads((folder / "model.json").read_text(encoding="utf-8"))
     parts: dict[str, dict[str, Any]] = {"weights": {}, "momentum": {}}
     for name, tensor in load_file(folder / "model.safetensors").items():

@@ -2,9 +2,9 @@
 
     trialrun run examples/distributed_digits.json --plugin torch_digits_ray --dataset 1=digits
 
-A trial starts Ray's `TorchTrainer`, whose workers share the batches and average their gradients. The first of them
-reports, through Ray's `TuneReportCallback`, as if the trial did. Ray Train makes room for its workers itself, so the
-job gives a trial little (`num_cpus: 0.1`) and says with `max_concurrent_trials` how many have their workers at a time.
+A trial starts Ray's `TorchTrainer`, whose workers share the batches and average their gradients. The first worker
+reports for the trial, through Ray's `TuneReportCallback`. Ray Train reserves the workers' resources itself, so the job
+gives a trial little (`num_cpus: 0.1`) and limits with `max_concurrent_trials` how many have workers at a time.
 
 Hyperparameters are those of `torch_digits`, and `workers` (2). A worker uses a GPU when the trial was given one.
 """
@@ -39,7 +39,7 @@ def datasets() -> Mapping[str, Callable[[], Iterator[Mapping[str, Any]]]]:
 
 
 def train(run: Run, dataset: Any, hyperparameter: dict[str, Any], checkpoint: dict[str, Any] | None) -> str:
-    """Train in one process: for one model there are no trials to share a cluster with."""
+    """Train in one process; only trials use several workers."""
     alone = {name: value for name, value in hyperparameter.items() if name != "workers"}
     return torch_digits.train(run, dataset, alone, checkpoint)
 
@@ -82,7 +82,7 @@ def tune(hyperparameter: dict[str, Any], run: Run, dataset: Any, checkpoint: dic
 
 
 def _train_worker(config: dict[str, Any]) -> None:
-    """What each worker does: its share of every batch, the gradients averaged over all."""
+    """Train in one worker on its share of every batch, with gradients averaged over all workers."""
     import ray.train
     import ray.train.torch
 
@@ -100,7 +100,7 @@ def _train_worker(config: dict[str, Any]) -> None:
         for batch in order.split(given["batch_size"] * context.get_world_size()):
             mine = batch[context.get_world_rank() :: context.get_world_size()].to(device)
             if len(batch) < context.get_world_size():
-                continue  # a rest too small for all: none may step without the others
+                continue  # the rest is too small for all workers, and none may step alone
             loss = nn.functional.cross_entropy(network(x[mine]), y[mine])
             optimizer.zero_grad()
             loss.backward()
@@ -111,14 +111,14 @@ def _train_worker(config: dict[str, Any]) -> None:
 def _report_epoch(
     network: nn.Module, held_out: tuple[torch.Tensor, torch.Tensor], epoch: int, given: Mapping[str, Any], context: Any
 ) -> None:
-    """Every worker reports, as Ray Train demands; the first brings the metrics and the checkpoint."""
+    """Report from every worker, as Ray Train requires; the first passes the metrics and the checkpoint."""
     import ray.train
 
     if context.get_world_rank() != 0:
         ray.train.report({})
         return
     x, y = held_out
-    plain = getattr(network, "module", network)  # without what averages the gradients
+    plain = getattr(network, "module", network)  # without the wrapper that averages the gradients
     with torch.no_grad():
         scores = plain(x)
     result = {

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Recorder", "__version__", "load", "load_plugin", "resume", "run"]
 
-_HOMES = {
+_MODULES = {
     "Recorder": "trialrun.recorder.recorder",
     "load": "trialrun.recordings",
     "load_plugin": "trialrun.plugins",
@@ -25,10 +25,10 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(import_module(_HOMES[name]), name)
-    globals()[name] = value  # from now on without this function
+    value: object = getattr(import_module(_MODULES[name]), name)
+    globals()[name] = value  # later lookups skip this function
     return value
 
 

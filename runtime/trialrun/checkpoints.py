@@ -1,4 +1,4 @@
-"""Which artifact a trial's outcome means, with the id it goes by."""
+"""The model artifact of a trial, and the id that names it."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class Artifact:
 
 
 def trial_key(ray_id: str | None, metrics: Mapping[str, Any], artifact: Artifact | str | Path | None) -> str:
-    """The id of a trial: Ray's; else `trial_id` in its metrics; else 12 hex digits drawn from its artifact's path.
+    """Return the id of a trial: Ray's, else `trial_id` of its metrics, else 12 hex digits of its artifact path's hash.
 
-    All spellings of one path (relative, through links, with a trailing slash) give one id.
-    Raises BadValue: there is nothing to go by.
+    All spellings of one path (relative, through links, with a trailing slash) give the same id.
+    Raises BadValue when none of the three is known.
     """
     for candidate in (ray_id, metrics.get("trial_id")):
         if isinstance(candidate, str) and candidate.strip():
@@ -51,11 +51,11 @@ def resolve_artifact(
     mode: Mode,
     roots: Sequence[str | Path],
 ) -> Artifact | None:
-    """The artifact of a trial; None when nothing was declared and no checkpoint kept.
+    """Return the artifact of a trial; None when it declared none and kept no checkpoint.
 
-    First `checkpoint_output` in the metrics, then what was `declared` on the run, then of the `kept` checkpoints of Ray
-    (oldest first) the best by `metric`, or the last when none of them has it. Relative paths start at the first root.
-    Raises ArtifactMissing: the one that is meant is absent, empty, or outside every one of `roots`.
+    The order is: `checkpoint_output` of the metrics, the path `declared` on the run, then of Ray's `kept` checkpoints
+    (oldest first) the best by `metric`, or the last when none has it. Relative paths start at the first root.
+    Raises ArtifactMissing when the artifact is absent, empty, or outside every one of `roots`.
     """
     for candidate in (in_metrics.get("checkpoint_output"), declared):
         if candidate is not None and candidate != "":

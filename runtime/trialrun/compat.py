@@ -1,4 +1,4 @@
-"""What goes with what: one table of algorithms and schedulers that `plan`, the errors and the docs share."""
+"""Compatibility of algorithms, schedulers and spaces: one table that `plan`, the errors and the docs share."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _SCALES: Mapping[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlgorithmFacts:
-    """`module` has its `make`; `extra` is what must be installed for it beyond trialrun itself."""
+    """One search algorithm: `module` has its `make`, `extra` names the extra of trialrun that it needs."""
 
     module: str
     does: str
@@ -53,8 +53,8 @@ class AlgorithmFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SchedulerFacts:
-    """`checkpoints`: it pauses or copies trials; `max_t`: it must know how long a trial is; `mutates`: it changes
-    hyperparameters of running trials, which no algorithm that learns could follow."""
+    """One scheduler. `checkpoints`: it pauses or copies trials; `max_t`: it needs the length of a trial; `mutates`: it
+    changes hyperparameters of running trials, which misleads an algorithm that learns from them."""
 
     does: str
     checkpoints: bool = False
@@ -93,7 +93,7 @@ SCHEDULERS: Mapping[str, SchedulerFacts] = {
 
 
 def find_incompatibilities(params: Params) -> Iterator[Problem]:
-    """What the job's algorithm, space and scheduler cannot do together. Names that are not ours are not judged."""
+    """Return the problems of the job's algorithm, space and scheduler together; unknown names are not judged."""
     config = params.tuning
     algorithm, scheduler = ALGORITHMS.get(config.search_alg.name), SCHEDULERS.get(config.scheduler.name)
     space = params.hyperparameters or ()
@@ -139,10 +139,10 @@ def find_incompatibilities(params: Params) -> Iterator[Problem]:
 
 
 def check_alternatives(params: Params) -> dict[str, dict[str, list[Problem]]]:
-    """What would stand against the job under each search algorithm and each scheduler in the place of its own.
+    """Return the problems that the job would have with each other search algorithm and scheduler.
 
-    `{"search_alg": {name: problems}, "scheduler": {name: problems}}`; where nothing does, the list is empty. A
-    scheduler's `max_t` is not asked for here: it is an option to add, not something that the job cannot do.
+    The form is `{"search_alg": {name: problems}, "scheduler": {name: problems}}`, with empty lists for those that fit.
+    A missing `max_t` is no problem here: it is an option that the job can add.
     """
     config = params.tuning
     found: dict[str, dict[str, list[Problem]]] = {"search_alg": {}, "scheduler": {}}
@@ -162,9 +162,9 @@ def _problems_with(params: Params, **other: Any) -> list[Problem]:
 
 
 def describe_search_form(algorithm: str, distribution: DistributionBase) -> str:
-    """What the algorithm searches in the place of this parameter: `real, in its logarithm, by steps`.
+    """Return the form in which the algorithm searches this parameter, such as `real, in its logarithm, by steps`.
 
-    One decoder turns what it finds into values, so this says nothing about which values there are.
+    One decoder turns the algorithm's suggestions into values, so the possible values are the same for all algorithms.
     """
     if isinstance(distribution, GridSearch):
         return "walked, every option"
@@ -183,13 +183,13 @@ def describe_search_form(algorithm: str, distribution: DistributionBase) -> str:
 
 
 def needs_checkpoints(scheduler: SchedulerConfig) -> bool:
-    """Whether it pauses or copies trials. Median stopping pauses only when it is given a `min_time_slice`."""
+    """Return whether the scheduler pauses or copies trials; median stopping does so only with a `min_time_slice`."""
     facts = SCHEDULERS.get(scheduler.name)
     return bool(facts and facts.checkpoints) or (scheduler.name == "median" and "min_time_slice" in scheduler.options)
 
 
 def mutable_names(params: Params) -> list[str]:
-    """The hyperparameters that the job's scheduler may change in a running trial."""
+    """Return the hyperparameters that the job's scheduler may change in a running trial."""
     return [d.name for d in params.searched if _is_mutable(d, params.tuning.scheduler.name)]
 
 
@@ -208,9 +208,9 @@ def _is_paced_by_iterations(options: Mapping[str, Any]) -> bool:
 
 
 def fill_max_t(request: Request) -> tuple[Request, str]:
-    """The job with `max_t` filled in where its scheduler needs one and the job says elsewhere how long a trial is.
+    """Return the job with the `max_t` that its scheduler needs, taken from where the job gives a trial's length.
 
-    The second part says what was taken from where, for people; empty when nothing was.
+    The second part is a note for people about the origin of the value; empty when nothing was filled in.
     """
     params = request.params
     if params.tune_config is None:
@@ -248,11 +248,11 @@ def _infer_trial_length(params: Params) -> tuple[int | None, str]:
 
 
 def halving_bracket(max_t: float, reduction_factor: float) -> tuple[int, int]:
-    """How many trials HyperBand runs whole before it halves any, and how many it keeps of the bracket after those.
+    """Return the number of trials that HyperBand runs whole before it halves any, and how many of the next it keeps.
 
-    Where `max_t` is too small for halving, it keeps all (0). Ray fills its brackets from the one that halves least: the
-    bracket s holds ceil((S + 1) / (s + 1) * eta ** s) trials, S = round(log_eta(max_t)), and s = 0 stops nothing; of
-    s = 1, ceil(1 / eta) of its size is kept at its milestone.
+    When `max_t` is too small for halving, it keeps all (0). Ray fills its brackets from the one that halves least:
+    bracket s holds ceil((S + 1) / (s + 1) * eta ** s) trials, S = round(log_eta(max_t)). Bracket 0 stops nothing;
+    bracket 1 keeps ceil(size / eta) at its milestone.
     Li et al., Hyperband (JMLR 2018), as Ray rounds it.
     """
     steps = round(math.log(max_t) / math.log(reduction_factor))
@@ -261,7 +261,7 @@ def halving_bracket(max_t: float, reduction_factor: float) -> tuple[int, int]:
 
 
 def list_hints(request: Request) -> list[str]:
-    """What goes together and will probably not do what was meant."""
+    """Return hints about combinations that are valid but probably not meant."""
     hint = _bracket_hint(request.params) if request.params.is_tune else ""
     return [hint] if hint else []
 

@@ -1,4 +1,4 @@
-"""The wire vocabulary: one constructor per thing reported, to and from JSON."""
+"""The events on the wire: one constructor per kind, and their form as JSON."""
 
 from __future__ import annotations
 
@@ -59,16 +59,16 @@ _PIXEL_LIMIT = 10 * IMAGE_LIMIT
 _DEPTH_LIMIT = 64
 _TRIAL_ID_IN_DATA = frozenset({"metric", "visualization"})
 _FIELDS = tuple(field.name for field in fields(Event))
-_ENCODER = json.JSONEncoder(allow_nan=False, separators=(",", ":"))  # one for all: a log_* call makes a line
+_ENCODER = json.JSONEncoder(allow_nan=False, separators=(",", ":"))  # shared, because every log_* call writes a line
 _RESERVED_META = ("category", "group", "index")
 
 Nonfinite = Literal["refuse", "null", "keep"]
 
 
 def require_finite(value: Any, where: str) -> int | float:
-    """`value` as a plain number; numpy and other zero-dimensional scalars are accepted.
+    """Return `value` as a plain number; numpy and other zero-dimensional scalars are accepted.
 
-    Raises BadValue: it is a bool, a string, NaN, infinite, or no number at all.
+    Raises BadValue for a bool, a string, NaN, an infinity, or anything else that is not a number.
     """
     number = _unwrap_scalar(value)
     if not is_number(number):
@@ -82,7 +82,7 @@ def require_finite(value: Any, where: str) -> int | float:
 
 
 def nonfinite_name(value: Any) -> str:
-    """How a float that JSON cannot carry is spelled: `nan`, `inf`, `-inf`; `""` for everything else."""
+    """Return the name of a float that JSON cannot carry (`nan`, `inf`, `-inf`), and `""` for everything else."""
     if not isinstance(value, float) or math.isfinite(value):
         return ""
     return "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"
@@ -98,17 +98,17 @@ def null_nonfinite(value: Any) -> Any:
 
 
 def to_plain(value: Any, where: str = "value", nonfinite: Nonfinite = "refuse") -> Any:
-    """`value` as new JSON-able Python: numpy scalars unwrapped, tuples as lists, paths and enums of str as text.
+    """Return `value` as new JSON-able Python: numpy scalars unwrapped, tuples as lists, paths and enums of str as text.
 
-    Text that UTF-8 cannot carry (lone surrogates) is written as backslash escapes. `nonfinite` says what becomes of
-    NaN and infinities: refused, `None`, or kept (then the answer is not JSON).
-    Raises BadValue for what has no JSON form, naming the place inside `value`.
+    Text that UTF-8 cannot carry (lone surrogates) becomes backslash escapes. NaN and infinities are refused, replaced
+    by None, or kept (then the result is not JSON), as `nonfinite` says.
+    Raises BadValue for a value without a JSON form, naming the place inside `value`.
     """
     return _convert_value(value, where, nonfinite, 0)
 
 
 def flatten_mapping(values: Mapping[Any, Any]) -> dict[str, Any]:
-    """Nested mappings as one level, names joined with `/`; the later of two equal names wins, empty ones vanish."""
+    """Return nested mappings as one level, names joined with `/`; later names win, and empty mappings disappear."""
     flat: dict[str, Any] = {}
     for key, value in values.items():
         if isinstance(value, Mapping):
@@ -181,7 +181,7 @@ def _unwrap_scalar(value: Any) -> Any:
 
 def _check_int_size(value: int, where: str) -> int:
     number = int(value)
-    if number.bit_length() > 1023:  # no reader's double holds it, and Python refuses to print the largest
+    if number.bit_length() > 1023:  # no reader's double can hold it, and Python refuses to print the largest
         raise BadValue("must fit a double", where=where, got=f"an int of {number.bit_length()} bits")
     return number
 
@@ -239,7 +239,7 @@ def _nonfinite_flags(metrics: Mapping[str, Any]) -> dict[str, str]:
 
 
 def metric_event(category: str, key: str, value: Any, metrics: Mapping[str, Any] | None = None) -> Event:
-    """One point. Raises BadValue: a name is blank, `value` is not finite, `metrics` is not plain."""
+    """Return one metric. Raises BadValue for a blank name, a non-finite `value`, or `metrics` without JSON form."""
     name = _check_name(key, "metric key")
     data = {
         "category": _check_name(category, "metric category"),
@@ -253,7 +253,7 @@ def metric_event(category: str, key: str, value: Any, metrics: Mapping[str, Any]
 def visualization_event(
     category: str, group: str, index: int, image: Any, meta: Mapping[str, Any] | None = None
 ) -> Event:
-    """An image; see `image_data_uri` for what it may be. Raises BadValue."""
+    """Return an image, given as `image_data_uri` takes it. Raises BadValue as that does."""
     extra = _check_mapping(meta or {}, "visualization meta")
     taken = [name for name in _RESERVED_META if name in extra]
     if taken:
@@ -271,23 +271,23 @@ def visualization_event(
 
 
 def message_event(content: str, context: str = "info") -> Event:
-    """A line for people; what is no string is written as `str()` of it. Raises BadValue: unknown `context`."""
+    """Return a message for people; other values than text are converted by `str()`. Raises BadValue for the context."""
     data = {"context": _check_choice(context, CONTEXTS, "message context"), "content": _escape_surrogates(str(content))}
     return Event(kind="message", data=data)
 
 
 def trials_event(payload: Mapping[str, Any]) -> Event:
-    """A whole trial table."""
+    """Return a whole trial table."""
     return Event(kind="trials", data=_check_mapping(payload, "trials"))
 
 
 def trials_delta_event(payload: Mapping[str, Any]) -> Event:
-    """The rows of the trial table that changed."""
+    """Return the rows of the trial table that changed."""
     return Event(kind="trials_delta", data=_check_mapping(payload, "trials_delta"))
 
 
 def trial_result_event(trial_id: str, iteration: int, metrics: Mapping[str, Any]) -> Event:
-    """One report of one trial; NaN and infinities become None, named in `nonfinite` beside the metrics."""
+    """Return one report of one trial; NaN and infinities become None, named in `nonfinite` beside the metrics."""
     where = f"trial {trial_id!r}"
     data: dict[str, Any] = {
         "trial_id": _check_name(trial_id, "trial_id"),
@@ -300,7 +300,7 @@ def trial_result_event(trial_id: str, iteration: int, metrics: Mapping[str, Any]
 
 
 def failure_event(trial_id: str, *, error: str, cause: str, traceback: str, node: str, stderr: str) -> Event:
-    """Why a trial failed: see `trialrun_hookspecs.results.TrialFailure`."""
+    """Return the failure of a trial, with the fields of `trialrun_hookspecs.results.TrialFailure`."""
     told = {"error": error, "cause": cause, "traceback": traceback, "node": node, "stderr": stderr}
     return Event(
         kind="failure", data={"trial_id": trial_id, **{name: _escape_surrogates(value) for name, value in told.items()}}
@@ -310,17 +310,17 @@ def failure_event(trial_id: str, *, error: str, cause: str, traceback: str, node
 def resume_event(
     trial_id: str | None, attempt: int, iteration: int, prefix: str, after: tuple[int, int] | None
 ) -> Event:
-    """A trial (None: training) goes on in another attempt, from a checkpoint of its report number `iteration`.
+    """Return the resume of a trial (None: training) in a new attempt, from the checkpoint of its report `iteration`.
 
-    What earlier attempts reported after the event `<prefix><attempt>-<number>`, which `after` names, is done again;
-    None: everything is.
+    The new attempt repeats the reports of earlier ones after the event `after` (`<prefix><attempt>-<number>`), or all
+    reports when `after` is None.
     """
     data = {"trial_id": trial_id, "attempt": attempt, "iteration": iteration, "prefix": prefix}
     return Event(kind="resumed", data={**data, "after": None if after is None else list(after)})
 
 
 def progress_event(category: str, current: float, total: float, overall: float, eta_s: float | None) -> Event:
-    """How far a phase (`category`, may be blank) and the whole job (`overall`, 0..1) are; `eta_s` in seconds."""
+    """Return the progress of a phase (`category`, may be blank) and the job (`overall`, 0..1); `eta_s` in seconds."""
     where = f"progress {category!r}"
     data = {
         "category": _check_string(category, "progress category"),
@@ -333,7 +333,7 @@ def progress_event(category: str, current: float, total: float, overall: float, 
 
 
 def status_event(status: str, error: str | None = None) -> Event:
-    """The job's state on the backend: one of STATUSES; `error` when it failed."""
+    """Return the job's state on the backend: one of STATUSES; `error` when it failed."""
     data: dict[str, Any] = {"status": _check_choice(status, STATUSES, "job status")}
     if error is not None:
         data["error"] = _escape_surrogates(str(error))
@@ -341,7 +341,7 @@ def status_event(status: str, error: str | None = None) -> Event:
 
 
 def model_event(model_id: int, trial_id: str | None, name: str) -> Event:
-    """A model was registered; `trial_id` is None in training mode."""
+    """Return the registration of a model; `trial_id` is None in training mode."""
     identity = require_finite(model_id, "model id")
     label = None if trial_id is None else _check_name(trial_id, "trial_id")
     return Event(
@@ -352,20 +352,20 @@ def model_event(model_id: int, trial_id: str | None, name: str) -> Event:
 
 
 def result_event(data: Mapping[str, Any]) -> Event:
-    """The job's result; NaN and infinities in it become None."""
+    """Return the job's result; NaN and infinities in it become None."""
     return Event(kind="result", data=_check_mapping(data, "result", "null"))
 
 
 def stamp_event(event: Event, *, job_id: int, trial_id: str | None, key: str, seq: int, time: str) -> Event:
-    """`event` with who, when and which: what its constructor could not know. `trial_id` None keeps the event's own."""
+    """Return `event` with its time, job, key and trial; a `trial_id` of None keeps the event's own."""
     owner = event.trial_id if trial_id is None else _escape_surrogates(trial_id)
     return replace(event, job_id=job_id, trial_id=owner, key=_escape_surrogates(key), seq=seq, time=time)
 
 
 def to_line(event: Event) -> str:
-    """The event as one line of ASCII JSON without the line end; `from_line` gives it back.
+    """Return the event as one line of ASCII JSON without the line end; `from_line` gives it back.
 
-    Raises BadValue: `event.data` is not plain (the constructors' always is).
+    Raises BadValue when `event.data` has no JSON form (that of the constructors always has).
     """
     try:
         record = {name: getattr(event, name) for name in _FIELDS}
@@ -375,7 +375,7 @@ def to_line(event: Event) -> str:
 
 
 def from_line(line: str) -> Event:
-    """The event that `to_line` wrote. Raises BadValue: the line is cut off or was written by something else."""
+    """Return the event that `to_line` wrote. Raises BadValue for an incomplete line or one of another origin."""
     try:
         event = Event(**json.loads(line, parse_constant=_refuse_constant))
     except (TypeError, ValueError, RecursionError) as error:
@@ -401,7 +401,7 @@ def _is_well_formed(event: Event) -> bool:
 
 
 def to_log_entry(event: Event) -> dict[str, Any]:
-    """The event as the platform's log API takes it: `event`, `data`, `datetime`, `job`, and `file` if there is one."""
+    """Return the event in the form of the platform's log API: `event`, `data`, `datetime`, `job`, and `file` if any."""
     data = dict(event.data)
     if event.trial_id is not None and event.kind in _TRIAL_ID_IN_DATA:
         data["trial_id"] = event.trial_id
@@ -412,11 +412,11 @@ def to_log_entry(event: Event) -> dict[str, Any]:
 
 
 def image_data_uri(image: Any) -> str:
-    """`image` as a base64 data URI of a PNG, JPEG, GIF or WebP of at most IMAGE_LIMIT bytes.
+    """Return `image` as a base64 data URI of a PNG, JPEG, GIF or WebP of at most IMAGE_LIMIT bytes.
 
-    It may be a path, the bytes of such a file, an object that saves itself like a PIL image, or an array
-    H×W, H×W×1, H×W×3 or H×W×4 (uint8, bool, or floats in 0..1), which is written as PNG.
-    Raises BadValue: it is none of these, is empty, or is too large. SVG is refused: it can carry scripts.
+    `image` is a path, the bytes of such a file, an object with the `save` method of a PIL image, or an array
+    H×W, H×W×1, H×W×3 or H×W×4 (uint8, bool, or floats in 0..1), which becomes a PNG.
+    Raises BadValue for anything else, and when it is empty or too large. SVG is refused: it can contain scripts.
     """
     content = _image_bytes(image)
     if len(content) > IMAGE_LIMIT:
@@ -442,7 +442,7 @@ def _image_bytes(image: Any) -> bytes:
 def _read_image(path: Path) -> bytes:
     named = repr(str(path))[:200]
     try:
-        if not path.is_file():  # a pipe would wait for its writer
+        if not path.is_file():  # opening a pipe would block until it has a writer
             raise _image_error("must be a path to a file", named)
         with path.open("rb") as file:
             content = file.read(IMAGE_LIMIT + 1)
@@ -480,7 +480,7 @@ _COLOR_TYPES = {1: 0, 3: 2, 4: 6}  # channels -> PNG's grey, RGB and RGBA
 
 
 def _encode_array(image: Any) -> bytes:
-    import numpy as np  # here, because only who passes an array has to have it
+    import numpy as np  # imported here, because only callers who pass an array need it
 
     try:
         array = np.asarray(image)
@@ -508,7 +508,7 @@ def _to_uint8(array: Any, image: Any) -> Any:
     if array.dtype.kind != "f":
         raise _image_error("must be uint8, or floats in 0..1", _describe_value(image), "Convert with .astype('uint8').")
     low, high = float(array.min()), float(array.max())
-    if not (low >= 0.0 and high <= 1.0):  # so that NaN is refused too
+    if not (low >= 0.0 and high <= 1.0):  # written this way, NaN is refused too
         raise _image_error("must be floats in 0..1", f"values from {low:g} to {high:g}", "Scale it, or pass uint8.")
     return (array.astype("float64") * 255.0 + 0.5).astype("uint8")
 

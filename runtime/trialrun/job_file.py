@@ -1,4 +1,4 @@
-"""The job as it is handed over: a file of JSON or YAML, or a dict, made into a request."""
+"""Read a job from a file of JSON or YAML, or from a dict, into a request."""
 
 from __future__ import annotations
 
@@ -15,51 +15,51 @@ from trialrun_hookspecs.request import Request
 __all__ = ["JOB_FILE_LIMIT", "read_job", "to_request"]
 
 JOB_FILE_LIMIT = 5_000_000
-"""The most bytes that a job file may have."""
+"""The maximal size of a job file, in bytes."""
 
-_SYNTAX_FIX = "Mend it at that place."
+_SYNTAX_FIX = "Correct the file at that place."
 
 
 def to_request(job: str | Path | Mapping[str, Any] | Request) -> Request:
-    """The validated job. Raises JobUnreadable or RequestInvalid."""
+    """Return the validated job. Raises JobUnreadable or RequestInvalid."""
     if isinstance(job, Request):
         return job
     return parse_request(job if isinstance(job, Mapping) else read_job(Path(job)))
 
 
 def read_job(path: Path) -> Any:
-    """What a job file holds, not yet validated; JSON by content, else YAML. Raises JobUnreadable."""
+    """Return the content of a job file, JSON or else YAML, before validation. Raises JobUnreadable."""
     where = str(path)
     content = _read_content(path, where)
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         fix = "A job is a text file of JSON or YAML in UTF-8."
-        raise JobUnreadable("is no text", where=where, got=f"byte {error.start}: {error.reason}", fix=fix) from None
+        raise JobUnreadable("is not text", where=where, got=f"byte {error.start}: {error.reason}", fix=fix) from None
     if not text.strip():
         fix = 'Start with {"action": "train", "params": {…}}.'
         raise JobUnreadable("is empty", where=where, got=f"{len(content)} bytes", fix=fix)
     try:
         return _parse_text(text, where)
     except RecursionError:
-        fix = "A job has a few levels."
+        fix = "Use fewer levels."
         raise JobUnreadable("is nested too deeply", where=where, got=f"{len(content)} bytes", fix=fix) from None
 
 
 def _read_content(path: Path, where: str) -> bytes:
     try:
         with path.open("rb") as file:
-            content = file.read(JOB_FILE_LIMIT + 1)  # not its size: a pipe has none
+            content = file.read(JOB_FILE_LIMIT + 1)  # not by its size: a pipe has none
     except FileNotFoundError:
         raise JobUnreadable("there is no such file", where=where, fix="Check the path of the job.") from None
     except IsADirectoryError:
         raise JobUnreadable("must be a file", where=where, got="a folder", fix="Name the job file in it.") from None
     except (OSError, ValueError) as error:
-        fix = "A job is a file that you may read."
+        fix = "Check the path and the file's permissions."
         raise JobUnreadable("cannot be read", where=where, got=str(error), fix=fix) from None
     if len(content) > JOB_FILE_LIMIT:
         raise JobUnreadable(
-            f"must have at most {JOB_FILE_LIMIT:,} bytes", where=where, got="more", fix="Is this a job?"
+            f"must have at most {JOB_FILE_LIMIT:,} bytes", where=where, got="more", fix="Check that it is a job file."
         )
     return content
 
@@ -75,7 +75,7 @@ def _parse_text(text: str, where: str) -> Any:
     except json.JSONDecodeError as error:
         if text.lstrip().startswith(("{", "[")) and Path(where).suffix not in (".yaml", ".yml"):
             place = f"{where}:{error.lineno}:{error.colno}"
-            raise JobUnreadable("is no JSON", where=place, got=error.msg, fix=_SYNTAX_FIX) from None
+            raise JobUnreadable("is not JSON", where=place, got=error.msg, fix=_SYNTAX_FIX) from None
     try:
         return parse_plain_yaml(text)
     except YAMLError as error:
@@ -86,14 +86,14 @@ def _parse_text(text: str, where: str) -> Any:
 
 
 def _build_unique_dict(pairs: list[tuple[str, Any]], where: str) -> dict[str, Any]:
-    """A key that stands twice would lose its first value in silence."""
-    made: dict[str, Any] = {}
+    """Return the object, after refusing a repeated key, whose first value would be lost silently."""
+    values: dict[str, Any] = {}
     for key, value in pairs:
-        if key in made:
-            rule = "a key must stand once in an object"
+        if key in values:
+            rule = "a key must occur once in an object"
             raise JobUnreadable(rule, where=where, got=f"{key!r} twice", fix="Remove one of them.")
-        made[key] = value
-    return made
+        values[key] = value
+    return values
 
 
 def _refuse_nonfinite(word: str, where: str) -> NoReturn:

@@ -1,4 +1,4 @@
-"""Names of jobs, encoded for queries and file names."""
+"""Job names encoded for queries and file names."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ _SHORTEST_LIMIT = 32
 
 
 def encode_name(name: str) -> str:
-    """`name` with `%`, `:` and `,` escaped, as it goes into a query; two names never give one."""
+    """Return `name` with `%`, `:` and `,` escaped for a query; different names give different results."""
     return re.sub("[%:,]", lambda found: _ESCAPES[found[0]], name)
 
 
 def decode_name(encoded: str) -> str:
-    """The name that `encode_name` was given; other `%` sequences are left as they are."""
+    """Return the name that `encode_name` encoded; other `%` sequences stay unchanged."""
     return re.sub("%25|%3A|%2C", lambda found: _PLAIN[found[0]], encoded)
 
 
 def file_name(name: str, limit: int = 100) -> str:
-    """`name` as one path component of at most `limit` bytes of UTF-8; two names never give one.
+    """Return `name` as one path component of at most `limit` bytes of UTF-8; different names give different results.
 
-    On top of `encode_name`, everything that a file system, a shell or a terminal may trip over becomes `%XX` per byte:
-    path separators, wildcards, what is not printable, a leading `.`, `-`, `~` or space, a trailing `.` or space.
-    Over-long names are cut and end in a hash of the whole name. Letter case is kept and tells names apart.
+    Beyond `encode_name`, every character that troubles a file system, a shell or a terminal becomes `%XX` per byte:
+    path separators, wildcards, unprintable characters, a leading `.`, `-`, `~` or space, a trailing `.` or space.
+    Names that are too long are cut and end in a hash of the whole name. Letter case is kept and distinguishes names.
     """
     if limit < _SHORTEST_LIMIT:
         raise ValueError(f"limit: must be at least {_SHORTEST_LIMIT}, got {limit}")
@@ -58,7 +58,7 @@ def _truncate_name(name: str, pieces: list[str], limit: int) -> str:
     digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:_HASH_DIGITS]
     room = limit - len(_TRUNCATION_MARK) - _HASH_DIGITS
     kept: list[str] = []
-    for piece in pieces:  # whole characters only: half an escape would be a name nobody can read back
+    for piece in pieces:  # cut between characters: half an escape could not be decoded
         room -= len(piece.encode())
         if room < 0:
             break

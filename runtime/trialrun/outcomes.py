@@ -1,4 +1,4 @@
-"""What a trial's outcome means: metrics from what tune() returned, and the best of all trials."""
+"""The outcome of trials: metrics from the return value of tune(), and the best of all trials."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ Mode = Literal["max", "min"]
 
 
 def normalize_metrics(value: Any, metric: str) -> dict[str, Any] | None:
-    """What tune() returned as flat, plain metrics: a dict, a number (stored under `metric`), or None for nothing.
+    """Return the return value of tune() as flat metrics: from a dict, a number (stored under `metric`), or None.
 
     NaN and infinities are kept for `check_objective` to judge.
-    Raises BadValue: it is a bool, a string or something else.
+    Raises BadValue for a bool, a string or any other value.
     """
     if value is None:
         return None
@@ -44,7 +44,7 @@ def normalize_metrics(value: Any, metric: str) -> dict[str, Any] | None:
 
 
 def merge_metrics(reported: Mapping[str, Any], returned: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """The last report with what was returned on top, flat; None when the return adds nothing to it."""
+    """Return the last report overlaid with the returned metrics, flat; None when these add nothing to it."""
     if not returned:
         return None
     before, after = flatten_mapping(reported), flatten_mapping(returned)
@@ -54,13 +54,13 @@ def merge_metrics(reported: Mapping[str, Any], returned: Mapping[str, Any] | Non
 
 
 def objective_value(metrics: Mapping[str, Any], metric: str) -> int | float | None:
-    """The value of `metric` (nested ones as `a/b`) when it is a finite number, else None."""
+    """Return the value of `metric` (nested ones as `a/b`) when it is a finite number, else None."""
     number = _to_number(metrics[metric] if metric in metrics else flatten_mapping(metrics).get(metric))
     return None if number is None or nonfinite_name(number) else number
 
 
 def check_objective(metrics: Mapping[str, Any], metric: str, trial_id: str) -> int | float:
-    """The objective of one report. Raises ObjectiveMissing: it is absent, no number, or not finite."""
+    """Return the objective of one report. Raises ObjectiveMissing when it is absent, not a number, or not finite."""
     value = objective_value(metrics, metric)
     if value is not None:
         return value
@@ -79,9 +79,9 @@ def check_objective(metrics: Mapping[str, Any], metric: str, trial_id: str) -> i
 
 
 def find_best_trial(trials: Iterable[tuple[str, str, Mapping[str, Any]]], metric: str, mode: Mode) -> str | None:
-    """The id of the best of `(trial_id, status, metrics)`; None when no trial qualifies.
+    """Return the id of the best of `(trial_id, status, metrics)`; None when no trial qualifies.
 
-    Errored trials and objectives that are absent or not finite never win; ties go to the earlier trial.
+    Failed trials, and objectives that are absent or not finite, never win; ties go to the earlier trial.
     """
     winner: str | None = None
     best: int | float | None = None

@@ -15,7 +15,7 @@ from ruamel.yaml.tag import Tag
 
 __all__ = ["YAMLError", "parse_plain_yaml"]
 
-_PLAIN = Tag(suffix="plain")  # known by its identity: a file may name a tag as it likes
+_PLAIN = Tag(suffix="plain")  # compared by identity: a file may contain a tag of any name
 _CONSTANTS = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
     **dict.fromkeys(("true", "True", "TRUE"), True),
@@ -28,9 +28,9 @@ _OCTAL_OR_HEX = re.compile(r"0o[0-7]+|0x[0-9a-fA-F]+")
 def parse_plain_yaml(text: str) -> Any:
     """Return the one document of `text` as JSON-able Python, with all keys as text.
 
-    Raises YAMLError, with a `problem_mark` where the place is known. Refused beside bad syntax: a key that stands
-    twice, a tag other than `!!str`, `!!seq` and `!!map`, and aliases, since a few lines of them can stand for more
-    than a machine can hold. Raises RecursionError for a document nested too deeply.
+    Raises YAMLError, with a `problem_mark` when the place is known: for bad syntax, a repeated key, a tag other than
+    `!!str`, `!!seq` and `!!map`, and for aliases, because a few lines of them can expand beyond any memory.
+    Raises RecursionError for a document nested too deeply.
     """
     yaml = YAML(typ="safe", pure=True)
     yaml.Composer, yaml.Resolver = _Composer, _Resolver
@@ -41,16 +41,16 @@ def parse_plain_yaml(text: str) -> Any:
 class _Composer(Composer):
     def __init__(self, loader: Any = None) -> None:
         super().__init__(loader=loader)
-        self.warn_double_anchors = False  # without aliases anchors mean nothing
+        self.warn_double_anchors = False  # anchors have no effect without aliases
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.parser.check_event(AliasEvent):
-            _refuse("aliases (*name) are not taken", self.parser.peek_event())
+            _refuse("aliases (*name) are not allowed", self.parser.peek_event())
         return super().compose_node(parent, index)
 
 
 class _Resolver(VersionedResolver):
-    """Leaves plain scalars to this module: the library's own rules have dates, `1_000`, and those of `%YAML 1.1`."""
+    """Marks plain scalars for `_parse_scalar`: the library's rules know dates, `1_000` and a `%YAML 1.1` directive."""
 
     def resolve(self, kind: Any, value: Any, implicit: Any) -> Any:
         return _PLAIN if kind is ScalarNode and implicit[0] else super().resolve(kind, value, implicit)
@@ -61,19 +61,19 @@ def _build_value(node: Node) -> Any:
         return _parse_scalar(node)
     kind = next((kind for kind in _BUILDERS if isinstance(node, kind)), None)
     if kind is None or str(node.tag) != _TAGS[kind]:
-        _refuse(f"the tag {node.tag} is not taken here", node)
+        _refuse(f"the tag {node.tag} is not allowed here", node)
     return _BUILDERS[kind](node)
 
 
 def _build_mapping(node: MappingNode) -> dict[str, Any]:
-    made: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for key, value in node.value:
         if not isinstance(key, ScalarNode):
             _refuse("a key must be text", key)
-        if key.value in made:
-            _refuse(f"the key {key.value!r} stands twice in one object", key)
-        made[key.value] = _build_value(value)  # as in JSON, where 1: is "1":
-    return made
+        if key.value in values:
+            _refuse(f"the key {key.value!r} occurs twice in one object", key)
+        values[key.value] = _build_value(value)  # the key is text, as in JSON
+    return values
 
 
 def _parse_scalar(node: Node) -> Any:

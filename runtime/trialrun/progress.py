@@ -1,4 +1,4 @@
-"""Progress: weighted phases as one monotone fraction."""
+"""The progress of a job: weighted phases as one fraction that never decreases."""
 
 from __future__ import annotations
 
@@ -31,9 +31,10 @@ class _Anchor:
 
 
 class Progress:
-    """How far a job is. Nothing ever goes backwards; `overall` is 1.0 only when every phase is done.
+    """The progress of one job. No fraction ever decreases; `overall` is 1.0 only when every phase is done.
 
-    `by_trials`: the phase `train` is driven by `trials()` and `best_chosen()`, and what a plugin says of it is ignored.
+    With `by_trials`, `update_trials` and `complete_train_phase` drive the phase `train`, and the plugin's own reports
+    of it are ignored.
     """
 
     def __init__(self, phases: Mapping[str, float], *, by_trials: bool = False) -> None:
@@ -46,24 +47,24 @@ class Progress:
 
     @property
     def overall_fraction(self) -> float:
-        """The whole job, 0..1."""
+        """The fraction of the whole job, 0..1."""
         if all(self._fractions[phase] == 1.0 for phase in self._weights):
             return 1.0
-        # fsum rounds once, so that a larger fraction never gives a smaller sum
+        # fsum rounds once: a larger fraction never gives a smaller sum
         reached = math.fsum(weight * self._fractions[phase] for phase, weight in self._weights.items())
         return min(reached / math.fsum(self._weights.values()), _JUST_BELOW_ONE)
 
     @property
     def category_fractions(self) -> dict[str, float]:
-        """Every category, phases first, 0..1; those without weight in the order of first sight."""
+        """The fraction of every category, 0..1: the phases, then others in the order of their first report."""
         return dict(self._fractions)
 
     def update_category(
         self, category: str, current: float, total: float, *, source: Literal["engine", "plugin"] = "engine"
     ) -> float:
-        """Take in that `category` is at `current` of `total` (0 of 0 is done), and give the overall fraction.
+        """Set `category` to `current` of `total` (0 of 0 is done), and return the overall fraction.
 
-        Categories that are no phase are kept and carry no weight. Raises BadValue: a number is negative or not finite.
+        Categories that are not a phase have no weight. Raises BadValue when a number is negative or not finite.
         """
         fraction = _compute_fraction(category, current, total)
         if not (source == "plugin" and self._by_trials and category in _TRIAL_CATEGORIES):
@@ -71,27 +72,27 @@ class Progress:
         return self.overall_fraction
 
     def update_trials(self, finished: int, total: int) -> float:
-        """Take in how many trials have ended, well or not, and give the overall fraction."""
+        """Set the number of trials that have ended, successful or not, and return the overall fraction."""
         fraction = _compute_fraction("trials", finished, total)
         self._raise_to("trials", fraction)
         self._raise_to("train", TRIALS_SHARE * fraction)
         return self.overall_fraction
 
     def complete_train_phase(self) -> float:
-        """The best trial is chosen, which completes `train`; give the overall fraction."""
+        """Complete `train`, since the best trial is chosen, and return the overall fraction."""
         self._raise_to("train", 1.0)
         return self.overall_fraction
 
     def reset_pace(self, now: float) -> None:
-        """The phase under way begins to move only now: what came before tells nothing about its pace."""
+        """Measure the pace of the current phase from now on."""
         phase = next((name for name in self._weights if self._fractions[name] < 1.0), None)
         self._anchor = None if phase is None else _Anchor(phase=phase, now=now, overall=self.overall_fraction)
 
     def estimate_eta(self, now: float) -> float | None:
-        """Seconds until the end as of `now` (seconds of any steady clock), or None while there is nothing to go by.
+        """Return the seconds until the end as of `now` (seconds of a monotonic clock), or None while it is unknown.
 
-        Judged by the pace of the phase that is under way, since it began or since the first call in it: call it at
-        every change. 0.0 at the end.
+        The estimate uses the pace of the current phase since its beginning or the first call in it, so call this at
+        every change. At the end it is 0.0.
         """
         overall = self.overall_fraction
         phase = next((name for name in self._weights if self._fractions[name] < 1.0), None)
@@ -110,12 +111,12 @@ class Progress:
 
 
 def training_progress() -> Progress:
-    """The progress of a training job."""
+    """Return the progress of a training job."""
     return Progress(PHASES)
 
 
 def tuning_progress() -> Progress:
-    """The progress of a tuning job, whose `train` is driven by its trials."""
+    """Return the progress of a tuning job, whose `train` is driven by its trials."""
     return Progress(PHASES, by_trials=True)
 
 
@@ -126,12 +127,12 @@ def _compute_fraction(category: str, current: float, total: float) -> float:
     )
     if done < 0 or whole < 0:
         raise BadValue("must not be negative", where=f"progress {category!r}", got=f"{done} of {whole}")
-    # below the total, rounding must not make it done
+    # rounding must not complete a phase early
     return 1.0 if done >= whole else min(done / whole, _JUST_BELOW_ONE)
 
 
 class OverallProgress:
-    """Takes in every event in turn, and gives those of progress back with `overall` and `eta_s`."""
+    """Fills `overall` and `eta_s` into the progress events among all events of a job."""
 
     def __init__(self, progress: Progress, clock: Callable[[], float] = time.monotonic) -> None:
         self._progress = progress

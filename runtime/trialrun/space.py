@@ -1,9 +1,9 @@
-"""What each distribution means: its support, a sample, and its form as a primitive, which is all a search library sees.
+"""The meaning of each distribution: its support, its samples, and its primitive, which is all a search library sees.
 
-Every distribution decodes one of three primitives: `Real`, `Integer`, `Category`. Drawn uniformly, a primitive
-decodes to the distribution's own law, which is Ray's of the same name: the ends of a quniform are half as likely as
-what lies between. `decode(encode(v))` is v on the support; for loguniform up to rounding, and for randn within its
-6 standard deviations. A value that must stand as it is goes into a point as `Fixed`.
+Every distribution decodes one of three primitives: `Real`, `Integer`, `Category`. A primitive drawn uniformly decodes
+to the distribution's own law, which is Ray's of the same name: the ends of a quniform are half as likely as the values
+between them. `decode(encode(v))` is v on the support; for loguniform up to rounding, and for randn within 6 standard
+deviations. A value that must not be changed goes into a point as a `FixedValue`.
 """
 
 from __future__ import annotations
@@ -54,13 +54,13 @@ __all__ = [
     "round_to_step",
 ]
 
-_TAIL = 1e-9  # normals are searched between these quantiles: 6 standard deviations to either side
-_CLOSE = 1e-12  # relative: how far beyond a bound rounding may carry a float
+_TAIL = 1e-9  # normals are searched within 6 standard deviations on either side
+_CLOSE = 1e-12  # relative: rounding may carry a float this far beyond a bound
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Real:
-    """A float in [low, high]; `snap`, if there is one, gives the float that stands for all that decode to one value."""
+    """A float in [low, high]; `snap`, if any, maps all floats that decode to one value to one of them."""
 
     low: float
     high: float
@@ -99,16 +99,16 @@ Primitive = Real | Integer | Category
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FixedValue:
-    """In the place of a primitive's value: the hyperparameter itself, decoded to what it is."""
+    """The hyperparameter's value itself, in the place of its primitive's value."""
 
     value: Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Codec:
-    """One distribution's way to its primitive and back, and the values it can take.
+    """The functions of one distribution: to its primitive and back, and the test for the values it can take.
 
-    `plain` gives a value of the support the form that `decode` would: 5 is 5.0 for a uniform, 5.0 is 5 for a randint.
+    `plain` returns a value of the support in the form that `decode` gives: 5 as 5.0 for uniform, 5.0 as 5 for randint.
     """
 
     primitive: Callable[[Any], Primitive]
@@ -119,7 +119,7 @@ class Codec:
 
 
 def _is_integer(value: Any) -> bool:
-    """JSON has one number type: 5.0 is an integer."""
+    """Return whether it is a whole number; 5.0 is one, since JSON has one number type."""
     return is_finite_number(value) and value == int(value)
 
 
@@ -128,12 +128,12 @@ def _clip(value: float, low: float, high: float) -> float:
 
 
 def round_to_step(value: float, q: float) -> float:
-    """The multiple of `q` nearest to `value`, in the decimals as written: 3 x 0.1 is 0.3."""
+    """Return the multiple of `q` nearest to `value`, computed in decimals: 3 x 0.1 is 0.3."""
     return float(Decimal(repr(q)) * round(value / q))
 
 
 def _is_multiple(value: float, q: float) -> bool:
-    """Whether `value` is a multiple of `q`, or what floats make of one: 0.30000000000000004 is 3 x 0.1."""
+    """Return whether `value` is a multiple of `q` up to float rounding: 0.30000000000000004 is 3 x 0.1."""
     return abs(value - round_to_step(value, q)) <= 4 * math.ulp(value)
 
 
@@ -150,7 +150,7 @@ def _log_bounds(d: Any) -> Real:
 
 
 def _log_steps(d: Any) -> Real:
-    """Ray draws a quantised integer by its index, floors it, and includes the top."""
+    """Return the logarithms of the steps: Ray draws a quantised integer by its index, floors it, includes the top."""
     return Real(low=math.log(d.min // d.q), high=math.log(d.max // d.q + 1))
 
 
@@ -159,7 +159,7 @@ def _to_quantile(d: Any, value: float) -> float:
 
 
 def _option_index(d: Any, value: Any) -> int:
-    """Where `value` stands among the options, -1: nowhere. 1 and true are two values, 1 and 1.0 are one."""
+    """Return the index of `value` among the options, or -1. 1 and true are two values; 1 and 1.0 are the same."""
     for form in (_to_exact_json, _to_loose_json):
         wanted = form(value)
         for index, option in enumerate(d.options):
@@ -185,7 +185,7 @@ def _normalize_numbers(value: Any) -> Any:
 
 
 def _copy_option(d: Any, index: Any) -> Any:
-    return copy.deepcopy(d.options[int(index)])  # a trial may change its own
+    return copy.deepcopy(d.options[int(index)])  # a copy: a trial may change its own
 
 
 def _clip_float(value: float, d: Any) -> float:
@@ -282,7 +282,7 @@ CODECS: dict[type[DistributionBase], Codec] = {
 
 
 def nest_values(flat: Mapping[str, Any]) -> dict[str, Any]:
-    """`{"optimizer/lr": 1}` becomes `{"optimizer": {"lr": 1}}`."""
+    """Return nested values for flat ones: `{"optimizer": {"lr": 1}}` for `{"optimizer/lr": 1}`."""
     nested: dict[str, Any] = {}
     for name, value in flat.items():
         *parents, last = name.split("/")
@@ -294,7 +294,7 @@ def nest_values(flat: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def flatten_values(nested: Mapping[str, Any], names: Iterable[str]) -> dict[str, Any]:
-    """The values of `names` (with `/` for each level) in a nested dict; names that are absent are left out."""
+    """Return the values of `names` (with `/` between levels) from a nested dict; absent names are left out."""
     flat: dict[str, Any] = {}
     for name in names:
         value: Any = nested
@@ -312,7 +312,7 @@ def _round_trip(codec: Codec, d: Any, x: float) -> float:
 
 
 class Space:
-    """A search space, by name and in the job's order: what is searched, `distributions`, and what follows from it."""
+    """A search space in the job's order: the searched `distributions` by name, and the values derived from them."""
 
     def __init__(self, distributions: Sequence[DistributionBase]) -> None:
         self.distributions: dict[str, Any] = {d.name: d for d in distributions if type(d) in CODECS}
@@ -322,13 +322,13 @@ class Space:
 
     @property
     def names(self) -> list[str]:
-        """All hyperparameters that a trial has."""
+        """The names of all hyperparameters of a trial."""
         return list(self._order)
 
     def complete_values(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Flat searched values, with the constants and what the expressions come to, in the job's order.
+        """Return flat searched values with the constants and the values of expressions, in the job's order.
 
-        Raises BadValue: an expression cannot be calculated with these values.
+        Raises BadValue when an expression cannot be evaluated with these values.
         """
         known = {name: value for name, value in values.items() if name not in self._expressions}
         known |= {name: copy.deepcopy(value) for name, value in self._constants.items()}
@@ -337,7 +337,7 @@ class Space:
         return {name: known[name] for name in self._order if name in known}
 
     def try_complete_values(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """As `complete`; where an expression cannot be calculated, without the expressions."""
+        """Return the same as `complete_values`, without the expressions when one cannot be evaluated."""
         try:
             return self.complete_values(values)
         except BadValue:
@@ -360,11 +360,11 @@ class Space:
 
     @property
     def grid_names(self) -> list[str]:
-        """Names of the grid_search parameters."""
+        """The names of the grid_search parameters."""
         return [name for name, d in self.distributions.items() if isinstance(d, GridSearch)]
 
     def build_primitives(self) -> dict[str, Primitive]:
-        """What a search library is given."""
+        """Return the primitives that a search library searches, by name."""
         return {name: self._build_primitive(d) for name, d in self.distributions.items()}
 
     def _build_primitive(self, d: Any) -> Primitive:
@@ -375,19 +375,19 @@ class Space:
         return replace(primitive, snap=partial(_round_trip, codec, d))
 
     def decode(self, point: Mapping[str, Any]) -> dict[str, Any]:
-        """A point of primitives -> flat hyperparameters, plain Python values."""
+        """Return the flat hyperparameters of a point of primitives, as plain Python values."""
         return {name: self._decode_value(d, point[name]) for name, d in self.distributions.items()}
 
     def _decode_value(self, d: Any, x: Any) -> Any:
         return copy.deepcopy(x.value) if isinstance(x, FixedValue) else CODECS[type(d)].decode(d, x)
 
     def encode(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Flat hyperparameters (all or some) -> a point of primitives. The values must be in the space."""
+        """Return the point of primitives for flat hyperparameters (all or some), whose values must be in the space."""
         searched = {name: v for name, v in values.items() if name in self.distributions}
         return {name: self._get_codec(name).encode(self.distributions[name], v) for name, v in searched.items()}
 
     def to_plain(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Flat hyperparameters (all or some) in the form that `decode` gives. The values must be in the space."""
+        """Return flat hyperparameters (all or some) in the form that `decode` gives; they must be in the space."""
         return {name: self._get_codec(name).plain(self.distributions[name], v) for name, v in values.items()}
 
     def _get_codec(self, name: str) -> Codec:
@@ -397,5 +397,5 @@ class Space:
         return self._get_codec(name).contains(self.distributions[name], value)
 
     def sample(self, rng: random.Random) -> dict[str, Any]:
-        """Flat hyperparameters drawn by each distribution's law."""
+        """Return flat hyperparameters drawn at random by each distribution's law."""
         return self.decode({name: primitive.sample(rng) for name, primitive in self.build_primitives().items()})

@@ -1,4 +1,4 @@
-"""The trial table: rows that change cell by cell, and the payloads made of them."""
+"""The trial table: rows that change cell by cell, and the payloads built from them."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ _ROW_KEYS = frozenset({*_SECTIONS, "nonfinite", "all_metrics"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialStarted:
-    """A trial runs with this config: its first start, or another with a new one."""
+    """A trial starts with this config, for the first time or again."""
 
     trial_id: str
     config: Mapping[str, Any] = field(default_factory=dict)
@@ -78,7 +78,7 @@ class TrialStarted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialStatusChanged:
-    """A trial is in another state of TRIAL_STATUSES."""
+    """A trial changes to another of TRIAL_STATUSES."""
 
     trial_id: str
     status: str
@@ -86,7 +86,7 @@ class TrialStatusChanged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialReported:
-    """A trial reported; metrics it leaves out keep their last values."""
+    """A trial reports; metrics that it leaves out keep their last values."""
 
     trial_id: str
     metrics: Mapping[str, Any]
@@ -97,7 +97,7 @@ TrialChange = TrialStarted | TrialStatusChanged | TrialReported
 
 @dataclass(slots=True, kw_only=True)
 class TrialRow:
-    """One trial: flat `config` and `metrics` (numbers only, NaN and infinities as they came)."""
+    """One trial: flat `config` and `metrics` (numbers only, NaN and infinities unchanged)."""
 
     status: str = "PENDING"
     config: dict[str, Any] = field(default_factory=dict)
@@ -105,10 +105,10 @@ class TrialRow:
 
 
 class TrialTable:
-    """All trials of a study; a change costs the cells it brings, whatever the number of trials.
+    """All trials of a study; a change costs time for its own cells, whatever the number of trials.
 
-    Columns are the objective and the job's hyperparameters, then what is seen, in the order of first sight. They only
-    ever grow at the end, so that a row made earlier stays right when padded with None.
+    Columns are the objective and the job's hyperparameters, then others in the order in which they appear. New ones
+    are only appended, so an earlier row stays valid when padded with None.
     """
 
     def __init__(self, metric: str, hyperparameters: Sequence[str] = (), limit: int = METRIC_COLUMNS) -> None:
@@ -122,7 +122,7 @@ class TrialTable:
 
     @property
     def rows(self) -> Mapping[str, TrialRow]:
-        """The rows by trial id, in the order of first sight; a live view to read, not to change."""
+        """A read-only, live view of the rows by trial id, in the order in which the trials appeared."""
         return MappingProxyType(self._rows)
 
     @property
@@ -136,11 +136,11 @@ class TrialTable:
         return list(islice(self._metrics, self._limit))
 
     def status_counts(self) -> dict[str, int]:
-        """How many trials are in each state; all states are there."""
+        """Return the number of trials in each state, including states without trials."""
         return dict(self._counts)
 
     def apply(self, change: TrialChange) -> None:
-        """Take in one change. Raises BadValue for a status that is none; odd values are shown as they can be."""
+        """Apply one change. Raises BadValue for an unknown status; values without JSON form are shown as text."""
         if isinstance(change, TrialStarted):
             row = self._get_or_add_row(change.trial_id)
             row.config = {name: _to_cell(value) for name, value in flatten_mapping(change.config).items()}
@@ -158,7 +158,7 @@ class TrialTable:
         self._dirty[change.trial_id] = None
 
     def snapshot(self, best_trial: str = "") -> dict[str, Any]:
-        """The whole table as the platform takes it; shares nothing with this table."""
+        """Return the whole table as a payload of the platform, which shares nothing with this table."""
         columns = self._column_names()
         return {
             **columns,
@@ -167,7 +167,7 @@ class TrialTable:
         }
 
     def take_delta(self) -> dict[str, Any] | None:
-        """The rows that changed since the last take, whole and with `all_metrics` beside them; None: nothing did."""
+        """Return the complete rows that changed since the last call, with their `all_metrics`; None when none did."""
         if not self._dirty:
             return None
         columns = self._column_names()
@@ -221,7 +221,7 @@ class TrialTable:
 
 
 def merge_delta(payload: Mapping[str, Any], delta: Mapping[str, Any]) -> dict[str, Any]:
-    """The table after `delta`: rows replaced or added, older ones padded to the new columns; a new dict."""
+    """Return a new table with the rows of `delta` replaced or added, and the others padded to the new columns."""
     columns = {name: list(delta[name]) for name in _SECTIONS}
     shown = {*columns["hyperparameters"], *columns["metrics"]}
     rows = {**payload.get("trials", {}), **delta["trials"]}
@@ -255,7 +255,7 @@ def _metric_cells(metrics: Mapping[str, Any], objective: str) -> Iterator[tuple[
 
 
 def _to_cell(value: Any) -> Any:
-    # never raises: a config may hold anything, and the table is fed from callbacks that must not stop a study
+    # never raises: a config may hold anything, and callbacks that must not stop a study call this
     try:
         made = to_plain(value, nonfinite="keep")
     except BadValue:
@@ -280,7 +280,7 @@ def _check_status(status: Any, where: str) -> str:
 
 
 def normalize_payload(data: Any) -> dict[str, Any]:
-    """A payload made elsewhere, checked: a dict with `trials`, and what else `normalise` takes. Raises BadValue."""
+    """Return a complete payload after checking it: a dict with `trials`. Raises BadValue when a part is not valid."""
     if not isinstance(data, Mapping) or "trials" not in data:
         raise BadValue("must be a dict with 'trials'", where="log_trials data", got=type(data).__name__)
     unknown = [str(key) for key in data if key not in {"trials", "best_trial", *_SECTIONS}]
@@ -297,12 +297,12 @@ def normalize_table(
     metrics: Sequence[str] | None = None,
     best_trial: str | None = "",
 ) -> dict[str, Any]:
-    """A table made by hand as a payload: flat rows (column: value) or positional ones, as a payload has them.
+    """Return the payload of a caller's own table: flat rows (column: value) or positional ones, as in a payload.
 
-    `trial_id` becomes the first base column when absent. Of `hyperparameters` and `metrics` one may be left out: it
-    becomes what is left in flat rows, in the order of first sight. Metrics after the fourth are dropped.
-    Raises BadValue: a row does not fit the columns, a metric is no number, a status is none of TRIAL_STATUSES, or
-    `best_trial` is none of the trials.
+    `trial_id` becomes the first base column when absent. One of `hyperparameters` and `metrics` may be left out: it
+    gets the remaining columns of flat rows, in the order in which they appear. Metrics after the fourth are dropped.
+    Raises BadValue when a row does not fit the columns, a metric is not a number, a status is none of TRIAL_STATUSES,
+    or `best_trial` is none of the trials.
     """
     rows = _check_rows(trials)
     given = _check_sections(base, hyperparameters, metrics)
@@ -443,10 +443,10 @@ def _suggest_name(name: str, known: Iterable[str]) -> str:
 
 
 class Coalescer:
-    """Says when a whole table may be sent: at most every `min_interval` seconds, more rarely the larger it is.
+    """Decides when a whole table may be sent: at most every `min_interval` seconds, and less often the larger it is.
 
-    The floor of `seconds_per_row` for each row holds the bytes per second of a growing table constant. Who is told no
-    keeps the newest table, asks again after `wait`, and sends the last one in any case.
+    The interval grows by `seconds_per_row`, so that the bytes per second of a growing table stay constant. A caller
+    that gets False keeps the newest table, tries again after `seconds_until_due`, and sends the last table in any case.
     """
 
     def __init__(self, clock: Callable[[], float], min_interval: float = 0.5, seconds_per_row: float = 0.005) -> None:
@@ -456,7 +456,7 @@ class Coalescer:
         self._last: float | None = None
 
     def try_acquire(self, now: float | None = None, rows: int = 0) -> bool:
-        """Whether a table of `rows` rows may go out now (default: by the clock); True counts as sent."""
+        """Return whether a table of `rows` rows may be sent `now` (default: the clock's time); True counts as sent."""
         moment = self._clock() if now is None else now
         if self.seconds_until_due(moment, rows) > 0.0:
             return False
@@ -464,7 +464,7 @@ class Coalescer:
         return True
 
     def seconds_until_due(self, now: float | None = None, rows: int = 0) -> float:
-        """Seconds until `offer` would say yes; 0.0 when it would now."""
+        """Return the seconds until `try_acquire` would return True; 0.0 when it would now."""
         if self._last is None:
             return 0.0
         moment = self._clock() if now is None else now

@@ -119,7 +119,7 @@ REFUSED = [
     (
         tuning(space=choices("a", "b", "a")),
         "params.hyperparameters[2].name",
-        "names must be unique; hyperparameters[0] has it too",
+        "names must be unique, and hyperparameters[0] has this one",
         "Rename one of them.",
     ),
     (

@@ -1,4 +1,4 @@
-"""Plugins: loading them, adapting what they wrote, and asking them."""
+"""Plugins: load them, adapt their hooks, and call them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Adapting a function that a plugin wrote to the hook it is meant for.
+"""Adapt a plugin's function to the hook that it implements.
 
-pluggy passes arguments by name, drops those that have defaults and does not see `**kwargs`. The platform passes
-them by position. So the hooks of a plugin are called by position, from here.
+pluggy passes arguments by name, drops those that have defaults and ignores `**kwargs`. The platform passes them by
+position, so this module calls the hooks of a plugin by position.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ _MAX_SIGNATURE_LENGTH = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hook:
-    """A plugin's implementation of one hook: called with the hook's arguments by position, whatever their names."""
+    """A plugin's implementation of one hook, called with the hook's arguments by position, whatever their names."""
 
     name: str
     function: Callable[..., Any]
-    keywords: frozenset[str] | None  # extra keyword arguments it can take; None: any but those in `taken`
+    keywords: frozenset[str] | None  # extra keyword arguments that it takes; None: any but `positional_names`
     positional_names: frozenset[str]  # names that the positional arguments already fill
-    tryfirst: bool = False  # as its @hookimpl says
+    tryfirst: bool = False  # from its @hookimpl
     trylast: bool = False
 
     def __call__(self, *args: Any, **extra: Any) -> Any:
@@ -47,7 +47,7 @@ class Hook:
 def adapt_hook(
     name: str, function: Callable[..., Any], *, where: str, options: Mapping[str, Any] | None = None
 ) -> tuple[Hook | None, list[Problem]]:
-    """Give `function` as the hook `name`, or all that keeps it from being one. `where` names the plugin."""
+    """Return `function` as the hook `name`, or the problems that prevent it. `where` names the plugin."""
     options = options or {}
     where = f"{where}, {name}(){format_location(function)}"
     problems = [*_check_kind(name, function, options, where=where)]
@@ -66,13 +66,13 @@ def adapt_hook(
 
 
 def format_location(function: object) -> str:
-    """Say where a function was written, such as ` at plugin.py:12`, or nothing when that is unknown."""
+    """Return a function's location, such as ` at plugin.py:12`, or an empty string when it is unknown."""
     code = getattr(inspect.unwrap(function), "__code__", None) if callable(function) else None
     return f" at {Path(code.co_filename).name}:{code.co_firstlineno}" if code else ""
 
 
 def format_signature(name: str, function: Callable[..., Any]) -> str:
-    """Give the signature as its author wrote it."""
+    """Return the signature as written in the source, cut to 200 characters."""
     text = f"{name}{inspect.signature(function)}"
     return text if len(text) <= _MAX_SIGNATURE_LENGTH else text[: _MAX_SIGNATURE_LENGTH - 1] + "…"
 
@@ -124,7 +124,7 @@ def _check_signature(
         return []
     fix = f"Write `{_format_expected(name)}`."
     if name in ("train", "tune"):
-        fix += " They are passed by position, and train() and tune() differ in order."
+        fix += " Arguments are passed by position, and the order of train() and tune() differs."
     return [Problem(where=where, rule=rule, got=f"`{format_signature(name, function)}`", fix=fix)]
 
 

@@ -1,4 +1,4 @@
-"""Making a plugin of what was loaded, if its hooks fit."""
+"""Build a plugin from loaded code, if its hooks fit."""
 
 from __future__ import annotations
 
@@ -24,24 +24,26 @@ def build_plugin(
     source: str,
     need_train: bool,
     recipe: Recipe | None = None,
-    home: PluginModules | None = None,
+    modules: PluginModules | None = None,
     named: Mapping[str, Any] | None = None,
 ) -> Plugin:
-    """Give the plugin; raises PluginRefused with all problems. `named` gives functions for hooks outright."""
+    """Return the plugin. `named` maps hooks to functions directly. Raises PluginRefused with all problems."""
     where = f"plugin {source!r}"
-    found = find_hooks(code, where=where, owns=home.has_module if home else lambda module: False, named=named)
-    problems = list(found.problems)
-    if not problems and not found.hooks:
+    implemented = find_hooks(
+        code, where=where, owns=modules.has_module if modules else lambda module: False, named=named
+    )
+    problems = list(implemented.problems)
+    if not problems and not implemented.hooks:
         problems.append(no_train_problem(code, where=where) if need_train else no_hooks_problem(code, where=where))
-    elif (need_train or "tune" in found.hooks) and not _has_train(found):
+    elif (need_train or "tune" in implemented.hooks) and not _has_train(implemented):
         problems.append(no_train_problem(code, where=where))
     if problems:
         raise PluginRefused(problems=problems)
-    return Plugin(name=name, source=source, code=code, hooks=found.hooks, origin=recipe, modules=home)
+    return Plugin(name=name, source=source, code=code, hooks=implemented.hooks, origin=recipe, modules=modules)
 
 
 def load_object(code: object, *, need_train: bool) -> Plugin:
-    """Take a live module, object, or class, which is called without arguments."""
+    """Return the plugin of a live module, an object, or a class, which is called without arguments."""
     name = str(getattr(code, "__name__", None) or type(code).__name__)
     named = make_hook_functions(code) if inspect.isclass(code) and is_class_trainable(code) else None
     if inspect.isclass(code) and named is None:
@@ -50,11 +52,11 @@ def load_object(code: object, *, need_train: bool) -> Plugin:
 
 
 def create_instance(kind: type[Any], *, where: str, inside: Path | None) -> Any:
-    """Call a plugin's class; raises PluginBroken when that fails."""
+    """Return an instance of a plugin's class. Raises PluginBroken when the call fails."""
     rule = f"the class {kind.__name__} must be callable without arguments"
     return call_plugin_code(kind, where=where, inside=inside, rule=rule)
 
 
-def _has_train(found: ImplementedHooks) -> bool:
-    """Whether there is a train(), be it one that does not fit."""
-    return "train" in found.hooks or any(", train()" in problem.where for problem in found.problems)
+def _has_train(implemented: ImplementedHooks) -> bool:
+    """Return whether there is a train(), including one that does not fit."""
+    return "train" in implemented.hooks or any(", train()" in problem.where for problem in implemented.problems)

@@ -1,4 +1,4 @@
-"""Loading a plugin by its dotted path, `pkg.module` or `pkg.module:object`."""
+"""Load a plugin by its dotted path, `pkg.module` or `pkg.module:object`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _RULE = "there must be a plugin of that name"
 
 
 def load_by_name(spec: str, *, name: str, root: str, need_train: bool) -> Plugin:
-    """Load the module, or what is in it. `root` is a folder to look in when it is found nowhere else."""
+    """Return the plugin of a module or of an object in it; `root` (default: the current folder) is searched last."""
     where = f"plugin {spec!r}"
     dotted, colon, inner = spec.partition(":")
     parts = [*dotted.split("."), *(inner.split(".") if colon else [])]
@@ -43,11 +43,11 @@ def load_by_name(spec: str, *, name: str, root: str, need_train: bool) -> Plugin
     if inspect.isclass(code) and named is None:
         code = create_instance(code, where=where, inside=inside)
     recipe = Recipe(kind="module", spec=spec, name=name, root=_find_import_root(parts[0]))
-    return build_plugin(code, name=name, source=spec, recipe=recipe, home=None, need_train=need_train, named=named)
+    return build_plugin(code, name=name, source=spec, recipe=recipe, modules=None, need_train=need_train, named=named)
 
 
 def import_dotted(dotted: str, *, where: str, inside: Path | None) -> ModuleType:
-    """Import part by part, so that a module which is absent is told apart from one that misses another."""
+    """Return the module, imported part by part: this distinguishes an absent module from one with a missing import."""
     names = dotted.split(".")
     for at in range(1, len(names) + 1):
         name = ".".join(names[:at])
@@ -59,7 +59,7 @@ def import_dotted(dotted: str, *, where: str, inside: Path | None) -> ModuleType
 
 
 def resolve_attribute(module: ModuleType, dotted: str, *, where: str, inside: Path | None) -> Any:
-    """Get `a.b` of a module; raises PluginAbsent when it is not there."""
+    """Return the attribute `a.b` of a module. Raises PluginAbsent when there is none."""
     value: Any = module
     for part in dotted.split("."):
         try:
@@ -75,7 +75,7 @@ def resolve_attribute(module: ModuleType, dotted: str, *, where: str, inside: Pa
 
 
 def _make_findable(top: str, root: str) -> None:
-    """Let a top-level module be found in the current folder (or `root`), which a console script does not do."""
+    """Add the current folder (or `root`) to sys.path if it has the module: a console script does not search it."""
     if top in sys.modules or importlib.util.find_spec(top) is not None:
         return
     folder = root or str(Path.cwd())

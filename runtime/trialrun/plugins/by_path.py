@@ -1,4 +1,4 @@
-"""Loading a plugin from a .py file, a package folder, or a folder of the platform's form."""
+"""Load a plugin from a .py file, a package folder, or a folder in the platform's form."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["load_by_path"]
 
 
 def load_by_path(path: Path, *, need_train: bool) -> Plugin:
-    """Load what lies at `path`, with the content that it has now."""
+    """Return the plugin at `path`, with the file's present content even if it was loaded before."""
     label = str(path)
     path = _resolve_path(path)
     if not path_exists(path):
@@ -36,17 +36,17 @@ def load_by_path(path: Path, *, need_train: bool) -> Plugin:
         got = "a folder with neither" if path.is_dir() else "another kind of file"
         rule = "it must be a .py file, or a folder with __init__.py or config.yaml"
         raise PluginAbsent(rule, where=f"plugin {label!r}", got=got, fix=suggest_path(path))
-    home, name = _build_modules(path)
-    home.reload(name)
-    module = import_module(name, where=f"plugin {label!r}", inside=home.source_folder)
+    modules, name = _build_modules(path)
+    modules.reload(name)
+    module = import_module(name, where=f"plugin {label!r}", inside=modules.source_folder)
     recipe = _build_recipe(path)
-    return build_plugin(module, name=recipe.name, source=label, recipe=recipe, home=home, need_train=need_train)
+    return build_plugin(module, name=recipe.name, source=label, recipe=recipe, modules=modules, need_train=need_train)
 
 
 def _resolve_path(path: Path) -> Path:
-    # os.path: the methods of Path raise where these say no (an unknown ~user, a folder that may not be searched)
-    found = Path(os.path.realpath(os.path.expanduser(path)))  # noqa: PTH111
-    return found.parent if found.name in (CONFIG, "__init__.py") and os.path.isfile(found) else found  # noqa: PTH113
+    # os.path: the methods of Path raise for an unknown ~user or a folder without permission; these return False
+    resolved = Path(os.path.realpath(os.path.expanduser(path)))  # noqa: PTH111
+    return resolved.parent if resolved.name in (CONFIG, "__init__.py") and os.path.isfile(resolved) else resolved  # noqa: PTH113
 
 
 def _build_recipe(path: Path) -> Recipe:
@@ -58,18 +58,18 @@ def _is_package(folder: Path) -> bool:
 
 
 def _build_modules(path: Path) -> tuple[PluginModules, str]:
-    """Give the home of a file or package, and the module's name: dotted when it is part of a package."""
+    """Return the modules of a file or package, and its module name, dotted when it is part of a package."""
     top = path
     while _is_package(top.parent):
         top = top.parent
     parts = [*path.relative_to(top.parent).parts]
     parts[-1] = path.stem if path.is_file() else path.name
     alone = top == path and path.is_file()
-    home = PluginModules(target=path, root=top.parent, claims={parts[0]: top}, is_open=alone)
-    if not parts[0].isidentifier() or home.find_conflicts():
+    modules = PluginModules(target=path, root=top.parent, claims={parts[0]: top}, is_open=alone)
+    if not parts[0].isidentifier() or modules.find_conflicts():
         parts[0] = _unique_name(top)
-        home = PluginModules(target=path, root=top.parent, claims={parts[0]: top}, is_open=alone)
-    return home, ".".join(parts)
+        modules = PluginModules(target=path, root=top.parent, claims={parts[0]: top}, is_open=alone)
+    return modules, ".".join(parts)
 
 
 def _unique_name(path: Path) -> str:
@@ -80,13 +80,13 @@ def _unique_name(path: Path) -> str:
 def _load_config_folder(folder: Path, label: str, *, need_train: bool) -> Plugin:
     where = f"plugin {label!r}"
     entries = read_config(folder, where=where)
-    home = PluginModules(
+    modules = PluginModules(
         target=folder, root=folder, claims=_find_owned_paths(folder, entries.top_levels(), where), is_open=True
     )
-    for name, taken in home.find_conflicts().items():
+    for name, taken in modules.find_conflicts().items():
         rule = f"the module name {name!r} must be free for the plugin"
         raise PluginBroken(rule, where=f"{where}, {CONFIG}", got=f"taken by {taken}", fix=f"Rename {name!r}.")
-    home.reload(*home.claims)
+    modules.reload(*modules.claims)
     module, train = _load_entry_point("actions.train.entrypoint", entries.train, folder, where)
     named = {"train": train}
     if entries.tune is not None:
@@ -104,22 +104,22 @@ def _load_config_folder(folder: Path, label: str, *, need_train: bool) -> Plugin
         name=entries.name,
         source=label,
         recipe=_build_recipe(folder),
-        home=home,
+        modules=modules,
         need_train=need_train,
         named=named,
     )
 
 
 def _find_owned_paths(folder: Path, tops: Iterable[str], where: str) -> dict[str, Path]:
-    """Give the file or folder of each module; they must be the plugin's own, whatever else has such a name."""
+    """Return the file or folder of each module, found in the plugin's own folder only."""
     claims = {}
     for top in tops:
-        found = [path for path in (folder / top / "__init__.py", folder / f"{top}.py") if path.is_file()]
-        if not found and not (folder / top).is_dir():
+        files = [path for path in (folder / top / "__init__.py", folder / f"{top}.py") if path.is_file()]
+        if not files and not (folder / top).is_dir():
             fix = "Check actions.train.entrypoint."
             got = f"none in {folder}"
             raise PluginBroken(f"there must be a module {top!r}", where=f"{where}, {CONFIG}", got=got, fix=fix)
-        claims[top] = found[0] if found and found[0].name == f"{top}.py" else folder / top
+        claims[top] = files[0] if files and files[0].name == f"{top}.py" else folder / top
         if claims[top].suffix == ".py" and (folder / "tune.py").is_file():
             claims["tune"] = folder / "tune.py"
     return claims

@@ -1,4 +1,4 @@
-"""Classes in the style of `ray.tune.Trainable` as hooks: setup, step by step, checkpoints, cleanup."""
+"""Hooks made from classes in the style of `ray.tune.Trainable`: setup, steps, checkpoints, cleanup."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from typing import Any, TypeGuard
 __all__ = ["UNSAVED_MARKER", "accepts_save_options", "is_class_trainable", "make_hook_functions"]
 
 UNSAVED_MARKER = "unsaved"
-"""There while what a trial will leave at its end, whatever ends it, is not there yet: its model waits for that."""
+"""The name of a file that exists until a trial has saved its final state: the upload of its model waits for that."""
 
-_COUNT = "iteration.json"  # how many steps lie behind a checkpoint, in its folder
-_STATE = "returned.json"  # what `save_checkpoint` returned, where that is a dict
+_COUNT = "iteration.json"  # in a checkpoint's folder: the number of steps before it
+_STATE = "returned.json"  # the dict that `save_checkpoint` returned, if it did
 _SAVE_OPTIONS_FLAG = "trialrun_steps"
 
 
-def is_class_trainable(found: object) -> TypeGuard[type[Any]]:
-    """Whether it is a class with `setup(config)` and `step()`."""
-    return inspect.isclass(found) and all(callable(getattr(found, name, None)) for name in ("setup", "step"))
+def is_class_trainable(candidate: object) -> TypeGuard[type[Any]]:
+    """Return whether an object is a class with `setup(config)` and `step()`."""
+    return inspect.isclass(candidate) and all(callable(getattr(candidate, name, None)) for name in ("setup", "step"))
 
 
 def accepts_save_options(function: Callable[..., Any]) -> bool:
-    """Whether it is made of a class, and is told how often to save."""
+    """Return whether a function was made from a class, and takes the options `every` and `at_end`."""
     return bool(getattr(function, _SAVE_OPTIONS_FLAG, False))
 
 
 def make_hook_functions(kind: type[Any]) -> dict[str, Callable[..., Any]]:
-    """`train` and `tune` as functions that run the class: until it says `done`, or is stopped."""
+    """Return `train` and `tune` functions that run the class until it reports `done` or is stopped."""
 
     def train(run: Any, dataset: Any, hyperparameter: dict[str, Any], checkpoint: dict[str, Any] | None) -> str:
         return _run_steps(kind, run, dataset, hyperparameter, checkpoint, every=0, at_end=True)
@@ -63,31 +63,31 @@ def _run_steps(
     artifact = Path(run.checkpoint_output)
     if at_end:
         run.checkpoint_output = artifact
-    made = _create_trainable(kind, hyperparameter, dataset, artifact.parent)
-    done, count = False, _load_checkpoint(made, checkpoint)
+    trainable = _create_trainable(kind, hyperparameter, dataset, artifact.parent)
+    done, count = False, _load_checkpoint(trainable, checkpoint)
     unsaved = artifact.parent / UNSAVED_MARKER
     if at_end:
         unsaved.touch()
     try:
         while not done:
-            result = dict(made.step())
+            result = dict(trainable.step())
             count += 1
-            _set_iteration(made, count)
+            _set_iteration(trainable, count)
             done = bool(result.pop("done", False))
             last = done and at_end
             saved = (
-                _save_checkpoint(made, artifact if last else Path("checkpoint"), count)
+                _save_checkpoint(trainable, artifact if last else Path("checkpoint"), count)
                 if last or _is_save_due(every, count)
                 else None
             )
             run.report(result, checkpoint=saved)
-    except SystemExit:  # it is told to stop
+    except SystemExit:  # Ray stops a trial this way
         if at_end:
-            _save_checkpoint(made, artifact, count)
+            _save_checkpoint(trainable, artifact, count)
         raise
     finally:
         unsaved.unlink(missing_ok=True)
-        getattr(made, "cleanup", lambda: None)()
+        getattr(trainable, "cleanup", lambda: None)()
     return str(artifact)
 
 
@@ -96,13 +96,13 @@ def _is_save_due(every: int, count: int) -> bool:
 
 
 def _create_trainable(kind: type[Any], hyperparameter: dict[str, Any], dataset: Any, folder: Path) -> Any:
-    """A subclass of Ray's class calls its `setup` by itself, and is told where it may write."""
+    """Return an instance after `setup`; a subclass of Ray's class calls that itself, and needs a storage folder."""
     if hasattr(kind, "default_resource_request"):
         storage = types.SimpleNamespace(trial_fs_path=str(folder), trial_working_directory=str(folder))
         return _bind_dataset(kind, dataset)(hyperparameter, storage=storage)
-    made = kind()
-    made.setup(hyperparameter, **_select_setup_arguments(made.setup, dataset))
-    return made
+    trainable = kind()
+    trainable.setup(hyperparameter, **_select_setup_arguments(trainable.setup, dataset))
+    return trainable
 
 
 def _select_setup_arguments(setup: Callable[..., Any], dataset: Any) -> dict[str, Any]:
@@ -110,7 +110,7 @@ def _select_setup_arguments(setup: Callable[..., Any], dataset: Any) -> dict[str
 
 
 def _bind_dataset(kind: type[Any], dataset: Any) -> type[Any]:
-    """The class with a `setup` that is handed the dataset, where it takes one: as `tune.with_parameters` does."""
+    """Return the class with the dataset bound to its `setup` if that takes one, as `tune.with_parameters` does."""
     if "dataset" not in inspect.signature(kind.setup).parameters:
         return kind
 
@@ -120,30 +120,30 @@ def _bind_dataset(kind: type[Any], dataset: Any) -> type[Any]:
     return type(kind.__name__, (kind,), {"setup": setup})
 
 
-def _load_checkpoint(made: Any, checkpoint: Mapping[str, Any] | None) -> int:
+def _load_checkpoint(trainable: Any, checkpoint: Mapping[str, Any] | None) -> int:
     if checkpoint is None:
         return 0
     folder = Path(str(checkpoint["path"]))
     returned = folder / _STATE
-    made.load_checkpoint(json.loads(returned.read_text(encoding="utf-8")) if returned.exists() else str(folder))
+    trainable.load_checkpoint(json.loads(returned.read_text(encoding="utf-8")) if returned.exists() else str(folder))
     try:
         count = int(json.loads((folder / _COUNT).read_text(encoding="utf-8"))["iteration"])
     except (OSError, ValueError, KeyError, TypeError):
         count = 0
-    _set_iteration(made, count)
+    _set_iteration(trainable, count)
     return count
 
 
-def _set_iteration(made: Any, count: int) -> None:
-    """`self.iteration` and `self.training_iteration` of Ray's class count steps."""
-    if hasattr(made, "_iteration"):
-        made._iteration = count  # noqa: SLF001  # its `train`, which counts, is Tune's to call
+def _set_iteration(trainable: Any, count: int) -> None:
+    """Set the count of steps that Ray's class shows as `self.iteration` and `self.training_iteration`."""
+    if hasattr(trainable, "_iteration"):
+        trainable._iteration = count  # noqa: SLF001  # only Ray's own `train`, which is not called here, counts
 
 
-def _save_checkpoint(made: Any, folder: Path, count: int) -> Path:
+def _save_checkpoint(trainable: Any, folder: Path, count: int) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
-    returned = made.save_checkpoint(str(folder)) if hasattr(made, "save_checkpoint") else None
-    if isinstance(returned, dict):  # Ray's class may hand over what is to be saved
+    returned = trainable.save_checkpoint(str(folder)) if hasattr(trainable, "save_checkpoint") else None
+    if isinstance(returned, dict):  # Ray's class may return its state instead of writing it
         (folder / _STATE).write_text(json.dumps(returned), encoding="utf-8")
     (folder / _COUNT).write_text(json.dumps({"iteration": count}), encoding="utf-8")
     return folder

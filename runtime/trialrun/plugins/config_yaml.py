@@ -1,4 +1,4 @@
-"""The platform's form of a plugin: a folder with `config.yaml` that names its entry points."""
+"""The platform's form of a plugin: a folder whose `config.yaml` names the entry points."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ _EXAMPLE = "Write `actions: {train: {entrypoint: plugin.train.train}}`."
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntryPoints:
-    """What `config.yaml` says: the plugin's name, and `(module, function)` of each hook that it names."""
+    """The content of `config.yaml`: the plugin's name, and `(module, function)` of each hook."""
 
     name: str
     train: tuple[str, str]
     tune: tuple[str, str] | None
 
     def top_levels(self) -> set[str]:
-        """Give the top-level names of the modules."""
+        """Return the top-level names of the modules of all entry points."""
         return {module.partition(".")[0] for module, _ in filter(None, (self.train, self.tune))}
 
 
 def is_config_folder(folder: Path) -> bool:
-    """Whether the folder is one. In a package, a `config.yaml` that has no `actions` is the package's own affair."""
+    """Return whether a folder has the platform's form. In a package, `config.yaml` must have `actions` for that."""
     if not (folder / CONFIG).is_file():
         return False
     if not (folder / "__init__.py").is_file():
@@ -40,7 +40,7 @@ def is_config_folder(folder: Path) -> bool:
 
 
 def read_config(folder: Path, *, where: str) -> EntryPoints:
-    """Read `config.yaml`; raises PluginBroken with the path of the key that is wrong."""
+    """Return the entry points of `config.yaml`. Raises PluginBroken with the path of the wrong key."""
     file = folder / CONFIG
     content = _require_mapping(_parse_yaml(file, where=where), "", file, where)
     actions = _require_mapping(_require_key(content, "actions", "", file, where), "actions", file, where)
@@ -54,7 +54,7 @@ def read_config(folder: Path, *, where: str) -> EntryPoints:
 
 def load_yaml(file: Path) -> Any:
     """Return the content of a YAML file as plain values; raises OSError, ValueError or YAMLError."""
-    from ruamel.yaml import YAML  # only this form needs it
+    from ruamel.yaml import YAML  # no other form of a plugin needs it
 
     return YAML(typ="safe", pure=True).load(file.read_bytes())
 
@@ -106,4 +106,4 @@ def _format_keys(content: Iterable[Any]) -> str:
 
 def _suggest_key(key: str, content: Iterable[Any]) -> str:
     close = difflib.get_close_matches(key, [str(found) for found in content], n=1)
-    return f"Did you mean {key!r} where it says {close[0]!r}?" if close else _EXAMPLE
+    return f"Did you mean {key!r} instead of {close[0]!r}?" if close else _EXAMPLE

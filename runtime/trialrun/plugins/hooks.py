@@ -1,4 +1,4 @@
-"""Which hooks a plugin's code implements: marked with @hookimpl, or plain functions of a module."""
+"""Find the hooks of a plugin's code: marked with @hookimpl, or plain functions of a module."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["ImplementedHooks", "find_hooks", "no_hooks_problem", "no_train_probl
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImplementedHooks:
-    """The hooks that fit, and all that is wrong with the others."""
+    """The hooks that fit, and the problems of the others."""
 
     hooks: Mapping[str, Hook] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
@@ -35,9 +35,9 @@ def find_hooks(
     owns: Callable[[str], bool] = lambda name: False,
     named: Mapping[str, Any] | None = None,
 ) -> ImplementedHooks:
-    """Find the hooks of `code`. `owns` says whether a module of that name is the plugin's own.
+    """Return the hooks of `code`. `owns` returns whether a module of that name belongs to the plugin.
 
-    `named` gives functions for hooks outright: they come before what `code` has.
+    `named` maps hooks to functions directly, which take precedence over those of `code`.
     """
     candidates: dict[str, tuple[Callable[..., Any], Mapping[str, Any]]] = {}
     hooks: dict[str, Hook] = {}
@@ -63,13 +63,13 @@ def find_hooks(
 
 
 def no_hooks_problem(code: object, *, where: str) -> Problem:
-    """Say that there is nothing to call, and what was probably meant."""
+    """Return the problem of code without any hook, with what was probably meant."""
     rule = f"a plugin must implement a hook ({', '.join(HOOKS)})"
     return Problem(where=where, rule=rule, got=_describe_lookalike(code, HOOKS), fix=_suggest_fix(code))
 
 
 def no_train_problem(code: object, *, where: str) -> Problem:
-    """Say that train() is missing, and what was probably meant."""
+    """Return the problem of code without train(), with what was probably meant."""
     rule = "a plugin that is to run a job must have `train(run, dataset, hyperparameter, checkpoint)`"
     return Problem(where=where, rule=rule, got=_describe_lookalike(code, ("train",)), fix=_suggest_fix(code))
 
@@ -83,16 +83,16 @@ def _iter_marked_hooks(code: object) -> Iterator[tuple[str, Callable[..., Any], 
 
 
 def _iter_unmarked_hooks(code: object, owns: Callable[[str], bool]) -> Iterator[tuple[str, Callable[..., Any]]]:
-    """Give plain functions named like a hook.
+    """Yield plain functions named like a hook.
 
-    `from ray import tune` makes `tune` a module, and `from ray.tune import report` makes `report` somebody else's
-    function: only what the plugin wrote is a hook, except that train and tune may be taken over from anywhere.
+    `from ray import tune` makes `tune` a module, and `from ray.tune import report` makes `report` a foreign function:
+    only functions of the plugin's own modules are hooks, except train and tune, which may be imported from anywhere.
     """
     if not isinstance(code, ModuleType):
         return
-    for hook, made in _find_trainable_hooks(code).items():
+    for hook, function in _find_trainable_hooks(code).items():
         if inspect.isclass(vars(code).get(hook, type)):
-            yield hook, made
+            yield hook, function
     for hook in HOOKS:
         found = vars(code).get(hook)
         if hook in EXTENSIONS:
@@ -103,21 +103,21 @@ def _iter_unmarked_hooks(code: object, owns: Callable[[str], bool]) -> Iterator[
 
 
 def _find_trainable_hooks(code: ModuleType) -> Mapping[str, Callable[..., Any]]:
-    """A class in the style of Ray's Trainable, named like a hook, is both hooks."""
+    """Return both hooks if a class in the style of Ray's Trainable is named like one of them."""
     classes = [found for hook in ("tune", "train") if is_class_trainable(found := vars(code).get(hook))]
     return make_hook_functions(classes[0]) if classes else {}
 
 
 def _is_own(function: object, code: ModuleType, owns: Callable[[str], bool]) -> bool:
-    home = getattr(function, "__module__", None) or ""
-    return home.partition(".")[0] == code.__name__.partition(".")[0] or owns(home)
+    module = getattr(function, "__module__", None) or ""
+    return module.partition(".")[0] == code.__name__.partition(".")[0] or owns(module)
 
 
 def _unknown_hook_problem(hook: str, function: Callable[..., Any], where: str) -> Problem:
     close = difflib.get_close_matches(hook, HOOKS, n=1)
     fix = f"Did you mean {close[0]!r}?" if close else f"The hooks are: {', '.join(HOOKS)}."
     rule = "@hookimpl must mark a hook"
-    return Problem(where=where, rule=rule, got=f"{hook!r}{format_location(function)}, which is none", fix=fix)
+    return Problem(where=where, rule=rule, got=f"{hook!r}{format_location(function)}, which is no hook", fix=fix)
 
 
 def _describe_lookalike(code: object, hooks: Mapping[str, Any] | tuple[str, ...]) -> str:

@@ -1,4 +1,4 @@
-"""What went wrong while a plugin was being imported, told in its own files."""
+"""Errors of a plugin's own code, reported with the line in its own files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["call_plugin_code", "import_module"]
 
 T = TypeVar("T")
 
-_DISTRIBUTIONS = {  # where the name to install is not the name to import
+_DISTRIBUTIONS = {  # distributions whose name is not that of their module
     "PIL": "pillow",
     "cv2": "opencv-python",
     "skimage": "scikit-image",
@@ -25,16 +25,16 @@ _DISTRIBUTIONS = {  # where the name to install is not the name to import
 
 
 def import_module(name: str, *, where: str, inside: Path | None) -> ModuleType:
-    """Import a module of a plugin; raises PluginBroken for whatever that raises."""
+    """Return a module of a plugin. Raises PluginBroken for any error of its import."""
     return call_plugin_code(lambda: importlib.import_module(name), where=where, inside=inside)
 
 
 def call_plugin_code(
     call: Callable[[], T], *, where: str, inside: Path | None, rule: str = "it must import without an error"
 ) -> T:
-    """Call the plugin's own code; whatever it raises becomes PluginBroken, the original chained.
+    """Return the result of the plugin's own code. Raises PluginBroken for any error of it, with the error chained.
 
-    `inside` is the plugin's file or folder: the line reported is the last one in there.
+    `inside` is the plugin's file or folder: the last line of the traceback in there is reported.
     """
     try:
         return call()
@@ -70,4 +70,4 @@ def _suggest_fix(error: BaseException, inside: Path | None) -> str:
     top, _, rest = error.name.partition(".")
     if rest and inside is not None and (inside.stem == top or (inside / top).is_dir()):
         return f"The plugin's own module {error.name!r} is missing: check its name."
-    return f"Install what it needs into this environment, here: pip install {_DISTRIBUTIONS.get(top, top)}"
+    return f"Install the missing library into this environment: pip install {_DISTRIBUTIONS.get(top, top)}"

@@ -16,12 +16,12 @@ def list_entry_points() -> list[EntryPoint]:
 
 
 def list_installed() -> list[str]:
-    """Give the names of the installed plugins; none is loaded."""
+    """Return the names of the installed plugins; none is loaded."""
     return sorted({point.name for point in entry_points(group=PROJECT_NAME)})
 
 
 def find_installed(name: str) -> EntryPoint | None:
-    """Give the entry point of that name, or None; raises PluginRefused when two differ."""
+    """Return the entry point of that name, or None; raises PluginRefused when two differ."""
     points = {point.value: point for point in entry_points(group=PROJECT_NAME, name=name)}
     if len(points) > 1:
         raise PluginRefused(

@@ -1,4 +1,4 @@
-"""Loading a plugin, in whichever of the six ways it is handed over."""
+"""Load a plugin from any of the six forms in which it may be given."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ class InstalledPlugin:
 
 
 def load_plugin(spec: str | Path | object, *, need_train: bool = False) -> Plugin:
-    """Load a plugin: a path, a dotted path, the name of an installed one, or a live module, class or object.
+    """Return a plugin: by path, dotted path, name of an installed one, or from a live module, class or object.
 
-    A path is read anew each time. A bare name means an installed plugin before a folder, and a folder before a
-    module. `need_train`: one with extension hooks only is refused as well.
-    Raises PluginAbsent, PluginBroken or PluginRefused; the last one with all problems.
+    A path is read again at each call. A bare name means an installed plugin before a folder, and a folder before a
+    module. With `need_train`, a plugin with extension hooks only is refused too.
+    Raises PluginAbsent, PluginBroken, or PluginRefused with all problems.
     """
     plugin = _load_spec(spec, need_train=need_train)
     if plugin.origin is not None:
@@ -49,7 +49,7 @@ def load_plugin(spec: str | Path | object, *, need_train: bool = False) -> Plugi
 
 
 def load_recipe(recipe: Recipe) -> Plugin:
-    """Load a plugin by its recipe, once per process: a worker's later trials get the same one."""
+    """Return the plugin of a recipe, loaded once per process: later trials in a worker get the same one."""
     if recipe not in _plugins_by_recipe:
         if recipe.kind == "path":
             _plugins_by_recipe[recipe] = load_by_path(Path(recipe.spec), need_train=False)
@@ -59,22 +59,23 @@ def load_recipe(recipe: Recipe) -> Plugin:
 
 
 def load_installed(point: EntryPoint, *, need_train: bool = False) -> Plugin:
-    """Load the plugin that an entry point names."""
+    """Return the plugin that an entry point names. Raises PluginBroken when it is absent."""
     where = f"installed plugin {point.name!r}"
-    found = re.match(r"^([\w.]+)\s*(?::\s*([\w.]+))?\s*(?:\[.*\])?$", point.value)
-    if found is None:
+    match = re.match(r"^([\w.]+)\s*(?::\s*([\w.]+))?\s*(?:\[.*\])?$", point.value)
+    if match is None:
         rule = "an entry point must have the form `pkg.module` or `pkg.module:object`"
         raise PluginBroken(rule, where=where, got=repr(point.value))
-    spec = ":".join(filter(None, found.groups()))
+    spec = ":".join(filter(None, match.groups()))
     try:
         return load_by_name(spec, name=point.name, root="", need_train=need_train)
-    except PluginAbsent as error:  # the distribution is there, what it promises is not
+    except PluginAbsent as error:  # the distribution is installed, the module that it names is not
         fix = "Install it again."
-        raise PluginBroken("what it offers must be there", where=where, got=error.problems[0].got, fix=fix) from error
+        rule = "the module and object of its entry point must exist"
+        raise PluginBroken(rule, where=where, got=error.problems[0].got, fix=fix) from error
 
 
 def discover_plugins() -> list[InstalledPlugin]:
-    """Load every installed plugin, in the order of their names; a broken one comes with its error."""
+    """Return every installed plugin by name; a broken one has its error in place of the plugin."""
     return [_load_entry(point) for point in list_entry_points()]
 
 

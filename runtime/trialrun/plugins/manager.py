@@ -1,4 +1,4 @@
-"""The manager: all plugins of one job, asked together."""
+"""The manager: all plugins of one job, called together."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ OnMute = Callable[[str, BaseException], None]
 
 
 class Manager:
-    """Registers a job's plugin and any others, and asks all of them for what they add.
+    """Registers the plugin of a job and any others, and calls the extension hooks of all of them.
 
-    `train` and `tune` are the job plugin's alone and are called on it, not here.
-    `on_mute(plugin name, error)` is called once for each plugin whose `report` raises; it hears no more.
+    `train` and `tune` are called on the job's plugin itself, not here.
+    `on_mute(plugin name, error)` is called once for each plugin whose `report` raises; it gets no more events.
     """
 
     def __init__(self, plugins: Iterable[Plugin] = (), *, on_mute: OnMute = lambda name, error: None) -> None:
@@ -44,7 +44,7 @@ class Manager:
         return dict(self._plugins)
 
     def add(self, plugin: Plugin) -> str:
-        """Register a plugin and give its name here; one that is here already is not registered twice."""
+        """Register a plugin and return its name here; the same plugin is not registered twice."""
         for name, known in self._plugins.items():
             if known.code is plugin.code or (plugin.origin is not None and known.origin == plugin.origin):
                 return name
@@ -53,40 +53,42 @@ class Manager:
         self._plugins[name] = plugin
         with self._lock:
             muted = set(self._plugins) - {name} - {known for known, _ in self._listeners}
-            heard = [(impl.plugin_name, impl.function) for impl in reversed(self.pluggy.hook.report.get_hookimpls())]
-            self._listeners = tuple((known, function) for known, function in heard if known not in muted)
+            listeners = [
+                (impl.plugin_name, impl.function) for impl in reversed(self.pluggy.hook.report.get_hookimpls())
+            ]
+            self._listeners = tuple((known, function) for known, function in listeners if known not in muted)
         return name
 
     def report(self, event: Event) -> None:
-        """Tell every plugin of an event. What one raises mutes that one, and reaches nobody else."""
+        """Pass an event to every plugin. A plugin that raises is muted; the others still get the event."""
         failed: list[tuple[str, BaseException]] = []
         for name, function in self._listeners:
             try:
                 function(event)
-            except (Exception, SystemExit) as error:  # noqa: BLE001 - it must not end the job, nor this thread
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - it must end neither the job nor this thread
                 failed.append((name, error))
         for name, raised in failed:
             if self._mute_plugin(name):
                 self._on_mute(name, raised)
 
     def datasets(self) -> dict[str, Callable[[], Iterable[Mapping[str, Any]]]]:
-        """Give the datasets that plugins offer, by name."""
+        """Return the datasets that plugins offer, by name."""
         return self._merge_mappings("datasets", ())
 
     def search_algorithms(self, reserved: Iterable[str] = ()) -> dict[str, Callable[..., Any]]:
-        """Give the search algorithms that plugins offer, by name in lower case; none may have a `reserved` name."""
-        return {name.lower(): made for name, made in self._merge_mappings("search_algorithms", reserved).items()}
+        """Return the search algorithms that plugins offer, by name in lower case; none may have a `reserved` name."""
+        return {name.lower(): factory for name, factory in self._merge_mappings("search_algorithms", reserved).items()}
 
     def schedulers(self, reserved: Iterable[str] = ()) -> dict[str, Callable[..., Any]]:
-        """Give the trial schedulers that plugins offer, by name in lower case; none may have a `reserved` name."""
-        return {name.lower(): made for name, made in self._merge_mappings("schedulers", reserved).items()}
+        """Return the trial schedulers that plugins offer, by name in lower case; none may have a `reserved` name."""
+        return {name.lower(): factory for name, factory in self._merge_mappings("schedulers", reserved).items()}
 
     def trial_callbacks(self) -> list[tuple[str, Any]]:
-        """Give the trial callbacks that plugins offer, each with its plugin's name."""
+        """Return the trial callbacks that plugins offer, each with its plugin's name."""
         return self._collect_lists("trial_callbacks", "an iterable of callbacks")
 
     def stoppers(self) -> list[tuple[str, Any]]:
-        """Give the stoppers that plugins offer, each with its plugin's name."""
+        """Return the stoppers that plugins offer, each with its plugin's name."""
         needed = "an iterable of callables"
         offered = self._collect_lists("stoppers", needed)
         for name, stopper in offered:
@@ -111,9 +113,9 @@ class Manager:
 
     def _mute_plugin(self, name: str) -> bool:
         with self._lock:
-            heard = self._listeners
-            self._listeners = tuple(listener for listener in heard if listener[0] != name)
-            return len(self._listeners) < len(heard)
+            listeners = self._listeners
+            self._listeners = tuple(listener for listener in listeners if listener[0] != name)
+            return len(self._listeners) < len(listeners)
 
     def _call_hook(self, hook: str) -> list[tuple[str, Any]]:
         answers = []
@@ -146,7 +148,7 @@ class Manager:
 
 
 def _build_facade(plugin: Plugin) -> SimpleNamespace:
-    """Give what pluggy sees of a plugin: its extension hooks, with the very signatures of the specs."""
+    """Return the object that pluggy registers for a plugin: its extension hooks, with the signatures of the specs."""
     functions = {}
     for name in EXTENSIONS:
         if plugin.has(name):

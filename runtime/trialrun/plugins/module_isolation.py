@@ -1,8 +1,8 @@
-"""Where the modules of a plugin that is given by path come from, kept apart from those of other plugins.
+"""Keep the modules of plugins that are loaded by path apart from each other.
 
-Plugins are imported under the names that they have on the platform (`plugin.train`), so that what they pickle can be
-read in a child process. Two plugins then claim one name. Each has a home, which holds its modules; entering a home puts
-them, and nobody else's of the same name, into `sys.modules`, so that a late `import helper` finds the right one.
+Plugins are imported under the names that they have on the platform (`plugin.train`), so that a child process can read
+what they pickle. Two plugins may then claim the same name. Each has its `PluginModules`; activating them puts its own
+modules into `sys.modules` in place of others of the same names, so that a late `import helper` finds the right one.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ __all__ = ["PluginModules", "module_path"]
 
 _RESERVED = sys.stdlib_module_names | {"trialrun", "trialrun_hookspecs"}
 _lock = threading.RLock()
-_active_modules: list[PluginModules] = []  # the one entered last comes first
+_active_modules: list[PluginModules] = []  # the last activated come first
 
 
 class PluginModules:
     """The modules of one plugin below `root`.
 
-    `claims` maps top-level module names to their file or package folder. `is_open`: other modules in `root` can be
-    imported too, as next to a script. `target` is what was loaded: the same target loaded again replaces this home.
+    `claims` maps top-level module names to their file or package folder. With `is_open`, other modules in `root` can
+    be imported too, as next to a script. `target` is the loaded path: loading the same target again replaces these.
     """
 
     def __init__(self, *, target: Path, root: Path, claims: Mapping[str, Path], is_open: bool) -> None:
@@ -40,11 +40,11 @@ class PluginModules:
         self._away: dict[str, ModuleType] = {}
 
     def has_module(self, name: str) -> bool:
-        """Whether the module of this name came from here."""
+        """Return whether the module of this name belongs to this plugin."""
         return name in self._names
 
     def find_conflicts(self) -> Mapping[str, str]:
-        """Give the claimed names that modules of no plugin have, and where those come from."""
+        """Return the claimed names that modules outside all plugins have, with the origin of these."""
         with _lock:
             foreign = {name: sys.modules[name] for name in self.claims if name in sys.modules and not _find_owner(name)}
         taken = {name: str(module_path(module) or "built in") for name, module in foreign.items()}
@@ -57,13 +57,13 @@ class PluginModules:
         return self.root if self.is_open else next(iter(self.claims.values()))
 
     def reload(self, *modules: str) -> None:
-        """Make ready for importing these modules anew: forget what was imported from the same files, then enter."""
+        """Prepare a new import of these modules: forget those imported from the same files, and activate these."""
         with _lock:
-            for home in [home for home in _active_modules if home.target == self.target]:
-                _active_modules.remove(home)
-                home.deactivate(home.top_levels())
+            for plugin in [plugin for plugin in _active_modules if plugin.target == self.target]:
+                _active_modules.remove(plugin)
+                plugin.deactivate(plugin.top_levels())
             for name in [name for name in sys.modules if _is_within_modules(name, modules) and not _find_owner(name)]:
-                del sys.modules[name]  # imported from these very files by somebody else: the content may be old
+                del sys.modules[name]  # another import of the same files, whose content may have changed
             self.activate()
             if str(self.root) not in sys.path:
                 sys.path.append(str(self.root))  # child processes get sys.path, not this finder
@@ -76,15 +76,17 @@ class PluginModules:
                 return
             if _finder not in sys.meta_path:
                 sys.meta_path.insert(_path_finder_index(), _finder)
-            for home in _active_modules:
-                if home is not self:
-                    home.deactivate({top for top in home.top_levels() if self._find_top_level_spec(top) is not None})
-            _active_modules[:] = [self, *(home for home in _active_modules if home is not self)]
+            for plugin in _active_modules:
+                if plugin is not self:
+                    plugin.deactivate(
+                        {top for top in plugin.top_levels() if self._find_top_level_spec(top) is not None}
+                    )
+            _active_modules[:] = [self, *(plugin for plugin in _active_modules if plugin is not self)]
             sys.modules.update(self._away)
             self._away.clear()
 
     def find_spec(self, name: str, path: Sequence[str] | None) -> ModuleSpec | None:
-        """Say how the module is loaded, when it is one of this plugin's."""
+        """Return the spec of a module of this plugin, or None for others."""
         top, _, rest = name.partition(".")
         if not rest:
             spec = self._find_top_level_spec(name)
@@ -98,11 +100,11 @@ class PluginModules:
         return spec
 
     def top_levels(self) -> set[str]:
-        """Give the top-level names of the modules that came from here."""
+        """Return the top-level names of this plugin's imported modules."""
         return {name.partition(".")[0] for name in self._names}
 
     def deactivate(self, tops: set[str]) -> None:
-        """Take the modules below these names out of `sys.modules`, to be put back by `enter`."""
+        """Take the modules below these names out of `sys.modules`, until `activate` puts them back."""
         for name in [name for name in self._names if name.partition(".")[0] in tops and name in sys.modules]:
             self._away[name] = sys.modules.pop(name)
 
@@ -110,7 +112,7 @@ class PluginModules:
         return top in self._names or top in self.claims
 
     def is_deactivated(self, name: str) -> bool:
-        """Whether the module of this name came from here and is not in `sys.modules` now."""
+        """Return whether the module of this name belongs to this plugin and is not in `sys.modules` now."""
         return name in self._away
 
     def _find_top_level_spec(self, name: str) -> ModuleSpec | None:
@@ -124,18 +126,18 @@ class PluginModules:
 
 
 class _UncachedLoader(SourceFileLoader):
-    """Compiles the file each time: cached bytecode is told apart by seconds and size only, and would litter."""
+    """Compiles the file each time: a bytecode cache is matched by seconds and size only, and leaves files behind."""
 
     def get_code(self, fullname: str) -> CodeType:
         return self.source_to_code(self.get_data(self.path), self.path)
 
 
 class _PluginFinder:
-    """The one finder for all homes, which asks the home entered last first."""
+    """The one finder for all plugins; the last activated comes first."""
 
     def find_spec(self, name: str, path: Sequence[str] | None = None, target: Any = None) -> ModuleSpec | None:
-        for home in tuple(_active_modules):  # another thread may enter one meanwhile
-            spec = home.find_spec(name, path)
+        for plugin in tuple(_active_modules):  # a copy: another thread may activate one meanwhile
+            spec = plugin.find_spec(name, path)
             if spec is not None:
                 return spec
         return None
@@ -145,7 +147,7 @@ _finder: Any = _PluginFinder()
 
 
 def module_path(module: ModuleType) -> Path | None:
-    """Give a module's file, or a package's folder; None when it has neither."""
+    """Return a module's file, or a package's folder; None when it has neither."""
     file = getattr(module, "__file__", None)
     if file:
         path = Path(file).resolve()
@@ -155,7 +157,9 @@ def module_path(module: ModuleType) -> Path | None:
 
 
 def _find_owner(name: str) -> PluginModules | None:
-    return next((home for home in _active_modules if home.has_module(name) and not home.is_deactivated(name)), None)
+    return next(
+        (plugin for plugin in _active_modules if plugin.has_module(name) and not plugin.is_deactivated(name)), None
+    )
 
 
 def _is_within_modules(name: str, modules: Sequence[str]) -> bool:

@@ -19,9 +19,9 @@ __all__ = ["Plugin", "Recipe"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """How to load a plugin again, in another process: plain text, picklable.
+    """Plain text by which another process loads a plugin again.
 
-    `spec` is an absolute path or a dotted path; `root` the folder that a dotted path is found in, or empty.
+    `spec` is an absolute path or a dotted path; `root` is the folder that contains a dotted path, or empty.
     """
 
     kind: Literal["path", "module"]
@@ -32,7 +32,7 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Plugin:
-    """A loaded plugin whose hooks fit. `code` is the module or object; `source` says where it came from.
+    """A loaded plugin whose hooks fit. `code` is the module or object, `source` the text or name that it was loaded by.
 
     A plugin pickles as its recipe; a live object has none and pickles as itself (see `loading`).
     """
@@ -45,39 +45,39 @@ class Plugin:
     modules: PluginModules | None = field(default=None, repr=False)
 
     def has(self, hook: str) -> bool:
-        """Whether the plugin implements the hook of this name."""
+        """Return whether the plugin implements the hook of this name."""
         return hook in self.hooks
 
     @property
     def has_save_options(self) -> bool:
-        """Whether it is a class that makes steps, and is told how often to save."""
+        """True when its tune() was made from a class with step(), and takes the options `every` and `at_end`."""
         return "tune" in self.hooks and accepts_save_options(self.hooks["tune"].function)
 
     def get_recipe(self) -> Recipe | None:
-        """Give what `load_recipe` takes in another process; None for live objects."""
+        """Return the recipe by which another process loads it; None for live objects."""
         return self.origin
 
     def require_train(self) -> Plugin:
-        """Give this plugin; raises PluginRefused when it has no `train`."""
+        """Return this plugin; raises PluginRefused when it has no `train`."""
         if not self.has("train"):
             raise PluginRefused(problems=[no_train_problem(self.code, where=f"plugin {self.name!r}")])
         return self
 
     def train(self, run: Any, dataset: Any, hyperparameter: Any, checkpoint: Any, **extra: Any) -> Any:
-        """Call the plugin's `train` by position; `extra` reaches it as far as its signature takes it."""
+        """Call the plugin's `train` by position, with those `extra` keywords that its signature takes."""
         return self._call_hook("train", run, dataset, hyperparameter, checkpoint, **extra)
 
     def tune(self, hyperparameter: Any, run: Any, dataset: Any, checkpoint: Any, **extra: Any) -> Any:
-        """Call the plugin's `tune` by position. A generator comes back as it is: the caller drives it."""
+        """Call the plugin's `tune` by position. A generator is returned, and the caller iterates over it."""
         return self._call_hook("tune", hyperparameter, run, dataset, checkpoint, **extra)
 
     def _call_hook(self, hook: str, *args: Any, **extra: Any) -> Any:
         if hook not in self.hooks:
             raise PluginRefused(
-                f"it must have {hook}() to be asked for it",
+                f"it must have {hook}() to be called",
                 where=f"plugin {self.name!r}",
                 got=f"only {', '.join(self.hooks)}",
-                fix=f"Ask `has({hook!r})` first.",
+                fix=f"Check `has({hook!r})` first.",
             )
         if self.modules is not None:
             self.modules.activate()

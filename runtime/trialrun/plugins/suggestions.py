@@ -1,4 +1,4 @@
-"""What was probably meant by the name of a plugin that is not there."""
+"""Suggestions for the name or path of a plugin that does not exist."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ ACCEPTED_FORMS = (
 
 
 def path_exists(path: Path) -> bool:
-    """Whether something is there; False also for a name too long or a folder that may not be searched."""
+    """Return whether a path exists; False also for a name that is too long or a folder without permission."""
     return os.path.exists(path)  # noqa: PTH110 - Path.exists() raises for those
 
 
 def is_plugin_folder(path: Path) -> bool:
-    """Whether the folder has what makes it a plugin."""
+    """Return whether the folder has an `__init__.py` or a `config.yaml`."""
     return path_exists(path / "__init__.py") or path_exists(path / CONFIG)
 
 
 def suggest_path(path: Path) -> str:
-    """Say which plugins lie near a path that is none."""
+    """Return a hint with the plugins near a path that is not a plugin."""
     folder = path if os.path.isdir(path) else path.parent  # noqa: PTH112 - as above
     if not path_exists(folder):
         return f"The folder {folder} does not exist either."
@@ -40,7 +40,7 @@ def suggest_path(path: Path) -> str:
 
 
 def suggest_name(name: str) -> str:
-    """Say which installed plugin, or which file of the current folder, has nearly this name."""
+    """Return a hint with the installed plugin, or file in the current folder, of nearly this name."""
     installed = list_installed()
     choices = {entry.stem: f"./{entry.name}" for entry in _list_plugins(Path.cwd())} | {
         name: name for name in installed

@@ -1,4 +1,4 @@
-"""Search algorithms by name: thin ask/tell doors to their libraries, imported when named."""
+"""Search algorithms by name: thin ask/tell adapters of their libraries, imported on use."""
 
 from __future__ import annotations
 

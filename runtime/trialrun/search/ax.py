@@ -1,12 +1,12 @@
-"""Bayesian optimisation with BoTorch: the door to Ax, an extra.
+"""Bayesian optimisation with BoTorch: the adapter of Ax, an extra.
 
-Balandat et al.: BoTorch, a framework for efficient Monte-Carlo Bayesian optimization (NeurIPS 2020). Ax sees parameters
-and the objective under names of ours, since it reads names as formulas. It refuses to give a point twice, and in a
-small space with few points left it looks for minutes and then gives up: when three quarters have been tried, the rest
-comes by chance, and when nothing is left, points that are not running come again. A trial that failed is known to Ax as
-failed, and its point is not learnt from.
+Balandat et al.: BoTorch, a framework for efficient Monte-Carlo Bayesian optimization (NeurIPS 2020). Ax gets parameters
+and the objective under names of this module, because it reads names as formulas. It refuses to suggest a point twice,
+and in a small space with few points left it searches for minutes and then gives up. Therefore, when three quarters have
+been tried, the rest is drawn at random, and when none is left, points that are not running are repeated. A failed trial
+is marked as failed in Ax, which does not learn from its point.
 
-A suggestion takes a second or more (BoTorch fits its model on every one), where the other doors take hundredths.
+A suggestion takes a second or more, because BoTorch fits its model each time; the other adapters take hundredths.
 """
 
 from __future__ import annotations
@@ -38,17 +38,17 @@ __all__ = ["OPTIONS", "Ax", "make"]
 OPTIONS = {"method": choice_option("fast", "quality", "random_search"), "n_initial_points": count_option(None)}
 
 _NO_POINT = (SearchSpaceExhausted, DataRequiredError, AxGenerationException, MaxParallelismReachedException)
-_MAX_INTEGER_RANGE = 2**31  # integers of a wider range go as numbers in [0, 1], as reals do
-_SMALL_SPACE = 1000  # points of a space that is watched for being used up
+_MAX_INTEGER_RANGE = 2**31  # integers of a wider range are searched as numbers in [0, 1], like reals
+_SMALL_SPACE = 1000  # a space of at most so many points may be exhausted
 
 
 def make(primitives: Mapping[str, Primitive], *, mode: Mode, seed: int, options: Mapping[str, Any]) -> Ax:
-    """The algorithm. Raises RequestInvalid for an unknown option or a wrong value."""
+    """Return the algorithm. Raises RequestInvalid for an unknown option or a wrong value."""
     return Ax(primitives, mode=mode, seed=seed, options=check_options("axsearch", options, OPTIONS))
 
 
 class Ax:
-    """Ask/tell over Ax's `Client`; trials are known to it by their index."""
+    """The ask/tell interface over Ax's `Client`, which identifies trials by index."""
 
     def __init__(
         self, primitives: Mapping[str, Primitive], *, mode: Mode, seed: int, options: Mapping[str, Any]
@@ -99,7 +99,7 @@ class Ax:
             return self._attach_trial(given), given
 
     def _list_candidates(self, given: Point) -> list[Point] | None:
-        """The points of a small space from which one is drawn; None: there are enough for Ax."""
+        """Return the points of a small space to draw from, or None when enough are left for Ax."""
         free = [count_levels(p) for name, p in self._primitives.items() if name not in given]
         if math.prod(min(size, _SMALL_SPACE + 1.0) for size in free) > _SMALL_SPACE:
             return None
@@ -152,7 +152,7 @@ class Ax:
         return {"trials": trials, "open": dict(self._open)}
 
     def restore(self, state: Any) -> None:
-        """Tell a new client of all trials; its seed is another, so that it does not begin with the same points."""
+        """Add all trials to a new client, whose seed differs so that it does not begin with the same points."""
         self._reset_client(already=len(state["trials"]))
         for saved in state["trials"]:
             with _suppress_output():
@@ -164,7 +164,7 @@ class Ax:
 
 @contextlib.contextmanager
 def _suppress_output() -> Iterator[None]:
-    """Ax tells of every trial on stderr, and its libraries warn of small numerical troubles that they mend."""
+    """Silence Ax, which logs every trial to stderr, and its libraries' warnings of numerical problems they solve."""
     levels = [(handler, handler.level) for handler in logging.getLogger("ax").handlers]
     for handler, _ in levels:
         handler.setLevel(logging.CRITICAL)
@@ -191,7 +191,7 @@ def _is_integer(primitive: Primitive) -> bool:
 
 
 def _encode_value(primitive: Primitive, value: Any) -> float | int:
-    """A value as Ax knows it."""
+    """Return a value in Ax's form."""
     return int(value) if isinstance(primitive, Category) or _is_integer(primitive) else to_unit(primitive, value)
 
 

@@ -1,4 +1,4 @@
-"""What a search algorithm is to trialrun: ask for a point, tell what came of it."""
+"""The interface of search algorithms: ask for a point, tell its objective."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ Point = dict[str, Any]
 
 
 class Algorithm(Protocol):
-    """An ask/tell algorithm over primitives. Several trials may be open at once."""
+    """An ask/tell algorithm over primitives. Several trials may run at once."""
 
     def ask(self, trial_id: str, fixed: Point | None = None) -> Point | None:
-        """The next point (a value per primitive) for this trial; None: there is nothing more to try.
+        """Return the next point (a value per primitive) for this trial, or None when there are no more.
 
-        `fixed` are values that the point must have: what the user asked to be tried.
+        `fixed` are values that the point must have, because the user asked for them.
         """
 
     def tell(self, trial_id: str, value: float | None) -> None:
-        """The objective that the trial reached, as reported; None when it failed. Unknown ids are ignored."""
+        """Take the objective that the trial reached, as reported, or None when it failed. Unknown ids are ignored."""
 
     def state(self) -> Any:
-        """All that `restore` needs to go on, as plain data that JSON can hold."""
+        """Return plain JSON data from which `restore` continues."""
 
     def restore(self, state: Any) -> None:
-        """Go on from `state`."""
+        """Continue from `state`."""
 
 
 class Factory(Protocol):
-    """How an algorithm is made. Raises UsageError for options it does not know."""
+    """A function that creates an algorithm. Raises UsageError for unknown options."""
 
     def __call__(
         self, primitives: Mapping[str, Primitive], *, mode: Mode, seed: int, options: Mapping[str, Any]

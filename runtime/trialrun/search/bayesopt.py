@@ -1,21 +1,20 @@
-"""Bayesian optimisation with a Gaussian process: the door to bayesian-optimization.
+"""Bayesian optimisation with a Gaussian process: the adapter of bayesian-optimization.
 
-The library brings the acquisition functions, the optimizer that holds the observations, and scikit-learn's Gaussian
-process. The kernel, and the search for the highest point of the acquisition, are ours (`gaussian.py`) and go in where
-the library lets one put one's own: its typed parameters are searched by differential evolution, which takes 1 to 2 s
-per suggestion, and its kernel has one length for parameters of whatever scale.
+The library provides the acquisition functions, the optimizer that holds the observations, and scikit-learn's Gaussian
+process. The kernel and the search for the maximum of the acquisition come from `gaussian.py`, through the library's own
+extension points: the library searches typed parameters by differential evolution, which takes 1 to 2 s per suggestion,
+and its kernel has one length for parameters of any scale.
 
-A suggestion looks at a fixed number of points with at most 400 observations, the best and the newest, and fits the
-kernel to at most 100 of them, by a fixed number of steps: that bounds its time, whatever the study's length.
+A suggestion evaluates a fixed number of points with at most 400 observations, the best and the newest, and fits the
+kernel to at most 100 of them in a fixed number of steps. This bounds its time for studies of any length.
 
 - The first points are a Latin hypercube.
-- Trials that are running are in the model with the value that it predicts for them (the Kriging believer of
-  Ginsbourger, Le Riche, Carraro: Kriging is well-suited to parallelize optimization, 2010). In trials with four at once
-  it did better than their constant liar. No running point is suggested again, nor one that has been tried, as long as
-  the space has others.
-- A trial that failed counts as the worst value seen, so that the search moves away from there.
-- A value that lies far below the rest, such as the loss of a diverged trial, is moved up to a fence, so that it does
-  not flatten all others.
+- Running trials are in the model with the value that it predicts for them (the Kriging believer of Ginsbourger, Le
+  Riche, Carraro: Kriging is well-suited to parallelize optimization, 2010). With four trials at once it did better than
+  their constant liar. A running or tried point is not suggested again as long as the space has others.
+- A failed trial counts as the worst value seen, so that the search moves away from it.
+- A value far below the rest, such as the loss of a diverged trial, is raised to a limit, so that it does not flatten
+  the differences between the others.
 """
 
 from __future__ import annotations
@@ -45,15 +44,15 @@ OPTIONS = {
     "n_initial_points": count_option(None),
 }
 _ONLY_FOR = {"kappa": ("ucb",), "xi": ("ei", "poi")}
-_XI = {"ei": 0.0, "poi": 0.01}  # in deviations of the values; ei needs no push to explore, poi without one never does
-_MAX_DESIGN_POINTS = 64  # points of the design at most; what goes beyond comes by chance
+_XI = {"ei": 0.0, "poi": 0.01}  # in deviations of the values; ei explores without it, poi does not
+_MAX_DESIGN_POINTS = 64  # the most points of the design; further ones are random
 _MAX_OBSERVATIONS = 400  # observations in the model
-_REFITS = 20  # the kernel is fitted again when there are 1/20 more observations than at the last time
-_FENCE = 3.0  # a value further below the median, in distances from the median to the best, is moved up to here
+_REFITS = 20  # the kernel is fitted again after 1/20 more observations
+_FENCE = 3.0  # the limit below the median, in distances from the median to the best; lower values are raised to it
 
 
 def make(primitives: Mapping[str, Primitive], *, mode: Mode, seed: int, options: Mapping[str, Any]) -> BayesOpt:
-    """The algorithm. Raises RequestInvalid for an unknown option, a wrong value, or one that would have no effect."""
+    """Return the algorithm. Raises RequestInvalid for an unknown option, a wrong value, or one without effect."""
     settings = check_options("bayesoptsearch", options, OPTIONS)
     for key, kinds in _ONLY_FOR.items():
         if key in options and settings["acquisition"] not in kinds:
@@ -63,7 +62,7 @@ def make(primitives: Mapping[str, Primitive], *, mode: Mode, seed: int, options:
 
 
 class BayesOpt:
-    """Ask/tell; what is known is kept here, and each suggestion hands it to a new optimizer of the library."""
+    """The ask/tell interface: it keeps the observations, and each suggestion passes them to a new optimizer."""
 
     def __init__(
         self, primitives: Mapping[str, Primitive], *, mode: Mode, seed: int, options: Mapping[str, Any]
@@ -123,7 +122,7 @@ class BayesOpt:
         self._rng.bit_generator.state = state["rng"]
 
     def _next_design_point(self, fixed: Mapping[int, float]) -> Array:
-        """The next point of the design; when it has been tried or there is no next, a new one by chance."""
+        """Return the next point of the design, or a random one when that has been tried or the design is used up."""
         rows = (
             self._rng.permutation(whole)
             if (whole := self._grid.list_points({})) is not None
@@ -166,7 +165,7 @@ class BayesOpt:
         return np.array([row for row, _ in self._seen]).reshape(-1, len(self._primitives))
 
     def _build_observations(self) -> tuple[Array, Array]:
-        """Each point that was tried, once, and its value: higher is better, mean 0 and deviation 1."""
+        """Return each tried point once, and its value: higher is better, mean 0 and deviation 1."""
         values = _normalize_values(np.array([math.nan if v is None else self._sign * v for _, v in self._seen]))
         merged: dict[tuple[float, ...], list[float]] = {}
         for (row, _), value in zip(self._seen, values, strict=True):
@@ -178,7 +177,7 @@ class BayesOpt:
 
 
 def _normalize_values(values: Array) -> Array:
-    """Values within [-1, 1]; those far below are moved up to the fence, those that are NaN are the lowest."""
+    """Return values within [-1, 1]; those far below are raised to the limit, and NaN becomes the lowest."""
     with np.errstate(over="ignore"):
         best, middle = np.nanmax(values), np.nanmedian(values)
         fence = middle - _FENCE * (best - middle) if best > middle else -math.inf
@@ -189,7 +188,7 @@ def _normalize_values(values: Array) -> Array:
 
 @cache
 def _thread_controller() -> ThreadpoolController:
-    """For matrices as small as these, threads only wait for cores: beside busy trials, ten times longer."""
+    """Return the control of thread pools: with small matrices beside busy trials, threads make it ten times slower."""
     return ThreadpoolController()
 
 
@@ -201,7 +200,7 @@ def _build_acquisition(options: Mapping[str, Any]) -> Any:
 
 
 def _latin_hypercube(rng: np.random.Generator, size: int, axes: int) -> Array:
-    """Points that fall, along every axis, one into each of `size` equal parts."""
+    """Return points of which, along every axis, one falls into each of `size` equal parts."""
     parts = np.array([rng.permutation(size) for _ in range(axes)], dtype=float).reshape(axes, size).T
     return (parts + rng.random((size, axes))) / size
 

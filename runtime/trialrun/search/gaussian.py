@@ -58,7 +58,7 @@ class Grid:
         self._discrete = np.array([axis.levels > 0 for axis in axes], dtype=bool)
 
     def map_units(self, units: Array) -> Array:
-        """Uniform numbers -> points; every level is as likely as the others."""
+        """Return points for uniform numbers; every level is equally likely."""
         levels = np.minimum(np.floor(units * (self._last + 1)), self._last) / self._last
         return self._snap_points(np.where(self._discrete, levels, units))
 
@@ -72,7 +72,7 @@ class Grid:
         return self.map_units(rng.random((size, len(self.axes))))
 
     def list_points(self, fixed: Mapping[int, float]) -> Array | None:
-        """All points with these `fixed` coordinates; None: there are too many."""
+        """Return all points with these `fixed` coordinates, or None when there are too many."""
         size = 1
         for column, axis in enumerate(self.axes):
             size *= 1 if column in fixed else axis.levels or _WHOLE_GRID + 1
@@ -85,14 +85,14 @@ class Grid:
         return np.stack([part.ravel() for part in np.meshgrid(*lines, indexing="ij")], axis=1)
 
     def fix_coordinates(self, points: Array, fixed: Mapping[int, float]) -> Array:
-        """The points with these coordinates in place of their own."""
+        """Return the points with these coordinates in place of their own."""
         points = points.copy()
         for column, value in fixed.items():
             points[:, column] = value
         return points
 
     def pick_new_point(self, points: Array, running: Array, tried: Array) -> Array:
-        """The first point that is neither running nor tried; else the first that is not running; else the first."""
+        """Return the first point that is neither running nor tried, else the first not running, else the first."""
         now, before = {_row_key(row) for row in running}, {_row_key(row) for row in tried}
         for avoided in (now | before, now):
             new = next((at for at, row in enumerate(points) if _row_key(row) not in avoided), None)
@@ -101,7 +101,7 @@ class Grid:
         return np.asarray(points[0])
 
     def sample_neighbors(self, rng: np.random.Generator, centres: Array, *, each: int, reach: float) -> Array:
-        """`each` points around every centre; about half of the coordinates move, by `reach` or at least a level."""
+        """Return `each` points around every centre; half of the coordinates move, by `reach` or at least one level."""
         points = np.repeat(centres, each, axis=0)
         moved = rng.random(points.shape) < max(0.5, 1 / max(len(self.axes), 1))
         step = rng.standard_normal(points.shape) * np.where(self._discrete, np.maximum(reach, 1 / self._last), reach)
@@ -120,7 +120,7 @@ class Matern52(Kernel):  # type: ignore[misc]  # scikit-learn ships no types
 
     @property
     def hyperparameter_values(self) -> Any:
-        size = len(self.values)  # bounds that are never met: scikit-learn warns of each value that lies at its own
+        size = len(self.values)  # wide bounds, because scikit-learn warns of every value at a bound
         return Hyperparameter("values", "numeric", np.array([[1e-9, 1e9]] * size), size)
 
     def __call__(self, X: Array, Y: Array | None = None, eval_gradient: bool = False) -> Any:
@@ -151,7 +151,7 @@ class Matern52(Kernel):  # type: ignore[misc]  # scikit-learn ships no types
         return (apart != 0).astype(float) if self.categories[axis] else apart**2
 
     def diag(self, X: Array) -> Array:
-        """The variance of the function itself, without the noise."""
+        """Return the variance of the function itself, without the noise."""
         return np.full(len(X), self.values[0])
 
     def is_stationary(self) -> bool:
@@ -159,7 +159,7 @@ class Matern52(Kernel):  # type: ignore[misc]  # scikit-learn ships no types
 
 
 def select_informative(values: Array, limit: int) -> NDArray[np.intp]:
-    """Where the best and the newest of these are, half of each, in their order; all when they are within the limit."""
+    """Return the indexes of the best and the newest of these, half of each, in order; all within the limit."""
     if len(values) <= limit:
         return np.arange(len(values))
     newest = np.arange(len(values) - limit // 2, len(values))
@@ -168,12 +168,12 @@ def select_informative(values: Array, limit: int) -> NDArray[np.intp]:
 
 
 def start_values(axes: int) -> Array:
-    """Where the fit of the kernel starts."""
+    """Return the kernel's values from which the fit starts."""
     return np.array([1.0, 1e-4, *[0.5 * math.sqrt(max(axes, 1))] * axes])
 
 
 def fit_most_probable(objective: Callable[..., Any], start: Array, bounds: Array) -> tuple[Array, float]:
-    """scikit-learn's `optimizer`: the most probable logarithms of the kernel's values, from two starts."""
+    """Return the most probable logarithms of the kernel's values, from two starts, as scikit-learn's `optimizer`."""
     axes = len(start) - 2
     within = np.log([_BOUNDS["amplitude"], _BOUNDS["noise"], *[_BOUNDS["length"]] * axes])
     centre = np.array([0.0, -8.0, *[math.sqrt(2) - 3 + math.log(max(axes, 1)) / 2] * axes])  # modes
@@ -197,8 +197,8 @@ def fit_most_probable(objective: Callable[..., Any], start: Array, bounds: Array
 class AcquisitionSearch(AcquisitionFunction):
     """The library's `base` acquisition, maximised over a grid by a fixed number of model evaluations.
 
-    `running` are the rows not yet told of: the model believes of each what it predicts, and they are not suggested.
-    `kernel_values` are fitted first when `fit` says so, and kept for the next suggestion.
+    `running` are the rows without a value yet: the model takes its own prediction for each, and does not suggest them.
+    `kernel_values` are fitted first when `fit` is true, and kept for the next suggestion.
     """
 
     base: Any
@@ -215,7 +215,7 @@ class AcquisitionSearch(AcquisitionFunction):
         return self.base.base_acq(mean, np.maximum(std, 1e-9))
 
     def suggest(self, gp: Any, target_space: Any, *args: Any, **kwargs: Any) -> Array:
-        """The point with the highest acquisition that is neither running nor known already, if there is one."""
+        """Return the point with the highest acquisition that is neither running nor known already, if there is one."""
         if self.fit:
             self._fit_kernel(gp, target_space)
         gp.set_params(kernel=Matern52(self.kernel_values, self.grid.categories), optimizer=None)
@@ -224,7 +224,7 @@ class AcquisitionSearch(AcquisitionFunction):
             believed = gp.predict(self.running)
             points = np.concatenate([target_space.params, self.running])
             gp.fit(points, np.concatenate([target_space.target, believed]))
-        self.base.y_max = float(gp.predict(gp.X_train_).max())  # of the running ones too, lest all go to the same peak
+        self.base.y_max = float(gp.predict(gp.X_train_).max())  # with running points, so that not all go to one peak
         whole = self.grid.list_points(self.fixed)
         pool, heights = (
             self._climb_acquisition(gp, target_space) if whole is None else (whole, self._evaluate_points(gp, whole))

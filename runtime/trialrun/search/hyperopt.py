@@ -1,4 +1,4 @@
-"""Tree-structured Parzen estimator: the door to hyperopt.
+"""Tree-structured Parzen estimator: the adapter of hyperopt.
 
 Bergstra, Bardenet, Bengio, Kégl: Algorithms for Hyper-Parameter Optimization (NeurIPS 2011).
 """
@@ -32,12 +32,12 @@ OPTIONS: Mapping[str, Option] = {
 
 
 def make(primitives: Mapping[str, Primitive], *, mode: Mode, seed: int, options: Mapping[str, Any]) -> HyperOpt:
-    """The algorithm. Raises RequestInvalid for an unknown option or a value it cannot have."""
+    """Return the algorithm. Raises RequestInvalid for an unknown option or a value that is not allowed."""
     return HyperOpt(primitives, mode=mode, seed=seed, options=check_options("hyperoptsearch", options, OPTIONS))
 
 
 class HyperOpt:
-    """Ask/tell over hyperopt's `Trials`; open trials are known to it and carry no loss."""
+    """The ask/tell interface over hyperopt's `Trials`, which contain running trials without a loss."""
 
     def __init__(
         self, primitives: Mapping[str, Primitive], *, mode: Mode, seed: int, options: Mapping[str, Any]
@@ -123,14 +123,14 @@ class HyperOpt:
         self._rng.bit_generator.state = state["rng"]
 
     def _restore_value(self, name: str, value: float) -> float:
-        return int(value) if isinstance(self._primitives[name], Category) else value  # counted, so no floats
+        return int(value) if isinstance(self._primitives[name], Category) else value  # an index, so not a float
 
     def _insert_documents(self, documents: Any) -> None:
         self._trials.insert_trial_docs(documents)
         self._trials.refresh()
 
 
-# hyperopt sees reals, and integers of so many values, in [0, 1]: the width of a space may not be a number it can use.
+# reals, and integers with many values, are in [0, 1] for hyperopt, which cannot use every width
 _MAX_COUNTED_RANGE = 100_000
 
 
@@ -148,7 +148,7 @@ def _build_expression(name: str, primitive: Primitive) -> Any:
 
 
 def _encode_value(primitive: Primitive, value: Any) -> Any:
-    """The value of a primitive as hyperopt sees it."""
+    """Return the value of a primitive in hyperopt's form."""
     if isinstance(primitive, Category):
         return int(value)
     if _is_counted(primitive):
@@ -158,7 +158,7 @@ def _encode_value(primitive: Primitive, value: Any) -> Any:
 
 
 def _decode_value(primitive: Primitive, value: Any) -> Any:
-    """What hyperopt suggests as a value of the primitive."""
+    """Return hyperopt's suggestion as a value of the primitive."""
     if isinstance(primitive, Category):
         return min(max(int(value), 0), primitive.size - 1)
     if isinstance(primitive, Real):

@@ -1,4 +1,4 @@
-"""What search algorithms say of their options and libraries: checked values, refusals that name the remedy."""
+"""Options and libraries of search algorithms: checked values, and errors that name the remedy."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _WHERE = "params.tune_config.search_alg"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Option:
-    """One option of an algorithm: the value it has when it is not given, and the rule for one that is."""
+    """One option of an algorithm: its default, and the rule for a given value."""
 
     default: Any
     rule: str
@@ -33,18 +33,18 @@ class Option:
 
 
 def count_option(default: int | None, *, least: int = 1) -> Option:
-    """A whole number of at least `least`."""
+    """Return the option of a whole number of at least `least`."""
     return Option(default=default, rule=f"must be a whole number of at least {least}", accepts=_make_whole_check(least))
 
 
 def positive_option(default: float | None, *, zero: bool = False) -> Option:
-    """A finite number above 0, or at least 0."""
+    """Return the option of a finite number above 0, or with `zero` of at least 0."""
     rule = "must be a finite number of at least 0" if zero else "must be a finite number above 0"
     return Option(default=default, rule=rule, accepts=lambda v: is_finite_number(v) and (v > 0 or (zero and v == 0)))
 
 
 def choice_option(*names: str) -> Option:
-    """One of these; the first is the default."""
+    """Return the option of one of these names; the first is the default."""
     return Option(default=names[0], rule=f"must be one of {', '.join(names)}", accepts=lambda v: v in names)
 
 
@@ -53,7 +53,7 @@ def _make_whole_check(least: int) -> Callable[[Any], bool]:
 
 
 def check_options(algorithm: str, options: Mapping[str, Any], known: Mapping[str, Option]) -> dict[str, Any]:
-    """All options of the algorithm, as given or by default. Raises RequestInvalid with every problem at once."""
+    """Return all options of the algorithm, given or by default. Raises RequestInvalid with every problem."""
     problems = []
     for key, value in options.items():
         if key not in known:
@@ -71,7 +71,7 @@ def _format_default(option: Option) -> str:
 
 
 def option_error(key: str, rule: str, value: Any, fix: str) -> RequestInvalid:
-    """The error for one option whose value does not go with the others."""
+    """Return the error of one option whose value does not fit the others."""
     return RequestInvalid(problems=[_build_problem(key, rule, value, fix)])
 
 
@@ -80,7 +80,7 @@ def _build_problem(key: str, rule: str, value: Any, fix: str) -> Problem:
 
 
 def missing_library_error(algorithm: str, error: ModuleNotFoundError, *, library: str, extra: str) -> Exception:
-    """What to raise when a library was not found: our error, or the same if it was one that the library needs."""
+    """Return the error to raise when a library is missing; the same one when only a dependency of it is missing."""
     if (error.name or "").partition(".")[0] != library:
         return error
     return RequestInvalid(

@@ -1,10 +1,10 @@
-"""Tree-structured Parzen estimator over all parameters at once: the door to Optuna, an extra.
+"""Tree-structured Parzen estimator over all parameters at once: the adapter of Optuna, an extra.
 
-Watanabe: Tree-structured Parzen estimator, understanding its algorithm components (2023, arXiv:2304.11127). A trial
-that failed is known to Optuna as failed, and its point is not learnt from.
+Watanabe: Tree-structured Parzen estimator, understanding its algorithm components (2023, arXiv:2304.11127). A failed
+trial is marked as failed in Optuna, which does not learn from its point.
 
-The sampler is made anew for each suggestion, seeded by the job's seed and the suggestion's number: all that matters is
-then in the observations, and a study that was restored goes on as it would have.
+Each suggestion has a new sampler, seeded by the job's seed and the suggestion's number: the observations are then the
+whole state, and a restored study makes the same suggestions as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ _MAX_INTEGER_RANGE = 2**31  # integers of a wider range are searched as numbers 
 
 
 def make(primitives: Mapping[str, Primitive], *, mode: Mode, seed: int, options: Mapping[str, Any]) -> Optuna:
-    """The algorithm. Raises RequestInvalid for an unknown option or a wrong value."""
+    """Return the algorithm. Raises RequestInvalid for an unknown option or a wrong value."""
     return Optuna(primitives, mode=mode, seed=seed, options=check_options("optunasearch", options, OPTIONS))
 
 
 class Optuna:
-    """Ask/tell over an Optuna study in memory; trials are known to it by their number."""
+    """The ask/tell interface over an Optuna study in memory, which identifies trials by number."""
 
     def __init__(
         self, primitives: Mapping[str, Primitive], *, mode: Mode, seed: int, options: Mapping[str, Any]
@@ -116,7 +116,7 @@ class Optuna:
 
 
 def _create_study(mode: Mode) -> optuna.Study:
-    """Optuna tells of every new study on stderr."""
+    """Return a new study, without Optuna's message about it on stderr."""
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
@@ -138,7 +138,7 @@ def _is_integer(primitive: Primitive) -> bool:
 
 
 def _encode_value(primitive: Primitive, value: Any) -> float | int:
-    """A value as Optuna knows it: counted from 0, or in [0, 1]."""
+    """Return a value in Optuna's form: counted from 0, or in [0, 1]."""
     if isinstance(primitive, Category):
         return int(value)
     return int(value) - primitive.low if _is_integer(primitive) else to_unit(primitive, value)

@@ -1,4 +1,4 @@
-"""Which algorithms there are, what each can search, and how one is made for a job."""
+"""The registry of search algorithms: check a job against them, and create the one that it names."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _WHERE = "params.tune_config.search_alg"
 
 
 def create_algorithm(params: Params, *, seed: int, extensions: Mapping[str, Factory]) -> Algorithm:
-    """The job's algorithm, new. Raises RequestInvalid with everything that the algorithm cannot do with this job."""
+    """Return a new instance of the job's algorithm. Raises RequestInvalid with all that the two have in conflict."""
     config, space = params.tuning.search_alg, Space(params.hyperparameters or ())
     known = [*ALGORITHMS, *extensions]
     if config.name not in known:
@@ -42,7 +42,7 @@ def create_algorithm(params: Params, *, seed: int, extensions: Mapping[str, Fact
 
 
 def parse_points(params: Params) -> list[dict[str, Any]]:
-    """`points_to_evaluate`, flat, as plain values. Raises RequestInvalid: a point is outside the space."""
+    """Return `points_to_evaluate`, flat, as plain values. Raises RequestInvalid when a point is outside the space."""
     problems = list(_find_point_problems(params))
     if problems:
         raise RequestInvalid(problems=problems)
@@ -55,7 +55,7 @@ def _get_points(params: Params) -> Sequence[Mapping[str, Any]]:
 
 
 def _flatten_point(point: Mapping[str, Any], names: Sequence[str], above: str = "") -> dict[str, Any]:
-    """A point may be written flat (`{"a/b": 1}`) or nested (`{"a": {"b": 1}}`)."""
+    """Return a point of flat (`{"a/b": 1}`) or nested form (`{"a": {"b": 1}}`) in flat form."""
     flat: dict[str, Any] = {}
     for key, value in point.items():
         name = f"{above}{key}"
@@ -88,7 +88,7 @@ def _find_point_problems(params: Params) -> list[Problem]:
 
 
 def _format_distribution(distribution: DistributionBase) -> str:
-    """`uniform(min=0.0, max=1.0)`."""
+    """Return a text such as `uniform(min=0.0, max=1.0)`."""
     fields = distribution.model_dump(exclude={"name", "type", "base"})
     text = ", ".join(f"{key}={list(value) if key == 'options' else value}" for key, value in fields.items())
     return f"{distribution.model_dump()['type']}({text if len(text) <= 80 else text[:77] + '...'})"
@@ -104,7 +104,7 @@ def _find_option_problems(options: Mapping[str, Any]) -> list[Problem]:
 
 
 class InitialPoints:
-    """Gives the points to evaluate first, in their order and as they are; what a point leaves open is filled in."""
+    """Suggests the points to evaluate first, unchanged and in their order, with missing values filled in."""
 
     def __init__(self, inner: Algorithm, space: Space, points: Sequence[Mapping[str, Any]]) -> None:
         self._inner = inner

@@ -1,4 +1,4 @@
-"""Primitives on the unit interval, for libraries that mind the width of what they search."""
+"""Primitives on the unit interval, for libraries that depend on the width of a range."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["count_levels", "from_unit", "is_constant", "to_unit"]
 
 
 def count_levels(primitive: Primitive) -> float:
-    """How many values it has: a whole number, or infinity."""
+    """Return the number of values of a primitive, or infinity."""
     if isinstance(primitive, Real):
         return 1 if primitive.low == primitive.high else math.inf
     return primitive.size if isinstance(primitive, Category) else primitive.high - primitive.low + 1
@@ -22,7 +22,7 @@ def is_constant(primitive: Primitive) -> bool:
 
 
 def from_unit(primitive: Primitive, unit: float) -> float | int:
-    """The value at this place in [0, 1]; the first and the last are at 0 and 1."""
+    """Return the value at this place in [0, 1]; the first and the last are at 0 and 1."""
     low = 0 if isinstance(primitive, Category) else primitive.low
     if not isinstance(primitive, Real):
         return low + round(unit * (count_levels(primitive) - 1))
@@ -30,7 +30,7 @@ def from_unit(primitive: Primitive, unit: float) -> float | int:
 
 
 def to_unit(primitive: Primitive, value: Any) -> float:
-    """Where the value is in [0, 1]; of a constant, 0."""
+    """Return the value's place in [0, 1]; 0 for a constant."""
     if is_constant(primitive):
         return 0.0
     if isinstance(primitive, Real):

@@ -1,4 +1,4 @@
-"""Random and grid search: every grid point, the rest drawn by each distribution's law."""
+"""Random and grid search: every grid point, and other values drawn by each distribution's law."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ __all__ = ["Variants"]
 
 
 class Variants:
-    """The grid in the job's order, once per sample; the first samples have the values of the points to evaluate.
+    """The grid in the job's order, once per sample; the first samples take the values of the points to evaluate.
 
-    A point that fixes a grid parameter makes its sample's grid smaller, and points beyond the samples are tried too, as
+    A point that fixes a grid parameter shrinks the grid of its sample, and points beyond the samples are tried too, as
     in Ray's own generator.
     """
 
@@ -38,7 +38,7 @@ class Variants:
         return {**drawn, **variant, **(fixed or {})}
 
     def tell(self, trial_id: str, value: float | None) -> None:
-        """Random search does not learn."""
+        """Do nothing: random search does not learn."""
 
     def state(self) -> Any:
         version, numbers, gauss = self._rng.getstate()
@@ -51,7 +51,7 @@ class Variants:
         self._rng.setstate((version, tuple(numbers), gauss))
 
     def _iter_variants(self) -> Iterator[Point]:
-        """What is settled of each trial, one after the other: its place in the grid, its point to evaluate."""
+        """Yield the fixed values of each trial in turn: its place in the grid, and its point to evaluate."""
         for index in range(self._samples):
             point = self._points[index] if index < len(self._points) else {}
             fixed = {name: FixedValue(value=value) for name, value in point.items()}

@@ -68,7 +68,7 @@ def test_an_outcome_that_is_no_valid_job_is_refused(called, tmp_path: Path) -> N
     assert not (tmp_path / "new.json").exists()
 
 
-@pytest.mark.parametrize(("content", "said"), [("[]", "must be an object"), ("", "is empty"), ("{", "is no JSON")])
+@pytest.mark.parametrize(("content", "said"), [("[]", "must be an object"), ("", "is empty"), ("{", "is not JSON")])
 def test_what_is_no_job_is_refused(content: str, said: str, called, tmp_path: Path) -> None:
     (tmp_path / "old.json").write_text(content, encoding="utf-8")
     shown = called("migrate", "old.json")

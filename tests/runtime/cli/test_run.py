@@ -160,7 +160,7 @@ def _error(shown: Any) -> str:
     [
         (None, "there is no such file"),
         (b"", "is empty"),
-        (b'{"action": ', "is no JSON"),
+        (b'{"action": ', "is not JSON"),
         (b"- [open", "is neither JSON nor YAML"),
         (b"\xff\xfe\x00", "job.json"),
         (b'"text"', "must be an object"),

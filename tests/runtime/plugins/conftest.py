@@ -20,8 +20,8 @@ def interpreter(tmp_path: Path) -> Iterator[None]:
     path, modules = list(sys.path), set(sys.modules)
     yield
     sys.path[:] = path
-    for home in module_isolation._active_modules:
-        home.deactivate(home.top_levels())
+    for plugin in module_isolation._active_modules:
+        plugin.deactivate(plugin.top_levels())
     module_isolation._active_modules.clear()
     loading._plugins_by_recipe.clear()
     for name in set(sys.modules) - modules:
