@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
-import yaml
-
+from trialrun.plain_yaml import YAMLError, parse_plain_yaml
 from trialrun_hookspecs.errors import JobUnreadable
 from trialrun_hookspecs.parsing import parse_request
 from trialrun_hookspecs.request import Request
@@ -79,8 +77,8 @@ def _parse_text(text: str, where: str) -> Any:
             place = f"{where}:{error.lineno}:{error.colno}"
             raise JobUnreadable("is no JSON", where=place, got=error.msg, fix=_SYNTAX_FIX) from None
     try:
-        return yaml.load(text, Loader=_Loader)  # noqa: S506  # a safe loader
-    except yaml.YAMLError as error:
+        return parse_plain_yaml(text)
+    except YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f"{where}:{mark.line + 1}:{mark.column + 1}" if mark else where
         got = getattr(error, "problem", None) or str(error).partition("\n")[0]
@@ -108,58 +106,3 @@ def _parse_integer(digits: str, where: str) -> int:
     except ValueError:  # thousands of digits
         got = f"{len(digits)} digits"
         raise JobUnreadable("a number is too large", where=where, got=got, fix="Use a smaller number.") from None
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML with the plain values of YAML 1.2, which are those of JSON: 1e-3 is a number; no, on and dates are text.
-
-    Aliases are refused: a few lines of them can stand for more than a machine can hold.
-    """
-
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.AliasEvent):
-            event: Any = self.get_event()  # type: ignore[no-untyped-call]  # its stubs have no annotations here
-            raise yaml.MarkedYAMLError(problem="aliases (*name) are not taken", problem_mark=event.start_mark)
-        return super().compose_node(parent, index)
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-        seen: set[str] = set()
-        for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
-            if isinstance(key, yaml.ScalarNode):
-                if key.value in seen:
-                    problem = f"the key {key.value!r} stands twice in one object"
-                    raise yaml.MarkedYAMLError(problem=problem, problem_mark=key.start_mark)
-                seen.add(key.value)
-                key.tag = "tag:yaml.org,2002:str"  # as in JSON, where 1: is "1":
-        return super().construct_mapping(node, deep=deep)
-
-    def construct_number(self, node: Any) -> int | float:
-        text = self.construct_scalar(node).lower()
-        try:
-            return (
-                int(text, 0) if text[:2] in ("0o", "0x") else int(text) if text.lstrip("+-").isdigit() else float(text)
-            )
-        except ValueError:
-            raise yaml.MarkedYAMLError(problem="a number is too large", problem_mark=node.start_mark) from None
-
-
-_TAGS = "tag:yaml.org,2002:"
-_NUMBER = r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?$|0o[0-7]+$|0x[0-9a-fA-F]+$"
-_Loader.yaml_implicit_resolvers = {}
-_Loader.yaml_constructors = {  # no others: an explicit tag such as !!timestamp is refused
-    key: made
-    for key, made in _Loader.yaml_constructors.items()
-    if key in (None, f"{_TAGS}str", f"{_TAGS}seq", f"{_TAGS}map")
-}
-for _tag, _rule, _first, _made in (
-    ("!number", _NUMBER, "-+.0123456789", _Loader.construct_number),
-    (
-        "!bool",
-        "true$|True$|TRUE$|false$|False$|FALSE$",
-        "tTfF",
-        lambda loader, node: loader.construct_scalar(node).lower() == "true",
-    ),
-    ("!null", "~$|null$|Null$|NULL$|$", ["~", "n", "N", ""], lambda _, node: None),
-):
-    _Loader.add_implicit_resolver(_tag, re.compile(_rule), list(_first))
-    _Loader.add_constructor(_tag, _made)

@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-import yaml
+from ruamel.yaml import YAML
 
 import trialrun
 from trialrun import Recorder
@@ -138,7 +138,7 @@ def test_toml_in_the_docs_is_toml(text: str) -> None:
 
 @pytest.mark.parametrize("text", _blocks("yaml"))
 def test_yaml_in_the_docs_is_yaml(text: str) -> None:
-    assert yaml.safe_load(text)
+    assert YAML(typ="safe", pure=True).load(text)
 
 
 JOBS = {
@@ -205,7 +205,7 @@ def test_the_recorder_s_page_names_every_question_and_call() -> None:
     ],
 )
 def test_an_example_is_a_valid_job(name: str, trials: int | None) -> None:
-    request = parse_request(yaml.safe_load((ROOT / "examples" / name).read_text("utf-8")))
+    request = parse_request(YAML(typ="safe", pure=True).load((ROOT / "examples" / name).read_text("utf-8")))
     assert count_trials(request) == trials
 
 

@@ -19,8 +19,6 @@ RUNS = frozenset({"eval", "exec", "compile"})
 ALLOWED = {
     # the file in which Ray left the exception of a trial of this very run, in the folder of its own session
     ("runtime/trialrun/executors/ray_tune/failures.py", "cloudpickle.loads"),
-    # YAML of the job file, by a loader that makes plain values only
-    ("runtime/trialrun/job_file.py", "yaml.load"),
     # arrays of the reference plugin's own artifact, with allow_pickle=False
     ("reference_plugins/trialrun_reference/sklearn_digits.py", "np.load"),
 }
@@ -45,7 +43,13 @@ def _suspects(tree: ast.Module) -> set[str]:
             found.add(f"{module}.{last}" if module else last)
         if any(word.arg == "allow_pickle" and getattr(word.value, "value", True) for word in node.keywords):
             found.add("allow_pickle")
+        if last == "YAML" and not any(word.arg == "typ" and _is_safe(word.value) for word in node.keywords):
+            found.add("YAML")
     return found
+
+
+def _is_safe(typ: ast.expr) -> bool:
+    return isinstance(typ, ast.Constant) and typ.value == "safe"
 
 
 def _imported_loaders(tree: ast.Module) -> set[str]:
@@ -74,6 +78,8 @@ def test_nothing_is_read_that_could_run(path: Path) -> None:
         "torch.load(p, weights_only=False)",
         "np.load(p)",
         "yaml.load(t)",
+        "YAML(typ='unsafe').load(t)",
+        "ruamel.yaml.YAML(typ=kind)",
         "eval(t)",
         "np.savez(p, allow_pickle=True)",
         "pickle.Unpickler(f)",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import os
@@ -10,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
+from ruamel.yaml import YAML
+from ruamel.yaml.representer import SafeRepresenter
 
 from trialrun.job_file import JOB_FILE_LIMIT, read_job, to_request
 from trialrun.testing.strategies import job_dicts, json_values
@@ -22,11 +24,25 @@ JOB: dict[str, Any] = {"action": "train", "params": {"name": "n", "dataset": 1, 
 same_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
 
 
-class Quoting(yaml.SafeDumper):
-    """Quotes all text: PyYAML writes the text 1e5 without quotes, for itself reads it as text."""
+class Quoting(SafeRepresenter):
+    """Quotes all text, so that 1e5 as text stays text whatever the reader's rules are."""
+
+    def quote(self, text: str) -> Any:
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style='"')
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
 
 
-Quoting.add_representer(str, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"'))
+Quoting.add_representer(str, Quoting.quote)
+
+
+def to_yaml(value: Any) -> str:
+    yaml = YAML(typ="safe", pure=True)
+    yaml.Representer = Quoting
+    stream = io.StringIO()
+    yaml.dump(value, stream)
+    return stream.getvalue()
 
 
 def file(folder: Path, content: str | bytes, name: str = "job.json") -> Path:
@@ -49,7 +65,7 @@ def test_json_is_read_whatever_the_file_is_called(tmp_path: Path, name: str) -> 
 
 @pytest.mark.parametrize("name", ["job.yaml", "job.json", "job"])
 def test_yaml_is_read_whatever_the_file_is_called(tmp_path: Path, name: str) -> None:
-    assert to_request(str(file(tmp_path, yaml.safe_dump(JOB), name))) == parse_request(JOB)
+    assert to_request(str(file(tmp_path, to_yaml(JOB), name))) == parse_request(JOB)
 
 
 def test_a_byte_order_mark_is_skipped(tmp_path: Path) -> None:
@@ -147,11 +163,12 @@ def test_what_is_no_object_is_no_job(tmp_path: Path, content: str) -> None:
         to_request(file(tmp_path, content))
 
 
-# As in JSON and YAML 1.2; YAML 1.1, which PyYAML reads, has other ideas about most of these.
+# As in JSON and YAML 1.2; YAML 1.1, which many parsers read, has other ideas about most of these.
 @pytest.mark.parametrize(
     ("written", "meant"),
     [
         ("1e-4", 0.0001),
+        ("1e-3", 0.001),
         ("1E3", 1000.0),
         ("-2.5e+3", -2500.0),
         (".5", 0.5),
@@ -168,6 +185,8 @@ def test_what_is_no_object_is_no_job(tmp_path: Path, content: str) -> None:
         ("no", "no"),
         ("on", "on"),
         ("Yes", "Yes"),
+        ("yes", "yes"),
+        ("off", "off"),
         ("true", True),
         ("False", False),
         ("null", None),
@@ -199,6 +218,29 @@ def test_keys_of_yaml_are_text(tmp_path: Path) -> None:
     }
 
 
+def test_a_file_cannot_ask_for_the_rules_of_yaml_1_1(tmp_path: Path) -> None:
+    text = "%YAML 1.1\n---\na: yes\nb: 1e-3\nc: 1:30\nd: 2020-01-01\n"
+    assert read_job(file(tmp_path, text, "job.yaml")) == {"a": "yes", "b": 0.001, "c": "1:30", "d": "2020-01-01"}
+
+
+@pytest.mark.parametrize(
+    ("text", "got"),
+    [
+        ("a: 1\nb: 2\na: 3\n", "the key 'a' stands twice in one object"),
+        ("1: a\n'1': b\n", "the key '1' stands twice in one object"),
+        ("a: &x [1]\nb: *x\n", "aliases (*name) are not taken"),
+        ("a: !!timestamp 2020-01-01\n", "the tag tag:yaml.org,2002:timestamp is not taken here"),
+        ("? [a]\n: 1\n", "a key must be text"),
+    ],
+)
+def test_what_yaml_allows_and_a_job_does_not_is_said(tmp_path: Path, text: str, got: str) -> None:
+    assert problem(file(tmp_path, text, "job.yaml")).got == got
+
+
+def test_an_anchor_that_nothing_points_to_means_nothing(tmp_path: Path) -> None:
+    assert read_job(file(tmp_path, "a: &x 1\nb: &x 2\n")) == {"a": 1, "b": 2}
+
+
 def test_a_learning_rate_in_yaml_is_a_number(tmp_path: Path) -> None:
     text = """
 action: train
@@ -220,7 +262,7 @@ params:
 @given(job_dicts())
 def test_a_job_written_as_yaml_is_the_job(tmp_path_factory: pytest.TempPathFactory, job: dict[str, Any]) -> None:
     folder = tmp_path_factory.getbasetemp()
-    as_yaml = to_request(file(folder, yaml.dump(job, Dumper=Quoting, allow_unicode=True), "job.yaml"))
+    as_yaml = to_request(file(folder, to_yaml(job), "job.yaml"))
     assert as_yaml == to_request(file(folder, json.dumps(job))) == parse_request(job)
 
 

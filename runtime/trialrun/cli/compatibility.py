@@ -23,6 +23,7 @@ class _PlaceholderPlugin:
 def check_compatibility(called: JobInputs, executor: str, problems: Problems) -> None:
     """Note all that keeps the job from starting. Ray is imported only where its schedulers have to be asked."""
     from trialrun.engine.job import prepare_job
+    from trialrun.run_dir.run_config import RunConfig
     from trialrun_hookspecs.request import SchedulerConfig
 
     config = called.request.params.tune_config
@@ -36,8 +37,9 @@ def check_compatibility(called: JobInputs, executor: str, problems: Problems) ->
             called.request.model_copy(update={"params": with_fifo}),
             plugin=plugin,
             plugins=called.others,
-            executor="inline",
+            run_config=RunConfig(executor="inline"),
         )
     if config.scheduler.name != "fifo" or config.scheduler.options:
         with problems.collect_usage_errors():
-            prepare_job(called.request, plugin=plugin, plugins=called.others, executor=executor)  # type: ignore[arg-type]  # click has checked it
+            options = RunConfig(executor=executor)  # type: ignore[arg-type]  # click has checked it
+            prepare_job(called.request, plugin=plugin, plugins=called.others, run_config=options)

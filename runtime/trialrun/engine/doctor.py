@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import platform
 import re
 import resource
@@ -15,7 +14,10 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
+import psutil
+
 from trialrun._version import __version__
+from trialrun.executors.gpus import list_gpu_names
 from trialrun.executors.ray_tune import cluster
 from trialrun.executors.ray_tune.environment import VariableFinding, list_variable_findings
 from trialrun_hookspecs.errors import UsageError
@@ -67,7 +69,7 @@ def examine_machine(environment: Mapping[str, str], *, address: str | None = Non
     return DoctorReport(
         versions=versions,
         resources=_measure_resources(),
-        gpus=_list_gpus(),
+        gpus=list_gpu_names(),
         missing=_find_missing(extras),
         variables=variables,
         troubles=[
@@ -131,21 +133,12 @@ def _check_versions(wanted: Requirements, extras: Mapping[str, Requirements]) ->
 
 def _measure_resources() -> dict[str, float]:
     size = cluster.get_local_capacity({})
-    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    return {**size, "memory_gb": round(pages / 2**30, 1), "shared_memory_gb": _free_gb(_SHARED)}
+    memory = psutil.virtual_memory().total
+    return {**size, "memory_gb": round(memory / 2**30, 1), "shared_memory_gb": _free_gb(_SHARED)}
 
 
 def _free_gb(folder: Path) -> float:
     return round(shutil.disk_usage(folder).free / 2**30, 1) if folder.is_dir() else 0.0
-
-
-def _list_gpus() -> list[str]:
-    """The models of the GPUs, as the driver names them."""
-    found = Path("/proc/driver/nvidia/gpus")
-    if not found.is_dir():
-        return []
-    texts = (file.read_text(encoding="utf-8", errors="replace") for file in sorted(found.glob("*/information")))
-    return [match[1].strip() for text in texts if (match := re.search(r"^Model:(.*)$", text, re.MULTILINE))]
 
 
 def _check_surroundings(environment: Mapping[str, str], address: str | None) -> Iterator[DoctorFinding]:
@@ -168,5 +161,5 @@ def _check_surroundings(environment: Mapping[str, str], address: str | None) -> 
         what = f"{_SHARED} is small, so objects go through the disk: docker run --shm-size=8g"
         yield DoctorFinding(level="note", what=what)
     visible = environment.get("CUDA_VISIBLE_DEVICES")
-    if visible is not None and _list_gpus():
+    if visible is not None and list_gpu_names():
         yield DoctorFinding(level="note", what=f"CUDA_VISIBLE_DEVICES={visible!r} limits the GPUs that Ray sees")

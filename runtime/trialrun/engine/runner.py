@@ -78,8 +78,8 @@ class JobRunner:
         *,
         watcher: JobObserver,
         muted: Sequence[str],
-        past: StudyHistory | None = None,
-        go_on: tuple[str, ...] = (),
+        history: StudyHistory | None = None,
+        resumed: tuple[str, ...] = (),
     ) -> None:
         self._undelivered: list[str] = []
         self._prepared = prepared
@@ -89,8 +89,8 @@ class JobRunner:
         self._record = record
         self._watcher = watcher
         self._muted = muted
-        self._past = past or StudyHistory()
-        self._go_on = go_on
+        self._history = history
+        self._resumed = resumed
         self._job_id = record.job_id
         self._register_job()
 
@@ -119,8 +119,8 @@ class JobRunner:
             token=self._backend.token,
         )
         self._watcher.on_job_start(opened)
-        with self._open_event_bus() as hub:
-            result = self._run_and_report(hub)
+        with self._open_event_bus() as bus:
+            result = self._run_and_report(bus)
         late = [*self._muted, *self._undelivered]  # a slow report hook may hear of the end after it
         if late:
             result = result.model_copy(update={"warnings": [*result.warnings, *late]})
@@ -138,7 +138,7 @@ class JobRunner:
         )
         spools = MergedSpools(self._folder / layout.SPOOL_DIR, by_trials=self._params.is_tune)
         resend_unanswered(ledger, sink, spools)
-        hub = EventBus(
+        bus = EventBus(
             spools,
             job_id=self._job_id,
             run_key=self._record.run_key,
@@ -148,9 +148,9 @@ class JobRunner:
             viewers=[self._watcher.on_event],
         )
         try:
-            yield hub
+            yield bus
         finally:
-            self._undelivered = hub.close(CLOSE_TIMEOUT_S)
+            self._undelivered = bus.close(CLOSE_TIMEOUT_S)
             sink.close(timeout=CLOSE_TIMEOUT_S)
             ledger.close()
             self._undelivered += _describe_losses(sink, self._folder)
@@ -158,55 +158,44 @@ class JobRunner:
                 note = "\n".join(self._undelivered)
                 (self._folder / layout.UNDELIVERED).write_text(note + "\n", encoding="utf-8")
 
-    def _run_and_report(self, hub: EventBus) -> JobResult:
+    def _run_and_report(self, bus: EventBus) -> JobResult:
         """Whatever happens, the backend hears how it ended."""
-        hub.emit(events.status_event("RUNNING"))
+        bus.emit(events.status_event("RUNNING"))
         try:
-            result = self._execute_job(hub)
+            result = self._execute_job(bus)
         except KeyboardInterrupt:
-            self._report_end(hub, "STOPPED", "interrupted")
+            self._report_end(bus, "STOPPED", "interrupted")
             raise JobInterrupted(
                 "interrupted", where=f"job {self._job_id}", fix=f"{RESUME_HINT}{self._folder}"
             ) from None
         except TrialrunError as error:
-            self._report_end(hub, "STOPPED" if isinstance(error, JobInterrupted) else "FAILED", str(error))
+            self._report_end(bus, "STOPPED" if isinstance(error, JobInterrupted) else "FAILED", str(error))
             raise
         except Exception as error:
-            self._report_end(hub, "FAILED", f"{type(error).__name__}: {error}")
+            self._report_end(bus, "FAILED", f"{type(error).__name__}: {error}")
             raise
         self._write_result(result)
-        hub.emit(events.result_event(_platform_result(result)))
-        self._report_end(hub, result.status)
+        bus.emit(events.result_event(_platform_result(result)))
+        self._report_end(bus, result.status)
         return result
 
-    def _execute_job(self, hub: EventBus) -> JobResult:
-        dataset = self._backend.client.download_dataset(self._params.dataset, self._folder / layout.DATASET_DIR)
-        checkpoint = None
-        if self._params.checkpoint is not None:
-            shutil.rmtree(
-                self._folder / layout.CHECKPOINT_DIR, ignore_errors=True
-            )  # of a run that goes on, perhaps in part
-            checkpoint = self._backend.client.download_checkpoint(
-                self._params.checkpoint, self._folder / layout.CHECKPOINT_DIR
-            )
-        hub.emit_progress("dataset", 1, 1)
-        restore = find_checkpoint(Path(self._record.restore)) if self._record.restore else None
+    def _execute_job(self, bus: EventBus) -> JobResult:
+        dataset, checkpoint = self._download_inputs()
+        bus.emit_progress("dataset", 1, 1)
+        restore = self._record.run_config.restore
+        start = find_checkpoint(Path(restore)) if restore else None
         origin = PluginOrigin(self._prepared.plugin.name, __version__)
         if not self._params.is_tune:
             return run_training(
-                self._prepared.plugin,
-                self._params,
-                hub=hub,
-                client=self._backend.client,
+                self._prepared,
+                self._record,
+                self._folder,
                 dataset=dataset,
                 checkpoint=checkpoint,
-                folder=self._folder,
-                job_id=self._job_id,
-                run_key=self._record.run_key,
-                seed=self._prepared.seed,
+                restore=start,
+                bus=bus,
+                client=self._backend.client,
                 origin=origin,
-                spool_limit=self._record.spool_limit,
-                restore=restore,
             )
         study = build_study(
             self._prepared,
@@ -215,28 +204,30 @@ class JobRunner:
             dataset=dataset,
             checkpoint=checkpoint,
             results=self._folder,
-            address=self._record.address,
-            local_resources=self._record.local_resources,
-            spool_limit=self._record.spool_limit,
-            past=self._past,
-            restore=restore,
-            go_on=self._go_on,
+            history=self._history,
+            restore=start,
+            resumed=self._resumed,
         )
-        return run_study(
-            study,
-            self._prepared.executor,
-            hub=hub,
-            client=self._backend.client,
-            origin=origin,
-        )
+        return run_study(study, self._prepared.executor, bus=bus, client=self._backend.client, origin=origin)
 
-    def _report_end(self, hub: EventBus, status: Status, error: str | None = None) -> None:
-        hub.drain()  # what trials reported comes before the news of the end
+    def _download_inputs(self) -> tuple[Any, dict[str, Any] | None]:
+        """Return the dataset and, where the job names one, the checkpoint."""
+        client = self._backend.client
+        dataset = client.download_dataset(self._params.dataset, self._folder / layout.DATASET_DIR)
+        if self._params.checkpoint is None:
+            return dataset, None
+        shutil.rmtree(
+            self._folder / layout.CHECKPOINT_DIR, ignore_errors=True
+        )  # of a run that is resumed, perhaps incomplete
+        return dataset, client.download_checkpoint(self._params.checkpoint, self._folder / layout.CHECKPOINT_DIR)
+
+    def _report_end(self, bus: EventBus, status: Status, error: str | None = None) -> None:
+        bus.drain()  # what trials reported comes before the news of the end
         if error is not None:
-            hub.emit_message(error, "danger")
+            bus.emit_message(error, "danger")
             self._write_error(status, error)
-        hub.emit(events.status_event(status, error))
-        hub.emit_message("the run is complete", "success" if status == "SUCCEEDED" else "warning")
+        bus.emit(events.status_event(status, error))
+        bus.emit_message("the run is complete", "success" if status == "SUCCEEDED" else "warning")
 
     def _write_result(self, result: JobResult) -> None:
         text = json.dumps(result.model_dump(mode="json"), indent=2, ensure_ascii=False, allow_nan=False)

@@ -30,7 +30,7 @@ class StudyListener:
     def __init__(
         self,
         table: TrialTable,
-        hub: EventBus,
+        bus: EventBus,
         uploads: ModelUploads,
         *,
         total: int,
@@ -39,7 +39,7 @@ class StudyListener:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._table = table
-        self._hub = hub
+        self._bus = bus
         self._uploads = uploads
         self._total = total
         self._journal = journal
@@ -52,19 +52,19 @@ class StudyListener:
         self._lock = threading.RLock()
         self.warnings: list[str] = []
 
-    def restore_history(self, past: StudyHistory, go_on: Sequence[str]) -> None:
+    def restore_history(self, history: StudyHistory, resumed: Sequence[str]) -> None:
         """Take up the table where an earlier run left it."""
         with self._lock:
-            for trial_id, config in past.configs.items():
+            for trial_id, config in history.configs.items():
                 self._table.apply(TrialStarted(trial_id=trial_id, config=config))
-                outcome = past.outcomes.get(trial_id)
-                if outcome is not None and trial_id not in go_on:
+                outcome = history.outcomes.get(trial_id)
+                if outcome is not None and trial_id not in resumed:
                     self._table.apply(TrialReported(trial_id=trial_id, metrics=_drop_output_path(outcome.metrics)))
                     self._table.apply(TrialStatusChanged(trial_id=trial_id, status=outcome.status))
                     self._finished += 1
             self._running = bool(self._finished)
             if self._running:
-                self._hub.emit_progress("trials", self._finished, max(self._total, self._finished))
+                self._bus.emit_progress("trials", self._finished, max(self._total, self._finished))
             self.tick()
 
     def on_start(self, trial_id: str, config: Mapping[str, Any]) -> None:
@@ -78,7 +78,7 @@ class StudyListener:
         with self._lock:
             if status == "RUNNING" and not self._running:
                 self._running = True
-                self._hub.emit_progress("trials", 0, self._total)
+                self._bus.emit_progress("trials", 0, self._total)
             self._table.apply(TrialStatusChanged(trial_id=trial_id, status=status))
             self.tick()
 
@@ -86,7 +86,7 @@ class StudyListener:
         shown = _drop_output_path(metrics)
         with self._lock:
             self._table.apply(TrialReported(trial_id=trial_id, metrics=shown))
-            self._hub.emit(events.trial_result_event(trial_id, iteration, shown))
+            self._bus.emit(events.trial_result_event(trial_id, iteration, shown))
             self.tick()
 
     def on_end(self, outcome: TrialOutcome) -> None:
@@ -94,19 +94,19 @@ class StudyListener:
             self._journal.record_outcome(outcome)
         with self._lock:
             self._finished += 1
-            self._hub.emit_progress("trials", self._finished, max(self._total, self._finished))
+            self._bus.emit_progress("trials", self._finished, max(self._total, self._finished))
             if outcome.error:
-                self._hub.emit_message(f"trial {outcome.trial_id} failed: {outcome.error}", "danger")
-                self._hub.emit(_build_failure_event(outcome))
+                self._bus.emit_message(f"trial {outcome.trial_id} failed: {outcome.error}", "danger")
+                self._bus.emit(_build_failure_event(outcome))
             elif outcome.status == "TERMINATED" and outcome.metrics and outcome.ended_by != INTERRUPTED:
                 self._uploads.add(outcome)
             if outcome.ended_by:
-                self._hub.emit_message(f"trial {outcome.trial_id} was ended by {outcome.ended_by}")
+                self._bus.emit_message(f"trial {outcome.trial_id} was ended by {outcome.ended_by}")
             self.tick()
 
     def warn(self, text: str) -> None:
         self.warnings.append(text)
-        self._hub.emit_message(text, "warning")
+        self._bus.emit_message(text, "warning")
 
     def tick(self) -> None:
         """Send what is due; called after every change and, by executors that wait, from time to time."""
@@ -117,14 +117,14 @@ class StudyListener:
             whole = self._coalescer
             if whole is not None and self._whole_due and whole.try_acquire(now, len(self._table.rows)):
                 self._whole_due = False
-                self._hub.emit(events.trials_event(self._table.snapshot()))
+                self._bus.emit(events.trials_event(self._table.snapshot()))
 
     def flush(self, best_trial: str = "") -> dict[str, Any]:
         """The last state always arrives: what is left of the deltas, and the whole table."""
         with self._lock:
             self._send_delta()
             table = self._table.snapshot(best_trial)
-            self._hub.emit(events.trials_event(table))
+            self._bus.emit(events.trials_event(table))
             return table
 
     def _send_delta(self) -> None:
@@ -132,7 +132,7 @@ class StudyListener:
         if delta is not None:
             self._sent = self._clock()
             self._whole_due = True
-            self._hub.emit(events.trials_delta_event(delta))
+            self._bus.emit(events.trials_delta_event(delta))
 
 
 def _drop_output_path(metrics: Mapping[str, Any]) -> dict[str, Any]:

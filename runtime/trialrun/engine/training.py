@@ -13,13 +13,14 @@ from trialrun import events
 from trialrun.backend.client import Client
 from trialrun.checkpoints import Artifact, resolve_artifact
 from trialrun.engine.event_bus import EventBus
+from trialrun.engine.preflight import PreparedJob
 from trialrun.engine.uploads import PluginOrigin, artifact_roots
 from trialrun.executors.attempt import Attempt, AttemptSpec, open_attempt, override_checkpoint
 from trialrun.job_run import JobRun
 from trialrun.plugins import Plugin
 from trialrun.run_dir import layout
 from trialrun.run_dir.checkpoints import CheckpointRecord, copy_checkpoint, list_checkpoints
-from trialrun.run_dir.spool import SPOOL_LIMIT
+from trialrun.run_dir.record import RunRecord
 from trialrun_hookspecs.errors import TrainingFailed, TrialrunError
 from trialrun_hookspecs.request import Params
 from trialrun_hookspecs.results import JobResult
@@ -28,41 +29,38 @@ __all__ = ["run_training"]
 
 
 def run_training(
-    plugin: Plugin,
-    params: Params,
+    prepared: PreparedJob,
+    record: RunRecord,
+    folder: Path,
     *,
-    hub: EventBus,
-    client: Client,
     dataset: Any,
     checkpoint: dict[str, Any] | None,
-    folder: Path,
-    job_id: int,
-    run_key: str,
-    seed: int,
+    restore: CheckpointRecord | None,
+    bus: EventBus,
+    client: Client,
     origin: PluginOrigin,
-    spool_limit: int | None = SPOOL_LIMIT,
-    restore: CheckpointRecord | None = None,
 ) -> JobResult:
     """Train one model, upload it and register it.
 
     Raises TrainingFailed: the plugin raised, or its artifact cannot be used.
     """
     spec = AttemptSpec(
-        job_id=job_id,
-        run_key=run_key,
+        job_id=record.job_id,
+        run_key=record.run_key,
         trial_id=None,
         spool_name=layout.TRAIN_DIR,
-        seed=seed,
+        seed=prepared.seed,
         folder=folder / layout.TRAIN_DIR,
         spool_dir=folder / layout.SPOOL_DIR,
-        spool_limit=spool_limit,
+        run_config=record.run_config,
     )
-    artifact = _train(spec, plugin, params, dataset, checkpoint, restore)
-    hub.drain()
-    hub.emit_progress("train", 1, 1)
-    hub.emit_progress("model_upload", 0, 2)
+    params = prepared.params
+    artifact = _train(spec, prepared.plugin, params, dataset, checkpoint, restore)
+    bus.drain()
+    bus.emit_progress("train", 1, 1)
+    bus.emit_progress("model_upload", 0, 2)
     upload = client.upload_artifact(artifact.path)
-    hub.emit_progress("model_upload", 1, 2)
+    bus.emit_progress("model_upload", 1, 2)
     model_id = client.create_model(
         name=params.name,
         plugin=origin.plugin,
@@ -71,11 +69,11 @@ def run_training(
         chunked_upload=upload,
         configuration={"hyperparameter": params.hyperparameter},
         description=params.description,
-        key=f"{run_key}-model",
+        key=f"{record.run_key}-model",
     )
-    hub.emit(events.model_event(model_id, None, params.name))
-    hub.emit_progress("model_upload", 2, 2)
-    return JobResult(model_id=model_id, job_id=job_id, seed=seed, results_dir=str(folder))
+    bus.emit(events.model_event(model_id, None, params.name))
+    bus.emit_progress("model_upload", 2, 2)
+    return JobResult(model_id=model_id, job_id=record.job_id, seed=prepared.seed, results_dir=str(folder))
 
 
 def _train(

@@ -25,7 +25,7 @@ __all__ = ["RESUME_HINT", "run_study"]
 RESUME_HINT = "Go on with: trialrun resume "
 
 
-def run_study(study: Study, executor: Executor, *, hub: EventBus, client: Client, origin: PluginOrigin) -> JobResult:
+def run_study(study: Study, executor: Executor, *, bus: EventBus, client: Client, origin: PluginOrigin) -> JobResult:
     """Run the study. Raises AllTrialsFailed, or JobInterrupted after everything was recorded."""
     journal = Journal(study.results)
     uploads = ModelUploads(
@@ -34,19 +34,19 @@ def run_study(study: Study, executor: Executor, *, hub: EventBus, client: Client
         origin,
         run_key=study.run_key,
         roots=artifact_roots(study.results),
-        emit=hub.emit,
-        models=study.past.models,
+        emit=bus.emit,
+        models=study.history.models,
         made=journal.record_model,
     )
     table = TrialTable(study.tune_config.metric, study.space.names)
     whole = not client.is_recorder()
-    ears = StudyListener(table, hub, uploads, total=study.total, whole_tables=whole, journal=journal)
-    hub.emit_message(_opening_message(study, executor))
+    ears = StudyListener(table, bus, uploads, total=study.total, whole_tables=whole, journal=journal)
+    bus.emit_message(_opening_message(study, executor))
     try:
         outcome = _execute_remaining(study, executor, ears, uploads)
         if not outcome.interrupted:
             journal.record_end(outcome.ended_by)
-        models, reasons = _collect_models(uploads, hub)
+        models, reasons = _collect_models(uploads, bus)
     finally:
         uploads.close()
         ears.flush()
@@ -58,34 +58,34 @@ def run_study(study: Study, executor: Executor, *, hub: EventBus, client: Client
             study.job_id, chosen.trial_id, chosen.config, key=f"{study.run_key}-best-{chosen.trial_id}"
         )
         ears.flush(chosen.trial_id)
-    hub.emit_progress("trials", len(outcome.trials), len(outcome.trials))
-    hub.emit_progress("train", 1, 1)
-    hub.emit_progress("model_upload", 1, 1)
+    bus.emit_progress("trials", len(outcome.trials), len(outcome.trials))
+    bus.emit_progress("train", 1, 1)
+    bus.emit_progress("model_upload", 1, 1)
     return _build_result(study, outcome, chosen, models, reasons, [*ears.warnings, *outcome.warnings])
 
 
 def _opening_message(study: Study, executor: Executor) -> str:
-    if not study.past.configs:
+    if not study.history.configs:
         return f"starting {study.total} trials on the {executor.name} executor"
-    over = len(study.past.configs) - len(study.go_on)
-    return f"going on: {over} trials are over, {len(study.go_on)} go on, {study.remaining} are still to be made"
+    over = len(study.history.configs) - len(study.resumed)
+    return f"going on: {over} trials are over, {len(study.resumed)} go on, {study.remaining} are still to be made"
 
 
 def _execute_remaining(study: Study, executor: Executor, ears: StudyListener, uploads: ModelUploads) -> StudyOutcome:
     """What the executor makes of what is left, together with what is over."""
-    past = study.past
-    ears.restore_history(past, study.go_on)
-    over = {trial_id: past.outcomes[trial_id] for trial_id in past.configs if trial_id not in study.go_on}
+    history = study.history
+    ears.restore_history(history, study.resumed)
+    over = {trial_id: history.outcomes[trial_id] for trial_id in history.configs if trial_id not in study.resumed}
     for trial_id, outcome in over.items():
-        if trial_id not in past.models and outcome.status == "TERMINATED" and outcome.metrics:
+        if trial_id not in history.models and outcome.status == "TERMINATED" and outcome.metrics:
             uploads.add(outcome)
-    if past.configs and not study.go_on and not study.remaining:
-        return StudyOutcome(trials=tuple(over.values()), ended_by=past.ended_by)
+    if history.configs and not study.resumed and not study.remaining:
+        return StudyOutcome(trials=tuple(over.values()), ended_by=history.ended_by)
     for trial_id, iteration, metrics in _find_lost_reports(study):
         ears.on_report(trial_id, iteration, metrics)
     new = executor.execute(study, ears)
     ran = {outcome.trial_id: outcome for outcome in new.trials}
-    order = [*past.configs, *(trial_id for trial_id in ran if trial_id not in past.configs)]
+    order = [*history.configs, *(trial_id for trial_id in ran if trial_id not in history.configs)]
     known = {**over, **ran}
     return replace(new, trials=tuple(known[trial_id] for trial_id in order if trial_id in known))
 
@@ -93,19 +93,19 @@ def _execute_remaining(study: Study, executor: Executor, ears: StudyListener, up
 def _find_lost_reports(study: Study) -> Iterator[tuple[str, int, Mapping[str, Any]]]:
     """Reports whose checkpoints are complete, but which the driver did not live to hear."""
     heard: dict[str, int] = {}
-    for trial_id, iteration, _ in study.past.results:
+    for trial_id, iteration, _ in study.history.results:
         heard[trial_id] = max(iteration, heard.get(trial_id, 0))
-    for trial_id in study.go_on:
+    for trial_id in study.resumed:
         for mark in list_checkpoints(study.trial_folders.find_folder(trial_id))[-1:]:
             if mark.iteration > heard.get(trial_id, 0):
                 yield trial_id, mark.iteration, mark.report
 
 
-def _collect_models(uploads: ModelUploads, hub: EventBus) -> tuple[dict[str, TrialModel], dict[str, str]]:
-    hub.emit_progress("model_upload", uploads.ready_count, max(len(uploads), 1) + 1)
+def _collect_models(uploads: ModelUploads, bus: EventBus) -> tuple[dict[str, TrialModel], dict[str, str]]:
+    bus.emit_progress("model_upload", uploads.ready_count, max(len(uploads), 1) + 1)
     models, reasons = uploads.wait_for_models()
     for trial_id, reason in reasons.items():
-        hub.emit_message(f"trial {trial_id}: {reason}", "warning")
+        bus.emit_message(f"trial {trial_id}: {reason}", "warning")
     return models, reasons
 
 

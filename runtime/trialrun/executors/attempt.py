@@ -21,6 +21,7 @@ from trialrun.executors.workspace import (
 from trialrun.job_run import EventEmitter
 from trialrun.run_dir import layout
 from trialrun.run_dir.checkpoints import CheckpointRecord, write_checkpoint_record
+from trialrun.run_dir.run_config import RunConfig
 from trialrun.run_dir.spool import SpoolWriter
 
 __all__ = ["Attempt", "AttemptSpec", "open_attempt", "override_checkpoint"]
@@ -43,7 +44,7 @@ class AttemptSpec:
     seed: int
     folder: Path
     spool_dir: Path
-    spool_limit: int | None = None
+    run_config: RunConfig
     output_files: tuple[str, str] | None = layout.OUTPUT_FILES
     capture: bool = False
 
@@ -104,7 +105,7 @@ def open_attempt(spec: AttemptSpec) -> Iterator[Attempt]:
     number = 0
     while (path := spec.spool_dir / layout.spool_name(spec.spool_name, number)).exists():
         number += 1
-    with SpoolWriter(path, spec.spool_limit) as writer:
+    with SpoolWriter(path, spec.run_config.spool_limit) as writer:
         yield Attempt(spec, number, writer.write)
 
 

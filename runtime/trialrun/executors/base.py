@@ -13,6 +13,7 @@ from trialrun.plugins import Manager, Plugin
 from trialrun.run_dir import layout
 from trialrun.run_dir.checkpoints import CheckpointRecord
 from trialrun.run_dir.history import StudyHistory, TrialOutcome
+from trialrun.run_dir.run_config import RunConfig
 from trialrun.run_dir.trial_dirs import TrialFolders
 from trialrun.space import Space
 from trialrun_hookspecs.errors import UsageError
@@ -52,17 +53,15 @@ class Study:
     dataset: Any
     checkpoint: dict[str, Any] | None
     results: Path
-    local_resources: Mapping[str, float] = field(default_factory=dict)
-    address: str | None = None
-    spool_limit: int | None = None
-    past: StudyHistory = field(default_factory=StudyHistory)
+    run_config: RunConfig
+    history: StudyHistory = field(default_factory=StudyHistory)
     restore: CheckpointRecord | None = None  # where trials begin that have no checkpoint of their own
-    go_on: tuple[str, ...] = ()  # trials of the past that run again, from their newest checkpoint
+    resumed: tuple[str, ...] = ()  # ids of trials of the history that run again, from their newest checkpoint
 
     @property
     def remaining(self) -> int:
         """How many trials are still to be made."""
-        return 0 if self.past.ended else max(self.total - len(self.past.configs), 0)
+        return 0 if self.history.ended else max(self.total - len(self.history.configs), 0)
 
     @property
     def trials_dir(self) -> Path:

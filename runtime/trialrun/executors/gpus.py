@@ -1,35 +1,34 @@
-"""Waiting for the memory of a GPU that the trial before may not have let go of yet."""
+"""GPUs as NVIDIA's driver sees them, and waiting until a previous trial has released the memory of one."""
 
 from __future__ import annotations
 
-import csv
 import os
-import shutil
-import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from trialrun_hookspecs.errors import TrialFailed
 
-__all__ = ["Gpu", "GpuBusy", "query_gpus", "wait_for_gpu"]
+__all__ = ["Gpu", "GpuBusy", "list_gpu_names", "query_gpus", "wait_for_gpu"]
 
 _TOLERANCE = 0.05  # of a GPU's memory: what its driver and an empty CUDA context hold
 _RETRY_INTERVAL_S = 1.0
-_QUERY_TIMEOUT_S = 20
+
+T = TypeVar("T")
 
 
 class GpuBusy(TrialFailed):
-    """Others held the memory of the trial's GPU for longer than it was to wait."""
+    """Other processes held the memory of the trial's GPU for longer than the trial may wait."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gpu:
-    """A GPU and its memory in MiB. `used` is without what this very process holds."""
+    """A GPU and its memory in MiB. `used` leaves out what this process holds."""
 
     name: str
-    used: float
-    total: float
+    used: int
+    total: int
 
 
 def wait_for_gpu(
@@ -38,62 +37,75 @@ def wait_for_gpu(
     seconds: float,
     *,
     where: str = "",
-    ask: Callable[[Sequence[int | str]], list[Gpu]] | None = None,
+    query: Callable[[Sequence[int | str]], list[Gpu]] | None = None,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Return when `share` of the memory of each of these GPUs is free; at once where there is no NVIDIA GPU to ask.
+    """Return when `share` of the memory of each of these GPUs is free; at once where there is no NVIDIA driver.
 
-    Raises GpuBusy after so many seconds.
+    Raises GpuBusy after that many seconds.
     """
-    asked = ask or query_gpus
-    most = 1 - min(share, 1.0) + _TOLERANCE
+    limit = 1 - min(share, 1.0) + _TOLERANCE
     end = clock() + seconds
     while True:
-        busy = [gpu for gpu in asked(ids) if gpu.used > most * gpu.total]
+        busy = [gpu for gpu in (query or query_gpus)(ids) if gpu.used > limit * gpu.total]
         if not busy:
             return
         if clock() >= end:
             raise GpuBusy(
                 f"{min(share, 1.0):.0%} of its GPU's memory must be free before it starts",
                 where=where,
-                got="; ".join(f"GPU {gpu.name}: {gpu.used:g} of {gpu.total:g} MiB used by others" for gpu in busy),
+                got="; ".join(f"GPU {gpu.name}: {gpu.used} of {gpu.total} MiB used by others" for gpu in busy),
                 fix="End what holds it (nvidia-smi shows what), or wait longer: tune_config.wait_for_gpu_s.",
             )
         sleep(min(_RETRY_INTERVAL_S, max(end - clock(), 0)))
 
 
-def query_gpus(ids: Sequence[int | str]) -> list[Gpu]:
-    """These GPUs as nvidia-smi sees them; none where there is no nvidia-smi, or it does not know them."""
-    chosen = ["-i", ",".join(map(str, ids))]
-    gpus = _run_nvidia_smi([*chosen, "--query-gpu=uuid,index,memory.used,memory.total"]) if ids else []
-    if not gpus:
-        return []
-    own: dict[str, float] = {}
-    for uuid, pid, used in _run_nvidia_smi([*chosen, "--query-compute-apps=gpu_uuid,pid,used_memory"]):
-        if pid == str(os.getpid()):
-            own[uuid] = own.get(uuid, 0.0) + _parse_number(used)
-    return [
-        Gpu(name=index, used=max(_parse_number(used) - own.get(uuid, 0.0), 0.0), total=_parse_number(total))
-        for uuid, index, used, total in gpus
-    ]
+def query_gpus(ids: Sequence[int | str], nvml: Any = None) -> list[Gpu]:
+    """Return these GPUs, given by index or UUID; none where there is no driver, or where it does not know one of them.
+
+    `nvml` stands in for the module `pynvml`.
+    """
+    return _ask_driver(nvml, lambda driver: [_read_gpu(driver, _get_handle(driver, str(each))) for each in ids])
 
 
-def _run_nvidia_smi(arguments: Sequence[str]) -> list[list[str]]:
-    program = shutil.which("nvidia-smi")
-    if program is None:
-        return []
-    command = [program, *arguments, "--format=csv,noheader,nounits"]
+def list_gpu_names(nvml: Any = None) -> list[str]:
+    """Return the models of all GPUs; none where there is no driver. `nvml` stands in for the module `pynvml`."""
+    return _ask_driver(nvml, lambda driver: [str(driver.nvmlDeviceGetName(each)) for each in _iterate_handles(driver)])
+
+
+def _ask_driver(nvml: Any, ask: Callable[[Any], list[T]]) -> list[T]:
+    import pynvml
+
+    driver = nvml or pynvml
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_QUERY_TIMEOUT_S, check=True)  # noqa: S603  # its path is the system's
-    except (OSError, subprocess.SubprocessError):
+        driver.nvmlInit()
+        try:
+            return ask(driver)
+        finally:
+            driver.nvmlShutdown()
+    except driver.NVMLError:
         return []
-    return [[cell.strip() for cell in row] for row in csv.reader(done.stdout.splitlines()) if row]
 
 
-def _parse_number(text: str) -> float:
-    """MiB; what nvidia-smi cannot tell (`[N/A]`) counts as nothing."""
-    try:
-        return float(text)
-    except ValueError:
-        return 0.0
+def _iterate_handles(driver: Any) -> Iterable[Any]:
+    return map(driver.nvmlDeviceGetHandleByIndex, range(driver.nvmlDeviceGetCount()))
+
+
+def _get_handle(driver: Any, gpu_id: str) -> Any:
+    if gpu_id.isdigit():
+        return driver.nvmlDeviceGetHandleByIndex(int(gpu_id))
+    return driver.nvmlDeviceGetHandleByUUID(gpu_id)
+
+
+def _read_gpu(driver: Any, handle: Any) -> Gpu:
+    # Version 1 counts the driver's own reserve as used: half a GiB, which nothing can free.
+    memory = driver.nvmlDeviceGetMemoryInfo(handle, version=driver.nvmlMemory_v2)
+    processes = driver.nvmlDeviceGetComputeRunningProcesses(handle)
+    own = sum(each.usedGpuMemory or 0 for each in processes if each.pid == os.getpid())  # None: not known
+    name = str(driver.nvmlDeviceGetIndex(handle))
+    return Gpu(name=name, used=_to_mib(max(memory.used - own, 0)), total=_to_mib(memory.total))
+
+
+def _to_mib(size: int) -> int:
+    return round(size / 2**20)

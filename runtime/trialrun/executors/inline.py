@@ -123,15 +123,17 @@ class InlineExecutor:
             raise RequestInvalid(
                 "the inline executor runs every trial to its end", where=where, got=scheduler.name, fix=fix
             )
-        if study.local_resources:
-            raise no_local_ray(study.local_resources, "the inline executor uses no Ray")
+        if study.run_config.local_resources:
+            raise no_local_ray(study.run_config.local_resources, "the inline executor uses no Ray")
         create_algorithm(study.params, seed=study.seed, extensions=study.manager.search_algorithms())
         study.manager.stoppers()
 
     def execute(self, study: Study, listener: Listener) -> StudyOutcome:
         algorithm = replay_search(study)
         stoppers = isolate_stoppers(study.manager.stoppers(), listener.warn)
-        rules = StopRules(study.tune_config, time.monotonic, threading.Event(), past=study.past, stoppers=stoppers)
+        rules = StopRules(
+            study.tune_config, time.monotonic, threading.Event(), history=study.history, stoppers=stoppers
+        )
         self._exports = Exports(study.tune_config.loggers)
         outcomes: list[TrialOutcome] = []
         for trial_id, config in self._generate_trials(study, rules, algorithm):
@@ -150,11 +152,11 @@ class InlineExecutor:
         self, study: Study, rules: StopRules, algorithm: Algorithm
     ) -> Iterator[tuple[str, dict[str, Any]]]:
         """Those that go on, and then new ones, for as long as no rule ends the study."""
-        for trial_id in study.go_on:
+        for trial_id in study.resumed:
             if rules.ended_by:
                 return
-            yield trial_id, study.past.configs[trial_id]
-        made = len(study.past.configs)
+            yield trial_id, study.history.configs[trial_id]
+        made = len(study.history.configs)
         for number in range(made, made + study.remaining):
             trial_id = f"{study.run_key[:5]}_{number:05d}"
             point = None if rules.ended_by else algorithm.ask(trial_id)
@@ -167,7 +169,7 @@ class InlineExecutor:
     ) -> TrialOutcome:
         listener.on_start(trial_id, config)
         self._exports.start_trial(trial_id, study.trial_folders.find_folder(trial_id, config), config)
-        left, again = study.tune_config.max_failures, trial_id in study.go_on
+        left, again = study.tune_config.max_failures, trial_id in study.resumed
         while True:
             outcome = self._run_attempt(study, listener, rules, trial_id, config, again=again)
             if not outcome.error or left == 0:

@@ -16,8 +16,8 @@ def replay_search(study: Study) -> Algorithm:
     A learning one gets each trial's values as a point that is given, and the objective of those that are over; random
     and grid search, which learn nothing, skip as many. Points to evaluate that were tried are not given again.
     """
-    past = study.past
-    made = len(past.configs)
+    history = study.history
+    made = len(history.configs)
     if not made:
         return create_algorithm(study.params, seed=study.seed, extensions=study.manager.search_algorithms())
     skips = study.tune_config.search_alg.name == GRID_ALGORITHM
@@ -28,10 +28,10 @@ def replay_search(study: Study) -> Algorithm:
     tuning = study.tune_config.model_copy(update={"search_alg": search_alg})
     params = study.params.model_copy(update={"tune_config": tuning})
     algorithm = create_algorithm(params, seed=study.seed, extensions=study.manager.search_algorithms())
-    for trial_id, config in past.configs.items():
+    for trial_id, config in history.configs.items():
         algorithm.ask(trial_id) if skips else algorithm.ask(trial_id, study.space.encode(config))
-        outcome = past.outcomes.get(trial_id)
-        if outcome is not None and trial_id not in study.go_on:
+        outcome = history.outcomes.get(trial_id)
+        if outcome is not None and trial_id not in study.resumed:
             value = None if outcome.error else objective_value(outcome.metrics, study.tune_config.metric)
             algorithm.tell(trial_id, value)
     return algorithm

@@ -44,23 +44,23 @@ class StopRules:
         config: TuneConfig,
         clock: Callable[[], float],
         interrupted: threading.Event,
-        past: StudyHistory | None = None,
+        history: StudyHistory | None = None,
         stoppers: Sequence[IsolatedStopper] = (),
     ) -> None:
         self._config = config
         self._stoppers = tuple(stoppers)
         self._clock = clock
-        self._start = clock() - (past.used_s if past else 0.0)
+        self._start = clock() - (history.used_s if history else 0.0)
         self._reached: str = ""
         self._trials: dict[str, _Best] = {}
         self._study = _Best()
         self._unseen = set(config.stop)
         self.interrupted = interrupted
         self.reasons: dict[str, str] = {}
-        for outcome in past.outcomes.values() if past else ():
+        for outcome in history.outcomes.values() if history else ():
             self.record_trial_end(None if outcome.error else objective_value(outcome.metrics, config.metric))
             self._unseen -= flatten_mapping(outcome.metrics).keys()
-        for trial_id, number, metrics in past.results if past else ():
+        for trial_id, number, metrics in history.results if history else ():
             self._check_stoppers(trial_id, {**metrics, "training_iteration": number, "trial_id": trial_id})
 
     def check_trial(self, trial_id: str, result: Mapping[str, Any]) -> str:

@@ -17,6 +17,7 @@ from trialrun.job_run import JobRun
 from trialrun.plugins import Plugin
 from trialrun.run_dir import layout
 from trialrun.run_dir.checkpoints import CheckpointRecord, find_checkpoint_record, list_checkpoints
+from trialrun.run_dir.run_config import RunConfig
 from trialrun.run_dir.trial_dirs import TrialFolders
 from trialrun.space import Space, flatten_values, nest_values
 from trialrun.trials import RESULT_KEYS
@@ -54,8 +55,8 @@ class TrialSpec:
     scheduler: str = "fifo"
     time_attr: str = ""
     needs_checkpoints: bool = False
-    go_on: Mapping[str, CheckpointRecord] = field(default_factory=dict)  # where trials of an earlier run go on
-    spool_limit: int | None = None
+    run_config: RunConfig
+    resume_points: Mapping[str, CheckpointRecord] = field(default_factory=dict)  # of trials of an earlier run
     gpus: float = 0.0
     wait_for_gpu_s: float | None = None
     restore: CheckpointRecord | None = None
@@ -77,7 +78,7 @@ def build_trial_spec(study: Study, *, capture: bool) -> TrialSpec:
         spool_dir=study.spool_dir,
         capture=capture,
         output_files=study.tune_config.output_files,
-        spool_limit=study.spool_limit,
+        run_config=study.run_config,
         gpus=study.params.gpus,
         wait_for_gpu_s=study.tune_config.wait_for_gpu_s,
         restore=study.restore,
@@ -86,9 +87,9 @@ def build_trial_spec(study: Study, *, capture: bool) -> TrialSpec:
         scheduler=scheduler.name,
         time_attr=str(scheduler.options.get("time_attr", "")),
         needs_checkpoints=needs_checkpoints(scheduler) and not study.tune_config.allow_restart,
-        go_on={
+        resume_points={
             trial_id: found[-1]
-            for trial_id in study.go_on
+            for trial_id in study.resumed
             if (found := list_checkpoints(study.trial_folders.find_folder(trial_id)))
         },
     )
@@ -165,7 +166,7 @@ def _build_attempt_spec(spec: TrialSpec, trial_id: str, config: Mapping[str, Any
         seed=derive_trial_seed(spec.seed, trial_id, config),
         folder=folder,
         spool_dir=spec.spool_dir,
-        spool_limit=spec.spool_limit,
+        run_config=spec.run_config,
         output_files=spec.output_files,
         capture=spec.capture,
     )

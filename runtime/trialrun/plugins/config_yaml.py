@@ -10,7 +10,7 @@ from typing import Any
 
 from trialrun_hookspecs.errors import PluginBroken
 
-__all__ = ["CONFIG", "EntryPoints", "is_config_folder", "read_config"]
+__all__ = ["CONFIG", "EntryPoints", "is_config_folder", "load_yaml", "read_config"]
 
 CONFIG = "config.yaml"
 _EXAMPLE = "Write `actions: {train: {entrypoint: plugin.train.train}}`."
@@ -52,16 +52,23 @@ def read_config(folder: Path, *, where: str) -> EntryPoints:
     )
 
 
+def load_yaml(file: Path) -> Any:
+    """Return the content of a YAML file as plain values; raises OSError, ValueError or YAMLError."""
+    from ruamel.yaml import YAML  # only this form needs it
+
+    return YAML(typ="safe", pure=True).load(file.read_bytes())
+
+
 def _parse_yaml(file: Path, *, where: str) -> Any:
-    import yaml  # only this form needs it
+    from ruamel.yaml.error import YAMLError
 
     try:
-        return yaml.safe_load(file.read_bytes())
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        return load_yaml(file)
+    except (OSError, ValueError, RecursionError, YAMLError) as error:
         mark = getattr(error, "problem_mark", None)
         at = f":{mark.line + 1}" if mark else ""
-        told = getattr(error, "problem", None) or str(error)
-        raise PluginBroken(f"{file.name} must be readable YAML", where=where, got=f"{told} at {file}{at}") from error
+        reason = getattr(error, "problem", None) or str(error)
+        raise PluginBroken(f"{file.name} must be readable YAML", where=where, got=f"{reason} at {file}{at}") from error
 
 
 def _require_mapping(value: Any, path: str, file: Path, where: str) -> Mapping[Any, Any]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from trialrun._version import __version__
 from trialrun.plugins import Plugin, Recipe
 from trialrun.run_dir import layout
+from trialrun.run_dir.run_config import RunConfig
 from trialrun_hookspecs.errors import UsageError
 
 __all__ = ["RunRecord", "read_record", "serialize_recipe", "serialize_recipes", "serialize_sources"]
@@ -21,29 +22,24 @@ _FIX = "Name the folder that the run printed as its results."
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunRecord:
-    """`plugin` and `plugins` say how to load them again, None for live objects; so do the fixtures for rows.
+    """The record of a run. `plugin` and `plugins` say how to load them, None for live objects; so do fixtures for rows.
 
-    `run_key` begins the keys of everything that the run reports, so that what goes on from it is known by the same.
+    `run_key` begins the keys of all events of the run, also after it is resumed.
     """
 
     job_id: int
-    seed: int
-    executor: str
+    run_config: RunConfig
     plugin: dict[str, str] | None
     plugins: list[dict[str, str] | None] = field(default_factory=list)
     datasets: dict[str, str | None] = field(default_factory=dict)
     checkpoints: dict[str, str | None] = field(default_factory=dict)
     backend: str | None = None
-    address: str | None = None
-    local_resources: dict[str, float] = field(default_factory=dict)
-    spool_limit: int | None = None
-    storage: str | None = None
-    restore: str | None = None
     run_key: str = field(default_factory=lambda: secrets.token_hex(5))
     version: str = __version__
 
     def write(self, folder: Path) -> None:
-        text = json.dumps(asdict(self), indent=2, ensure_ascii=False)
+        facts = asdict(self)
+        text = json.dumps({**facts.pop("run_config"), **facts}, indent=2, ensure_ascii=False)
         (folder / layout.RUN_RECORD).write_text(text + "\n", encoding="utf-8")
 
 
@@ -73,7 +69,8 @@ def read_record(folder: Path) -> RunRecord:
     """The record of a run. Raises UsageError: this is no results folder, or one of another version."""
     try:
         said = json.loads((folder / layout.RUN_RECORD).read_text(encoding="utf-8"))
-        return RunRecord(**said)
+        options = {each.name: said.pop(each.name) for each in fields(RunConfig) if each.name in said}
+        return RunRecord(run_config=RunConfig(**options), **said)
     except FileNotFoundError:
         got = "no such folder" if not folder.is_dir() else f"no {layout.RUN_RECORD} in it"
         raise UsageError("must be the results folder of a run", where=str(folder), got=got, fix=_FIX) from None

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
-import yaml
+from ruamel.yaml import YAML
 
 from trialrun.testing import check_plugin
 from trialrun_hookspecs import parse_request
@@ -49,7 +49,9 @@ def test_files_are_in_their_languages(called: Called, tmp_path: Path) -> None:
     folder = tmp_path / "some" / "where" / "my_plugin"
     for path in folder.rglob("*.py"):
         ast.parse(path.read_text("utf-8"))
-    workflow = yaml.safe_load((folder / ".github" / "workflows" / "conformance.yml").read_text("utf-8"))
+    workflow = YAML(typ="safe", pure=True).load(
+        (folder / ".github" / "workflows" / "conformance.yml").read_text("utf-8")
+    )
     assert any(
         "trialrun check ./my_plugin.py" in str(step.get("run")) for step in workflow["jobs"]["conformance"]["steps"]
     )

@@ -233,7 +233,7 @@ def test_a_report_hook_that_raises_late_is_told_too(tmp_path: Path, status: str)
 
     result = trained(tmp_path, plugins=[Late()])
     (said,) = result.warnings
-    assert "raised in report() and hears no more: ValueError('no such store')" in said
+    assert "raised in report() and gets no more events: ValueError('no such store')" in said
     assert json.loads(Path(result.results_dir, "result.json").read_text())["warnings"] == [said]
 
 

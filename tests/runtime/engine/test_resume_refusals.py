@@ -105,7 +105,7 @@ def test_a_study_whose_machine_is_gone_goes_on_from_its_copy(tmp_path: Path) -> 
     folder = goes_on(copy, f"{storage}/cut-1", tmp_path / "other", reference=tmp_path / "reference")
     assert content(copy) == content(folder), "it is copied there again"
     assert (copy / "result.json").exists()
-    assert read_record(folder).storage == storage
+    assert read_record(folder).run_config.storage == storage
 
 
 def test_a_study_goes_on_from_its_copy_in_s3(s3: Any, tmp_path: Path) -> None:

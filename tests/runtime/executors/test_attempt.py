@@ -15,13 +15,22 @@ import pytest
 from trialrun import events
 from trialrun.executors.attempt import AttemptSpec, open_attempt, override_checkpoint
 from trialrun.run_dir.checkpoints import list_checkpoints
+from trialrun.run_dir.run_config import RunConfig
 
 
 @pytest.fixture
 def spec(tmp_path: Path) -> Callable[..., AttemptSpec]:
     def make(**options: Any) -> AttemptSpec:
         folders = {"folder": tmp_path / "work", "spool_dir": tmp_path / "spool"}
-        known = {"job_id": 1, "run_key": "r", "trial_id": "a", "spool_name": "a", "seed": 3, **folders}
+        known = {
+            "job_id": 1,
+            "run_key": "r",
+            "trial_id": "a",
+            "spool_name": "a",
+            "seed": 3,
+            "run_config": RunConfig(),
+            **folders,
+        }
         return AttemptSpec(**{**known, **options})
 
     return make

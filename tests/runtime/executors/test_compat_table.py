@@ -11,6 +11,7 @@ import pytest
 import trialrun
 from trialrun.compat import ALGORITHMS, SCHEDULERS, check_alternatives
 from trialrun.engine.job import prepare_job
+from trialrun.run_dir.run_config import RunConfig
 from trialrun.space import Space
 from trialrun_hookspecs import DISTRIBUTIONS, Request, RequestInvalid, UsageError, hookimpl, parse_request
 
@@ -70,7 +71,9 @@ def test_an_algorithm_runs_the_spaces_that_the_table_gives_it_and_no_others(tmp_
         against = check_alternatives(job(drawn(kind)).params)["search_alg"][algorithm]
         if against:
             with pytest.raises(RequestInvalid) as caught:
-                prepare_job(job(drawn(kind), search_alg=algorithm), plugin=Echo(), executor="inline")
+                prepare_job(
+                    job(drawn(kind), search_alg=algorithm), plugin=Echo(), run_config=RunConfig(executor="inline")
+                )
             assert [p.rule for p in caught.value.problems] == [p.rule for p in against]
             continue
         ran.append(kind)
@@ -93,9 +96,9 @@ def test_a_scheduler_is_made_for_the_jobs_that_the_table_gives_it_and_no_others(
             against = check_alternatives(given.params)["scheduler"][scheduler]
             wanted = job(drawn(kind, name), search_alg=algorithm, scheduler={"name": scheduler, "options": options})
             if not against:
-                assert prepare_job(wanted, plugin=Echo(), executor="ray").total in (2, 4)
+                assert prepare_job(wanted, plugin=Echo(), run_config=RunConfig(executor="ray")).total in (2, 4)
                 continue
             with pytest.raises(UsageError) as caught:
-                prepare_job(wanted, plugin=Echo(), executor="ray")
+                prepare_job(wanted, plugin=Echo(), run_config=RunConfig(executor="ray"))
             for problem in against:
                 assert problem.rule in str(caught.value), (kind, name)

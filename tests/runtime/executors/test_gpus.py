@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from trialrun.executors.gpus import Gpu, GpuBusy, query_gpus, wait_for_gpu
+from trialrun.executors.gpus import Gpu, GpuBusy, list_gpu_names, query_gpus, wait_for_gpu
+
+MIB = 2**20
 
 
 class Clock:
@@ -24,15 +27,15 @@ class Clock:
         self.now += seconds
 
 
-def used(values: Sequence[float]) -> Callable[[Any], list[Gpu]]:
-    """A GPU of 100 MiB of which others use so much, one value per question; the last one stays."""
-    left = list(values)
-    return lambda ids: [Gpu(name="0", used=left.pop(0) if len(left) > 1 else left[0], total=100.0)]
+def used(values: Sequence[int]) -> Callable[[Any], list[Gpu]]:
+    """A GPU of 100 MiB of which others use so much, one value per query; the last one is repeated."""
+    rest = list(values)
+    return lambda ids: [Gpu(name="0", used=rest.pop(0) if len(rest) > 1 else rest[0], total=100)]
 
 
-def wait(values: Sequence[float], share: float, seconds: float = 10.0) -> float:
+def wait(values: Sequence[int], share: float, seconds: float = 10.0) -> float:
     clock = Clock()
-    wait_for_gpu([0], share, seconds, where="trial 'a'", ask=used(values), clock=clock, sleep=clock.sleep)
+    wait_for_gpu([0], share, seconds, where="trial 'a'", query=used(values), clock=clock, sleep=clock.sleep)
     return clock.now
 
 
@@ -54,37 +57,77 @@ def test_a_gpu_that_stays_busy_fails_the_trial_and_says_by_how_much() -> None:
         wait([90], share=1.0, seconds=3)
 
 
-def test_without_nvidia_smi_nothing_is_waited_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert query_gpus([0]) == []
-    wait_for_gpu([0], 1.0, 0.0)
+class DriverError(Exception):
+    """What the driver answers to a question that it cannot answer."""
 
 
-def smi(folder: Path, monkeypatch: pytest.MonkeyPatch, apps: str, code: int = 0) -> None:
-    """An nvidia-smi that answers as the real one does."""
-    script = f"""#!/bin/sh
-case "$*" in
-  *query-gpu*) echo "GPU-a, 0, 700, 1000"; echo "GPU-b, 1, 10, 1000";;
-  *) printf '{apps}';;
-esac
-exit {code}
-"""
-    (folder / "nvidia-smi").write_text(script)
-    (folder / "nvidia-smi").chmod(0o755)
-    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+class Driver:
+    """A driver with two GPUs of 1000 MiB, with the names of `pynvml`. Process 1 is not ours."""
+
+    NVMLError = DriverError
+    nvmlMemory_v2 = 2  # noqa: N815
+
+    def __init__(self, *processes: tuple[int, int | None], there: bool = True) -> None:
+        self.processes = [
+            SimpleNamespace(pid=pid, usedGpuMemory=None if n is None else n * MIB) for pid, n in processes
+        ]
+        self.there = there
+        self.opened = 0
+
+    def nvmlInit(self) -> None:  # noqa: N802
+        if not self.there:
+            raise DriverError
+        self.opened += 1
+
+    def nvmlShutdown(self) -> None:  # noqa: N802
+        self.opened -= 1
+
+    def nvmlDeviceGetCount(self) -> int:  # noqa: N802
+        return 2
+
+    def nvmlDeviceGetHandleByIndex(self, index: int) -> int:  # noqa: N802
+        if index > 1:
+            raise DriverError
+        return index
+
+    def nvmlDeviceGetHandleByUUID(self, uuid: str) -> int:  # noqa: N802
+        return ["GPU-a", "GPU-b"].index(uuid)
+
+    def nvmlDeviceGetIndex(self, handle: int) -> int:  # noqa: N802
+        return handle
+
+    def nvmlDeviceGetName(self, handle: int) -> str:  # noqa: N802
+        return f"model {handle}"
+
+    def nvmlDeviceGetMemoryInfo(self, handle: int, version: int) -> Any:  # noqa: N802
+        assert version == self.nvmlMemory_v2
+        return SimpleNamespace(used=(700 if handle == 0 else 10) * MIB, total=1000 * MIB)
+
+    def nvmlDeviceGetComputeRunningProcesses(self, handle: int) -> list[Any]:  # noqa: N802
+        return self.processes if handle == 0 else []
 
 
-def test_what_this_process_holds_is_not_waited_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    smi(tmp_path, monkeypatch, rf"GPU-a, {os.getpid()}, 600\nGPU-a, 1, 90\nGPU-b, 1, [N/A]\n")
-    assert query_gpus([0, 1]) == [
-        Gpu(name="0", used=100.0, total=1000.0),
-        Gpu(name="1", used=10.0, total=1000.0),
-    ]
+def test_what_this_process_holds_is_not_waited_for() -> None:
+    driver = Driver((os.getpid(), 600), (1, 90), (os.getpid(), None))
+    expected = [Gpu(name="0", used=100, total=1000), Gpu(name="1", used=10, total=1000)]
+    assert query_gpus([0, 1], driver) == query_gpus(["GPU-a", "GPU-b"], driver) == expected
+    assert driver.opened == 0
 
 
-def test_an_nvidia_smi_that_fails_holds_nobody_up(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    smi(tmp_path, monkeypatch, "", code=9)
-    assert query_gpus([0]) == []
+def test_gpus_have_names() -> None:
+    assert list_gpu_names(Driver()) == ["model 0", "model 1"]
+
+
+@pytest.mark.parametrize(("driver", "ids"), [(Driver(there=False), [0]), (Driver(), [0, 7])])
+def test_a_driver_that_cannot_answer_is_not_waited_for(driver: Driver, ids: list[int]) -> None:
+    assert query_gpus(ids, driver) == []
+    assert driver.opened == 0
+    wait_for_gpu(ids, 1.0, 0.0, query=lambda ids: query_gpus(ids, driver))
+
+
+@pytest.mark.skipif(Path("/proc/driver/nvidia").exists(), reason="this machine has NVIDIA's driver")
+def test_a_machine_without_a_driver_has_no_gpus() -> None:
+    assert (query_gpus([0]), list_gpu_names()) == ([], [])
 
 
 @pytest.mark.gpu

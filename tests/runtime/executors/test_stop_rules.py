@@ -21,9 +21,9 @@ class Clock:
         return self.now
 
 
-def rules(clock: Clock | None = None, past: Any = None, stoppers: Any = (), **config: Any) -> StopRules:
+def rules(clock: Clock | None = None, history: Any = None, stoppers: Any = (), **config: Any) -> StopRules:
     made = TuneConfig.model_validate({"metric": "m", "mode": "max", **config})
-    return StopRules(made, clock or Clock(), threading.Event(), past, stoppers)
+    return StopRules(made, clock or Clock(), threading.Event(), history, stoppers)
 
 
 def test_stop_goes_by_any_metric_that_reaches_its_value() -> None:

@@ -78,8 +78,8 @@ def test_one_that_raises_is_told_of_once_while_the_others_go_on() -> None:
 
 def test_a_study_that_goes_on_shows_its_stoppers_what_was() -> None:
     counting = Counting(3)
-    past = StudyHistory(results=(("a", 1, {"m": 1.0}), ("a", 2, {"m": 1.0})))
-    stop = rules(past=past, stoppers=stoppers_of(counting))
+    history = StudyHistory(results=(("a", 1, {"m": 1.0}), ("a", 2, {"m": 1.0})))
+    stop = rules(history=history, stoppers=stoppers_of(counting))
     assert (counting.most, stop.reasons) == (1, {})
 
 

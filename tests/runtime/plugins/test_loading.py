@@ -190,6 +190,17 @@ def test_the_platforms_form_without_tune_trains_only(write: Write) -> None:
     assert not load_plugin(write("p/config.yaml", CONFIG).parent).has("tune")
 
 
+def test_config_yaml_is_read_as_yaml_1_2(write: Write) -> None:
+    write("p/plugin/train.py", GOOD)
+    assert load_plugin(write("p/config.yaml", f"code: yes\n{CONFIG}").parent).name == "yes"
+
+
+def test_a_key_that_stands_twice_in_config_yaml_is_refused_with_its_line(write: Write) -> None:
+    write("p/plugin/train.py", GOOD)
+    with pytest.raises(PluginBroken, match=r'duplicate key "code" .*config\.yaml:2'):
+        load_plugin(write("p/config.yaml", f"code: one\ncode: two\n{CONFIG}").parent)
+
+
 def test_a_config_yaml_of_a_packages_own_is_no_platform_form(write: Write) -> None:
     write("p/config.yaml", "lr: 0.1")
     check_called(load_plugin(write("p/__init__.py", GOOD).parent))

@@ -68,7 +68,7 @@ class ListeningCallback(Callback):
         self._touched: dict[str, Any] = {}
         self._metrics: dict[str, dict[str, Any]] = {}
         self._kept: dict[str, list[tuple[str, dict[str, Any]]]] = {}
-        for trial_id in study.go_on:
+        for trial_id in study.resumed:
             found = list_checkpoints(study.trial_folders.find_folder(trial_id))
             self._kept[trial_id] = [(mark.path, mark.metrics) for mark in found]
             self._metrics[trial_id] = dict(found[-1].metrics) if found else {}

@@ -79,12 +79,12 @@ class RayExecutor:
             raise RequestInvalid(problems=problems)
         study.manager.stoppers()  # a wrong answer is refused now
         if not ray.is_initialized():
-            address = cluster.resolve_address(study.address)
+            address = cluster.resolve_address(study.run_config.address)
             cluster.check_reachable(address)
             if address is None:
-                cluster.check_local_capacity(build_resource_request(study.params), study.local_resources)
-            elif study.local_resources:
-                raise no_local_ray(study.local_resources, f"this study joins {address!r}")
+                cluster.check_local_capacity(build_resource_request(study.params), study.run_config.local_resources)
+            elif study.run_config.local_resources:
+                raise no_local_ray(study.run_config.local_resources, f"this study joins {address!r}")
         if study.tune_config.legacy_train_report and ray.is_initialized():
             fix = "Let trialrun start or join Ray, or set RAY_TRAIN_V2_ENABLED=0 before Ray is started."
             raise UsageError("legacy_train_report comes too late for a Ray that runs in this process", fix=fix)
@@ -95,7 +95,7 @@ class RayExecutor:
         environment = {"RAY_TRAIN_V2_ENABLED": "0"} if study.tune_config.legacy_train_report else {}
         with (
             cluster.redirect_logs(study.results / layout.RAY_LOG),
-            cluster.connect_ray(study.address, study.local_resources, environment),
+            cluster.connect_ray(study.run_config.address, study.run_config.local_resources, environment),
             cluster.set_tune_environment(),
             _handle_interrupts(interrupted, listener),
         ):
@@ -120,12 +120,12 @@ def _build_placement(study: Study) -> tune.PlacementGroupFactory:
 
 def _fit_study(study: Study, listener: Listener, interrupted: threading.Event) -> StudyOutcome:
     stoppers = isolate_stoppers(study.manager.stoppers(), listener.warn)
-    rules = StopRules(study.tune_config, time.monotonic, interrupted, past=study.past, stoppers=stoppers)
+    rules = StopRules(study.tune_config, time.monotonic, interrupted, history=study.history, stoppers=stoppers)
     ears = ListeningCallback(study, listener, rules)
     theirs = [IsolatedCallback(callback, listener.warn) for _, callback in study.manager.trial_callbacks()]
     config, search = study.tune_config, _build_search(study)
     limit = config.max_concurrent_trials
-    again = bool(study.past.configs)
+    again = bool(study.history.configs)
     scheduler = replay_scheduler(_build_scheduler(study), study)
     tuner = tune.Tuner(
         tune.with_resources(_build_trainable(study), _build_placement(study)),

@@ -27,8 +27,8 @@ class ResumedTrials(SearchAlgorithm):
 
     def __init__(self, inner: SearchAlgorithm | Searcher, study: Study, *, limit: int | None) -> None:
         self._inner = SearchGenerator(inner) if isinstance(inner, Searcher) else inner
-        self._cut = [(trial_id, study.past.configs[trial_id]) for trial_id in study.go_on]
-        self._made = len(study.past.configs)
+        self._cut = [(trial_id, study.history.configs[trial_id]) for trial_id in study.resumed]
+        self._made = len(study.history.configs)
         self._folder = study.results / layout.RAY_DIR
         self._limit = limit
         self._live: set[str] = set()
@@ -105,22 +105,22 @@ def replay_scheduler(scheduler: Any, study: Study) -> Any:
     HyperBand, PBT and PB2 keep brackets and populations of live trials, which cannot be told from results: they begin
     anew with the trials that are left. So does median stopping where it goes by seconds, which were not recorded.
     """
-    if study.tune_config.scheduler.name not in ("asha", "median") or not study.past.results:
+    if study.tune_config.scheduler.name not in ("asha", "median") or not study.history.results:
         return scheduler
     scheduler.set_search_properties(study.tune_config.metric, study.tune_config.mode)
     trials: dict[str, Any] = {}
     last: dict[str, dict[str, Any]] = {}
     stopped: set[str] = set()  # what comes after that it would not take
-    for trial_id, iteration, metrics in study.past.results:
+    for trial_id, iteration, metrics in study.history.results:
         if trial_id not in trials:
-            trials[trial_id] = _ReplayedTrial(trial_id=trial_id, config=study.past.configs.get(trial_id, {}))
+            trials[trial_id] = _ReplayedTrial(trial_id=trial_id, config=study.history.configs.get(trial_id, {}))
             scheduler.on_trial_add(None, trials[trial_id])
         last[trial_id] = {**metrics, "training_iteration": iteration}
         if study.tune_config.metric in last[trial_id] and trial_id not in stopped:
             said = scheduler.on_trial_result(None, trials[trial_id], last[trial_id])
             stopped |= {trial_id} if said == TrialScheduler.STOP else set()
-    for trial_id, outcome in study.past.outcomes.items():
-        if trial_id in trials and trial_id not in study.go_on and outcome.status == "TERMINATED":
+    for trial_id, outcome in study.history.outcomes.items():
+        if trial_id in trials and trial_id not in study.resumed and outcome.status == "TERMINATED":
             scheduler.on_trial_complete(None, trials[trial_id], last[trial_id])
     return scheduler
 

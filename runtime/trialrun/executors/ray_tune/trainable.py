@@ -54,7 +54,7 @@ class RaySession:
     def restore_checkpoint(self) -> Path | None:
         checkpoint = tune.get_checkpoint()
         if checkpoint is None:
-            mark = self.spec.go_on.get(self.trial_id)
+            mark = self.spec.resume_points.get(self.trial_id)
             if mark is None:
                 return None
             self.ahead, self.reported = mark.iteration, dict(mark.metrics)

@@ -11,6 +11,7 @@ from itertools import pairwise
 
 from trialrun.events import flatten_mapping
 from trialrun.numbers import is_number
+from trialrun.plugins.config_yaml import load_yaml
 from trialrun.run_dir import layout
 from trialrun.testing.checks.contract import find_config_file
 from trialrun.testing.checks.shared import group_reports, locate_call, require_load, require_training, require_tuning
@@ -66,9 +67,7 @@ def _read_config_metrics(lab: CheckContext) -> set[tuple[str, str]]:
     file = find_config_file(lab)
     if file is None:
         return set()
-    import yaml
-
-    action = yaml.safe_load(file.read_bytes())["actions"]["train"]
+    action = load_yaml(file)["actions"]["train"]
     metrics = action.get("metrics") or {}
     if not isinstance(metrics, Mapping):
         return set()

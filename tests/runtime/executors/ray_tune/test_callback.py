@@ -12,6 +12,7 @@ import pytest
 from trialrun.engine.preflight import build_study, prepare_job
 from trialrun.executors.ray_tune.callback import STUCK_S, ListeningCallback
 from trialrun.executors.stop_rules import StopRules
+from trialrun.run_dir.run_config import RunConfig
 
 
 class Deaf:
@@ -28,7 +29,9 @@ class Trials:
         space = [{"name": "x", "type": "uniform", "min": 0, "max": 1}]
         config = {"metric": "loss", "mode": "min"}
         params = {"name": "s", "dataset": 1, "is_tune": True, "hyperparameters": space, "tune_config": config}
-        prepared = prepare_job({"action": "train", "params": params}, plugin="pure", executor="inline")
+        prepared = prepare_job(
+            {"action": "train", "params": params}, plugin="pure", run_config=RunConfig(executor="inline")
+        )
         study = build_study(prepared, results=folder)
         self.now = 0.0
         self.rules = StopRules(study.tune_config, lambda: self.now, threading.Event())

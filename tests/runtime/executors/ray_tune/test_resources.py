@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+from ruamel.yaml import YAML
 
 import trialrun
 from trialrun_hookspecs import Infeasible
@@ -66,7 +66,7 @@ def test_the_workers_of_a_trial_run_in_the_room_that_was_kept_for_them(tuned: Tu
 
 def test_the_example_with_workers_runs_its_functions_in_them(tmp_path: Path) -> None:
     result = trialrun.run(
-        yaml.safe_load((EXAMPLES / "cross_validation.yaml").read_text("utf-8")),
+        YAML(typ="safe", pure=True).load((EXAMPLES / "cross_validation.yaml").read_text("utf-8")),
         plugin=EXAMPLES / "cross_validation.py",
         datasets={1: EXAMPLES / "line.csv"},
         results=tmp_path,

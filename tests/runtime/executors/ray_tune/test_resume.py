@@ -18,6 +18,7 @@ from trialrun.executors.ray_tune.searcher import AskTellSearcher
 from trialrun.executors.ray_tune.space import build_param_space
 from trialrun.executors.search_replay import replay_search
 from trialrun.run_dir.history import StudyHistory, TrialOutcome
+from trialrun.run_dir.run_config import RunConfig
 
 SPACE = [
     {"name": "o/x", "type": "uniform", "min": 0, "max": 1},
@@ -26,12 +27,14 @@ SPACE = [
 PLAIN = SPACE[:1]
 
 
-def study(folder: Path, past: StudyHistory, go_on: tuple[str, ...] = (), space: Any = None, **config: Any) -> Study:
+def study(folder: Path, past: StudyHistory, resumed: tuple[str, ...] = (), space: Any = None, **config: Any) -> Study:
     tune_config = {"metric": "loss", "mode": "min", "num_samples": 3, "seed": 4, **config}
     params = {"name": "s", "dataset": 1, "is_tune": True, "hyperparameters": space or PLAIN}
     job = {"action": "train", "params": {**params, "tune_config": tune_config}}
-    prepared = prepare_job(job, plugin="pure", executor="inline" if "scheduler" not in config else "ray")
-    return build_study(prepared, results=folder, past=past, go_on=go_on)
+    prepared = prepare_job(
+        job, plugin="pure", run_config=RunConfig(executor="inline" if "scheduler" not in config else "ray")
+    )
+    return build_study(prepared, results=folder, history=past, resumed=resumed)
 
 
 def variants(given: Study) -> BasicVariantGenerator:
