@@ -17,8 +17,8 @@ def list_ground_truth_events(call: ApiCall) -> Reply:
     sent = [word for value in call.all_params("ground_truth_dataset_versions") for word in value.split(",")]
     if not sent:
         raise refuse(400, "ground_truth_dataset_versions: must name a dataset.")
-    known = [_require_dataset(call, word) for word in sent]
-    rows = [(dataset, index, row) for dataset, found in known for index, row in enumerate(found)]
+    datasets = [_require_dataset(call, word) for word in sent]
+    rows = [(dataset, index, row) for dataset, events in datasets for index, row in enumerate(events)]
     part, number, size = call.select_page(len(rows))
     fields = {word for value in call.all_params("fields") for word in value.split(",")}
     events = [_describe_event(call, *row) for row in rows[part]]

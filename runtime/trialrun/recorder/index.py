@@ -148,11 +148,11 @@ class _IndexBatch:
     def _load_row(self, job: int, trial: str) -> Row | None:
         known = self._rows.get((job, trial))
         if known is None:
-            found = self._connection.execute(
+            stored = self._connection.execute(
                 "SELECT * FROM trials WHERE job = ? AND trial = ?", (job, trial)
             ).fetchone()
-            if found is not None:
-                known = self._rows[job, trial] = {**dict(found), "cells": json.loads(found["cells"])}
+            if stored is not None:
+                known = self._rows[job, trial] = {**dict(stored), "cells": json.loads(stored["cells"])}
         return known
 
     def _create_row(self, job: int, trial: str, time: str) -> Row:

@@ -56,8 +56,8 @@ def mounted(recorder: Recorder, url: str = "http://trialrun.test/") -> Iterator[
 def _request_path(request: PreparedRequest, base: str) -> str:
     from urllib.parse import unquote
 
-    path, mark, query = str(request.url).removeprefix(base).partition("?")
-    return unquote(path) + mark + query
+    path, separator, query = str(request.url).removeprefix(base).partition("?")
+    return unquote(path) + separator + query
 
 
 def _body_bytes(body: Any) -> bytes:

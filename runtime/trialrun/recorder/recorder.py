@@ -110,7 +110,7 @@ class Recorder:
 
     @classmethod
     def open(cls, path: str | Path) -> Recorder:
-        """Open a recording read-only, also one whose job was killed. Raises UsageError: the file is no recording."""
+        """Open a recording read-only, also one whose job was killed. Raises UsageError: the file is not a recording."""
         return cls(path, readonly=True)
 
     def __enter__(self) -> Self:

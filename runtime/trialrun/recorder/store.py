@@ -118,7 +118,7 @@ class Store:
         return int(self.fetch_all(f"SELECT count(*) AS n FROM {table} WHERE {condition}", values)[0]["n"])  # noqa: S608
 
     def newest_data(self, event: str, job: int, *trial: str | None) -> dict[str, Any] | None:
-        """Return the data of the newest entry of `event`, of one trial where it is given; None when it is no object."""
+        """Return the data of the newest entry of an event, of one trial if given; None when it is not an object."""
         condition = " AND trial_id IS ?" if trial else ""
         row = self.fetch_one(
             f"SELECT data FROM entries WHERE event = ? AND job = ?{condition} ORDER BY id DESC LIMIT 1",  # noqa: S608
