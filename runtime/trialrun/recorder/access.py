@@ -1,4 +1,4 @@
-"""The gate: who may talk to the recorder, and which words of theirs are never written down."""
+"""Access to the recorder: the checks of a call, and the secrets that are never recorded."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ __all__ = ["Endpoint", "check_host", "check_token", "collect_secrets", "mask_hea
 TOKEN_HEADERS = ("authorization", "synapse-access-token")
 SECRET_HEADERS = frozenset({*TOKEN_HEADERS, "synapse-tenant", "synapse-agent", "cookie", "proxy-authorization"})
 MASK = "***"
-SHORTEST_SECRET = 12  # shorter ones are found by chance in honest text, and masking would damage it
+SHORTEST_SECRET = 12  # shorter words occur by chance in other text, which masking would damage
 
 _TOKEN = re.compile(r"\s*(?:token|bearer)\s+(\S+)\s*", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """How a call came in.
+    """The address of the recorder as a client sees it.
 
-    `base_url` is the address it sees, `token` what it must bring (None: nothing), `hosts` what it may name (None: any).
+    A call must bring `token` (None: none is needed), and its Host header must be one of `hosts` (None: any host).
     """
 
     base_url: str = "http://trialrun.test/"
@@ -33,16 +33,17 @@ class Endpoint:
 
 
 def check_host(endpoint: Endpoint, headers: Mapping[str, str]) -> None:
-    """Refuse what a web page of elsewhere can make a browser send: a foreign Host (rebinding) or a foreign Origin."""
+    """Refuse what another web site can make a browser send: a foreign Host (DNS rebinding) or a foreign Origin."""
     host = headers.get("host", "").lower()
     if endpoint.hosts is not None and host not in endpoint.hosts:
         raise _refuse_foreign("Host", host, "Use the address that the recorder printed.")
     origin = headers.get("origin")
     if origin is not None and (not host or origin.lower() != f"http://{host}"):
-        raise _refuse_foreign("Origin", origin, "Calls from other web pages are not served.")
+        raise _refuse_foreign("Origin", origin, "Calls from other web sites are refused.")
 
 
 def check_token(endpoint: Endpoint, headers: Mapping[str, str]) -> None:
+    """Refuse a call that does not bring the token in one of its two headers."""
     if endpoint.token is None:
         return
     for name in TOKEN_HEADERS:
@@ -57,12 +58,12 @@ def mask_headers(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def collect_secrets(endpoint: Endpoint, headers: Mapping[str, str]) -> tuple[str, ...]:
-    """What must not be written down of this call, wherever it stands in it."""
+    """Return the words of this call that must not be recorded, wherever they occur in it."""
     return tuple(word for word in {endpoint.token or "", *_header_words(headers)} if len(word) >= SHORTEST_SECRET)
 
 
 def sign(secret: bytes, path: str) -> str:
-    """The signature that lets a client fetch one file by its address alone, as from a platform's object store."""
+    """Return the signature with which a client fetches a file without a token, as from a platform's object store."""
     return hmac.new(secret, path.encode(), hashlib.sha256).hexdigest()[:40]
 
 

@@ -1,4 +1,4 @@
-"""The platform's API: every call it takes, without a web framework."""
+"""The platform's API: all its routes, without a web framework."""
 
 from __future__ import annotations
 
@@ -78,10 +78,10 @@ ROUTES: tuple[tuple[str, dict[str, Handler]], ...] = (
 
 
 class Api:
-    """One implementation for all doors; `folder` is where uploads go.
+    """The one implementation behind memory, sockets and mocks; `folder` holds the uploads.
 
-    Each call is one transaction: its effect, its record and its reply stand or fall together, so that a call sent again
-    with the same Idempotency-Key has exactly one effect.
+    Each call is one transaction: its effect, its record and its reply are stored together or not at all, so that a call
+    repeated with the same Idempotency-Key has exactly one effect.
     """
 
     def __init__(
@@ -118,9 +118,9 @@ class Api:
         *,
         endpoint: Endpoint,
     ) -> Reply:
-        """Never raises for what a client sends. `path` may be absolute and may carry a query of its own.
+        """Return the reply to a call, whatever a client sends. `path` may be absolute and may have a query of its own.
 
-        Raises LostAnswer, a ConnectionError, where a fault switch says so.
+        Raises ReplyLost, a ConnectionError, when a fault switch is set so.
         """
         method = to_text(method.upper())
         lowered = {name.lower(): value for name, value in (headers or {}).items()}
@@ -144,7 +144,7 @@ class Api:
         return Reply(status=reply.status, headers=reply.headers) if method == "HEAD" else reply
 
     def refuse_body(self, size: int) -> Reply:
-        """The reply to a body that is not even read."""
+        """Return the reply to a body that is too large to be read."""
         return refuse(413, f"body: holds at most {self.max_body} bytes, got {size} or more.").reply
 
     def _check_access(
@@ -160,7 +160,7 @@ class Api:
             return
         check_token(endpoint, headers)
         if self._store.readonly and method not in READS:
-            raise refuse(403, "recording: it is open for reading only.")
+            raise refuse(403, "recording: it is open read-only, and this call would change it.")
 
     def _is_signed(self, path: str, params: Params) -> bool:
         if not path.startswith("trialrun/files/"):
@@ -198,7 +198,7 @@ class Api:
         )
         if self._store.readonly:
             return _dispatch_call(call, clean)
-        # a read may take long (a model is packed into an archive): it must not hold up those who write
+        # a read may take long (a model is packed into an archive) and must not block writers
         read = _dispatch_or_refuse(call, clean) if method in READS else None
         with self._store.transaction():
             reply, replayed = (read, False) if read else self._serve_once(call, clean)
@@ -208,7 +208,7 @@ class Api:
                 path=_mask_text(path, hidden),
                 params=[pair for pair in params if pair[0] != "signature"],
                 headers=mask_headers(headers),
-                body=b"" if multipart else clean,  # what a form carries is kept as an upload
+                body=b"" if multipart else clean,  # the content of a form is kept as an upload
                 size=len(raw),
                 status=reply.status,
                 replayed=replayed,
@@ -247,8 +247,8 @@ def _dispatch_call(call: ApiCall, raw: bytes) -> Reply:
 
 def _match_route(method: str, path: str) -> tuple[Handler, tuple[int, ...]]:
     for pattern, handlers in _compile_routes():
-        if found := pattern.fullmatch(path):
-            ids = tuple(int(word) for word in found.groups())
+        if match := pattern.fullmatch(path):
+            ids = tuple(map(int, match.groups()))
             if any(number > BIGGEST_ID for number in ids):
                 break
             if method not in handlers:
@@ -268,35 +268,32 @@ def _compile_routes() -> list[tuple[re.Pattern[str], dict[str, Handler]]]:
 
 
 def _parse_target(path: str, params: Params, endpoint: Endpoint) -> tuple[str, Params]:
-    """The path without the slashes at its ends, and all parameters: `path` may be an address that the recorder gave."""
+    """Return the path without outer slashes and all parameters; `path` may be an address that the recorder returned."""
     if len(path) > LONGEST_PATH:
         raise refuse(414, f"path: holds at most {LONGEST_PATH} characters.")
     path = path.removeprefix(endpoint.base_url)
     path, _, query = path.partition("?")
     try:
-        asked = parse_qsl(query, keep_blank_values=True, max_num_fields=1000)
+        pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=1000)
     except ValueError:
         raise refuse(400, "query: cannot be read.") from None
-    return to_text(path.strip("/")), (*params, *asked)
+    return to_text(path.strip("/")), (*params, *pairs)
 
 
 def _storage_reply(error: sqlite3.OperationalError | OSError) -> Reply:
-    """A full disk is no fault of the call: it can be sent again when there is room."""
-    if isinstance(error, OSError):
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-            raise error
+    """Return a reply that lets the client retry when there is room on the disk again; raise other errors."""
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT) if isinstance(error, OSError) else "is full" in str(error)
+    if full:
         return refuse(507, "recorder: its disk is full. Make room and send this again.").reply
-    if "is full" in str(error):
-        return refuse(507, "recorder: its disk is full. Make room and send this again.").reply
-    if "locked" in str(error) or "busy" in str(error):
-        return json_reply(503, {"detail": "recorder: another process holds the recording."}, Retry_After="1")
+    if isinstance(error, sqlite3.Error) and re.search("locked|busy", str(error)):
+        return json_reply(503, {"detail": "recorder: another process has locked the recording."}, Retry_After="1")
     raise error
 
 
-def _mask_text(word: str, hidden: tuple[str, ...]) -> str:
+def _mask_text(text: str, hidden: tuple[str, ...]) -> str:
     for secret in hidden:
-        word = word.replace(secret, MASK)
-    return word
+        text = text.replace(secret, MASK)
+    return text
 
 
 def _mask_bytes(raw: bytes, hidden: tuple[str, ...]) -> bytes:

@@ -1,4 +1,4 @@
-"""Reading request bodies: JSON, form, multipart."""
+"""Request bodies: JSON, form, multipart."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PARAMETER = re.compile(r';\s*([\w-]+\*?)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;"\s]*
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FilePart:
-    """A file in a multipart form; `filename` is as sent, and not to be trusted."""
+    """A file in a multipart form; `filename` is as sent and must not be trusted."""
 
     filename: str
     content: bytes
@@ -35,7 +35,7 @@ class Body:
 
 
 def read_body(content_type: str, raw: bytes, *, strict: bool) -> Body:
-    """The body as `content_type` says; JSON where it says nothing, or where a client forgot to say so."""
+    """Return the body parsed by `content_type`: JSON when it is empty, or when a form's body looks like JSON."""
     kind = content_type.partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
         return _parse_multipart(content_type, raw)
@@ -58,14 +58,14 @@ def _parse_json(raw: bytes, *, strict: bool) -> Any:
 
 
 def _keep_first_values(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A key sent twice keeps its first value: a hyperparameter `trial_id` must not overwrite the trial's id."""
+    """Keep the first value of a repeated key: a hyperparameter `trial_id` must not overwrite the id of the trial."""
     if len(value := dict(pairs)) == len(pairs):
         return value
     return {**value, **dict(reversed(pairs))}
 
 
 def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not JSON")
 
 
 def _parse_form(raw: bytes) -> dict[str, str]:
@@ -82,12 +82,12 @@ def _parse_multipart(content_type: str, raw: bytes) -> Body:
         raise refuse(400, "Content-Type: multipart/form-data must name its boundary.")
     pieces = (b"\r\n" + raw).split(b"\r\n--" + boundary.encode("utf-8", "replace"), MOST_PARTS + 2)
     if len(pieces) < 2 or not pieces[-1].startswith(b"--"):
-        raise refuse(400, "body: the multipart form is cut off or has too many parts.")
+        raise refuse(400, f"body: the multipart form is incomplete or has more than {MOST_PARTS} parts.")
     fields: dict[str, Any] = {}
     files: dict[str, FilePart] = {}
     for piece in pieces[1:-1]:
-        head, found, content = piece.removeprefix(b"\r\n").partition(b"\r\n\r\n")
-        if not found:
+        head, blank, content = piece.removeprefix(b"\r\n").partition(b"\r\n\r\n")
+        if not blank:
             raise refuse(400, "body: a part of the multipart form has no header.")
         _add_part(head.decode("utf-8", "replace"), content, fields, files)
     return Body(value=fields, files=files, multipart=True)
@@ -104,11 +104,11 @@ def _add_part(head: str, content: bytes, fields: dict[str, Any], files: dict[str
 
 
 def _parse_parameters(header: str) -> dict[str, str]:
-    found: dict[str, str] = {}
+    parameters: dict[str, str] = {}
     for name, quoted, bare in _PARAMETER.findall(header):
         value = re.sub(r"\\(.)", r"\1", quoted) or bare
         if name.endswith("*"):  # RFC 5987, as requests sends names that are not ASCII: utf-8''na%C3%AFve
-            found[name[:-1].lower()] = unquote(value.rpartition("'")[2])
+            parameters[name[:-1].lower()] = unquote(value.rpartition("'")[2])
         else:
-            found.setdefault(name.lower(), value)
-    return found
+            parameters.setdefault(name.lower(), value)
+    return parameters

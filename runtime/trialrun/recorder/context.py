@@ -1,4 +1,4 @@
-"""The context of a call: what every route of the recorder is given."""
+"""The call that every route of the recorder receives, and its context."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class ApiCall:
         return tuple(value for key, value in self.params if key == name)
 
     def body_objects(self) -> list[dict[str, Any]]:
-        """The body's objects: it may be one or a list of them."""
+        """Return the objects of the body, which is one object or a list of them."""
         sent = self.body.value if isinstance(self.body.value, list) else [self.body.value]
         for index, item in enumerate(sent):
             if not isinstance(item, dict):
@@ -64,21 +64,21 @@ class ApiCall:
         return sent
 
     def body_object(self) -> dict[str, Any]:
-        """The body's one object; clients that wrap it in a list are understood."""
-        found = self.body_objects()
-        if len(found) != 1 or (self.context.strict and isinstance(self.body.value, list)):
-            raise refuse(400, f"body: must be one object, got a list of {len(found)}.")
-        return found[0]
+        """Return the one object of the body; a lenient recorder takes it out of a list."""
+        objects = self.body_objects()
+        if len(objects) != 1 or (self.context.strict and isinstance(self.body.value, list)):
+            raise refuse(400, f"body: must be one object, got a list of {len(objects)}.")
+        return objects[0]
 
     def url(self, path: str) -> str:
         return self.endpoint.base_url + path
 
     def file_url(self, path: str, name: str) -> str:
-        """An address that gives the file to whoever holds it, without a token."""
+        """Return an address from which the file can be fetched without a token."""
         return f"{self.url(path)}/{safe_file_name(name)}?signature={sign(self.context.key, path)}"
 
     def select_page(self, total: int) -> tuple[slice, int, int]:
-        """Which part of a list of `total` is asked for, with the page's number and size."""
+        """Return the requested part of a list of `total` items, with the number and the size of the page."""
         size = min(max(_parse_number(self.first_param("page_size"), PAGE_SIZE), 1), LARGEST_PAGE)
         number = _parse_number(self.first_param("page"), 0 if self.first_param("page") else 1)
         if number < 1 or (number > 1 and (number - 1) * size >= total):

@@ -1,4 +1,4 @@
-"""Datasets: fixtures served as ground truth events, in pages."""
+"""Datasets: fixtures as ground truth events, in pages."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def list_ground_truth_events(call: ApiCall) -> Reply:
     sent = [word for value in call.all_params("ground_truth_dataset_versions") for word in value.split(",")]
     if not sent:
         raise refuse(400, "ground_truth_dataset_versions: must name a dataset.")
-    known = [_require_dataset(call, word) for word in sent]
-    rows = [(dataset, index, row) for dataset, found in known for index, row in enumerate(found)]
+    datasets = [_require_dataset(call, word) for word in sent]
+    rows = [(dataset, index, row) for dataset, events in datasets for index, row in enumerate(events)]
     part, number, size = call.select_page(len(rows))
     fields = {word for value in call.all_params("fields") for word in value.split(",")}
     events = [_describe_event(call, *row) for row in rows[part]]
@@ -34,14 +34,14 @@ def download_dataset_file(call: ApiCall, dataset: int, row: int, index: int) -> 
     if isinstance(content, bytes):
         return Reply(status=200, headers={"Content-Type": _guess_media_type(name)}, content=content)
     if not content.is_file():
-        raise refuse(404, f"file: {content.name} was there when the recorder started and is gone.")
+        raise refuse(404, f"file: {content.name} existed when the recorder started and is missing now.")
     return Reply(status=200, headers={"Content-Type": _guess_media_type(content.name)}, file=content)
 
 
 def _require_dataset(call: ApiCall, word: str) -> tuple[int, tuple[DatasetRow, ...]]:
     dataset = parse_id(word.strip())
     if dataset is None or dataset not in call.context.fixtures.datasets:
-        raise refuse(404, f"dataset {word[:40]!r}: there is none. Give it to the recorder with --dataset.")
+        raise refuse(404, f"dataset {word[:40]!r}: there is none. Add it to the recorder with --dataset.")
     return dataset, call.context.fixtures.datasets[dataset]
 
 

@@ -1,4 +1,4 @@
-"""Fault switches: calls that the recorder spoils on purpose."""
+"""Fault switches: calls that the recorder fails on purpose."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from trialrun_hookspecs.errors import BadValue
 __all__ = ["FAULTS_ROUTE", "MAX_FAULTS", "Fault", "FaultKind", "Faults", "ReplyLost"]
 
 FAULTS_ROUTE = "trialrun/faults"
-EXEMPT_PATHS = ("health", FAULTS_ROUTE)  # else a broken recorder could not be healed from outside
+EXEMPT_PATHS = ("health", FAULTS_ROUTE)  # else a client could not clear the faults
 LONGEST_S = 60.0
 MAX_FAULTS = 1000
 
@@ -23,12 +23,12 @@ FaultKind = Literal["unavailable", "timeout", "drop", "cut", "refuse", "busy", "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """What goes wrong, from call `first` (counted from 1) through `last` (None: to the end).
+    """A fault of the calls from `first` (counted from 1) through `last` (None: all that follow).
 
-    unavailable: no answer, and the call was not read. timeout: the same, after `seconds`. drop: the call was read and
-    had its effect, and the answer is lost. cut: the same, and half of the answer arrives. refuse: 503. busy: 429 with
-    `Retry-After: retry_after`. delay: all is well, after `seconds`. `route`, such as "logs", spares calls elsewhere;
-    they are counted all the same.
+    unavailable: no reply, and the call has no effect. timeout: the same, after `seconds`. drop: the call has its
+    effect, and the reply is lost. cut: the same, and half of the reply arrives. refuse: 503. busy: 429 with
+    `Retry-After: retry_after`. delay: a normal reply, after `seconds`. With `route`, such as "logs", only calls at or
+    below it fail; all calls are counted.
     """
 
     kind: FaultKind = "unavailable"
@@ -42,19 +42,19 @@ class Fault:
         numbers = isinstance(self.first, int) and (self.last is None or isinstance(self.last, int))
         timed = all(isinstance(each, int | float) for each in (self.seconds, self.retry_after))
         if self.kind not in get_args(FaultKind) or not isinstance(self.route, str) or not (numbers and timed):
-            fix = f"Its kind is one of {', '.join(get_args(FaultKind))}; first and last are numbers of calls."
+            fix = f"Use a kind of {', '.join(get_args(FaultKind))}; first and last are numbers of calls."
             raise BadValue("must be a fault", where="a fault", got=str(self.kind)[:80], fix=fix)
         if not 0 <= self.seconds <= LONGEST_S or not 0 <= self.retry_after <= 3600:
             raise BadValue(f"must wait from 0 to {LONGEST_S:g} seconds", where="a fault", got=str(self.seconds))
 
     def applies_to(self, number: int, path: str) -> bool:
-        """Whether it is meant for this call."""
+        """Return whether call `number` to `path` fails."""
         here = not self.route or f"{path}/".startswith(f"{self.route.strip('/')}/")
         return here and self.first <= number and (self.last is None or number <= self.last)
 
 
 class ReplyLost(ConnectionError):
-    """The caller is to get no answer, or `half` of one."""
+    """The caller gets no reply, or a part of the reply `half`."""
 
     def __init__(self, half: Reply | None = None) -> None:
         super().__init__("the connection was closed by a fault switch")
@@ -62,9 +62,9 @@ class ReplyLost(ConnectionError):
 
 
 class Faults:
-    """Counts calls and says which are spoiled. `calls` holds them all, `struck` the number and kind of those spoiled.
+    """The fault switches of a recorder, safe for concurrent threads.
 
-    Threads may share it.
+    `calls` lists all calls, `struck` the number and the fault kind of those that failed.
     """
 
     def __init__(
@@ -82,21 +82,21 @@ class Faults:
     def add(self, fault: Fault) -> None:
         with self._lock:
             if len(self.plan) >= MAX_FAULTS:
-                raise BadValue(f"holds at most {MAX_FAULTS}", where="the fault switches", fix="Clear them.")
+                raise BadValue(f"holds at most {MAX_FAULTS}", where="the fault switches", fix="Clear them first.")
             self.plan.append(fault)
 
     def clear(self) -> None:
-        """Nothing is spoiled from now on."""
+        """Remove all faults."""
         with self._lock:
             self.plan.clear()
 
     def reset_count(self) -> None:
-        """Count from 1 again; what was struck stays listed."""
+        """Count calls from 1 again; `struck` stays."""
         with self._lock:
             self.calls = []
 
     def intercept_call(self, method: str, path: str, serve: Callable[[], Reply]) -> Reply:
-        """The reply of `serve`, unless a fault names this call. Raises LostAnswer."""
+        """Return the reply of `serve`, or that of the fault of this call. Raises ReplyLost."""
         fault = self._register_call(method, path)
         if fault is None:
             return serve()

@@ -20,13 +20,13 @@ __all__ = ["DatasetRow", "Fixtures", "Source", "parse_fixture", "split_fixture",
 Source = str | Path | Iterable[Mapping[str, Any]] | Callable[[], Iterable[Mapping[str, Any]]]
 
 FORM = "Write it as ID=PATH, for example 123=./data."
-FOLDER = "Make one folder per category and put the files, with their data as .json beside them, into it."
+FOLDER = "Make a folder for each category, and put files into it, each with its data in a .json file beside it."
 _ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # the same content makes the same archive
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetRow:
-    """One ground truth event; `files` maps names to where the content is, or to the content."""
+    """One ground truth event; `files` maps names to paths, or to the content itself."""
 
     category: str
     data: Any
@@ -34,14 +34,17 @@ class DatasetRow:
 
 
 class Fixtures:
-    """Everything is read when it is added, so that a fixture that cannot be served is refused before a job starts."""
+    """Datasets and checkpoints by id. Each is checked when it is added, so that an error shows before a job starts."""
 
     def __init__(self) -> None:
         self.datasets: dict[int, tuple[DatasetRow, ...]] = {}
         self.checkpoints: dict[int, Path] = {}
 
     def add_dataset(self, dataset_id: int, source: Source) -> None:
-        """`source` is a folder, a CSV file, the rows themselves, or what gives the rows when called."""
+        """Add a dataset; `source` is a folder, a CSV file, the rows, or a function that returns the rows.
+
+        Raises FixtureInvalid.
+        """
         where = f"dataset {dataset_id}"
         rows = _read_path(Path(source), where) if isinstance(source, str | Path) else _parse_rows(source, where)
         if not rows:
@@ -49,7 +52,7 @@ class Fixtures:
         self.datasets[dataset_id] = tuple(rows)
 
     def add_checkpoint(self, model_id: int, path: str | Path) -> None:
-        """`path` is a file, a folder or a .zip."""
+        """Add a checkpoint: a file, a folder or a .zip archive. Raises FixtureInvalid."""
         path = Path(path)
         where = f"checkpoint {model_id}"
         _check_filled(path, where)
@@ -60,7 +63,7 @@ class Fixtures:
         self.checkpoints[model_id] = path
 
     def checkpoint_zip(self, model_id: int, cache: Path) -> Path:
-        """The checkpoint as an archive; one that is none yet is packed into `cache` the first time."""
+        """Return the checkpoint as an archive; a file or folder is packed into `cache` the first time."""
         path = self.checkpoints[model_id]
         if path.suffix.lower() == ".zip" and path.is_file():
             return path
@@ -71,7 +74,7 @@ class Fixtures:
 
 
 def split_fixture(text: str) -> tuple[int, str]:
-    """`"123=anything"` as id and the rest, which may be a path or the name of a dataset hook."""
+    """Return the id and the rest of `"123=anything"`; the rest may be a path or the name of a dataset hook."""
     number, equals, rest = text.partition("=")
     if not equals or not number.strip().isascii() or not number.strip().isdigit() or not rest.strip():
         raise FixtureInvalid("a fixture is an id, '=' and a path", where="fixture", got=repr(text), fix=FORM)
@@ -81,7 +84,7 @@ def split_fixture(text: str) -> tuple[int, str]:
 
 
 def parse_fixture(text: str) -> tuple[int, Path]:
-    """`"123=PATH"` as id and a path that is there and not empty."""
+    """Return the id and the path of `"123=PATH"`. Raises FixtureInvalid: the path is missing or empty."""
     fixture_id, rest = split_fixture(text)
     path = Path(rest).expanduser()
     _check_filled(path, f"fixture {fixture_id}")
@@ -89,7 +92,7 @@ def parse_fixture(text: str) -> tuple[int, Path]:
 
 
 def write_zip(source: Path, target: Path) -> None:
-    """`source` (a file, or what is in a folder) as an archive that appears at `target` only when it is whole."""
+    """Write `source` (a file, or the content of a folder) as an archive; `target` appears when it is complete."""
     target.parent.mkdir(parents=True, exist_ok=True)
     members = [source] if source.is_file() else sorted(path for path in source.rglob("*") if path.is_file())
     root = source.parent if source.is_file() else source
@@ -173,7 +176,7 @@ def _parse_csv_row(line: dict[str, Any], path: Path, where: str) -> DatasetRow:
 
 
 def _parse_cell(cell: str) -> int | float | str:
-    """The number that the cell is, else the cell: `007`, `1_000`, `nan` and blanks stay text."""
+    """Return the cell as a number when it is one: `007`, `1_000`, `nan` and blanks stay text."""
     try:
         value = json.loads(cell, parse_constant=str)
     except (ValueError, RecursionError):
@@ -182,10 +185,10 @@ def _parse_cell(cell: str) -> int | float | str:
 
 
 def _parse_rows(source: Any, where: str) -> list[DatasetRow]:
-    given = source() if callable(source) else source
-    if isinstance(given, Mapping) or not isinstance(given, Iterable):
-        raise FixtureInvalid("must be rows", where=where, got=type(given).__name__, fix="Give an iterable of dicts.")
-    return [_parse_row(row, f"{where}, row {number}") for number, row in enumerate(given)]
+    rows = source() if callable(source) else source
+    if isinstance(rows, Mapping) or not isinstance(rows, Iterable):
+        raise FixtureInvalid("must be rows", where=where, got=type(rows).__name__, fix="Give an iterable of dicts.")
+    return [_parse_row(row, f"{where}, row {number}") for number, row in enumerate(rows)]
 
 
 def _parse_row(row: Any, where: str) -> DatasetRow:
@@ -200,13 +203,13 @@ def _parse_row(row: Any, where: str) -> DatasetRow:
         json.dumps(data)
     except (TypeError, ValueError) as error:
         raise FixtureInvalid("data must be JSON", where=where, got=str(error), fix=shape) from None
-    held = {str(name): content if isinstance(content, bytes) else Path(content) for name, content in files.items()}
-    _check_files({name: content for name, content in held.items() if isinstance(content, Path)}, where)
-    return DatasetRow(category=row["category"], data=data, files=held)
+    contents = {str(name): content if isinstance(content, bytes) else Path(content) for name, content in files.items()}
+    _check_files({name: content for name, content in contents.items() if isinstance(content, Path)}, where)
+    return DatasetRow(category=row["category"], data=data, files=contents)
 
 
 def _check_files(files: Mapping[str, Path], where: str) -> None:
     for path in files.values():
         if not path.is_file():
-            fix = "Correct the path (in a CSV file it is relative to that file) or put the file there."
+            fix = "Correct the path (in a CSV file it is relative to that file), or create the file."
             raise FixtureInvalid("every file of a row must exist", where=where, got=str(path), fix=fix)

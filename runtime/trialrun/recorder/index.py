@@ -1,4 +1,4 @@
-"""The index of a recording: the newest row of each trial, kept beside the entries that told of it."""
+"""The index of a recording: the newest row of each trial, kept beside the log entries."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ CREATE TABLE IF NOT EXISTS series (
 CREATE INDEX IF NOT EXISTS entries_trial ON entries (job, trial_id, event);
 CREATE INDEX IF NOT EXISTS requests_facts ON requests (path, status, method);
 """
-"""Made in any recording that is opened for writing; one that lacks it is still a recording."""
+"""Created in every recording that is opened for writing; a recording without it is still valid."""
 
 ENDED = frozenset({"TERMINATED", "ERROR"})
-MOST_SERIES = 2_000  # names of metrics that are remembered per job: a client may send any number
+MOST_SERIES = 2_000  # names of metrics kept per job: a client may send any number
 INDEXED_EVENTS = ("trials", "trials_delta", "trial_result", "metric")
 BATCH_SIZE = 5_000
 
@@ -38,12 +38,12 @@ Row = dict[str, Any]
 
 
 def is_indexed(connection: sqlite3.Connection) -> bool:
-    found = connection.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'index_state'").fetchone()
-    return found is not None
+    query = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'index_state'"
+    return connection.execute(query).fetchone() is not None
 
 
 def ensure_index(connection: sqlite3.Connection) -> None:
-    """Make the index where there is none, and bring it up to the last entry. Not called inside a transaction."""
+    """Create the index if it is missing, and advance it to the last entry. Must not run inside a transaction."""
     if not is_indexed(connection):
         connection.executescript(f"BEGIN; {SCHEMA} COMMIT;")
         connection.execute("INSERT INTO index_state VALUES (0, 0, ?)", (secrets.token_hex(4),))
@@ -60,25 +60,25 @@ def ensure_index(connection: sqlite3.Connection) -> None:
 
 
 def advance_index(connection: sqlite3.Connection) -> bool:
-    """Take in the entries that came since, at most AT_ONCE of them; whether there were any. Inside a transaction."""
+    """Index up to BATCH_SIZE new entries; return whether there were any. Must run inside a transaction."""
     state = connection.execute("SELECT entry, version FROM index_state").fetchone()
-    came = connection.execute(
+    entries = connection.execute(
         "SELECT id, job, event, trial_id, time, data FROM entries WHERE id > ? ORDER BY id LIMIT ?",
         (state["entry"], BATCH_SIZE),
     ).fetchall()
-    if not came:
+    if not entries:
         return False
-    taking = _IndexBatch(connection, state["version"])
-    for entry in came:
+    batch = _IndexBatch(connection, state["version"])
+    for entry in entries:
         if entry["event"] in INDEXED_EVENTS:
-            taking.add_entry(entry)
-    taking.write_changes()
-    connection.execute("UPDATE index_state SET entry = ?, version = ?", (came[-1]["id"], taking.version))
+            batch.add_entry(entry)
+    batch.write_changes()
+    connection.execute("UPDATE index_state SET entry = ?, version = ?", (entries[-1]["id"], batch.version))
     return True
 
 
 class _IndexBatch:
-    """The rows that a batch of entries changes, each read once and written once."""
+    """The rows that a batch of entries changes; each is read once and written once."""
 
     def __init__(self, connection: sqlite3.Connection, version: int) -> None:
         self.version = version
@@ -89,7 +89,7 @@ class _IndexBatch:
         self._numbers: dict[int, int] = {}
 
     def add_entry(self, entry: sqlite3.Row) -> None:
-        """Never raises for what a client sent."""
+        """Add an entry, whatever a client sent in it."""
         data = json.loads(entry["data"])
         if not isinstance(data, dict):
             return
@@ -148,11 +148,11 @@ class _IndexBatch:
     def _load_row(self, job: int, trial: str) -> Row | None:
         known = self._rows.get((job, trial))
         if known is None:
-            found = self._connection.execute(
+            stored = self._connection.execute(
                 "SELECT * FROM trials WHERE job = ? AND trial = ?", (job, trial)
             ).fetchone()
-            if found is not None:
-                known = self._rows[job, trial] = {**dict(found), "cells": json.loads(found["cells"])}
+            if stored is not None:
+                known = self._rows[job, trial] = {**dict(stored), "cells": json.loads(stored["cells"])}
         return known
 
     def _create_row(self, job: int, trial: str, time: str) -> Row:
@@ -161,9 +161,9 @@ class _IndexBatch:
             self._numbers[job] = last or 0
         self._numbers[job] += 1
         facts: Row = dict.fromkeys(("status", "started", "ended", "iteration"))
-        made: Row = {**facts, "job": job, "trial": trial, "number": self._numbers[job], "updated": time, "cells": {}}
-        self._rows[job, trial] = made
-        return made
+        row: Row = {**facts, "job": job, "trial": trial, "number": self._numbers[job], "updated": time, "cells": {}}
+        self._rows[job, trial] = row
+        return row
 
     def _mark_changed(self, job: int, trial: str, time: str) -> None:
         self._rows[job, trial]["updated"] = time

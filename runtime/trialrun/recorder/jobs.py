@@ -1,4 +1,4 @@
-"""Jobs as the recorder keeps them: listed, changed, judged."""
+"""Jobs of the recorder: list, show, change, best trial."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ CATEGORY = "neural_net"
 
 def list_jobs(call: ApiCall) -> Reply:
     excluded = {parse_id(word.strip()) for word in (call.first_param("ids_ex") or "").split(",")}
-    asked = _parse_param_filter(call.first_param("params") or "")
+    wanted = _parse_param_filter(call.first_param("params") or "")
     rows = call.context.store.fetch_all("SELECT * FROM jobs ORDER BY id")
     jobs = [describe_job(row) for row in rows if row["id"] not in excluded]
-    found = [job for job in jobs if _matches_filters(job, call) and _has_params(job, asked)]
-    part, number, size = call.select_page(len(found))
-    return call.build_page_reply(len(found), number, size, found[part])
+    matching = [job for job in jobs if _matches_filters(job, call) and _has_params(job, wanted)]
+    part, number, size = call.select_page(len(matching))
+    return call.build_page_reply(len(matching), number, size, matching[part])
 
 
 def show_job(call: ApiCall, job: int) -> Reply:
@@ -44,7 +44,7 @@ def change_job(call: ApiCall, job: int) -> Reply:
 
 
 def override_best_trial(call: ApiCall, job: int) -> Reply:
-    """`trial_id` is the first of that name in the body: a hyperparameter of the same name comes after it."""
+    """Record the best trial. Its `trial_id` comes first in the body: a hyperparameter may have the same name."""
     sent = dict(call.body_object())
     trial_id = sent.pop("trial_id", None)
     if call.context.strict and (not isinstance(trial_id, str) or not trial_id):
@@ -56,7 +56,7 @@ def override_best_trial(call: ApiCall, job: int) -> Reply:
 
 
 def ensure_job(call: ApiCall, job: int) -> None:
-    """A lenient recorder makes the job that a client speaks of: any client can be recorded without preparation."""
+    """Create an unknown job, so that any client can be recorded without preparation; a strict recorder refuses it."""
     if call.context.store.fetch_one("SELECT id FROM jobs WHERE id = ?", (job,)) is not None:
         return
     if call.context.strict:
@@ -65,7 +65,7 @@ def ensure_job(call: ApiCall, job: int) -> None:
 
 
 def describe_job(row: Row) -> dict[str, Any]:
-    """A job as GET answers it: facts, what was sent with PATCH, and `progress` in its one normal shape."""
+    """Return a job as GET answers it: facts, fields sent with PATCH, and `progress` in its normal shape."""
     fields = json.loads(row["fields"])
     request = json.loads(row["request"])
     request = request if isinstance(request, dict) else {}
@@ -102,7 +102,7 @@ def _check_changes(call: ApiCall, changes: list[dict[str, Any]]) -> None:
     if isinstance(call.body.value, list):
         raise refuse(400, "body: must be one object, got a list.")
     for key in (key for changed in changes for key in changed if key not in CHANGEABLE):
-        raise refuse(400, f"{key}: cannot be changed. These can: {', '.join(CHANGEABLE)}.")
+        raise refuse(400, f"{key}: cannot be changed. Send only: {', '.join(CHANGEABLE)}.")
     for status in (changed["status"] for changed in changes if "status" in changed):
         if status not in STATUSES:
             raise refuse(400, f"status: must be one of {', '.join(STATUSES)}, got {to_text(status)[:100]}.")
@@ -117,7 +117,7 @@ def _matches_filters(job: dict[str, Any], call: ApiCall) -> bool:
 
 
 def _parse_param_filter(sent: str) -> dict[str, str]:
-    """`name:a%3Ab,dataset:12` as its pairs. A name that a client forgot to encode may hold commas: they stay in it."""
+    """Return the pairs of `name:a%3Ab,dataset:12`. Commas in a name that a client did not encode stay in the name."""
     pairs: list[list[str]] = []
     for piece in filter(None, sent.split(",")):
         key, colon, value = piece.partition(":")

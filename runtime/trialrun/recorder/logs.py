@@ -1,4 +1,4 @@
-"""Log entries: metrics, messages, images, tables, and whatever else is sent."""
+"""Log entries: metrics, messages, images, tables, and any other event."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MOST_ENTRIES = 1000
 
 
 def add_logs(call: ApiCall) -> Reply:
-    """`stored` is less than `count` when entries came whose key is already known."""
+    """Store log entries; the reply's `stored` is less than `count` when the key of an entry is known already."""
     sent = call.body_objects()
     if call.context.strict:
         _check_entries(sent)

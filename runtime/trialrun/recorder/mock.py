@@ -1,4 +1,4 @@
-"""The responses door: the recorder under `requests`, without a socket."""
+"""The recorder as a mock of `requests`, without a socket."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 
 @contextmanager
 def mounted(recorder: Recorder, url: str = "http://trialrun.test/") -> Iterator[responses.RequestsMock]:
-    """While it is open, `recorder` answers what is sent to `url` with `requests`; other addresses are refused.
+    """Let `recorder` answer what `requests` sends to `url`, and refuse other addresses, until the block ends.
 
-    The mock is handed over, so that a test can add answers of other services.
+    Yields the mock, to which a test can add answers of other services.
     """
     import requests
     import responses
@@ -56,12 +56,12 @@ def mounted(recorder: Recorder, url: str = "http://trialrun.test/") -> Iterator[
 def _request_path(request: PreparedRequest, base: str) -> str:
     from urllib.parse import unquote
 
-    path, mark, query = str(request.url).removeprefix(base).partition("?")
-    return unquote(path) + mark + query
+    path, separator, query = str(request.url).removeprefix(base).partition("?")
+    return unquote(path) + separator + query
 
 
 def _body_bytes(body: Any) -> bytes:
-    """What would go over the wire: requests also takes text, files and generators as bodies."""
+    """Return the bytes that would be sent: requests also takes text, files and generators as bodies."""
     if body is None:
         return b""
     if isinstance(body, str):

@@ -1,4 +1,4 @@
-"""Models and checkpoints: registered, listed, handed out as archives."""
+"""Models and checkpoints: register, list, download as archives."""
 
 from __future__ import annotations
 
@@ -23,9 +23,7 @@ FIELDS = ("name", "plugin", "version", "checkpoint", "chunked_upload", "configur
 def list_models(call: ApiCall) -> Reply:
     asked = call.first_param("name")
     name = to_text(decode_query_name(asked)) if asked else None
-    total = call.context.store.fetch_all("SELECT count(*) AS n FROM models WHERE ?1 IS NULL OR name = ?1", (name,))[0][
-        "n"
-    ]
+    total = call.context.store.count("models", "?1 IS NULL OR name = ?1", (name,))
     part, number, size = call.select_page(total)
     rows = call.context.store.fetch_all(
         "SELECT * FROM models WHERE ?1 IS NULL OR name = ?1 ORDER BY id LIMIT ?2 OFFSET ?3", (name, size, part.start)
@@ -56,7 +54,7 @@ def add_model(call: ApiCall) -> Reply:
 
 
 def download_model_archive(call: ApiCall, model: int) -> Reply:
-    """The model as a zip archive: as it was uploaded when it was one, else packed on the first call."""
+    """Send the model as a zip archive: the upload itself when it is one, else packed on the first call."""
     packed = _load_model_zip(call.context, model)
     if packed is None and model in call.context.fixtures.checkpoints:
         packed = call.context.fixtures.checkpoint_zip(model, call.context.folder / layout.RECORDER_PACKED)
@@ -67,7 +65,7 @@ def download_model_archive(call: ApiCall, model: int) -> Reply:
 
 def _check_model(call: ApiCall, sent: dict[str, Any], name: str, upload: int | None) -> None:
     for key in (key for key in sent if key not in FIELDS):
-        raise refuse(400, f"{key}: is no field of a model. These are: {', '.join(FIELDS)}.")
+        raise refuse(400, f"{key}: is no field of a model. Send only: {', '.join(FIELDS)}.")
     if not name:
         raise refuse(400, "name: must be a string that is not empty.")
     if call.context.store.fetch_one("SELECT id FROM models WHERE name = ?", (name,)):
@@ -111,7 +109,7 @@ def _load_model_zip(context: Context, model: int) -> Path | None:
     if upload is None:
         return None
     file = upload_path(context.folder, upload["path"])
-    # by name too: a PyTorch file is a zip inside, and a client must get it as one file
+    # by name too: a PyTorch file is a zip archive, and a client must get it as a file inside one
     if file.suffix.lower() == ".zip" and zipfile.is_zipfile(file):
         return file
     packed = context.folder / layout.RECORDER_PACKED / f"model-{model}.zip"

@@ -1,4 +1,4 @@
-"""Normalising: the many shapes that clients send to the one that is stored."""
+"""Normalisation: the many shapes that clients send become the one that is stored."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = [
     "to_utc",
 ]
 
-BIGGEST_ID = 2**63 - 1  # what SQLite holds
+BIGGEST_ID = 2**63 - 1  # the largest integer of SQLite
 
 _KNOWN = frozenset({"event", "data", "datetime", "job", "file", "key"})
 _ENCODED = re.compile(r"(?:[^%:,]|%25|%3A|%2C)*", re.DOTALL)
@@ -44,7 +44,7 @@ class Entry:
 
 
 def parse_entry(sent: Mapping[str, Any], received: datetime) -> Entry:
-    """Takes every mapping: what does not fit a column is kept in `data` and `extra`."""
+    """Return the entry of any mapping: parts without a column of their own are kept in `data` and `extra`."""
     data = sent.get("data", {})
     trial_id = data.get("trial_id") if isinstance(data, dict) else None
     extra = {name: value for name, value in sent.items() if name not in _KNOWN}
@@ -61,9 +61,9 @@ def parse_entry(sent: Mapping[str, Any], received: datetime) -> Entry:
 
 
 def to_utc(sent: Any, received: datetime) -> str:
-    """`sent` as UTC in ISO 8601. A time without an offset may be UTC or local: the reading nearer to `received` counts.
+    """Return `sent` as UTC in ISO 8601. A time without an offset is UTC or local, whichever is nearer to `received`.
 
-    Seconds and milliseconds since 1970 are understood; what is no time at all becomes `received`.
+    Seconds and milliseconds since 1970 are accepted; anything else becomes `received`.
     """
     try:
         moment = _parse_time(sent, received)
@@ -85,7 +85,7 @@ def _parse_time(sent: Any, received: datetime) -> datetime | None:
 
 
 def normalize_progress(record: Any) -> dict[str, Any]:
-    """`{"overall": number or None, "categories": {name: …}}` from `categories` or `steps`, as mapping or list."""
+    """Return `{"overall": number or None, "categories": {name: …}}`, from `categories` or `steps`."""
     if not isinstance(record, dict):
         return {"overall": record if is_number(record) else None, "categories": {}}
     inner = record.get("current_progress")
@@ -108,7 +108,7 @@ def _part_name(part: Any, index: int) -> str:
 
 
 def parse_id(value: Any) -> int | None:
-    """The id that `value` means (an int, or digits), or None."""
+    """Return the id in `value`, an int or digits, or None."""
     if isinstance(value, str) and re.fullmatch(r"[0-9]{1,19}", value):
         value = int(value)
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= BIGGEST_ID:
@@ -117,24 +117,23 @@ def parse_id(value: Any) -> int | None:
 
 
 def to_text(value: Any) -> str:
-    """A string that SQLite takes: half surrogates, which JSON can carry, are replaced."""
-    word = value if isinstance(value, str) else json.dumps(value)
-    return word.encode("utf-8", "replace").decode()
+    """Return a string that SQLite can store: half surrogates, which JSON can carry, are replaced."""
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text.encode("utf-8", "replace").decode()
 
 
 def decode_query_name(sent: str) -> str:
-    """The name that a query asks for: decoded if it is an encoding, else (a client that never encodes) as it stands."""
+    """Return the name in a query: decoded if it is encoded, else as sent by a client that never encodes."""
     return unquote(sent) if _ENCODED.fullmatch(sent) else sent
 
 
 def safe_file_name(sent: str, limit: int = 80) -> str:
-    """One path component that stays in its folder, whatever was sent; its extension survives."""
+    """Return a safe file name for any text; its extension is kept."""
     last = re.split(r"[/\\]", sent)[-1]
     plain = re.sub(r"[^\w.+-]", "_", last, flags=re.ASCII).lstrip(".")
     stem, dot, extension = plain.rpartition(".")
     tail = dot + extension if dot and len(extension) <= 10 else ""
-    kept = (stem if tail else plain)[: limit - len(tail)]
-    return kept + tail if kept else "file" + tail
+    return ((stem if tail else plain)[: limit - len(tail)] or "file") + tail
 
 
 Clock = Callable[[], datetime]

@@ -1,4 +1,4 @@
-"""The recorder: the fake platform backend, and what it has recorded."""
+"""The recorder: the fake platform backend and its recording."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ __all__ = ["CallLike", "HttpServer", "Recorder"]
 
 
 class HttpServer(Protocol):
-    """A server of one recorder, as `Recorder.server()` returns it. `url` ends in a slash and is known once it runs.
+    """A server of one recorder, as `Recorder.server()` returns it. `url` ends in a slash and is known after `start()`.
 
     `remote`: other machines can reach it.
     """
@@ -50,14 +50,14 @@ class HttpServer(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
     def start(self) -> None:
-        """Return when it listens. Raises UsageError when the address is taken."""
+        """Return when the server listens. Raises UsageError when the address is taken."""
 
     def stop(self) -> None:
-        """Answer what is being served, then close. Safe to call twice."""
+        """Finish the calls in progress, then close. Safe to call twice."""
 
 
 class CallLike(Protocol):
-    """What the memory door takes: one HTTP call as a value. `json` is used when `body` is None."""
+    """One HTTP call as a value, for `Recorder.handler()`. `json` is used when `body` is None."""
 
     @property
     def method(self) -> str: ...
@@ -78,11 +78,11 @@ class CallLike(Protocol):
 
 
 class Recorder:
-    """Takes the platform's calls through `handle`, `handler()`, `server()` or `mock.mounted()`; tells what came.
+    """Takes the platform's calls through `handle`, `handler()`, `server()` or `mock.mounted()`, and records them.
 
-    `path` is the SQLite file, made when absent and gone on with when there; None or ":memory:" records into a
-    temporary folder that `close()` removes. Uploads lie beside it in `<stem>-files`. `token`, when given, must come
-    with every call; a server draws its own when there is none.
+    `path` is the SQLite file, created or continued; None or ":memory:" records into a temporary folder that `close()`
+    removes. Uploads are in `<stem>-files` beside it. Every call must bring `token` when it is given; a server without
+    one generates its own.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class Recorder:
 
     @classmethod
     def open(cls, path: str | Path) -> Recorder:
-        """A recording as it is, for reading only; also one whose job was killed. UsageError when it is none."""
+        """Open a recording read-only, also one whose job was killed. Raises UsageError: the file is not a recording."""
         return cls(path, readonly=True)
 
     def __enter__(self) -> Self:
@@ -122,12 +122,12 @@ class Recorder:
         self.close()
 
     def close(self) -> None:
-        """Safe to call twice. A temporary recording is gone afterwards."""
+        """Close the recording, and remove a temporary one. Safe to call twice."""
         self._store.close()
         if self._temporary is not None:
             shutil.rmtree(self._temporary, ignore_errors=True)
 
-    # doors
+    # calls of clients
 
     def handle(
         self,
@@ -139,10 +139,11 @@ class Recorder:
         *,
         endpoint: Endpoint | None = None,
     ) -> Reply:
+        """Return the reply to one call, whatever a client sends. Raises ReplyLost when a fault switch is set so."""
         return self.api.handle(method, path, params, headers, body, endpoint=endpoint or Endpoint(token=self.token))
 
     def handler(self) -> Callable[[CallLike], Reply]:
-        """The memory door: a function from a call to its reply."""
+        """Return a function from a call to its reply, for clients in this process."""
 
         def handle_call(call: CallLike) -> Reply:
             headers = dict(call.headers)
@@ -162,7 +163,7 @@ class Recorder:
     ) -> HttpServer:
         """Return an HTTP server for this recorder, with the web UI, not yet started.
 
-        With `on_demand` it listens at once, and loads its HTTP library when the first connection comes.
+        With `on_demand` it listens at once and loads its HTTP libraries at the first connection.
 
         The web UI stands above the recorder, so it is looked up by its name, and only when somebody asks for it.
         """
@@ -171,7 +172,7 @@ class Recorder:
         )
         return server
 
-    # what goes wrong, for tests of clients
+    # faults, for tests of clients
 
     def fail(
         self,
@@ -183,24 +184,24 @@ class Recorder:
         seconds: float = 0.05,
         retry_after: int = 0,
     ) -> None:
-        """Spoil the calls `first` through `last` (None: all that follow), counted from 1 at the next call.
+        """Fail the calls `first` through `last` (None: all that follow), counted from 1 at the next call.
 
-        See `Fault` for the kinds. A further `fail` adds to the first, and counts from 1 again.
+        See `Fault` for the kinds. A second `fail` adds a fault and counts calls from 1 again.
         """
         fault = Fault(kind=kind, first=first, last=last, route=route, seconds=seconds, retry_after=retry_after)
         self.faults.reset_count()
         self.faults.add(fault)
 
     def heal(self) -> None:
-        """No call is spoiled any more."""
+        """Remove all faults."""
         self.faults.clear()
 
-    # what is there before a client comes
+    # preparation
 
     def create_job(
         self, name: str, request: Mapping[str, Any], *, plugin: str = "", version: str = "", job_id: int | None = None
     ) -> int:
-        """The id of a new job; `request` is its JSON (`action`, `params`), `plugin` and `version` make its release."""
+        """Create a job, return its id. `request` is JSON (`action`, `params`); `plugin` and `version` its release."""
         time = self._clock().astimezone(UTC).isoformat()
         with self._store.transaction():
             release = self._store.add_release(plugin, version) if plugin else None
@@ -208,14 +209,14 @@ class Recorder:
                 job=job_id, name=name, request=dict(request), release=release, fields={"status": "PENDING"}, time=time
             )
 
-    # what came
+    # the recording
 
     def events(
         self, kind: str | None = None, *, job_id: int | None = None, trial_id: str | None = None, after: int = 0
     ) -> list[dict[str, Any]]:
-        """Log entries in the order in which they were stored; `after` leaves out those up to that id.
+        """Return log entries in the order in which they were stored, those after the id `after`.
 
-        Each has id, event, job, trial_id, time, key, data, file and what else the client sent.
+        Each has id, event, job, trial_id, time, key, data, file and other fields that the client sent.
         """
         return [
             _parse_entry(row)
@@ -223,23 +224,23 @@ class Recorder:
         ]
 
     def metrics(self, trial_id: str | None = None, job_id: int | None = None) -> list[dict[str, Any]]:
-        """Each with category, key, value, metrics, trial_id, job and time."""
+        """Return logged metrics: category, key, value, metrics, trial_id, job, time."""
         return self._flatten_entries("metric", ("category", "key", "value", "metrics"), job_id, trial_id)
 
     def messages(self, job_id: int | None = None) -> list[dict[str, Any]]:
-        """Each with context, content, job and time."""
+        """Return messages: context, content, job, time."""
         return self._flatten_entries("message", ("context", "content"), job_id)
 
     def visualizations(self, trial_id: str | None = None, job_id: int | None = None) -> list[dict[str, Any]]:
-        """Each with category, group, index, `file` (a data URI), trial_id, job, time and what the client added."""
+        """Return images: category, group, index, `file` (a data URI), trial_id, job, time and fields of the client."""
         return self._flatten_entries("visualization", ("category", "group", "index"), job_id, trial_id)
 
     def tables(self, job_id: int | None = None) -> list[dict[str, Any]]:
-        """The whole trial tables as they came, oldest first."""
+        """Return the whole trial tables as they were sent, oldest first."""
         return [entry["data"] for entry in self.events("trials", job_id=job_id)]
 
     def last_table(self, job_id: int | None = None) -> dict[str, Any] | None:
-        """The newest whole table, or None when none came."""
+        """Return the newest whole table, or None."""
         row = self._store.fetch_one(
             "SELECT data FROM entries WHERE id ="
             " (SELECT max(id) FROM entries WHERE event = 'trials' AND (?1 IS NULL OR job = ?1))",
@@ -249,7 +250,7 @@ class Recorder:
         return table
 
     def table_rows(self, job_id: int) -> dict[str, dict[str, Any]]:
-        """The newest row of each trial, from deltas and whole tables. A second call costs only what came since.
+        """Return the newest row of each trial, from deltas and whole tables. A second call reads only new entries.
 
         A row has `status`, `all_metrics`, and `base`, `hyperparameters` and `metrics` as mappings from column to value.
         """
@@ -268,24 +269,26 @@ class Recorder:
         return [describe_job(row) for row in self._store.fetch_all("SELECT * FROM jobs ORDER BY id")]
 
     def job(self, job_id: int) -> dict[str, Any]:
-        """The job as GET answers it; NotOnBackend when there is none."""
+        """Return the job as GET answers it. Raises NotOnBackend: there is no such job."""
         row = self._store.fetch_one("SELECT * FROM jobs WHERE id = ?", (job_id,))
         if row is None:
-            raise NotOnBackend("must be a job of this recording", where="job", got=str(job_id), fix="See jobs().")
+            raise NotOnBackend(
+                "must be a job of this recording", where="job", got=str(job_id), fix="Call jobs() for the ids."
+            )
         return describe_job(row)
 
     def changes(self, job_id: int, field: str | None = None) -> list[dict[str, Any]]:
-        """What PATCH brought, oldest first: field, value, time."""
+        """Return the changes by PATCH, oldest first: field, value, time."""
         rows = self._store.fetch_all("SELECT * FROM changes WHERE job = ? ORDER BY id", (job_id,))
-        found = [{"field": row["field"], "value": json.loads(row["value"]), "time": row["time"]} for row in rows]
-        return [change for change in found if field in (None, change["field"])]
+        changes = [{"field": row["field"], "value": json.loads(row["value"]), "time": row["time"]} for row in rows]
+        return [change for change in changes if field in (None, change["field"])]
 
     def progress(self, job_id: int) -> list[dict[str, Any]]:
-        """Each progress record that came, as `overall` and `categories`, oldest first."""
+        """Return the progress records as `overall` and `categories`, oldest first."""
         return [normalize_progress(change["value"]) for change in self.changes(job_id, "progress_record")]
 
     def models(self) -> list[dict[str, Any]]:
-        """Each with id, name, what the client sent, `path` of the uploaded file or None, size, md5, md5_matches."""
+        """Return models: id, name, fields of the client, `path` of the upload or None, size, md5, md5_matches."""
         rows = self._store.fetch_all(
             "SELECT m.*, u.path, u.offset, u.md5, u.md5_matches FROM models m LEFT JOIN uploads u ON u.id = m.upload"
             " ORDER BY m.id"
@@ -293,16 +296,16 @@ class Recorder:
         return [{**json.loads(row["fields"]), **self._describe_model(row)} for row in rows]
 
     def best_trials(self, job_id: int | None = None) -> list[dict[str, Any]]:
-        """Each best trial that was registered: job, trial_id, hyperparameters, time."""
+        """Return the registered best trials: job, trial_id, hyperparameters, time."""
         rows = self._store.fetch_all("SELECT * FROM best_trials ORDER BY id")
-        found = [{**dict(row), "hyperparameters": json.loads(row["hyperparameters"])} for row in rows]
-        return [best for best in found if job_id in (None, best["job"])]
+        bests = [{**dict(row), "hyperparameters": json.loads(row["hyperparameters"])} for row in rows]
+        return [best for best in bests if job_id in (None, best["job"])]
 
     def requests(self, route: str | None = None) -> list[dict[str, Any]]:
-        """Every call as it came, tokens masked; `route` such as "logs" or "jobs/1" keeps those at or below it.
+        """Return every call with masked tokens; `route` such as "logs" or "jobs/1" selects those at or below it.
 
         Each has time, method, path, params, headers, body, size, status and replayed. The body is parsed when it is
-        JSON, else bytes; that of a multipart form is None, since what it carried is an upload.
+        JSON, else bytes; that of a multipart form is None, since its content is an upload.
         """
         rows = self._store.fetch_all("SELECT * FROM requests ORDER BY id")
         wanted = (route or "").strip("/")

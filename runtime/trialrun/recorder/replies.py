@@ -1,20 +1,21 @@
-"""The reply: what one call to the recorder is answered with."""
+"""The reply to one call to the recorder."""
 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from trialrun.events import null_nonfinite
 
 __all__ = ["CallRefused", "Reply", "json_reply", "refuse"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """`file`, when set, is sent instead of `content`, so that a large model is never held in memory by the server."""
+    """Status, headers and content. A `file` is sent instead of `content`, so that no large model is held in memory."""
 
     status: int
     content: bytes = b""
@@ -30,7 +31,7 @@ class Reply:
 
 
 class CallRefused(Exception):
-    """A call that gets a refusal as its reply; what it had begun to write is undone."""
+    """A refused call with its reply; its writes are rolled back."""
 
     def __init__(self, reply: Reply) -> None:
         super().__init__(reply.content.decode())
@@ -38,25 +39,15 @@ class CallRefused(Exception):
 
 
 def json_reply(status: int, value: Any, **headers: str) -> Reply:
-    """JSON that every reader takes: a NaN or infinity that a lenient recorder stored goes out as null."""
+    """Return a JSON reply; a NaN or infinity that a lenient recorder stored is sent as null."""
     try:
         text = json.dumps(value, allow_nan=False)
     except ValueError:
-        text = json.dumps(_replace_nonfinite(value), allow_nan=False)
+        text = json.dumps(null_nonfinite(value), allow_nan=False)
     named = {name.replace("_", "-"): content for name, content in headers.items()}
     return Reply(status=status, content=text.encode(), headers={"Content-Type": "application/json", **named})
 
 
 def refuse(status: int, detail: str, /, **more: Any) -> CallRefused:
-    """The refusal to raise, with `detail` as the platform's own refusals have it."""
+    """Return the refusal to raise, with `detail` as in the platform's own refusals."""
     return CallRefused(json_reply(status, {"detail": detail, **more}))
-
-
-def _replace_nonfinite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _replace_nonfinite(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_replace_nonfinite(inner) for inner in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value

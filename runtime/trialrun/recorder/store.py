@@ -1,4 +1,4 @@
-"""The store: one SQLite file that holds everything that was sent."""
+"""The store: one SQLite file with everything that was sent."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from trialrun_hookspecs.errors import UsageError
 
 __all__ = ["Store"]
 
-APPLICATION_ID = 0x74726C72  # "trlr": how a recording is told from any other SQLite file
+APPLICATION_ID = 0x74726C72  # "trlr": tells a recording from other SQLite files
 SCHEMA_VERSION = 1
 BUSY_TIMEOUT_S = 5.0
 
@@ -54,9 +54,9 @@ Row = sqlite3.Row
 
 
 class Store:
-    """Safe for concurrent threads: one connection, one lock. `writing()` is one transaction, all or nothing.
+    """One connection and one lock, safe for concurrent threads.
 
-    Methods that change something are called inside `writing()`.
+    Methods that change something must be called inside `transaction()`.
     """
 
     def __init__(self, path: Path, *, readonly: bool = False) -> None:
@@ -66,17 +66,17 @@ class Store:
         self._connection = _open_readonly(path) if readonly else _open_writable(path)
 
     def close(self) -> None:
-        """Safe to call twice. The write-ahead log is folded in, so that the one file is the whole recording."""
+        """Close, and merge the write-ahead log into the one file. Safe to call twice."""
         with self._lock:
             self._connection.close()
 
     def has_index(self) -> bool:
-        """Whether the recording has its index; one that is opened for writing always has."""
+        """Return whether the recording has its index; one that is open for writing always has."""
         with self._lock:
             return is_indexed(self._connection)
 
     def copy_to(self, path: Path) -> None:
-        """The recording as it is now as a file of its own, the write-ahead log included."""
+        """Copy the recording to `path`, with the content of the write-ahead log."""
         with self._lock, closing(sqlite3.connect(path)) as target:
             self._connection.backup(target)
 
@@ -88,13 +88,13 @@ class Store:
                 yield
                 self._connection.execute("COMMIT")
             except BaseException:
-                if self._connection.in_transaction:  # a full disk has already undone it
+                if self._connection.in_transaction:  # a full disk has rolled it back already
                     self._connection.execute("ROLLBACK")
                 raise
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
-        """A part of a transaction that is undone alone when it raises."""
+        """Open a part of a transaction that is rolled back alone when it raises."""
         self._connection.execute("SAVEPOINT part")
         try:
             yield
@@ -111,14 +111,14 @@ class Store:
             return self._connection.execute(query, values).fetchall()
 
     def fetch_one(self, query: str, values: Sequence[Any] = ()) -> Row | None:
-        found = self.fetch_all(query, values)
-        return found[0] if found else None
+        rows = self.fetch_all(query, values)
+        return rows[0] if rows else None
 
     def count(self, table: str, condition: str = "1", values: Sequence[Any] = ()) -> int:
         return int(self.fetch_all(f"SELECT count(*) AS n FROM {table} WHERE {condition}", values)[0]["n"])  # noqa: S608
 
     def newest_data(self, event: str, job: int, *trial: str | None) -> dict[str, Any] | None:
-        """Return the data of the newest entry of `event`, of one trial where it is given; None when it is no object."""
+        """Return the data of the newest entry of an event, of one trial if given; None when it is not an object."""
         condition = " AND trial_id IS ?" if trial else ""
         row = self.fetch_one(
             f"SELECT data FROM entries WHERE event = ? AND job = ?{condition} ORDER BY id DESC LIMIT 1",  # noqa: S608
@@ -144,7 +144,7 @@ class Store:
         self._execute_write("INSERT INTO requests VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
 
     def find_reply(self, key: str, method: str, path: str) -> tuple[int, bytes] | None:
-        """What a call with this Idempotency-Key was answered with, or None when it is new."""
+        """Return status and content of the reply to an earlier call with this Idempotency-Key, or None."""
         found = self.fetch_one(
             "SELECT status, content FROM replies WHERE key = ? AND method = ? AND path = ?", (key, method, path)
         )
@@ -154,7 +154,7 @@ class Store:
         self._execute_write("INSERT INTO replies VALUES (?, ?, ?, ?, ?)", (key, method, path, status, content))
 
     def add_entries(self, entries: Sequence[Entry]) -> int:
-        """How many were new: an entry whose key this job has already stored is left out."""
+        """Return how many were new: an entry whose key is stored for this job already is left out."""
         before = self._connection.total_changes
         self._connection.executemany(
             "INSERT INTO entries VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -174,7 +174,7 @@ class Store:
         )
 
     def list_entries(self, *, event: str | None, job: int | None, trial_id: str | None, after: int = 0) -> list[Row]:
-        """In the order in which they were stored; None means any."""
+        """Return entries in the order in which they were stored; None means any."""
         return self.fetch_all(
             "SELECT * FROM entries WHERE id > ?1 AND (?2 IS NULL OR event = ?2) AND (?3 IS NULL OR job = ?3)"
             " AND (?4 IS NULL OR trial_id = ?4) ORDER BY id",
@@ -188,7 +188,7 @@ class Store:
         return self._execute_write("INSERT INTO jobs VALUES (?, ?, ?, ?, ?, ?, ?)", values)
 
     def change_job(self, job: int, fields: Mapping[str, Any], changed: Mapping[str, Any], time: str) -> None:
-        """`fields` is all that is known of the job, `changed` what of it this change brought."""
+        """Store `fields`, all fields of the job, and record `changed`, the fields of this change."""
         self._execute_write(
             "UPDATE jobs SET fields = ?, updated = ? WHERE id = ?", (json.dumps(dict(fields)), time, job)
         )
@@ -213,7 +213,7 @@ class Store:
         md5_matches: bool | None = None,
         complete: bool | None = None,
     ) -> None:
-        """None leaves as it is."""
+        """Change the given columns; None keeps a value."""
         self._execute_write(
             "UPDATE uploads SET path = coalesce(?, path), offset = coalesce(?, offset), total = coalesce(?, total),"
             " md5 = coalesce(?, md5), md5_matches = coalesce(?, md5_matches), complete = coalesce(?, complete)"
@@ -231,7 +231,7 @@ class Store:
         self._execute_write("INSERT INTO best_trials VALUES (NULL, ?, ?, ?, ?)", values)
 
     def add_release(self, code: str, version: str) -> int:
-        """The release of this plugin at this version: the one that is there, or a new one."""
+        """Return the id of the release of this plugin at this version, a known or a new one."""
         known = self.fetch_one("SELECT id FROM releases WHERE code = ? AND version = ?", (code, version))
         if known:
             return int(known["id"])
@@ -270,7 +270,7 @@ def _open_readonly(path: Path) -> sqlite3.Connection:
     connection = _connect(path, "ro")
     try:
         _check_format(connection, path)
-    except sqlite3.OperationalError:  # on a read-only medium the write-ahead log's index cannot be made
+    except sqlite3.OperationalError:  # on a read-only medium the index of the write-ahead log cannot be created
         connection.close()
         connection = _connect(path, "ro&immutable=1")
         _check_format(connection, path)
@@ -290,7 +290,7 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
             check_same_thread=False,
         )
     except sqlite3.OperationalError as error:
-        fix = "Name a file in a folder that can be written to."
+        fix = "Name a file in a writable folder."
         raise UsageError("cannot be opened", where=str(path), got=str(error), fix=fix) from None
     connection.row_factory = sqlite3.Row
     return connection
@@ -309,5 +309,5 @@ def _check_format(connection: sqlite3.Connection, path: Path) -> None:
             "must be a recording of this version of trialrun",
             where=str(path),
             got="another kind of file" if kind != APPLICATION_ID else f"version {version}",
-            fix=f"Name a {layout.RECORDING} file, or a path where nothing is yet.",
+            fix=f"Name a {layout.RECORDING} file, or a path that does not exist yet.",
         )

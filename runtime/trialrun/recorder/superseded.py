@@ -1,4 +1,4 @@
-"""What a trial did and does again: its earlier attempts' entries after the checkpoint that it goes on from."""
+"""Superseded entries: those of earlier attempts of a trial after the checkpoint from which it resumed."""
 
 from __future__ import annotations
 
@@ -12,14 +12,11 @@ from trialrun.recorder.store import Row, Store
 __all__ = ["SUPERSEDED", "supersede_entries"]
 
 SUPERSEDED = "superseded:"
-"""Before the event's name of an entry that a later attempt has made again: kept, and in no query for that event."""
+"""Prefix of the event of an entry that a later attempt repeats: kept, but returned by no query for the event."""
 
 
 def supersede_entries(store: Store, entries: Iterable[Entry]) -> None:
-    """Act on the `resumed` entries among those that have just been stored, and on earlier ones for what comes late.
-
-    Safe to repeat.
-    """
+    """Mark entries that the `resumed` entries among `entries`, or earlier ones, supersede. Safe to repeat."""
     stored = list(entries)
     for entry in stored:
         if entry.event == "resumed":
@@ -33,14 +30,14 @@ def supersede_entries(store: Store, entries: Iterable[Entry]) -> None:
 
 
 def _is_late(entry: Entry, resumed: Row, job: int) -> bool:
-    """Whether the entry is older than this one, and of the same trial."""
-    mine = entry.trial_id == resumed["trial_id"] or (entry.key or "").startswith(_key_prefix(resumed["data"]) or "\0")
-    return entry.job == job and entry.event != "resumed" and entry.time < resumed["time"] and mine
+    """Return whether the entry is older than `resumed` and of the same trial."""
+    same = entry.trial_id == resumed["trial_id"] or (entry.key or "").startswith(_key_prefix(resumed["data"]) or "\0")
+    return entry.job == job and entry.event != "resumed" and entry.time < resumed["time"] and same
 
 
 def _key_prefix(data: str) -> str:
-    told = json.loads(data)
-    prefix = told.get("prefix") if isinstance(told, dict) else None
+    parsed = json.loads(data)
+    prefix = parsed.get("prefix") if isinstance(parsed, dict) else None
     return prefix if isinstance(prefix, str) else ""
 
 
@@ -50,7 +47,7 @@ def _rename_superseded(store: Store, job: int, trial_id: str | None, time: str, 
 
 
 def _find_superseded(store: Store, job: int, trial_id: str | None, time: str, data: dict[str, Any]) -> list[int]:
-    """Ids of the entries that are done again."""
+    """Return the ids of the entries that are repeated."""
     attempt, after = parse_id(data.get("attempt")) or 0, data.get("after")
     last = tuple(after) if isinstance(after, list) and len(after) == 2 else (-1, -1)
     prefix = data["prefix"]
@@ -58,19 +55,19 @@ def _find_superseded(store: Store, job: int, trial_id: str | None, time: str, da
         "SELECT id, event, key FROM entries WHERE job = ? AND key >= ? AND key < ?",
         (job, prefix, prefix + "\U0010ffff"),
     )
-    found = [row["id"] for row in keyed if _is_later(row["key"].removeprefix(prefix), last, attempt)]
+    repeated = [row["id"] for row in keyed if _is_later(row["key"].removeprefix(prefix), last, attempt)]
     reported = store.fetch_all(
         "SELECT id, data FROM entries WHERE event = 'trial_result' AND job = ? AND trial_id = ? AND time < ?",
         (job, trial_id, time),
     )
     iteration = parse_id(data.get("iteration")) or 0
-    return found + [
+    return repeated + [
         row["id"] for row in reported if (parse_id(json.loads(row["data"]).get("iteration")) or 0) > iteration
     ]
 
 
 def _is_later(name: str, last: tuple[Any, ...], attempt: int) -> bool:
-    """Whether `<attempt>-<number>` comes after `last`, and before this attempt."""
+    """Return whether `<attempt>-<number>` is after `last` and of an earlier attempt."""
     number, _, index = name.partition("-")
     place = parse_id(number), parse_id(index)
     if place[0] is None or place[1] is None or not all(isinstance(part, int) for part in last):

@@ -1,4 +1,4 @@
-"""Merging trial tables and their deltas into the newest row of each trial."""
+"""The newest row of each trial, merged from trial tables and their deltas."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ PARTS = ("base", "hyperparameters", "metrics")
 
 
 def merge_table(rows: dict[str, dict[str, Any]], payload: Any) -> None:
-    """Put the rows of `payload` (a whole table or a delta) over those in `rows`; what is no row is left out."""
+    """Merge the rows of `payload`, a whole table or a delta, into `rows`; anything that is not a row is left out."""
     trials = payload.get("trials") if isinstance(payload, dict) else None
     for trial_id, sent in trials.items() if isinstance(trials, dict) else ():
         if isinstance(sent, dict):
@@ -18,13 +18,13 @@ def merge_table(rows: dict[str, dict[str, Any]], payload: Any) -> None:
 
 
 def _normalize_row(payload: dict[str, Any], sent: dict[str, Any]) -> dict[str, Any]:
-    """Positional lists become mappings; other keys, such as `all_metrics` and `nonfinite`, stay."""
+    """Return the row with mappings instead of positional lists, and with all its other keys."""
     row = {**sent, **{part: _zip_columns(payload.get(part), sent.get(part)) for part in PARTS}}
     return {**row, "status": row["base"].get("status")}
 
 
 def _merge_row(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
-    """A whole table shows few metrics: those that only a delta told of are kept."""
+    """Return the new row with the metrics of the old one: a whole table has only some of the metrics of a delta."""
     every = {**_as_mapping(old.get("all_metrics")), **new["metrics"], **_as_mapping(new.get("all_metrics"))}
     return {**new, "all_metrics": every}
 

@@ -1,4 +1,4 @@
-"""Chunked uploads: files that arrive in pieces."""
+"""Chunked uploads: files that arrive in several calls."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def start_upload(call: ApiCall) -> Reply:
 
 
 def continue_upload(call: ApiCall, upload: int) -> Reply:
-    """A lenient recorder lets a chunk that it has already be sent again; a gap is refused by both."""
+    """Store the next chunk. A lenient recorder accepts a repeated chunk; a gap is always refused."""
     row = _require_upload(call.context.store, upload)
     if row["complete"]:
         raise refuse(400, "upload: it is complete. Start a new one.", offset=row["offset"])
@@ -47,9 +47,9 @@ def continue_upload(call: ApiCall, upload: int) -> Reply:
     offset: int = row["offset"]
     start, total = _parse_range(call, part, offset)
     if start > offset or (call.context.strict and start != offset):
-        raise refuse(400, f"Content-Range: must go on at byte {offset}, got {start}.", offset=offset)
+        raise refuse(400, f"Content-Range: must continue at byte {offset}, got {start}.", offset=offset)
     with upload_path(call.context.folder, row["path"]).open("r+b") as file:
-        file.seek(start)  # not appended: what a broken connection left behind is written over
+        file.seek(start)  # not appended: the rest of a broken call is overwritten
         file.write(part.content)
         file.truncate(max(offset, start + len(part.content)))
     offset = max(offset, start + len(part.content))
@@ -58,14 +58,17 @@ def continue_upload(call: ApiCall, upload: int) -> Reply:
 
 
 def finish_upload(call: ApiCall, upload: int) -> Reply:
-    """Only a strict recorder refuses a checksum that does not match; a lenient one notes it in `md5_matches`."""
+    """Complete an upload. A strict recorder refuses a wrong checksum; a lenient one records it in `md5_matches`."""
     row = _require_upload(call.context.store, upload)
     sent = call.body_object().get("md5")
     with upload_path(call.context.folder, row["path"]).open("rb") as file:
         md5 = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
     matches = isinstance(sent, str) and sent.strip().lower() == md5
     if call.context.strict and not matches:
-        raise refuse(400, f"md5: must be that of what arrived ({md5}), got {to_text(sent)[:64]}. Send the file again.")
+        raise refuse(
+            400,
+            f"md5: must be the checksum of the received bytes ({md5}), got {to_text(sent)[:64]}. Send the file again.",
+        )
     if call.context.strict and row["offset"] < row["total"]:
         raise refuse(400, f"upload: {row['offset']} of {row['total']} bytes have arrived.", offset=row["offset"])
     call.context.store.change_upload(upload, complete=True, md5=md5, md5_matches=matches)
@@ -111,16 +114,16 @@ def _require_part(call: ApiCall) -> FilePart:
 
 
 def _parse_range(call: ApiCall, part: FilePart, offset: int) -> tuple[int, int]:
-    """First byte and total; without a Content-Range, what follows on `offset`."""
+    """Return the first byte and the total; without a Content-Range the chunk starts at `offset`."""
     size = len(part.content)
     sent = call.headers.get("content-range")
     if sent is None:
         return offset, offset + size
-    found = _RANGE.fullmatch(sent.strip())
-    if found is None:
+    match = _RANGE.fullmatch(sent.strip())
+    if match is None:
         raise refuse(400, f"Content-Range: must be 'bytes first-last/total', got {sent[:100]!r}.")
-    start, last = int(found[1]), int(found[2])
-    total = start + size if found[3] == "*" else int(found[3])
+    start, last = int(match[1]), int(match[2])
+    total = start + size if match[3] == "*" else int(match[3])
     if total > LARGEST_UPLOAD:
         raise refuse(413, f"Content-Range: an upload holds at most {LARGEST_UPLOAD} bytes, got {total}.")
     if call.context.strict and (last - start + 1 != size or start + size > total):

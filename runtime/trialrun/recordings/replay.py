@@ -71,14 +71,13 @@ class Replay:
             if begun is not None and answer.ok:
                 self._uploads[begun["id"]] = _parse_id(answer)
             if row["method"] == "POST" and row["path"] == "models":
-                made = next(models, None)
-                if made is not None and answer.ok:
-                    self._models[made["id"]] = _parse_id(answer)
+                model = next(models, None)
+                if model is not None and answer.ok:
+                    self._models[model["id"]] = _parse_id(answer)
 
     def count_calls(self) -> int:
         """Return how many calls there are to send."""
-        found = self.study.recording.store.fetch_all(f"SELECT count(*) AS n FROM requests WHERE {_REPLAYABLE}")  # noqa: S608
-        return int(found[0]["n"])
+        return self.study.recording.store.count("requests", _REPLAYABLE)
 
     def _read_requests(self) -> Iterator[Row]:
         last = 0
@@ -128,10 +127,10 @@ class Replay:
         )
 
     def _map_path(self, path: str) -> str:
-        if found := _JOB.fullmatch(path):
-            path = f"{found[1]}/{self.jobs.get(int(found[2]), int(found[2]))}{found[3] or ''}"
-        elif found := _UPLOAD.fullmatch(path):
-            path = f"chunked_upload/{self._uploads.get(int(found[1]), found[1])}"
+        if match := _JOB.fullmatch(path):
+            path = f"{match[1]}/{self.jobs.get(int(match[2]), int(match[2]))}{match[3] or ''}"
+        elif match := _UPLOAD.fullmatch(path):
+            path = f"chunked_upload/{self._uploads.get(int(match[1]), match[1])}"
         return f"{path}/"
 
     def _map_body(self, row: Row) -> bytes:
@@ -169,25 +168,25 @@ class Replay:
         """Map the ids of a result, or of the data of a log entry about a model."""
         if not isinstance(data, dict):
             return data
-        made = {**data, "model_id": self._map_id(self._models, data["model_id"])} if "model_id" in data else data
-        trials = made.get("trial_models")
-        return (
-            {**made, "trial_models": [self._map_result(each) for each in trials]} if isinstance(trials, list) else made
-        )
+        mapped = {**data, "model_id": self._map_id(self._models, data["model_id"])} if "model_id" in data else data
+        trials = mapped.get("trial_models")
+        if not isinstance(trials, list):
+            return mapped
+        return {**mapped, "trial_models": [self._map_result(each) for each in trials]}
 
     def _map_id(self, ids: Mapping[int, Any], value: Any) -> Any:
         return ids.get(value, value) if isinstance(value, int) and not isinstance(value, bool) else value
 
     def _build_chunk_form(self, row: Row, begun: Row | None, content_range: str | None) -> tuple[bytes, str]:
         """Return the form of a chunk and its content type, rebuilt from the uploaded file."""
-        found = _UPLOAD.fullmatch(row["path"])
-        if begun is None and found:
-            begun = self.study.recording.store.fetch_one("SELECT * FROM uploads WHERE id = ?", (int(found[1]),))
+        match = _UPLOAD.fullmatch(row["path"])
+        if begun is None and match:
+            begun = self.study.recording.store.fetch_one("SELECT * FROM uploads WHERE id = ?", (int(match[1]),))
         if begun is None:
             return b"", ""
         file = upload_path(layout.files_beside(self.study.path), begun["path"])
         span = _RANGE.match(content_range or "")
-        if span is None and found:  # without a range the first call carried the whole file
+        if span is None and match:  # without a range the first call carried the whole file
             return b"", ""
         first, last = (int(span[1]), int(span[2])) if span else (0, None)
         chunk = _read_piece(file, first, last)

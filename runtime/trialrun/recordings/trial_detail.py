@@ -142,8 +142,11 @@ def read_output(recording: OpenRecording, trial: str | None, stream: str) -> dic
 
 def find_trial_folder(recording: OpenRecording, trial: str) -> Path | None:
     """Return the trial's folder beside the recording; None where there is none."""
-    folder = read_trial_folders(recording.path.parent)[0].find_folder(trial)
-    return folder if folder.is_dir() else None
+    try:
+        folder = read_trial_folders(recording.path.parent)[0].find_folder(trial)
+        return folder if folder.is_dir() else None
+    except (OSError, ValueError):  # a name that no file can have
+        return None
 
 
 def _read_tail(path: Path) -> dict[str, Any] | None:

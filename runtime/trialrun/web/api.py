@@ -181,15 +181,15 @@ def list_messages(request: PageRequest, key: str, job: int) -> Any:
 def list_requests(request: PageRequest, key: str) -> Any:
     store = request.open_recording(key).store
     before, route = request.optional_int("before"), request.first_param("route")
-    found = requests.find_requests(store, before=before, route=route, status=request.first_param("status"))
-    return {"requests": found, **(requests.count_facets(store) if before is None else {})}
+    calls = requests.find_requests(store, before=before, route=route, status=request.first_param("status"))
+    return {"requests": calls, **(requests.count_facets(store) if before is None else {})}
 
 
 def show_request(request: PageRequest, key: str, number: int) -> Any:
-    found = requests.find_request(request.open_recording(key).store, number)
-    if found is None:
+    call = requests.find_request(request.open_recording(key).store, number)
+    if call is None:
         raise refuse(404, f"request {number}: there is none.")
-    return found
+    return call
 
 
 def list_models(request: PageRequest, key: str) -> Any:
@@ -226,11 +226,11 @@ def download_model(request: PageRequest, key: str, number: int) -> Reply:
 
 
 def show_image(request: PageRequest, key: str, entry: int) -> Reply:
-    found = trial_detail.load_image(request.open_recording(key).store, entry)
-    if found is None:
+    image = trial_detail.load_image(request.open_recording(key).store, entry)
+    if image is None:
         raise refuse(404, f"image {entry}: there is none that can be shown.")
-    headers = {"Content-Type": found[0], "Cache-Control": "private, max-age=86400"}
-    return Reply(status=200, headers=headers, content=found[1])
+    headers = {"Content-Type": image[0], "Cache-Control": "private, max-age=86400"}
+    return Reply(status=200, headers=headers, content=image[1])
 
 
 ROUTES: tuple[tuple[str, Callable[..., Any]], ...] = (

@@ -48,9 +48,9 @@ def _resolve_path(path: str, target: str) -> str:
 def _wrap_module(path: str, source: str, number: Mapping[str, int]) -> str:
     """Return a module as a function that returns its exports."""
 
-    def replace_import(found: re.Match[str]) -> str:
-        names = ", ".join(f"{name}: {alias}" if alias else name for name, alias in _NAMES.findall(found[1]))
-        return f"const {{ {names} }} = modules[{number[_resolve_path(path, found[2])]}];"
+    def replace_import(match: re.Match[str]) -> str:
+        names = ", ".join(f"{name}: {alias}" if alias else name for name, alias in _NAMES.findall(match[1]))
+        return f"const {{ {names} }} = modules[{number[_resolve_path(path, match[2])]}];"
 
     exports = _EXPORT.findall(source)
     code = _EXPORT.sub("", _IMPORT.sub(replace_import, source))

@@ -45,7 +45,7 @@ class Follower:
 
     @property
     def has_more(self) -> bool:
-        """Whether rows are left to send now."""
+        """True when rows are left to send now."""
         return self._behind
 
     def next_events(self, *, last: bool = False) -> list[bytes]:

@@ -58,9 +58,9 @@ def test_form_without_boundary_is_refused() -> None:
         read_body("multipart/form-data", b"x", strict=False)
 
 
-def test_form_that_is_cut_off_is_refused() -> None:
+def test_incomplete_form_is_refused() -> None:
     cut = b'--b\r\nContent-Disposition: form-data; name="file"; filename="f"\r\n\r\nhalf of the con'
-    with pytest.raises(CallRefused, match="cut off"):
+    with pytest.raises(CallRefused, match="is incomplete"):
         read_body("multipart/form-data; boundary=b", cut, strict=False)
 
 

@@ -13,7 +13,7 @@ import requests
 from trialrun.recorder import Recorder
 from trialrun.recorder.recorder import HttpServer
 
-from ..recordings.a_study import Asked, data_uri, png, send  # noqa: TID252  # the studies of both folders are the same
+from ..recordings.a_study import Asked, data_uri, png, send, table  # noqa: TID252  # the studies of both folders are the same
 
 
 def test_a_job_is_listed_with_what_it_is_after(server: HttpServer, session: requests.Session) -> None:
@@ -172,6 +172,13 @@ def test_output_stays_in_its_folder(study: Recorder, asked: Asked, trial: str) -
     (study.path.parent / "stdout").write_text("secret", "utf-8")
     (study.path.parent / "trials" / "stdout").write_text("secret", "utf-8")
     assert "detail" in asked("jobs/1/output", 404, trial=trial, stream="stdout")
+
+
+def test_a_trial_whose_name_is_too_long_for_a_folder_has_its_page(study: Recorder, asked: Asked) -> None:
+    name = "x" * 5_000
+    send(study, "trials_delta", table(**{name: ("RUNNING", [0.1, "x"], [1.0])}))
+    page = asked("jobs/1/trial", trial=name)
+    assert (page["rows"][0][0], page["folder"], page["output"]["stdout"]) == (name, None, None)
 
 
 def test_output_follows_no_link(study: Recorder, asked: Asked, tmp_path: Path) -> None:

@@ -234,14 +234,14 @@ def draw_parallel(
 
 def _build_axis(cells: Sequence[Any], top: float, bottom: float) -> tuple[Any, list[tuple[float, str]]]:
     """Return a map from cells to pixels and the axis labels: numbers on a scale, other values evenly spaced."""
-    there = [cell for cell in cells if cell is not None]
-    if there and all(is_finite_number(cell) for cell in there):
-        low, high = min(there), max(there)
-        scale = logarithmic_scale if looks_logarithmic(there) else linear_scale
+    present = [cell for cell in cells if cell is not None]
+    if present and all(is_finite_number(cell) for cell in present):
+        low, high = min(present), max(present)
+        scale = logarithmic_scale if looks_logarithmic(present) else linear_scale
         axis = scale(low, high, bottom, top)
         ticks = axis.ticks(4) if high > low else [low]
         return axis.to_pixel, [(axis.to_pixel(tick), format_number(tick)) for tick in ticks]
-    values = sorted({_format_cell(cell) for cell in there})[:_MOST_PLACES]
+    values = sorted({_format_cell(cell) for cell in present})[:_MOST_PLACES]
     places = {value: bottom + (index + 0.5) / len(values) * (top - bottom) for index, value in enumerate(values)}
     return (lambda cell: places.get(_format_cell(cell), bottom)), [(at, value) for value, at in places.items()]
 
@@ -258,7 +258,7 @@ def _normalize_objective(value: Any, low: float, high: float, mode: Any) -> floa
 
 
 def draw_importance(shares: Mapping[str, float], size: Size, note: str) -> Drawing:
-    """Return a bar for each hyperparameter; `note` names the method, or gives the reason why there are none."""
+    """Return a bar for each hyperparameter; `note` names the method, or gives the reason why present are none."""
     drawing = _create_drawing(size, f"Importance of hyperparameters, an estimate: {', '.join(shares)}"[:300])
     if not shares:
         return _draw_notice(drawing, note)

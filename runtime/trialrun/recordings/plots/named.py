@@ -59,13 +59,13 @@ def _plot_history(study: Study, size: Size, _: str | None) -> Drawing:
     return drawn.draw_history(dots, size, metric or "objective", mode)
 
 
-def _plot_curves(study: Study, size: Size, asked: str | None) -> Drawing:
+def _plot_curves(study: Study, size: Size, requested: str | None) -> Drawing:
     series = list_series(study.recording.store, study.job)
     names = [one["name"] for one in series]
-    metric = asked or study.get_objective()[0] or next(iter(names), "objective")
-    if asked is not None and asked not in names:
+    metric = requested or study.get_objective()[0] or next(iter(names), "objective")
+    if requested is not None and requested not in names:
         fix = f"Choose one of: {', '.join(names[:20])}." if names else "No metric was reported."
-        raise UsageError("must be a metric that was reported", where="--metric", got=repr(asked), fix=fix)
+        raise UsageError("must be a metric that was reported", where="--metric", got=repr(requested), fix=fix)
     event = next((one["event"] for one in series if one["name"] == metric), "trial_result")
     lines = {}
     trials: list[str | None] = [*rank_trials(study, study.list_trials())[:_LINES]]
