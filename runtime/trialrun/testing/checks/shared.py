@@ -26,11 +26,13 @@ __all__ = [
     "list_objectives",
     "list_points",
     "locate_call",
+    "locate_error",
     "mentions_name",
     "parse_trial_number",
     "require_load",
     "require_training",
     "require_tuning",
+    "run_jobs",
     "same_values",
 ]
 
@@ -74,6 +76,15 @@ def require_tuning(context: CheckContext, **overrides: Any) -> Observation:
     return observation
 
 
+def run_jobs(context: CheckContext) -> Iterator[Observation]:
+    """Yield the training run, and the tuning run of a plugin with tune()."""
+    require_load(context)
+    observation = context.train()
+    yield observation
+    if "tune" in context.load().hook_signatures:
+        yield context.tune()
+
+
 def list_failures(observation: Observation) -> list[dict[str, Any]]:
     return [failure for failure in (observation.result or {}).get("failures", ()) if failure["status"] == "ERROR"]
 
@@ -83,6 +94,11 @@ def list_failures(observation: Observation) -> list[dict[str, Any]]:
 
 def first_error(observation: Observation) -> ErrorRecord | None:
     return observation.hook_errors[0] if observation.hook_errors else observation.error
+
+
+def locate_error(error: ErrorRecord | None) -> tuple[str, int] | None:
+    """Return file and line of an error in the plugin, or None."""
+    return error.where if error else None
 
 
 def find_blamed_check(observation: Observation) -> str:

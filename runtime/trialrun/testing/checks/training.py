@@ -1,35 +1,33 @@
-"""TR2xx, training: one model from the given arguments, and nothing left behind."""
+"""TR2xx, training: one model, its metrics, and resuming from it."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from trialrun.testing.checks.shared import (
-    RUN_METHODS,
     find_blamed_check,
     first_error,
     list_points,
     locate_call,
-    mentions_name,
+    locate_error,
     require_load,
     require_training,
+    run_jobs,
 )
 from trialrun.testing.context import CheckContext
-from trialrun.testing.observation import ErrorRecord, Observation
+from trialrun.testing.observation import Observation
 from trialrun.testing.registry import check
-from trialrun.testing.verdicts import Vacuous
 
 __all__: list[str] = []
 
 _TRAIN = "docs/how-to/plugins.md#train"
 _RUN = "docs/how-to/plugins.md#the-run"
 _PLACE = "docs/how-to/plugins.md#where-it-runs"
-_MOST_CALLS = 5
 
 
 @check(
@@ -50,7 +48,7 @@ def training_ends(context: CheckContext) -> None:
         kind = error.type if error else "timed out" if observation.timed_out else "died"
         text = str(error) if observation.has_ended and error else observation.status_text
         context.fail(
-            f"train() failed: {text}", signature=f"train: {kind}", where=_locate_error(error) or context.locate_hook()
+            f"train() failed: {text}", signature=f"train: {kind}", where=locate_error(error) or context.locate_hook()
         )
     if owner and has_hook_failed(observation):
         context.raise_vacuous(f"train() failed: see {owner}")
@@ -59,10 +57,6 @@ def training_ends(context: CheckContext) -> None:
 
 def has_hook_failed(observation: Observation) -> bool:
     return bool(observation.hook_errors) or not observation.has_ended
-
-
-def _locate_error(error: ErrorRecord | None) -> tuple[str, int] | None:
-    return error.where if error else None
 
 
 @check(
@@ -134,22 +128,13 @@ def training_logs_a_metric(context: CheckContext) -> None:
     after='if math.isfinite(loss):\n    run.log_metric("train", "loss", loss)',
 )
 def values_can_be_recorded(context: CheckContext) -> None:
-    for observation in _run_jobs(context):
+    for observation in run_jobs(context):
         calls = context.require_calls(observation, "log_metric", "report", "log_trials", least=0)
         for call in calls:
             if str(call["raised"] or "").startswith("BadValue"):
                 context.fail(
                     f"run.{call['name']} refused: {call['raised']}", signature="bad value", where=locate_call(call)
                 )
-
-
-def _run_jobs(context: CheckContext) -> Iterator[Observation]:
-    """Yield the training run, and the tuning run of a plugin with tune()."""
-    require_load(context)
-    observation = context.train()
-    yield observation
-    if "tune" in context.load().hook_signatures:
-        yield context.tune()
 
 
 @check(
@@ -219,114 +204,6 @@ def _parse_progress(call: Mapping[str, Any]) -> tuple[float, float, str]:
 
 
 @check(
-    id="TR208",
-    title="leaves the hyperparameters unchanged",
-    clause=f"{_TRAIN}: plain Python values, recorded with the model",
-    why="The changed values are not those of the job, and a caller that reuses the dict trains with them.",
-    fix="Change a copy: settings = {**defaults, **hyperparameter}.",
-    before='lr = hyperparameter.pop("lr")',
-    after='lr = hyperparameter["lr"]',
-)
-def hyperparameters_stay(context: CheckContext) -> None:
-    for observation in _run_jobs(context):
-        for hook in context.require_ok(observation).hook_calls:
-            same = hook["hyperparameter_before"] == hook["hyperparameter_after"]
-            message = f"{hook['hook']}() changed its hyperparameters to {hook['hyperparameter_after']}"
-            context.expect(same, message, signature="hyperparameter changed", where=context.locate_hook(hook["hook"]))
-
-
-@check(
-    id="TR209",
-    title="leaves the dataset unchanged",
-    clause=f"{_TRAIN}: trials share it, so leave it as it is",
-    why="All trials of a worker share one dataset: the second trial trains on the rows that the first one changed.",
-    fix="Change a copy: rows = list(dataset['train']).",
-    before="dataset['train'].pop()",
-    after="rows = dataset['train'][:-1]",
-)
-def dataset_stays(context: CheckContext) -> None:
-    for observation in _run_jobs(context):
-        for hook in context.require_ok(observation).hook_calls:
-            same = hook["dataset_hash_before"] == hook["dataset_hash_after"]
-            message = f"{hook['hook']}() changed the dataset in place"
-            context.expect(same, message, signature="dataset changed", where=context.locate_hook(hook["hook"]))
-
-
-def _flatten_leaves(nested: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in nested.items():
-        if isinstance(value, Mapping):
-            yield from _flatten_leaves(value, f"{above}{key}/")
-        else:
-            yield f"{above}{key}", value
-
-
-def _replace_value(nested: Mapping[str, Any], path: str, *value: Any) -> dict[str, Any]:
-    """Return a copy without the value at `path`, or with `value` there."""
-    head, _, rest = path.partition("/")
-    if rest:
-        return {**nested, head: _replace_value(nested[head], rest, *value)}
-    kept = {key: item for key, item in nested.items() if key != head}
-    return {**kept, head: value[0]} if value else kept
-
-
-@check(
-    id="TR210",
-    title="an error names the missing hyperparameter",
-    clause=f"{_TRAIN}: the job's hyperparameter is the plugin's own structure, which nobody else can check",
-    why="The author of a job sees only the error. `NoneType is not iterable` does not say which value is missing.",
-    fix="Use a default, or raise an error that contains the name.",
-    before='range(hyperparameter.get("epochs"))',
-    after='epochs = hyperparameter["epochs"]  # KeyError names it',
-    timeout_s=90.0,
-)
-def missing_hyperparameter_is_named(context: CheckContext) -> None:
-    require_training(context)
-    given = dict(context.target.hyperparameter or {})
-    names = [name for name, _ in _flatten_leaves(given)]
-    if not names:
-        context.raise_not_applicable("the checks use no hyperparameters")
-    for name in names[:_MOST_CALLS]:
-        observation = context.train(hyperparameter=_replace_value(given, name))
-        if not observation.ok:
-            _expect_named(context, observation, name, "without", "missing hyperparameter")
-
-
-@check(
-    id="TR211",
-    title="an error names the hyperparameter of the wrong type",
-    clause=f"{_TRAIN}: the job's hyperparameter is the plugin's own structure, which nobody else can check",
-    why="A number in quotes is a common mistake in jobs. Accepted silently, it trains another model.",
-    fix="Check the type at the start, and raise ValueError with name and value.",
-    before='epochs = int(hyperparameter["epochs"])',
-    after='if not isinstance(epochs, int):\n    raise ValueError(f"epochs must be an int, got {epochs!r}")',
-    timeout_s=90.0,
-)
-def wrong_type_is_named(context: CheckContext) -> None:
-    require_training(context)
-    given = dict(context.target.hyperparameter or {})
-    names = [name for name, value in _flatten_leaves(given) if type(value) in (int, float)]
-    if not names:
-        context.raise_not_applicable("the checks use no hyperparameter that is a number")
-    for name in names[:_MOST_CALLS]:
-        observation = context.train(hyperparameter=_replace_value(given, name, "a few"))
-        message = f"{name!r} was text instead of a number, and train() accepted it"
-        context.expect(not observation.ok, message, signature="wrong type accepted", where=context.locate_hook())
-        _expect_named(context, observation, name, "with a text for", "wrong type")
-
-
-def _expect_named(context: CheckContext, observation: Observation, name: str, how: str, signature: str) -> None:
-    error = first_error(observation)
-    text = str(error) if error and observation.has_ended else observation.status_text
-    message = f"{how} {name!r}, train() failed with an error that does not name it: {text}"
-    context.expect(
-        observation.has_ended and mentions_name(text, name),
-        message,
-        signature=signature,
-        where=_locate_error(error) or context.locate_hook(),
-    )
-
-
-@check(
     id="TR212",
     title="training accepts its own artifact as checkpoint",
     clause=f"{_TRAIN}: checkpoint is None, or the model to go on from, with `path`, the folder it was unpacked to",
@@ -338,7 +215,7 @@ def _expect_named(context: CheckContext, observation: Observation, name: str, ho
 def training_takes_its_artifact(context: CheckContext) -> None:
     observation = context.train(checkpoint=_require_artifact(context))
     error = first_error(observation)
-    where = _locate_error(error) or context.locate_hook()
+    where = locate_error(error) or context.locate_hook()
     context.expect(
         observation.ok,
         f"train() failed with its own artifact as checkpoint: {observation.status_text}",
@@ -404,7 +281,7 @@ def works_without_a_checkpoint(context: CheckContext) -> None:
     if find_blamed_check(observation) == "TR214":
         error = first_error(observation)
         message = f"train() reads from `checkpoint`, which is None here: {error}"
-        context.fail(message, signature="checkpoint is None", where=_locate_error(error))
+        context.fail(message, signature="checkpoint is None", where=locate_error(error))
     context.require_ok(observation)
 
 
@@ -430,211 +307,3 @@ def same_seed_same_metrics(context: CheckContext) -> None:
     message = f"two runs with the same seed differ: {differs}"
     same = differs is None and len(list_points(first)) == len(list_points(again))
     context.expect(same, message, signature="not repeatable", where=context.locate_hook())
-
-
-@check(
-    id="TR216",
-    title="Ctrl-C reaches the engine",
-    clause="docs/how-to/plugins.md#where-it-runs: Ctrl-C once stops cleanly",
-    why="A plugin that catches it continues. The job can then only be killed, and its state is lost.",
-    fix="Catch Exception, never BaseException or KeyboardInterrupt. Clean up in `finally`.",
-    before="except KeyboardInterrupt:\n    print('stopping early')",
-    after="finally:\n    loader.close()",
-    timeout_s=90.0,
-)
-def interrupt_reaches_the_engine(context: CheckContext) -> None:
-    count = _count_method_calls(require_training(context))
-    for number in sorted({1, count}):
-        observation = context.train(interrupt_at=number)
-        if _find_raising_calls(observation) and (observation.ok or observation.timed_out):
-            call = _find_raising_calls(observation)[-1]
-            message = f"run.{call['name']} raised KeyboardInterrupt, but train() continued: {observation.status_text}"
-            context.fail(message, signature="interrupt swallowed", where=locate_call(call))
-
-
-def _count_method_calls(observation: Observation) -> int:
-    count = sum(call["name"] in RUN_METHODS for call in observation.calls)
-    if not count:
-        raise Vacuous("the plugin does not call run, so no call can raise")
-    return count
-
-
-def _find_raising_calls(observation: Observation) -> list[dict[str, Any]]:
-    return [call for call in observation.calls if call["raised"]]
-
-
-@check(
-    id="TR217",
-    title="training leaves no thread and no process behind",
-    clause=f"{_PLACE}: worker processes are used for one trial after another",
-    why="They continue during the next trial, occupy memory and files, and nothing stops them.",
-    fix="Stop what you start: `with Pool() as pool`, loader.close(), thread.join().",
-    before="threading.Thread(target=prefetch).start()",
-    after="with ThreadPoolExecutor() as pool: ...",
-)
-def nothing_is_left_running(context: CheckContext) -> None:
-    _expect_nothing_left(context, require_training(context), "the end of train()", "")
-
-
-def _expect_nothing_left(context: CheckContext, observation: Observation, when: str, suffix: str) -> None:
-    threads = _list_threads_left(observation)
-    context.expect(
-        not threads,
-        f"a thread still ran after {when}: {threads[:3]}",
-        signature=f"thread left{suffix}",
-        where=context.locate_hook(),
-    )
-    left = [command for command in observation.processes_left if "resource_tracker" not in command]
-    context.expect(
-        not left,
-        f"a process still ran after {when}: {left[:3]}",
-        signature=f"process left{suffix}",
-        where=context.locate_hook(),
-    )
-
-
-@check(
-    id="TR218",
-    title="writes no file outside the run's folder",
-    clause=f"{_PLACE}: each trial runs in a folder of its own",
-    why="Two runs on one machine overwrite each other's files, and nothing removes them.",
-    fix="Use relative paths, run.checkpoint_output, or tempfile for temporary data.",
-    before='Path.home() / "results.csv"',
-    after='Path("results.csv")  # in the run\'s own folder',
-)
-def nothing_is_written_outside(context: CheckContext) -> None:
-    for observation in _run_jobs(context):
-        artifacts = [str(hook.get(key)) for hook in observation.hook_calls for key in ("artifact", "checkpoint_output")]
-        for found in context.require_ok(observation).files_outside:
-            if found["phase"] != "run" or _is_excused(found["path"], artifacts):
-                continue
-            where = tuple(found["where"]) if found["where"] else context.locate_hook()
-            message = f"the plugin wrote {found['path']}, outside the run's folder"
-            context.fail(message, signature="file outside", where=where)
-
-
-def _is_excused(path: str, artifacts: list[str]) -> bool:
-    """Return whether a path is a library's cache or an artifact, whose place TR203 checks."""
-    cached = "/.cache/" in path or "__pycache__" in path or path.startswith("/dev/shm/")  # noqa: S108  # not ours
-    return cached or any(path == root or path.startswith(f"{root}/") for root in artifacts if root != "None")
-
-
-@check(
-    id="TR219",
-    title="cleans up after an exception at any call of run",
-    clause=f"{_PLACE}: worker processes are used for one trial after another",
-    why="A full disk or a stop can raise at every call of run, and code after the loop then does not run.",
-    fix="Clean up with `with` or `finally`.",
-    before="loader.start()\nfor epoch in …: run.log_metric(…)\nloader.stop()",
-    after="with loader:\n    for epoch in …: run.log_metric(…)",
-    timeout_s=90.0,
-)
-def cleans_up_after_an_exception(context: CheckContext) -> None:
-    calm = require_training(context)
-    count = _count_method_calls(calm)
-    if calm.processes_left or _list_threads_left(calm):
-        context.raise_vacuous("it leaves a thread or process behind without an exception: see TR217")
-    context.note(calls=count)
-    for number in _sample_numbers(count):
-        observation = context.train(raise_at=(number, "OSError"))
-        message = f"train() did not end after an exception at call {number} of run"
-        context.expect(
-            not observation.timed_out, message, signature="hangs after exception", where=context.locate_hook()
-        )
-        _expect_nothing_left(context, observation, "an exception in train()", " after exception")
-
-
-def _list_threads_left(observation: Observation) -> list[str]:
-    return [
-        name for hook in observation.hook_calls for name in hook["threads_left"] if name in observation.threads_left
-    ]
-
-
-def _sample_numbers(count: int) -> list[int]:
-    """Return all of a few numbers, else the first, the last, and some between."""
-    if count <= _MOST_CALLS:
-        return list(range(1, count + 1))
-    return sorted({1 + (count - 1) * step // (_MOST_CALLS - 1) for step in range(_MOST_CALLS)})
-
-
-@check(
-    id="TR220",
-    title="does not suppress an error of run",
-    level="extended",
-    clause="docs/how-to/plugins.md#the-run: an accepted event is sent; a refused one raises",
-    why="A run that could not write its metrics looks successful, although half of its curve is missing.",
-    fix="Catch only the error that you expect (BadValue), or none.",
-    before="try:\n    run.log_metric(…)\nexcept Exception:\n    pass",
-    after="run.log_metric(…)",
-    timeout_s=40.0,
-)
-def errors_are_not_swallowed(context: CheckContext) -> None:
-    count = _count_method_calls(require_training(context))
-    for number in _sample_numbers(count):
-        observation = context.train(raise_at=(number, "OSError"))
-        if observation.ok and _find_raising_calls(observation):
-            call = _find_raising_calls(observation)[0]
-            context.fail(
-                f"train() suppressed an OSError of run.{call['name']}",
-                signature="error swallowed",
-                where=locate_call(call),
-            )
-
-
-_ABOUT_DATA = ("dataset", "data set", "row", "categor", "sample", "record", "example", "empty", "no data")
-
-
-@check(
-    id="TR221",
-    title="an error names the missing rows of a dataset",
-    level="extended",
-    clause=f"{_TRAIN}: dataset is a dict from category to rows",
-    why="A wrong dataset id is a common mistake, and `division by zero` does not point to it.",
-    fix="Check for rows at the start, and name the missing category in the error.",
-    before="loss = total / len(rows)",
-    after='if not rows:\n    raise ValueError("the dataset has no rows of category train")',
-)
-def missing_rows_are_reported(context: CheckContext) -> None:
-    require_training(context)
-    observation = context.train(dataset=[{"category": "conformance", "data": {}}])
-    if observation.ok:
-        return  # it needs no rows
-    error = first_error(observation)
-    text = str(error) if error and observation.has_ended else observation.status_text
-    named = any(word in text.lower() for word in _ABOUT_DATA) or any(
-        mentions_name(text, c) for c in _list_categories(context)
-    )
-    message = f"with a dataset of another category, train() failed with an error that does not say so: {text}"
-    context.expect(
-        observation.has_ended and named,
-        message,
-        signature="dataset error",
-        where=_locate_error(error) or context.locate_hook(),
-    )
-
-
-def _list_categories(context: CheckContext) -> set[str]:
-    rows = context.train().scenario.dataset
-    known = {str(row.get("category")) for row in rows if isinstance(row, Mapping)} if isinstance(rows, list) else set()
-    return known | {"train", "training", "validation", "test"}
-
-
-@check(
-    id="TR222",
-    title="works with any job name",
-    clause="docs/how-to/jobs.md: the name is any text that is not blank",
-    why="Job names contain slashes, spaces and dates. In a file name these mean another folder, or an error.",
-    fix="Do not derive file names from run.name: each run already has its own folder.",
-    before='Path(f"{run.name}.pt")',
-    after='Path("model.pt")',
-)
-def any_job_name_works(context: CheckContext) -> None:
-    require_training(context)
-    observation = context.train(name="a/b: c, 100 %; ünï")
-    where = _locate_error(first_error(observation)) or context.locate_hook()
-    context.expect(
-        observation.ok,
-        f"train() failed with a slash in the job's name: {observation.status_text}",
-        signature="job name",
-        where=where,
-    )

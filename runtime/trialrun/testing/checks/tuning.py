@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from trialrun.events import flatten_mapping
 from trialrun.outcomes import objective_value
 from trialrun.testing.checks.shared import (
     build_fixed_space,
@@ -31,7 +30,7 @@ from trialrun.testing.observation import Observation
 from trialrun.testing.registry import check
 from trialrun.trials import RESULT_KEYS
 
-__all__: list[str] = []
+__all__ = ["expect_trials_end", "format_objectives", "locate_tune_hook", "require_checkpoint", "require_steps"]
 
 _TUNE = "docs/how-to/plugins.md#tune"
 _PLACE = "docs/how-to/plugins.md#where-it-runs"
@@ -40,11 +39,11 @@ _MOST_DIMENSIONS = 6
 _MOST_OPTIONS = 8
 
 
-def _locate_tune_hook(context: CheckContext) -> tuple[str, int] | None:
+def locate_tune_hook(context: CheckContext) -> tuple[str, int] | None:
     return context.locate_hook("tune") or context.locate_hook()
 
 
-def _expect_trials_end(context: CheckContext, observation: Observation, how: str, signature: str) -> None:
+def expect_trials_end(context: CheckContext, observation: Observation, how: str, signature: str) -> None:
     """Fail when a trial of this run failed."""
     broken = list_failures(observation)
     raised = [
@@ -54,7 +53,7 @@ def _expect_trials_end(context: CheckContext, observation: Observation, how: str
         return
     error = raised[0] if raised else observation.error
     text = str(error) if error and observation.has_ended else broken[0]["error"] if broken else observation.status_text
-    where = (error.where if error else None) or _locate_tune_hook(context)
+    where = (error.where if error else None) or locate_tune_hook(context)
     context.fail(f"a trial failed {how}: {text}", signature=signature, where=where)
 
 
@@ -79,7 +78,7 @@ def trials_end(context: CheckContext) -> None:
         context.fail(
             f"tune() failed: {text}",
             signature=f"tune: {kind}",
-            where=(error.where if error else None) or _locate_tune_hook(context),
+            where=(error.where if error else None) or locate_tune_hook(context),
         )
     if owner:
         context.raise_vacuous(f"a trial failed: see {owner}")
@@ -116,7 +115,7 @@ def output_is_declared_first(context: CheckContext) -> None:
             context.fail(
                 "only a later report contained checkpoint_output",
                 signature="output late",
-                where=_locate_tune_hook(context),
+                where=locate_tune_hook(context),
             )
 
 
@@ -138,7 +137,7 @@ def trials_have_models(context: CheckContext) -> None:
         not reasons,
         f"a trial has no model: {'; '.join(reasons[:1])}",
         signature="no model",
-        where=_locate_tune_hook(context),
+        where=locate_tune_hook(context),
     )
 
 
@@ -159,14 +158,14 @@ def reports_have_the_objective(context: CheckContext) -> None:
     if find_blamed_check(observation) == "TR304":
         error = first_error(observation)
         text = str(error) if error and error.type == "ObjectiveMissing" else _first_failure(observation)
-        where = (error.where if error else None) or _locate_tune_hook(context)
+        where = (error.where if error else None) or locate_tune_hook(context)
         context.fail(f"a trial's result lacks {metric!r}: {text}", signature="objective missing", where=where)
     context.require_ok(observation)
     reports = context.require_events(observation, "trial_result")
     calls = observation.find_calls("report")
     for number, report in enumerate(observation.reports()):
         if objective_value(report["metrics"], metric) is None:
-            where = locate_call(calls[number]) if len(calls) == len(reports) else _locate_tune_hook(context)
+            where = locate_call(calls[number]) if len(calls) == len(reports) else locate_tune_hook(context)
             context.fail(
                 f"a report lacks {metric!r}: {sorted(report['metrics'])}", signature="objective missing", where=where
             )
@@ -177,7 +176,7 @@ def _first_failure(observation: Observation) -> str:
     return broken[0]["error"] if broken else observation.status_text
 
 
-def _require_steps(context: CheckContext) -> tuple[Observation, list[dict[str, Any]]]:
+def require_steps(context: CheckContext) -> tuple[Observation, list[dict[str, Any]]]:
     """Return the plain tuning run and the reports of its first trial. Raises NotApplicable when trials report once."""
     observation = require_tuning(context)
     reports = group_reports(observation).get(0, [])
@@ -188,10 +187,10 @@ def _require_steps(context: CheckContext) -> tuple[Observation, list[dict[str, A
     return observation, reports
 
 
-def _require_checkpoint(context: CheckContext, observation: Observation) -> Path:
+def require_checkpoint(context: CheckContext, observation: Observation) -> Path:
     kept = list_checkpoints(observation)
     message = "trials report several times but never with a checkpoint, so a paused trial starts over"
-    context.expect(kept, message, signature="no checkpoint reported", where=_locate_tune_hook(context))
+    context.expect(kept, message, signature="no checkpoint reported", where=locate_tune_hook(context))
     return kept[0]
 
 
@@ -199,7 +198,7 @@ def _resume_first_trial(context: CheckContext, observation: Observation) -> Obse
     """Run the first trial again, from the checkpoint of its first report."""
     space = build_fixed_space(get_trial_config(observation, 0))
     return context.tune(
-        space=space, tune_config={"num_samples": 1}, checkpoint=_require_checkpoint(context, observation)
+        space=space, tune_config={"num_samples": 1}, checkpoint=require_checkpoint(context, observation)
     )
 
 
@@ -214,8 +213,8 @@ def _resume_first_trial(context: CheckContext, observation: Observation) -> Obse
     after="save(model, folder)\nrun.report({'loss': loss}, checkpoint=folder)",
 )
 def trials_take_their_checkpoint(context: CheckContext) -> None:
-    observation, _ = _require_steps(context)
-    _expect_trials_end(
+    observation, _ = require_steps(context)
+    expect_trials_end(
         context, _resume_first_trial(context, observation), "with the checkpoint that it reported", "resume"
     )
 
@@ -231,7 +230,7 @@ def trials_take_their_checkpoint(context: CheckContext) -> None:
     after="for epoch in range(start, epochs):  # start comes from the checkpoint",
 )
 def trials_go_on(context: CheckContext) -> None:
-    observation, fresh = _require_steps(context)
+    observation, fresh = require_steps(context)
     if not list_checkpoints(observation):
         context.raise_vacuous("no checkpoint was reported: see TR305")
     again = context.require_ok(_resume_first_trial(context, observation))
@@ -246,7 +245,7 @@ def trials_go_on(context: CheckContext) -> None:
         not is_restarted and not same_values(fresh, resumed),
         message,
         signature="starts anew",
-        where=_locate_tune_hook(context),
+        where=locate_tune_hook(context),
     )
 
 
@@ -267,7 +266,7 @@ def paths_are_not_shared(context: CheckContext) -> None:
         path = str(hook.get("checkpoint_output") or "")
         if path and path in paths:
             message = f"trials {paths[path]} and {hook['trial_id']} share the artifact path {path}"
-            context.fail(message, signature="shared path", where=_locate_tune_hook(context))
+            context.fail(message, signature="shared path", where=locate_tune_hook(context))
         paths[path] = hook["trial_id"]
     if len(observation.hook_calls) < 2:
         context.raise_vacuous("fewer than two trials ran")
@@ -289,12 +288,12 @@ def nothing_leaks(context: CheckContext) -> None:
     after, by_itself = group_reports(observation).get(1, []), group_reports(alone).get(1, [])
     if not after or not by_itself:
         context.raise_vacuous("there was no second trial")
-    undisturbed = _format_objectives(context, by_itself)
-    message = f"a trial reported {_format_objectives(context, after)} after another trial, but {undisturbed} alone"
-    context.expect(same_values(after, by_itself), message, signature="leak", where=_locate_tune_hook(context))
+    undisturbed = format_objectives(context, by_itself)
+    message = f"a trial reported {format_objectives(context, after)} after another trial, but {undisturbed} alone"
+    context.expect(same_values(after, by_itself), message, signature="leak", where=locate_tune_hook(context))
 
 
-def _format_objectives(context: CheckContext, reports: list[dict[str, Any]]) -> str:
+def format_objectives(context: CheckContext, reports: list[dict[str, Any]]) -> str:
     return str(list_objectives(reports, context.target.metric or "loss")[-3:])
 
 
@@ -309,7 +308,7 @@ def _format_objectives(context: CheckContext, reports: list[dict[str, Any]]) -> 
     after="run.report(metrics)",
 )
 def trials_stop_on_request(context: CheckContext) -> None:
-    _require_steps(context)
+    require_steps(context)
     observation = context.tune(tune_config={"num_samples": 1, "stop": {"training_iteration": 1}})
     reports = group_reports(observation).get(0, [])
     message = f"a trial that was stopped at its first report reported {len(reports)} times"
@@ -317,7 +316,7 @@ def trials_stop_on_request(context: CheckContext) -> None:
         observation.has_ended and len(reports) <= 1,
         message,
         signature="does not stop",
-        where=_locate_tune_hook(context),
+        where=locate_tune_hook(context),
     )
     context.require_ok(observation)
 
@@ -344,7 +343,7 @@ def takes_the_whole_space(context: CheckContext) -> None:
         grid = {"name": distribution["name"], "type": "grid_search", "options": ends}
         observation = context.tune(space=(*build_fixed_space(rest), grid), tune_config={"num_samples": 1})
         tried += len(ends)
-        _expect_trials_end(context, observation, f"with {distribution['name']} at {ends}", "end of space")
+        expect_trials_end(context, observation, f"with {distribution['name']} at {ends}", "end of space")
     context.note(values=tried)
     if not tried:
         context.raise_not_applicable("its space holds no values besides those of the plain run")
@@ -413,7 +412,7 @@ def hyperparameters_have_an_effect(context: CheckContext) -> None:
             continue  # a value that it does not accept: see TR310
         tried.append(name)
         message = f"{name}={ends[0]!r} and {name}={ends[-1]!r}, with the same seed, gave the same results"
-        context.expect(not same_values(*results), message, signature="no effect", where=_locate_tune_hook(context))
+        context.expect(not same_values(*results), message, signature="no effect", where=locate_tune_hook(context))
     context.note(hyperparameters=tried)
     if not tried:
         context.raise_vacuous("its space has only one value; set `hyperparameters` to a search space")
@@ -443,7 +442,7 @@ def tune_returns_metrics(context: CheckContext) -> None:
         context.fail(
             f"tune() returned {kind}: {_first_failure(observation)}",
             signature="return type",
-            where=_locate_tune_hook(context),
+            where=locate_tune_hook(context),
         )
     context.require_ok(observation)
 
@@ -471,7 +470,7 @@ def reports_use_no_reserved_name(context: CheckContext) -> None:
             not taken,
             f"a report uses the reserved {', '.join(taken)}",
             signature="reserved name",
-            where=_locate_tune_hook(context),
+            where=locate_tune_hook(context),
         )
 
 
@@ -502,107 +501,3 @@ def two_runs_at_once(context: CheckContext) -> None:
             signature="two at once",
             where=where,
         )
-
-
-# with Ray
-
-
-@check(
-    id="TR316",
-    title="survives pause and resume under HyperBand",
-    level="extended",
-    needs={"tunes", "resumes", "ray"},
-    clause=f"{_TUNE}: a trial that resumes is called again",
-    why="A real pause moves the trial to another process and folder, and its checkpoint through Ray's storage.",
-    fix="Report with a checkpoint each time, and load all state from `checkpoint['path']`.",
-    before="state = load('state.json')  # in the folder of the process that was paused",
-    after="state = load(Path(checkpoint['path']) / 'state.json')",
-    timeout_s=180.0,
-)
-def survives_hyperband(context: CheckContext) -> None:
-    _require_steps(context)
-    # Ray's first bracket of two trials never pauses. In the second bracket of three, two pause at their first report
-    # and two continue, so that at least one resumes. All five must have started before the first report. If HyperBand
-    # stopped the last trials, one that fails after another has paused would make Ray wait forever.
-    options = {"max_t": 3, "reduction_factor": 2.5, "stop_last_trials": False}
-    scheduler = {"name": "hyperband", "options": options}
-    config = {"num_samples": 5, "max_concurrent_trials": 5, "scheduler": scheduler}
-    observation = context.tune(executor="ray", tune_config=config, num_cpus=0.5)
-    _expect_trials_end(context, observation, "under HyperBand", "HyperBand")
-    calls = [parse_trial_number(hook["trial_id"]) for hook in observation.hook_calls]
-    resumed = sum(hook["checkpoint"] is not None for hook in observation.hook_calls)
-    context.note(hook_calls=len(calls), trials=len(set(calls)), resumed=resumed)
-    if not resumed:
-        context.raise_vacuous("HyperBand resumed no trial that it had paused")
-
-
-@check(
-    id="TR317",
-    title="resumes from its checkpoint after its worker was killed",
-    level="extended",
-    needs={"tunes", "resumes", "ray"},
-    clause="docs/how-to/jobs.md: max_failures starts a trial again from its last checkpoint",
-    why="Machines can fail in the middle of a trial. Without a checkpoint, the whole trial is lost.",
-    fix="Report with a checkpoint each time, and start from the one in the argument.",
-    before="for epoch in range(epochs):",
-    after="for epoch in range(start, epochs):  # start comes from the checkpoint",
-    timeout_s=180.0,
-)
-def survives_a_killed_worker(context: CheckContext) -> None:
-    observation, _ = _require_steps(context)
-    _require_checkpoint(context, observation)
-    marker = str(observation.folder / f"killed-{id(context)}")
-    methods = [call["name"] for call in observation.hook_calls[0]["calls"] if ":" not in call["name"]]
-    if "report" not in methods:
-        context.raise_not_applicable("it does not report through run, so the time to kill its worker is unknown")
-    options = {"kill_at": methods.index("report") + 2, "kill_once": marker}
-    killed = context.tune(executor="ray", tune_config={"num_samples": 1, "max_failures": 1}, options=options)
-    if not Path(marker).exists():
-        context.raise_vacuous("the worker was not killed: its trial reported too few times")
-    _expect_trials_end(context, killed, "after kill -9 of its worker", "killed worker")
-    resumed = [hook for hook in killed.hook_calls if hook["checkpoint"]]
-    context.note(resumed=len(resumed))
-    context.expect(
-        resumed,
-        "after kill -9 the trial started without a checkpoint",
-        signature="killed worker",
-        where=_locate_tune_hook(context),
-    )
-
-
-@check(
-    id="TR318",
-    title="reports the same on Ray as without Ray",
-    level="extended",
-    needs={"tunes", "deterministic", "ray"},
-    clause="docs/how-to/conformance.md: fake equals real",
-    why="Checks in one process are valid for a cluster only if the plugin behaves the same there.",
-    fix="Depend on nothing in the process: no environment, no files beside the plugin, no state of other trials.",
-    before='rate = float(os.environ.get("RATE", 0.1))',
-    after='rate = hyperparameter["rate"]',
-    timeout_s=180.0,
-)
-def ray_says_the_same(context: CheckContext) -> None:
-    here = require_tuning(context)
-    space = build_fixed_space(get_trial_config(here, 0))
-    config = {"num_samples": 2}
-    inline = context.require_ok(context.tune(space=space, tune_config=config))
-    real = context.tune(space=space, tune_config=config, executor="ray")
-    _expect_trials_end(context, real, "on Ray", "on Ray")
-    one, other = _normalize_reports(inline), _normalize_reports(real)
-    context.note(reports=sum(map(len, one.values())))
-    for number, reports in one.items():
-        same = same_values(reports, other.get(number, []))
-        on_ray = _format_objectives(context, other.get(number, []))
-        message = f"trial {number} reported {_format_objectives(context, reports)} here, but {on_ray} on Ray"
-        context.expect(same, message, signature="Ray differs", where=_locate_tune_hook(context))
-
-
-def _normalize_reports(observation: Observation) -> dict[int, list[dict[str, Any]]]:
-    return {number: list(_strip_result_keys(reports)) for number, reports in group_reports(observation).items()}
-
-
-def _strip_result_keys(reports: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    for report in reports:
-        metrics = {key: value for key, value in flatten_mapping(report["metrics"]).items() if key not in RESULT_KEYS}
-        yield {**report, "metrics": metrics}
