@@ -1,1 +1,1 @@
-"""The catalogue: one file per family, imported by `registry.all_checks()`."""
+"""The checks of the contract, imported by `registry.all_checks()`."""

@@ -1,4 +1,4 @@
-"""TR1xx, the contract: the plugin loads, its hooks fit, and importing it changes nothing else."""
+"""TR1xx, the contract: the plugin loads, its hooks have the right signatures, and importing it has no side effect."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _IMPORT = "docs/how-to/plugins.md#where-it-runs: a plugin is imported in every w
 
 
 def _find_load_owner(observation: Observation) -> str:
-    """The check that a plugin which does not load belongs to."""
+    """Return the check that reports why the plugin does not load, or ""."""
     error = observation.error
     if observation.ok or error is None or not observation.has_ended:
         return "" if observation.ok else "TR101"
-    job = observation.facts["error"].get("job") or {}  # what the loader made of it
+    job = observation.facts["error"].get("job") or {}  # the error of the loader
     kind, text = job.get("type", error.type), job.get("message", error.message)
     if kind == "PluginRefused":
         if "must implement a hook" in text or "must have `train(" in text:
@@ -37,12 +37,12 @@ def _find_load_owner(observation: Observation) -> str:
 
 
 def _check_load(context: CheckContext, owner: str, signature: str) -> None:
-    """Fail when loading failed in this check's way; Vacuous when it failed in another's."""
+    """Fail when this check owns the failure of loading; raise Vacuous when another check does."""
     observation = context.load()
     found = _find_load_owner(observation)
     if found == owner:
         where = observation.error.where if observation.error else None
-        context.fail(f"the plugin was refused: {observation.status_text}", signature=signature, where=where)
+        context.fail(f"the loader refused the plugin: {observation.status_text}", signature=signature, where=where)
     if found:
         context.raise_vacuous(f"the plugin does not load: see {found}")
 
@@ -51,15 +51,15 @@ def _check_load(context: CheckContext, owner: str, signature: str) -> None:
     id="TR101",
     title="loads in a fresh interpreter",
     clause="docs/how-to/plugins.md#pass-it-to-trialrun: a plugin is a module that can be imported",
-    why="Every worker imports the plugin anew. What needs your shell, your path or your packages fails there.",
-    fix="Import it alone, in a new interpreter and another folder: what it needs is installed or beside it.",
-    before="import helpers  # found only because the shell stood in that folder",
-    after="from . import helpers  # beside this file, in the same package",
+    why="Every worker imports the plugin afresh. Code that depends on your shell, path or packages fails there.",
+    fix="Import it in a new interpreter from another folder. Install what it needs, or put it beside the plugin.",
+    before="import helpers  # works only when the shell is in that folder",
+    after="from . import helpers  # in the same package as this file",
 )
 def loads_in_fresh_process(context: CheckContext) -> None:
     observation = context.load()
     if _find_load_owner(observation) not in ("", "TR101"):
-        return  # it imports; what is wrong with its hooks is told by TR102 to TR105 and TR115
+        return  # it imports; TR102 to TR105 and TR115 report errors of its hooks
     where = observation.error.where if observation.error else None
     kind = observation.error.type if observation.error else "timed out" if observation.timed_out else "died"
     context.expect(
@@ -73,24 +73,24 @@ def loads_in_fresh_process(context: CheckContext) -> None:
 
 @check(
     id="TR102",
-    title="has a train() that can be called",
+    title="has a train() function",
     clause="docs/how-to/plugins.md#train: a plugin has train(run, dataset, hyperparameter, checkpoint)",
-    why="Training mode calls train(); tuning falls back on it when there is no tune().",
-    fix="Define train() at the top of the module that you hand over, or import it there.",
+    why="Training jobs call train(). Tuning jobs call it too when there is no tune().",
+    fix="Define train() at the top level of the plugin's module, or import it there.",
     before="def fit(run, dataset, hyperparameter, checkpoint): ...",
     after="def train(run, dataset, hyperparameter, checkpoint, **kwargs): ...",
 )
 def has_train(context: CheckContext) -> None:
     _check_load(context, "TR102", "no train")
-    context.expect("train" in context.load().hook_signatures, "there is no train()", signature="no train")
+    context.expect("train" in context.load().hook_signatures, "the plugin has no train()", signature="no train")
 
 
 @check(
     id="TR103",
     title="train() takes its four arguments in order",
     clause=_SIGNATURE,
-    why="The platform passes them by position, and train() and tune() differ in order.",
-    fix="Write `def train(run, dataset, hyperparameter, checkpoint, **kwargs)`, a plain function that returns.",
+    why="The platform passes them by position, and the order differs between train() and tune().",
+    fix="Write `def train(run, dataset, hyperparameter, checkpoint, **kwargs)`, neither async nor a generator.",
     before="def train(hyperparameter, run, dataset, checkpoint): ...",
     after="def train(run, dataset, hyperparameter, checkpoint, **kwargs): ...",
 )
@@ -102,7 +102,7 @@ def train_takes_its_arguments(context: CheckContext) -> None:
     id="TR104",
     title="tune() takes its four arguments in order",
     clause=_SIGNATURE,
-    why="A tune() in the order of train() gets the hyperparameters as its run, and fails far from the cause.",
+    why="A tune() with the order of train() receives the hyperparameters as `run` and fails far from the cause.",
     fix="Write `def tune(hyperparameter, run, dataset, checkpoint, **kwargs)`.",
     before="def tune(run, dataset, hyperparameter, checkpoint): ...",
     after="def tune(hyperparameter, run, dataset, checkpoint, **kwargs): ...",
@@ -115,10 +115,10 @@ def tune_takes_its_arguments(context: CheckContext) -> None:
 
 @check(
     id="TR105",
-    title="what is marked as a hook is one, once",
+    title="every marked hook exists, and only once",
     clause="docs/how-to/plugins.md#as-an-object: @hookimpl marks hooks",
-    why="A misspelt hook is never called, and of two hooks of one name only one is: both look as if they worked.",
-    fix="Use the hook's name, once; the hook reference lists them all.",
+    why="A misspelt hook is never called, and only one of two hooks with the same name is. Neither raises an error.",
+    fix="Correct the name, and mark it once. The hook reference lists all hooks.",
     before="@hookimpl\ndef reports(event): ...",
     after="@hookimpl\ndef report(event): ...",
 )
@@ -128,10 +128,10 @@ def marked_hooks_are_hooks(context: CheckContext) -> None:
 
 @check(
     id="TR106",
-    title="an extra keyword argument does no harm",
-    clause="docs/how-to/plugins.md#train: **kwargs lets a later version hand you more",
-    why="A newer platform passes more. What is handed on unread to a model or an optimiser makes that fail.",
-    fix="Take **kwargs and leave alone what you do not know.",
+    title="accepts an additional keyword argument",
+    clause="docs/how-to/plugins.md#train: **kwargs accepts arguments of later versions",
+    why="A newer platform passes more arguments. Passed on to a model or an optimiser, they make that fail.",
+    fix="Accept **kwargs, and ignore arguments that you do not know.",
     before="def train(run, dataset, hyperparameter, checkpoint, **kwargs):\n    model = Model(**kwargs)",
     after="def train(run, dataset, hyperparameter, checkpoint, **kwargs):\n    model = Model(**hyperparameter)",
 )
@@ -139,16 +139,16 @@ def extra_keywords_do_no_harm(context: CheckContext) -> None:
     require_training(context)
     observation = context.train(extra={"conformance_extra": 1})
     where = observation.error.where if observation.error else None
-    message = f"train() was called with one more keyword argument, and failed: {observation.status_text}"
+    message = f"train() failed when it got one more keyword argument: {observation.status_text}"
     context.expect(observation.ok, message, signature="extra keyword", where=where or context.locate_hook())
 
 
 @check(
     id="TR107",
-    title="a decorated hook takes what its signature says",
+    title="a decorated hook accepts the arguments of its signature",
     clause=_SIGNATURE,
-    why="functools.wraps copies the inner function's signature: a wrapper that takes fewer looks right until called.",
-    fix="Let the wrapper take `*args, **kwargs` and pass all of them on.",
+    why="functools.wraps copies the inner function's signature, so a wrapper with fewer parameters looks correct.",
+    fix="Make the wrapper accept `*args, **kwargs` and pass all of them on.",
     before="@functools.wraps(f)\ndef wrapper(run, dataset, hyperparameter): ...",
     after="@functools.wraps(f)\ndef wrapper(*args, **kwargs):\n    return f(*args, **kwargs)",
 )
@@ -157,16 +157,16 @@ def decorated_hooks_take_their_arguments(context: CheckContext) -> None:
     for name in ("train", "tune"):
         if not can_bind(observation, name):
             written = f"{name}{observation.hook_signatures[name]['text']}"
-            message = f"{written} is wrapped in a function that does not take these arguments"
+            message = f"{written} is wrapped in a function that does not accept these arguments"
             context.fail(message, signature="decorated hook", where=context.locate_hook(name))
 
 
 @check(
     id="TR108",
-    title="importing starts nothing",
+    title="importing starts no thread and no process",
     clause=_IMPORT,
-    why="A thread, a process or a Ray of your own would run once per worker, and nobody would stop it.",
-    fix="Start it inside train() or tune(), and end it there.",
+    why="A thread, process or Ray that the import starts runs once per worker, and nothing stops it.",
+    fix="Start it inside train() or tune(), and stop it there.",
     before="POOL = multiprocessing.Pool(4)",
     after="def train(…):\n    with multiprocessing.Pool(4) as pool: ...",
 )
@@ -183,8 +183,8 @@ def importing_starts_nothing(context: CheckContext) -> None:
     id="TR109",
     title="importing writes no file",
     clause=_IMPORT,
-    why="`trialrun plugins`, a documentation build or a second worker imports it too: files appear or are overwritten.",
-    fix="Write inside train() or tune(), into the folder that they run in.",
+    why="`trialrun plugins`, documentation builds and other workers import it too, and create or overwrite the file.",
+    fix="Write inside train() or tune(), to their working directory.",
     before='LOG = open("plugin.log", "w")',
     after='def train(run, dataset, hyperparameter, checkpoint, **kwargs):\n    log = open("plugin.log", "w")',
 )
@@ -205,8 +205,8 @@ def importing_writes_nothing(context: CheckContext) -> None:
     id="TR110",
     title="importing needs no network",
     clause=_IMPORT,
-    why="Workers may have none, and every one repeats the download, before anybody sees a progress bar.",
-    fix="Download inside train(), and say so with run.log_message().",
+    why="Workers may have no network, and each of them repeats the download without any visible progress.",
+    fix="Download inside train(), and announce it with run.log_message().",
     before="WEIGHTS = hub.load('resnet')",
     after="def train(run, dataset, hyperparameter, checkpoint, **kwargs):\n    weights = hub.load('resnet')",
 )
@@ -222,10 +222,10 @@ _SHARED_VARIABLES = ("PATH", "HOME", "TMPDIR", "PYTHONPATH", "LD_LIBRARY_PATH")
 
 @check(
     id="TR111",
-    title="leaves the process as it found it",
+    title="leaves global state of the process unchanged",
     clause=_IMPORT,
-    why="The process is Ray's worker, and runs other code after yours: patches and signal handlers stay behind.",
-    fix="Do not replace functions of others, signal handlers or settings of the whole process.",
+    why="The process is a worker of Ray and runs other code afterwards, with your patches and signal handlers.",
+    fix="Do not replace signal handlers, process-wide settings, or functions of other modules.",
     before="signal.signal(signal.SIGTERM, save_and_exit)",
     after="try: ...\nfinally: save()",
 )
@@ -242,7 +242,7 @@ def _expect_unchanged(context: CheckContext, observation: Observation, phases: t
         during = "importing the plugin" if phase == "load" else "a hook"
         for name, (before, _) in observation.state_changes.get(phase, {}).items():
             if (phase == "run" and name == "working directory") or (name == "temporary folder" and before == "None"):
-                continue  # the one is put back, the other was only asked for
+                continue  # the engine restores the one; the other is a cache that tempfile fills
             context.fail(f"{during} changed {name}", signature=f"changed: {name}", where=context.locate_hook())
         for name in observation.environment_changes.get(phase, {}):
             if name.startswith(_RESERVED_PREFIXES) or name in _SHARED_VARIABLES:
@@ -253,10 +253,10 @@ def _expect_unchanged(context: CheckContext, observation: Observation, phases: t
 
 @check(
     id="TR112",
-    title="imports within its budget of time",
+    title="imports within its time budget",
     clause=_IMPORT,
-    why="Every worker pays for it before its first trial, and so does every command that only lists plugins.",
-    fix="Read data and build models inside train(). Import heavy libraries where they are used.",
+    why="Every worker waits for it before its first trial, and so does every command that lists plugins.",
+    fix="Read data and build models inside train(). Import slow libraries inside the functions that use them.",
     before="MODEL = build_and_warm_up()",
     after="@functools.cache\ndef model(): ...",
 )
@@ -265,7 +265,7 @@ def imports_within_budget(context: CheckContext) -> None:
     seconds = float(observation.import_seconds or 0.0)
     budget = WITH_LIBRARIES_S if _has_libraries(observation) else OWN_IMPORT_S
     context.note(import_seconds=round(seconds, 2), budget_s=budget)
-    message = f"importing the plugin took {seconds:.1f} s; at most {budget:g} s are in order"
+    message = f"importing the plugin took {seconds:.1f} s; the limit is {budget:g} s"
     context.expect(seconds <= budget, message, signature="slow import", where=context.locate_hook())
 
 
@@ -289,9 +289,9 @@ def _own_module_name(observation: Observation) -> str:
     id="TR113",
     title="loads a second time in the same process",
     clause="docs/how-to/plugins.md#where-it-runs: worker processes are used for one trial after another",
-    why="A worker or a notebook may load it anew. A name that can be registered once only makes the second time fail.",
-    fix="Guard what can be done once: look it up before you register it.",
-    before='codecs.register_error("mine", handler)\nregistry.add("mine")  # raises when it is there',
+    why="A worker or a notebook may load it again. Registering a name twice then raises an error.",
+    fix="Guard code that can run only once: look a name up before you register it.",
+    before='codecs.register_error("mine", handler)\nregistry.add("mine")  # raises when it exists',
     after='if "mine" not in registry:\n    registry.add("mine")',
 )
 def loads_twice(context: CheckContext) -> None:
@@ -309,9 +309,9 @@ def loads_twice(context: CheckContext) -> None:
 @check(
     id="TR114",
     title="holds no data at module level",
-    clause="docs/how-to/plugins.md#train: the dataset is handed over, and shared between trials",
-    why="What a module holds, every worker holds: a dataset is there once per process instead of once per machine.",
-    fix="Take rows from `dataset`, which trials share, or read them inside train().",
+    clause="docs/how-to/plugins.md#train: trials share the dataset",
+    why="Every worker holds its own copy of a module's data: one per process instead of one per machine.",
+    fix="Use `dataset`, which trials share, or read the data inside train().",
     before='TABLE = numpy.load("table.npy")',
     after='def train(…):\n    table = numpy.load("table.npy", mmap_mode="r")',
 )
@@ -320,7 +320,7 @@ def holds_no_data(context: CheckContext) -> None:
     observation = context.require_ok(context.probe("trialrun.testing.checks.probes:find_largest_value"))
     context.note(module_bytes=observation.probe_answer["bytes"])
     message = (
-        f"{observation.probe_answer['name']} holds {observation.probe_answer['bytes'] // 2**20} MiB, in every worker"
+        f"{observation.probe_answer['name']} holds {observation.probe_answer['bytes'] // 2**20} MiB in every worker"
     )
     context.expect(
         observation.probe_answer["bytes"] <= BIGGEST_MODULE,
@@ -334,8 +334,8 @@ def holds_no_data(context: CheckContext) -> None:
     id="TR115",
     title="config.yaml agrees with the code",
     clause="docs/how-to/plugins.md#pass-it-to-trialrun: config.yaml names the function",
-    why="The platform starts what config.yaml names, not what is there.",
-    fix="Name a function that exists: `actions: {train: {entrypoint: plugin.train.train}}`.",
+    why="The platform calls the function that config.yaml names.",
+    fix="Name an existing function: `actions: {train: {entrypoint: plugin.train.train}}`.",
     before="entrypoint: plugin.train.main",
     after="entrypoint: plugin.train.train",
 )
@@ -347,10 +347,10 @@ def config_agrees_with_code(context: CheckContext) -> None:
 
 @check(
     id="TR116",
-    title="declares what it can do",
+    title="declares its capabilities",
     level="extended",
-    clause="docs/how-to/conformance.md: declared capabilities are confirmed by observation, both ways",
-    why="What is not declared is not checked, and nobody learns that it works.",
+    clause="docs/how-to/conformance.md: declared capabilities are compared with observed ones",
+    why="A capability that is not declared is not checked, and users do not learn of it.",
     fix="Add the capability to `conformance = {'capabilities': [...]}`.",
     before="conformance = {'capabilities': []}",
     after="conformance = {'capabilities': ['tunes', 'resumes', 'deterministic']}",
@@ -362,15 +362,15 @@ def declares_what_it_can(context: CheckContext) -> None:
     first = require_training(context)
     again = context.train(seed=first.scenario.seed, environment={"CONFORMANCE_AGAIN": "1"})
     same = again.ok and list_points(first) == list_points(again) and bool(list_points(first))
-    _expect_declared(context, "deterministic", same, "two runs with one seed logged the same")
+    _expect_declared(context, "deterministic", same, "two runs with the same seed logged the same values")
     if first.artifact_path is not None and same:
         resumed = context.train(checkpoint=first.artifact_path)
         goes_on = resumed.ok and list_points(resumed) != list_points(first)
-        _expect_declared(context, "resumes", goes_on, "it went on from its artifact")
+        _expect_declared(context, "resumes", goes_on, "it resumed from its artifact")
 
 
 def _expect_declared(context: CheckContext, capability: str, seen: bool, how: str) -> None:
-    message = f"{how}, and the plugin does not declare {capability!r}"
+    message = f"{how}, but the plugin does not declare {capability!r}"
     context.expect(
         context.is_declared(capability) or not seen,
         message,
@@ -380,7 +380,7 @@ def _expect_declared(context: CheckContext, capability: str, seen: bool, how: st
 
 
 def find_config_file(context: CheckContext) -> Any:
-    """The plugin's config.yaml, or None."""
+    """Return the path of the plugin's config.yaml, or None."""
     from pathlib import Path
 
     folder = Path(context.target.spec)

@@ -1,4 +1,4 @@
-"""TR5xx, under faults: a backend that is away or fails now and then, and a disk that is full."""
+"""TR5xx, faults: an unavailable backend, failing calls, and a full disk."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ __all__: list[str] = []
 
 _LOSSLESS = "docs/concepts/delivery.md: what a log_* call accepted reaches the backend exactly once"
 _COUNTED = ("metric", "message", "visualization")
-_ONE_BY_ONE: tuple[FaultKind, ...] = ("drop", "unavailable")  # was read, was not read
-_TOGETHER: tuple[FaultKind, ...] = ("timeout", "refuse", "busy")  # was not read, said in other ways
-_OUTAGE = 12  # calls in a row that get no answer
+_ONE_BY_ONE: tuple[FaultKind, ...] = ("drop", "unavailable")  # the request was received; it was not
+_TOGETHER: tuple[FaultKind, ...] = ("timeout", "refuse", "busy")  # not received, in other ways
+_OUTAGE = 12  # consecutive calls without an answer
 _MOST_CALLS = 16
 _FULL = ("no space", "errno 28", "disk", "space left")
 
 
 def _count_accepted(observation: Observation) -> Counter[str]:
-    """What the calls of run took: it lies in the spools."""
+    """Count the events that calls of `run` accepted, from the spools."""
     lines = (
         line
         for path in observation.folder.glob(f"results/*/{layout.SPOOL_DIR}/{layout.SPOOLS}")
@@ -37,7 +37,7 @@ def _count_accepted(observation: Observation) -> Counter[str]:
 
 
 def _count_arrived(observation: Observation) -> Counter[str]:
-    """What the backend has."""
+    """Count the events that the backend recorded."""
     events = observation.recorder.events()
     return Counter(_event_key(event["event"], event["data"], event["file"]) for event in events)
 
@@ -54,20 +54,20 @@ def _is_lossless(observation: Observation) -> bool:
 
 
 def _count_lost(observation: Observation) -> int:
-    return sum(count for mark, count in (_count_accepted(observation) - _count_arrived(observation)).items() if mark)
+    return sum(count for key, count in (_count_accepted(observation) - _count_arrived(observation)).items() if key)
 
 
 def _count_duplicates(observation: Observation) -> int:
-    return sum(count for mark, count in (_count_arrived(observation) - _count_accepted(observation)).items() if mark)
+    return sum(count for key, count in (_count_arrived(observation) - _count_accepted(observation)).items() if key)
 
 
 def _run_without_faults(context: CheckContext) -> Observation:
-    """The same run with a backend that is well: what is lost there is not lost by a fault."""
+    """Return a run without faults; raise Vacuous when it loses events already."""
     observation = require_training(context)
     if not observation.calls:
-        context.raise_vacuous("the plugin reports nothing that could be lost")
+        context.raise_vacuous("the plugin reports no event that could be lost")
     if not _is_lossless(observation):
-        context.raise_vacuous("events are lost or doubled without any fault: see TR407")
+        context.raise_vacuous("events are lost or duplicated without any fault: see TR407")
     return observation
 
 
@@ -84,15 +84,17 @@ def _expect_lossless(context: CheckContext, observation: Observation, how: str, 
     )
     lost, doubled = _count_lost(observation), _count_duplicates(observation)
     context.expect(not lost, f"{how}, {lost} events were lost", signature=f"{signature}: lost", where=where)
-    context.expect(not doubled, f"{how}, {doubled} events came twice", signature=f"{signature}: doubled", where=where)
+    context.expect(
+        not doubled, f"{how}, {doubled} events were recorded twice", signature=f"{signature}: doubled", where=where
+    )
 
 
 @check(
     id="TR501",
-    title="ends and loses nothing while the backend is away",
+    title="completes and loses nothing during a backend outage",
     clause=_LOSSLESS,
-    why="Backends are updated while trainings run for days: these must not notice, and their curves must be whole.",
-    fix="Use run for all that you report, and do not wait for the backend, nor change how trialrun talks to it.",
+    why="Backends are updated while jobs run for days. The jobs must continue, and their curves must be complete.",
+    fix="Report through `run` only. Do not wait for the backend or change how trialrun sends to it.",
     before="requests.post(URL, json=metrics).raise_for_status()",
     after="run.log_metric(…)",
     timeout_s=40.0,
@@ -104,17 +106,17 @@ def survives_an_outage(context: CheckContext) -> None:
     struck = len(observation.facts.get("backend_struck", ()))
     context.note(calls_without_answer=struck, events=sum(_count_accepted(calm).values()))
     if observation.has_ended and not struck:
-        context.raise_vacuous("no call of the backend was made while it was away")
-    _expect_lossless(context, observation, "with the backend away", "outage")
+        context.raise_vacuous("no call was made during the outage")
+    _expect_lossless(context, observation, "during a backend outage", "outage")
 
 
 @check(
     id="TR502",
-    title="loses nothing whichever call of the backend fails",
+    title="loses nothing, whichever backend call fails",
     level="extended",
     clause=_LOSSLESS,
-    why="Any call can fail, or be answered into a connection that is gone. None may cost or double a point.",
-    fix="Use run for all that you report, and do not change how trialrun talks to the backend.",
+    why="Any call can fail, or its answer can be lost. No failure may lose or duplicate a point.",
+    fix="Report through `run` only, and do not change how trialrun sends to the backend.",
     before="client.post = post_without_key",
     after="run.log_metric(…)",
     timeout_s=240.0,
@@ -130,11 +132,11 @@ def survives_every_failing_call(context: CheckContext) -> None:
         _expect_lossless(context, observation, f"with {which} of the backend failing ({kind})", f"fault: {kind}")
     context.note(calls=count, faults=struck)
     if not struck:
-        context.raise_vacuous("no call of the backend could be made to fail")
+        context.raise_vacuous("no backend call was made that could fail")
 
 
 def _schedule_faults(count: int) -> Iterator[tuple[FaultKind, tuple[int, ...]]]:
-    """Which calls fail in which run, and how: one call per run, each in turn; then several at once."""
+    """Yield kind and failing calls of each run: first each call alone, then every other call."""
     for kind in _ONE_BY_ONE:
         for number in range(1, count + 1):
             yield kind, (number,)
@@ -145,10 +147,10 @@ def _schedule_faults(count: int) -> Iterator[tuple[FaultKind, tuple[int, ...]]]:
 
 @check(
     id="TR503",
-    title="a full disk is told of",
+    title="reports a full disk",
     clause="docs/how-to/plugins.md#train: returns the path of its artifact",
-    why="An artifact that was cut short looks like a model until somebody loads it, weeks later.",
-    fix="Let the OSError of a failed write pass.",
+    why="A truncated artifact looks like a model until it is loaded, perhaps weeks later.",
+    fix="Do not catch the OSError of a failed write.",
     before="try:\n    save(model, path)\nexcept OSError:\n    pass",
     after="save(model, path)",
 )
@@ -158,11 +160,11 @@ def full_disk_is_reported(context: CheckContext) -> None:
     struck = int(observation.facts.get("disk_struck", 0))
     context.note(writes_refused=struck)
     if observation.has_ended and not struck:
-        context.raise_not_applicable("the plugin writes its artifact in a way that Python does not see")
+        context.raise_not_applicable("the plugin writes its artifact without Python's file functions")
     error = first_error(observation)
     where = (error.where if error else None) or context.locate_hook()
-    message = "no space was left for the artifact, and the run succeeded all the same"
+    message = "no space was left for the artifact, but the run succeeded"
     context.expect(not observation.ok, message, signature="full disk unnoticed", where=where)
-    told = f"{observation.error} {error} {error.traceback if error else ''}".lower() if observation.has_ended else ""
-    message = f"no space was left for the artifact, and the error does not say so: {error or observation.status_text}"
-    context.expect(any(word in told for word in _FULL), message, signature="full disk unclear", where=where)
+    text = f"{observation.error} {error} {error.traceback if error else ''}".lower() if observation.has_ended else ""
+    message = f"no space was left for the artifact, but the error does not say so: {error or observation.status_text}"
+    context.expect(any(word in text for word in _FULL), message, signature="full disk unclear", where=where)

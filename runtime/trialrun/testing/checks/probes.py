@@ -1,4 +1,4 @@
-"""What checks do with a plugin inside of the child process."""
+"""Probes: functions that checks run in the child process."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _MANY = 20_000
 
 
 def load_again(plugin: Plugin, scenario: Scenario) -> list[str]:
-    """Load the plugin a second time, as another one's worker does; say which hooks there are then."""
+    """Load the plugin a second time in this process, and return the names of its hooks."""
     return sorted(load_plugin(scenario.plugin, need_train=True).hooks)
 
 
 def find_largest_value(plugin: Plugin, scenario: Scenario) -> dict[str, Any]:
-    """The biggest thing that the plugin's module, or what its hooks captured, holds."""
+    """Return name and size in bytes of the largest value in the plugin's module or in closures of its hooks."""
     biggest = max(_measure_values(plugin), key=lambda held: held[1], default=("nothing", 0))
     return {"name": biggest[0], "bytes": biggest[1]}
 

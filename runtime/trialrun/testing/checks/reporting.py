@@ -1,4 +1,4 @@
-"""TR4xx, reporting: what arrives can be read, and is no more than a backend can take."""
+"""TR4xx, reporting: recorded data is readable, and its amount is reasonable."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def _run_jobs(context: CheckContext) -> Iterator[Observation]:
     id="TR401",
     title="logs the metrics that config.yaml names",
     clause="docs/how-to/conformance.md: `actions.train.metrics` of config.yaml maps categories to keys",
-    why="The platform draws the charts that config.yaml names: one without points stays empty, others are not there.",
-    fix="Make config.yaml and the calls of run.log_metric agree, letter by letter.",
+    why="The platform draws the charts that config.yaml names. One without points is empty; others are not shown.",
+    fix="Use exactly the same categories and keys in config.yaml and in run.log_metric.",
     before='metrics: {train: [loss]}   # and run.log_metric("training", "loss", …)',
     after='metrics: {train: [loss]}   # and run.log_metric("train", "loss", …)',
 )
@@ -53,13 +53,13 @@ def logs_what_config_names(context: CheckContext) -> None:
     context.note(named=len(named), logged=len(logged))
     for category, key in sorted(named - logged):
         context.fail(
-            f"config.yaml names {category}/{key}, which is not logged",
+            f"config.yaml names {category}/{key}, but the plugin does not log it",
             signature="not logged",
             where=context.locate_hook(),
         )
     for category, key in sorted(logged - named):
         context.fail(
-            f"{category}/{key} is logged, and config.yaml does not name it",
+            f"the plugin logs {category}/{key}, but config.yaml does not name it",
             signature="not named",
             where=context.locate_hook(),
         )
@@ -78,10 +78,10 @@ def _read_config_metrics(context: CheckContext) -> set[tuple[str, str]]:
 
 @check(
     id="TR402",
-    title="images can be shown",
-    clause=f"{_RUN}: run.log_visualization takes a path, PNG or JPEG bytes, a PIL image, an array",
-    why="A picture that does not decode is an empty frame in every browser, and one that is refused ends the run.",
-    fix="Save the figure as PNG and log its path or bytes; arrays are H×W×3, uint8 or floats in 0..1.",
+    title="logged images can be displayed",
+    clause=f"{_RUN}: run.log_visualization accepts a path, PNG or JPEG bytes, a PIL image, or an array",
+    why="An image that does not decode is an empty frame in the browser. One that is refused ends the run.",
+    fix="Save the figure as PNG and log its path or bytes. Arrays are H×W×3, uint8 or floats in 0..1.",
     before='run.log_visualization("val", "curve", 0, figure.canvas.buffer_rgba().tobytes())',
     after='figure.savefig(buffer, format="png")\nrun.log_visualization("val", "curve", 0, buffer.getvalue())',
 )
@@ -113,7 +113,7 @@ def images_can_be_shown(context: CheckContext) -> None:
 
 
 def _find_image_fault(uri: str) -> str:
-    """What is wrong with an image, or nothing. PNGs are read to their end; others by Pillow, where it is there."""
+    """Return the fault of an image, or "". PNGs are decoded here, others by Pillow where it is installed."""
     content = base64.b64decode(uri.partition(",")[2])
     if content.startswith(b"\x89PNG"):
         return _find_png_fault(content)
@@ -136,7 +136,7 @@ def _find_png_fault(content: bytes) -> str:
         kind, body = content[position + 4 : position + 8], content[position + 8 : position + 8 + length]
         checksum = content[position + 8 + length : position + 12 + length]
         if len(checksum) < 4 or struct.unpack(">I", checksum)[0] != zlib.crc32(kind + body):
-            return "a part of it is cut off or damaged"
+            return "a part of it is missing or damaged"
         data += body if kind == b"IDAT" else b""
         ended = kind == b"IEND"
         position += 12 + length
@@ -151,12 +151,12 @@ def _find_png_fault(content: bytes) -> str:
 
 @check(
     id="TR403",
-    title="the trial table has room for every metric",
+    title="the trial table has a column for every metric",
     level="extended",
     needs={"tunes"},
     clause=f"docs/how-to/jobs.md: the trial table shows {METRIC_COLUMNS} metrics, the objective first",
-    why="People compare trials by the table. What is reported beyond its columns is not in it, by order of sight.",
-    fix="Report what trials are judged by, and log the rest with run.log_metric().",
+    why="Users compare trials in the table. It shows the metrics that came first, and drops the rest.",
+    fix="Report the metrics that decide between trials, and log the rest with run.log_metric().",
     before="run.report({**losses, **accuracies, **times})",
     after='run.report({"loss": loss, "accuracy": accuracy})',
 )
@@ -169,7 +169,7 @@ def table_has_room(context: CheckContext) -> None:
             flat = flatten_mapping(report["metrics"])
             numbers = (k for k, v in flat.items() if is_number(v))
             seen.update(dict.fromkeys(key for key in numbers if key not in RESULT_KEYS))
-    message = f"trials report {len(seen)} metrics: {', '.join(seen)}"
+    message = f"trials report {len(seen)} metrics, and the table shows {METRIC_COLUMNS}: {', '.join(seen)}"
     context.expect(
         len(seen) <= METRIC_COLUMNS, message, signature="too many metrics", where=context.locate_hook("tune")
     )
@@ -177,9 +177,9 @@ def table_has_room(context: CheckContext) -> None:
 
 @check(
     id="TR404",
-    title="messages have a level that is known",
-    clause=f"{_RUN}: run.log_message takes info, success, warning or danger",
-    why="Another level is refused: the message that was to tell of a problem becomes the problem.",
+    title="messages have a valid level",
+    clause=f"{_RUN}: the levels of run.log_message are info, success, warning and danger",
+    why="run.log_message raises an error for any other level, and the message is lost.",
     fix="Use info, success, warning or danger.",
     before='run.log_message("diverged", "error")',
     after='run.log_message("diverged", "danger")',
@@ -204,10 +204,10 @@ def message_levels_are_known(context: CheckContext) -> None:
 
 @check(
     id="TR405",
-    title="what is sent is of a sane size",
-    clause=f"{_RUN}: a metric is a point, a message is a line for people",
-    why="Every viewer loads all of it. A weight matrix in a message or megabytes of output make the page unusable.",
-    fix="Log figures of a few hundred kB, and put data into the artifact.",
+    title="events and output have a reasonable size",
+    clause=f"{_RUN}: a metric is a point, a message is a line of text",
+    why="Every viewer loads all of it. A weight matrix in a message, or megabytes of output, make the page unusable.",
+    fix="Keep images below a few hundred kB, and put data into the artifact.",
     before="run.log_message(str(model.state_dict()))",
     after='run.log_message(f"{len(model.state_dict())} tensors")',
 )
@@ -217,9 +217,9 @@ def sizes_are_sane(context: CheckContext) -> None:
             for entry in observation.recorder.events(kind):
                 size, image = len(str(entry["data"])), len(entry["file"] or "")
                 message = f"one {kind} has {max(size, image) // 1000} kB"
-                held = size <= BIGGEST_ENTRY and image <= BIGGEST_IMAGE
+                is_small = size <= BIGGEST_ENTRY and image <= BIGGEST_IMAGE
                 context.expect(
-                    held,
+                    is_small,
                     message,
                     signature=f"size of {kind}",
                     where=_locate_largest_call(observation, kind) or context.locate_hook(),
@@ -247,9 +247,9 @@ def _locate_largest_call(observation: Observation, kind: str) -> tuple[str, int]
 
 @check(
     id="TR406",
-    title="logs no more than can be looked at",
-    clause=f"{_RUN}: nothing waits for the network, and everything accepted is sent",
-    why="A point per batch is millions of rows: the backend falls behind, and the page takes minutes to draw.",
+    title="logs at a reasonable rate",
+    clause=f"{_RUN}: no call waits for the network, and every accepted event is sent",
+    why="A point per batch makes millions of rows. The backend falls behind, and the page takes minutes to draw.",
     fix="Log once per epoch, or every n-th batch.",
     before='for batch in loader: run.log_metric("train", "loss", loss)',
     after='if step % 100 == 0:\n    run.log_metric("train", "loss", loss, step=step)',
@@ -260,16 +260,16 @@ def rate_is_sane(context: CheckContext) -> None:
         within = [b["time"] - a["time"] for a, b in zip(calls, calls[MOST_A_SECOND:], strict=False)]
         context.note(calls=len(calls))
         message = f"{len(calls)} calls of run.log_*, more than {MOST_A_SECOND} of them within a second"
-        held = not within or min(within) > 1.0
-        context.expect(held, message, signature="log rate", where=locate_call(calls[0]) if calls else None)
+        is_slow = not within or min(within) > 1.0
+        context.expect(is_slow, message, signature="log rate", where=locate_call(calls[0]) if calls else None)
 
 
 @check(
     id="TR407",
-    title="logs from the process that it was called in",
+    title="logs only from the process of the hook",
     clause=f"{_RUN}: run belongs to this run, in this process",
-    why="A forked helper has a copy of run that numbers its events anew: of two with one number, one is lost.",
-    fix="Send results back to the process that was called (a queue, pool.map), and log them there.",
+    why="A forked process has a copy of `run` that reuses event numbers. Of two events with one number, one is lost.",
+    fix="Return results to the process of the hook (with a queue or pool.map), and log them there.",
     before="def worker(run, part): run.log_metric(…)  # in a multiprocessing.Process",
     after="for loss in pool.map(worker, parts): run.log_metric(…)",
 )
@@ -281,7 +281,7 @@ def logs_from_its_own_process(context: CheckContext) -> None:
                 keys[path.name, key] = keys.get((path.name, key), 0) + 1
         twice = sum(count > 1 for count in keys.values())
         context.note(events=len(keys))
-        message = f"{twice} events came twice under one number: run was used in a forked process"
+        message = f"{twice} event numbers were used twice: a forked process called run"
         context.expect(not twice, message, signature="other process", where=context.locate_hook())
 
 
@@ -298,8 +298,8 @@ def _read_sequences(content: bytes) -> Iterator[int]:
     title="each point is logged once",
     level="extended",
     clause=f"{_RUN}: run.log_metric records one point",
-    why="A callback that is registered twice doubles every curve and every cost.",
-    fix="Look for the second place that logs, often a callback of a library.",
+    why="A callback that is registered twice doubles every curve, and the load of the backend.",
+    fix="Find the second place that logs, often a callback of a library, and remove it.",
     before="model.fit(callbacks=[Log(run), Log(run)])",
     after="model.fit(callbacks=[Log(run)])",
 )

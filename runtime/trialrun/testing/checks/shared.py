@@ -1,4 +1,4 @@
-"""What several checks need: the usual observations, whose fault a failed run is, and how runs are compared."""
+"""Helpers of several checks: the plain runs, the check that owns a failure, and the comparison of runs."""
 
 from __future__ import annotations
 
@@ -26,11 +26,13 @@ __all__ = [
     "list_objectives",
     "list_points",
     "locate_call",
+    "locate_error",
     "mentions_name",
     "parse_trial_number",
     "require_load",
     "require_training",
     "require_tuning",
+    "run_jobs",
     "same_values",
 ]
 
@@ -47,7 +49,7 @@ _CALL_OWNERS = {
 
 
 def require_load(context: CheckContext) -> Observation:
-    """The plugin as loaded; Vacuous when it does not load: TR101 to TR105 say why."""
+    """Load the plugin. Raises Vacuous when that fails, which TR101 to TR105 report."""
     observation = context.require_ok(context.load())
     if not all(can_bind(observation, hook) for hook in ("train", "tune")):
         context.raise_vacuous("a hook cannot be called: see TR107")
@@ -55,18 +57,18 @@ def require_load(context: CheckContext) -> Observation:
 
 
 def can_bind(observation: Observation, hook: str) -> bool:
-    """Whether the function, whatever it wraps, takes the four arguments by position; true of one that is not there."""
+    """Return whether the hook, whatever it wraps, accepts four positional arguments; true when it is absent."""
     return bool(observation.hook_signatures.get(hook, {}).get("binds", True))
 
 
 def require_training(context: CheckContext, **overrides: Any) -> Observation:
-    """A training job that succeeded; Vacuous when it did not."""
+    """Run a training job. Raises Vacuous when it fails."""
     require_load(context)
     return context.require_ok(context.train(**overrides))
 
 
 def require_tuning(context: CheckContext, **overrides: Any) -> Observation:
-    """A tuning job in which no trial failed; Vacuous when one did."""
+    """Run a tuning job. Raises Vacuous when a trial fails."""
     require_load(context)
     observation = context.require_ok(context.tune(**overrides))
     if observation.hook_errors or list_failures(observation):
@@ -74,19 +76,33 @@ def require_tuning(context: CheckContext, **overrides: Any) -> Observation:
     return observation
 
 
+def run_jobs(context: CheckContext) -> Iterator[Observation]:
+    """Yield the training run, and the tuning run of a plugin with tune()."""
+    require_load(context)
+    observation = context.train()
+    yield observation
+    if "tune" in context.load().hook_signatures:
+        yield context.tune()
+
+
 def list_failures(observation: Observation) -> list[dict[str, Any]]:
     return [failure for failure in (observation.result or {}).get("failures", ()) if failure["status"] == "ERROR"]
 
 
-# whose fault a failed run is
+# ownership of failures
 
 
 def first_error(observation: Observation) -> ErrorRecord | None:
     return observation.hook_errors[0] if observation.hook_errors else observation.error
 
 
+def locate_error(error: ErrorRecord | None) -> tuple[str, int] | None:
+    """Return file and line of an error in the plugin, or None."""
+    return error.where if error else None
+
+
 def find_blamed_check(observation: Observation) -> str:
-    """The check that a run's failure belongs to: it is told of once. An empty string when nothing failed."""
+    """Return the one check that reports this run's failure, or "" when nothing failed."""
     if not observation.has_ended:
         return "TR201" if observation.scenario.kind == "train" else "TR301"
     if observation.hook_errors:
@@ -124,23 +140,23 @@ def _blame_trial(text: str) -> str:
     return "TR313" if "BadValue" in text else "TR301"
 
 
-# what was said
+# calls of run
 
 
 def locate_call(call: Mapping[str, Any]) -> tuple[str, int]:
-    """File and line of a use of `run`."""
+    """Return file and line of a use of `run`."""
     return call["file"], call["line"]
 
 
 def mentions_name(text: str, name: str) -> bool:
-    """Whether a message names the hyperparameter: its last part, as a word."""
+    """Return whether a text contains the last part of a hyperparameter's name, as a word."""
     word = name.rpartition("/")[2]
     cleaned = "".join(letter if letter.isalnum() or letter == "_" else " " for letter in text)
     return word in text if not word.isidentifier() else word in cleaned.split()
 
 
 def list_points(observation: Observation) -> list[tuple[Any, ...]]:
-    """Every point in order: what was said, with its values, and nothing that differs between two equal runs."""
+    """Return every logged point in order, without values that differ between equal runs."""
     return [
         (
             call["name"],
@@ -160,17 +176,17 @@ def _comparable_kwargs(call: Mapping[str, Any]) -> Any:
 
 
 def parse_trial_number(trial_id: str | None) -> int:
-    """The trial's place in its study."""
+    """Return the number of a trial in its study, from 0."""
     tail = (trial_id or "").rpartition("_")[2]
     return int(tail) if tail.isdigit() else 0
 
 
 def group_reports(observation: Observation) -> dict[int, list[dict[str, Any]]]:
-    """What each trial reported, in order, by the trial's number."""
-    found: dict[int, list[dict[str, Any]]] = {}
+    """Return trial number -> reports in order."""
+    groups: dict[int, list[dict[str, Any]]] = {}
     for report in observation.reports():
-        found.setdefault(parse_trial_number(report["trial_id"]), []).append(report)
-    return found
+        groups.setdefault(parse_trial_number(report["trial_id"]), []).append(report)
+    return groups
 
 
 def list_objectives(reports: Iterable[Mapping[str, Any]], metric: str) -> list[Any]:
@@ -178,7 +194,7 @@ def list_objectives(reports: Iterable[Mapping[str, Any]], metric: str) -> list[A
 
 
 def extract_numbers(reports: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The numbers of each report, without paths and times."""
+    """Return the numbers of each report, without durations and memory sizes."""
     return [
         {
             key: value
@@ -194,7 +210,7 @@ def _is_clock(key: str) -> bool:
 
 
 def same_values(one: Iterable[Mapping[str, Any]], other: Iterable[Mapping[str, Any]]) -> bool:
-    """Whether two lists of reports hold the same numbers; the last digits may differ."""
+    """Return whether two lists of reports hold equal numbers, to a relative tolerance of 1e-9."""
     left, right = extract_numbers(one), extract_numbers(other)
     return len(left) == len(right) and all(_is_close(a, b) for a, b in zip(left, right, strict=True))
 
@@ -204,7 +220,7 @@ def _is_close(one: Mapping[str, float], other: Mapping[str, float]) -> bool:
 
 
 def get_trial_config(observation: Observation, number: int) -> dict[str, Any]:
-    """A trial's hyperparameters by the names of the space."""
+    """Return a trial's hyperparameters by the flat names of the space."""
     for hook in observation.hook_calls:
         if parse_trial_number(hook["trial_id"]) == number:
             return _pick_values(hook["hyperparameter_before"], [d["name"] for d in observation.scenario.space])
@@ -212,17 +228,17 @@ def get_trial_config(observation: Observation, number: int) -> dict[str, Any]:
 
 
 def _pick_values(nested: Any, names: Iterable[str]) -> dict[str, Any]:
-    found = {}
+    values = {}
     for name in names:
         value = nested
         for part in name.split("/"):
             value = value.get(part) if isinstance(value, Mapping) else None
-        found[name] = value
-    return found
+        values[name] = value
+    return values
 
 
 def build_fixed_space(config: Mapping[str, Any]) -> tuple[dict[str, Any], ...]:
-    """A space that draws exactly this config."""
+    """Return a space whose only config is this one."""
     return tuple(_choice_distributions(config))
 
 
@@ -232,5 +248,5 @@ def _choice_distributions(config: Mapping[str, Any]) -> Iterator[dict[str, Any]]
 
 
 def list_checkpoints(observation: Observation) -> list[Path]:
-    """Checkpoints that trials reported, as the executor kept them, oldest first per trial."""
+    """Return the checkpoints of trials that the executor kept, oldest first per trial."""
     return sorted(observation.folder.glob(f"results/*/{layout.TRIALS_DIR}/*/{layout.CHECKPOINT_PREFIX}*"))
