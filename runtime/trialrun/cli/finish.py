@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from trialrun.cli.views import View
     from trialrun_hookspecs.results import JobResult
 
-__all__ = ["add_result_options", "run_and_report"]
+__all__ = ["add_result_options", "create_view", "run_and_report"]
 
 _OPTIONS = (
     click.option("--json", "as_json", is_flag=True, help="Print the result object alone on stdout."),
@@ -36,7 +37,6 @@ def add_result_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def run_and_report(run: Callable[[View], JobResult], *, as_json: bool, quiet: bool, fail_on_trial_error: bool) -> None:
     """Let `run` run a job, and tell what came of it."""
     from trialrun.cli.summary import format_trial_failures
-    from trialrun.cli.views import create_view
 
     view = create_view(quiet=quiet)
     try:
@@ -75,3 +75,20 @@ def _print_result_file(view: View) -> None:
     path = None if view.results is None else view.results / layout.RESULT
     if path is not None and path.exists():
         click.echo(path.read_text(encoding="utf-8").rstrip())
+
+
+def create_view(*, quiet: bool) -> View:
+    """Return the view that fits stderr: a live table on a terminal, else lines; nothing when `quiet`."""
+    if quiet:
+        from trialrun.cli.views import QuietView
+
+        return QuietView()
+    from trialrun.cli.views import can_redraw
+
+    if can_redraw(sys.stderr):
+        from trialrun.cli.live import LiveView
+
+        return LiveView()
+    from trialrun.cli.lines import LineView
+
+    return LineView()

@@ -15,6 +15,7 @@ import click
 
 from trialrun.cli.lines import LineView
 from trialrun.cli.text import clean, truncate
+from trialrun.cli.views import can_redraw
 from trialrun_hookspecs.event import Event
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ class _StdoutView(LineView):
 
 
 def _create_view() -> View:
-    if sys.stdout.isatty() and os.environ.get("TERM", "") not in ("", "dumb", "unknown"):
+    if can_redraw(sys.stdout):
         from rich.console import Console
 
         from trialrun.cli.live import LiveView

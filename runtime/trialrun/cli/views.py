@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
     from trialrun.engine.runner import JobStarted
 
-__all__ = ["NAME_LIMIT", "QuietView", "View", "create_view", "format_heading", "format_local_time", "use_view"]
+__all__ = ["NAME_LIMIT", "QuietView", "View", "can_redraw", "format_heading", "format_local_time", "use_view"]
 
 NAME_LIMIT = 60
 _MOST_WARNINGS = 20
@@ -95,17 +94,9 @@ class QuietView(View):
     """Shows nothing."""
 
 
-def create_view(*, quiet: bool) -> View:
-    """The view that fits: a live table where stderr is a terminal, else lines."""
-    if quiet:
-        return QuietView()
-    if sys.stderr.isatty() and os.environ.get("TERM", "") not in ("", "dumb", "unknown"):
-        from trialrun.cli.live import LiveView
-
-        return LiveView()
-    from trialrun.cli.lines import LineView
-
-    return LineView()
+def can_redraw(stream: TextIO) -> bool:
+    """Return whether `stream` is a terminal that can move its cursor, as the live view needs."""
+    return stream.isatty() and os.environ.get("TERM", "") not in ("", "dumb", "unknown")
 
 
 def format_heading(job: JobStarted) -> list[str]:
