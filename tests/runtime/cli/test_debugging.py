@@ -91,7 +91,7 @@ def test_the_first_failure_can_end_the_study(
 
 
 @pytest.mark.parametrize(
-    ("config", "said"), [({"max_failures": 1}, "excludes tune_config.max_failures"), (None, "no trials")]
+    ("config", "said"), [({"max_failures": 1}, "excludes tune_config.max_failures"), (None, "needs a tuning job")]
 )
 def test_fail_fast_is_refused_where_it_means_nothing(
     called: Callable[..., Any],

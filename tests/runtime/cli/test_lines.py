@@ -20,7 +20,7 @@ class Shown(LineView):
 
     def __init__(self, clock: Any = lambda: 0.0) -> None:
         super().__init__(clock=clock, stamp=lambda: "12:00:00")
-        self.board = JobState("score", "max", 4)
+        self.state = JobState("score", "max", 4)
         self.lines: list[str] = []
 
     def write(self, line: str) -> None:
@@ -46,8 +46,8 @@ def test_a_throttle_keeps_its_rate(waits: list[float], burst: int, per_second: f
         through += throttle.try_acquire()
     assert through <= burst + now[0] * per_second + 1e-6
     assert through >= min(burst, len(waits))
-    assert through + throttle.pop_held_count() == len(waits)
-    assert throttle.pop_held_count() == 0
+    assert through + throttle.pop_dropped_count() == len(waits)
+    assert throttle.pop_dropped_count() == 0
 
 
 def test_a_finished_trial_gets_one_line() -> None:
@@ -99,13 +99,13 @@ def test_two_thousand_trials_do_not_flood() -> None:
     view.on_event(_ended(2_000))
     view.close()
     assert len(view.lines) == 41
-    assert view.lines[-1] == "… 1960 lines left out; the recording has all"
+    assert view.lines[-1] == "… 1960 lines omitted; the recording has them"
 
 
 def test_a_phase_is_told_when_it_begins_moves_on_and_ends() -> None:
     now = [0.0]
     view = Shown(lambda: now[0])
-    view.board = JobState()
+    view.state = JobState()
     view.on_event(events.metric_event("train", "loss", 0.25))
     for step in range(101):
         now[0] += 0.2

@@ -46,7 +46,7 @@ def test_a_job_in_the_new_form_comes_out_as_it_is(called, training) -> None:
     shown = called("migrate", job)
     assert shown.exit_code == 0
     assert json.loads(shown.stdout) == json.loads(job.read_text("utf-8"))
-    assert shown.stderr == "the job is in the new form already\n"
+    assert shown.stderr == "the job already has the current form\n"
 
 
 def test_yaml_comes_out_as_json(called, tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def test_url_and_token_are_printed(called) -> None:
     assert facts["url"].startswith("http://127.0.0.1:")
     assert len(facts["token"]) >= 32
     assert not Path(facts["db"]).exists(), "it was temporary"
-    assert shown.stderr == "recording until Ctrl-C; the recording is removed then, --db PATH keeps it\n"
+    assert shown.stderr == "recording until Ctrl-C; then the recording is deleted: keep it with --db PATH\n"
 
 
 def test_a_recorder_that_others_can_reach_warns(called) -> None:
@@ -77,7 +77,7 @@ def test_a_port_that_is_taken_is_named(called) -> None:
         (["--checkpoint", "1=nowhere"], "the path must exist"),
         (["--db", "."], "--db: must be a file, got a folder"),
         (["--db", f"{LINE}"], "must be a recording"),
-        (["--db", f"{LINE}/below.sqlite"], "--db: cannot be made"),
+        (["--db", f"{LINE}/below.sqlite"], "--db: cannot be created"),
     ],
 )
 def test_what_it_cannot_serve_is_refused(args: list[str], said: str, called) -> None:

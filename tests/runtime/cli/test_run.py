@@ -84,7 +84,7 @@ def test_failed_trials_are_listed_and_the_rest_goes_on(called, tuning, tmp_path:
     for reason in reasons:
         assert sum(reason in line for line in shown.stdout.splitlines()) == 1
         assert reason in shown.stderr
-    assert "6, 1 ended well, 5 failed" in shown.stdout
+    assert "6, 1 succeeded, 5 failed" in shown.stdout
     with Recorder.open(_folder(tmp_path) / "recorder.sqlite") as recorder:
         assert len(recorder.table_rows(1)) == 6
 
