@@ -83,7 +83,7 @@ class _WrongCall(click.UsageError):
     def show(self, file: IO[Any] | None = None) -> None:
         command = f"{self.ctx.command_path} " if self.ctx is not None else ""
         message = " ".join(self.format_message().split()).rstrip(".")
-        click.echo(f"error: {message}. Options: `{command}--help`.", file=file, err=file is None)
+        click.echo(f"error: {message}. See `{command}--help`.", file=file, err=file is None)
 
 
 @contextlib.contextmanager

@@ -57,7 +57,8 @@ def command(
         if as_json:
             print_json(facts, indent=None)
         else:
-            click.echo("\n".join(f"{key:<6} {value}" for key, value in facts.items()))
+            for key, value in facts.items():
+                click.echo(f"{'web UI' if key == 'page' else key:<6} {value}")
             note = "" if db else "; then the recording is deleted: keep it with --db PATH"
             click.echo(f"recording until Ctrl-C{note}", err=True)
         end.wait(seconds)

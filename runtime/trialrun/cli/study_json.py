@@ -57,7 +57,7 @@ def study_to_json(study: Study, options: TableOptions, now: datetime) -> dict[st
         facts["best"]["config"] = _to_json(_trial_to_json(best)["config"])
     more = {
         "model_id": result.get("model_id"),
-        "ended_by": result.get("ended_by"),
+        "ended_by": result.get("ended_by") or None,
         "warnings": warnings if isinstance(warnings, list) else [],
         "rows": [_trial_to_json(trial) for trial in select_trials(study, trials, options).rows],
         "failures": [

@@ -106,7 +106,7 @@ def format_heading(job: JobStarted) -> list[str]:
     lines.append(f"results   {clean(job.results)}")
     if not job.token:
         return [*lines, f"backend   {clean(job.url)}"]
-    return [*lines, f"recorder  {job.url}  token {job.token}", f"page      {job.url}ui/?token={job.token}"]
+    return [*lines, f"recorder  {job.url}  token {job.token}", f"web UI    {job.url}ui/?token={job.token}"]
 
 
 @contextlib.contextmanager

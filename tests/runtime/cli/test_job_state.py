@@ -30,7 +30,7 @@ def _table(rows: list[tuple[str, float | None]]) -> TrialTable:
     return table
 
 
-def _state_of(rows: list[tuple[str, float | None]], mode: str = "max") -> JobState:
+def _state_of(rows: list[tuple[str, float | None]], mode: outcomes.Mode = "max") -> JobState:
     state = JobState("score", mode, len(rows))
     state.apply_event(events.trials_delta_event(_table(rows).take_delta() or {}))
     return state

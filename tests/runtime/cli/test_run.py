@@ -43,18 +43,18 @@ def test_a_training_job_ends_with_its_model(called, training, tmp_path: Path) ->
     ]
 
 
-def test_json_is_alone_on_stdout(spawned, training, tmp_path: Path) -> None:
-    shown = spawned("run", training({"do": "fine"}), *UNRULY, "--json")
-    assert shown.returncode == 0
+def test_json_is_alone_on_stdout(called, training, tmp_path: Path) -> None:
+    shown = called("run", training({"do": "fine"}), *UNRULY, "--json")
+    assert shown.exit_code == 0
     result = json.loads(shown.stdout)
     assert result == json.loads((_folder(tmp_path) / "result.json").read_text("utf-8"))
     assert "printed by fine" in shown.stderr
     assert "a job: job 1" in shown.stderr
 
 
-def test_quiet_shows_nothing(spawned, training, tmp_path: Path) -> None:
-    shown = spawned("run", training({"do": "fine"}), *UNRULY, "--quiet")
-    assert (shown.returncode, shown.stdout, shown.stderr) == (0, "", "")
+def test_quiet_shows_nothing(called, training, tmp_path: Path) -> None:
+    shown = called("run", training({"do": "fine"}), *UNRULY, "--quiet")
+    assert (shown.exit_code, shown.stdout, shown.stderr) == (0, "", "")
     assert (_folder(tmp_path) / "train" / "stdout").read_text("utf-8") == "printed by fine\n"
 
 
