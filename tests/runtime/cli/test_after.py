@@ -192,10 +192,10 @@ def test_an_unknown_column_has_a_neighbour(called: Called, tmp_path: Path) -> No
 def test_hostile_words_do_not_control_the_terminal(called: Called, tmp_path: Path) -> None:
     folder = small(tmp_path / "r", names=(f"\x1b[2J{HOSTILE}", "b", "c"))
     for command in (("show", folder, "--traceback"), ("status", folder), ("show", folder, "--follow")):
-        said = called(*command)
-        assert said.exit_code == 0
-        assert "\x1b" not in said.stdout
-        assert "\u202e" not in said.stdout
+        message = called(*command)
+        assert message.exit_code == 0
+        assert "\x1b" not in message.stdout
+        assert "\u202e" not in message.stdout
 
 
 def test_missing_cells_come_last_either_way() -> None:
@@ -251,8 +251,8 @@ def test_a_wrong_report_is_refused(options: tuple[str, ...], called: Called, tmp
 def test_diff_exits_with_what_it_found(called: Called, tmp_path: Path) -> None:
     one, same, other = small(tmp_path / "a"), small(tmp_path / "b"), small(tmp_path / "c", status="FAILED")
     assert (called("diff", one, same).exit_code, called("diff", one, same).stdout) == (0, "the same\n")
-    told = called("diff", one, other)
-    assert (told.exit_code, told.stdout) == (1, "status\n  A  SUCCEEDED\n  B  FAILED\n1 difference\n")
+    changed = called("diff", one, other)
+    assert (changed.exit_code, changed.stdout) == (1, "status\n  A  SUCCEEDED\n  B  FAILED\n1 difference\n")
     assert json.loads(called("diff", one, other, "--json").stdout) == [
         {"where": "status", "a": "SUCCEEDED", "b": "FAILED"}
     ]

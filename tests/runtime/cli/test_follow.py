@@ -23,7 +23,7 @@ from .test_live import HIDE, SHOW, Terminal
 
 
 class Seen(View):
-    """Keeps what it is told."""
+    """A view that keeps its events."""
 
     def __init__(self) -> None:
         super().__init__(lambda: 0.0)
@@ -37,7 +37,7 @@ def status(recorder: Recorder, word: str) -> None:
     assert recorder.handle("PATCH", "jobs/1", body=json.dumps({"status": word}).encode()).status == 200
 
 
-def test_what_comes_while_it_looks_is_shown(tmp_path: Path) -> None:
+def test_new_events_are_shown(tmp_path: Path) -> None:
     folder, view = small(tmp_path, status="RUNNING"), Seen()
     with Recorder(folder / "recorder.sqlite") as recorder, open_study(folder) as study:
         steps: Iterator[Callable[[], None]] = iter(
@@ -51,8 +51,8 @@ def test_what_comes_while_it_looks_is_shown(tmp_path: Path) -> None:
             next(steps)()
             return False
 
-        said = follow_study(study, view, wait)
-    assert "succeeded" in said
+        message = follow_study(study, view, wait)
+    assert "succeeded" in message
     assert list(view.state.trials) == ["a", "b", "c", "d"]
     best = view.state.find_best()
     assert best is not None
@@ -61,18 +61,18 @@ def test_what_comes_while_it_looks_is_shown(tmp_path: Path) -> None:
     assert [event.kind for event in view.events].count("message") == 1
 
 
-def test_it_ends_when_asked_to(tmp_path: Path) -> None:
+def test_it_ends_when_the_user_quits(tmp_path: Path) -> None:
     with open_study(small(tmp_path, status="RUNNING")) as study:
         assert follow_study(study, Seen(), lambda: True) == ""
 
 
-def test_a_run_that_was_killed_is_left(tmp_path: Path) -> None:
+def test_a_killed_run_ends_the_view(tmp_path: Path) -> None:
     folder = small(tmp_path, status="RUNNING")
     (folder / "lock").touch()
     times = iter(range(100))
     with open_study(folder) as study:
-        said = follow_study(study, Seen(), lambda: False, clock=lambda: float(next(times)))
-    assert "trialrun resume" in said
+        message = follow_study(study, Seen(), lambda: False, clock=lambda: float(next(times)))
+    assert "trialrun resume" in message
 
 
 def test_the_progress_of_another_client_is_shown(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The state keeps of the events what a terminal shows."""
+"""A job's state has what a terminal shows of its events."""
 
 from __future__ import annotations
 

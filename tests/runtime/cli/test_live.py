@@ -1,4 +1,4 @@
-"""The live view draws itself in the terminal it has, and leaves it clean."""
+"""The live view fits the terminal and leaves it clean."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`trialrun new` writes a plugin that is conformant as it stands."""
+"""`trialrun new` writes a conformant plugin."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ def test_a_port_that_is_taken_is_named(called) -> None:
 
 
 @pytest.mark.parametrize(
-    ("args", "said"),
+    ("args", "message"),
     [
         (["--host", "0.0.0.0"], "this machine only"),
         (["--dataset", "nonsense"], "an id, '=' and a path"),
@@ -90,8 +90,8 @@ def test_a_port_that_is_taken_is_named(called) -> None:
         (["--db", f"{LINE}/below.sqlite"], "--db: cannot be created"),
     ],
 )
-def test_what_it_cannot_serve_is_refused(args: list[str], said: str, called) -> None:
+def test_what_it_cannot_serve_is_refused(args: list[str], message: str, called) -> None:
     shown = called("record", "--for", "0", *args)
     assert (shown.exit_code, shown.stdout) == (2, "")
-    assert said in shown.stderr
+    assert message in shown.stderr
     assert len(shown.stderr.splitlines()) == 1

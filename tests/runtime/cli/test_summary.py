@@ -1,4 +1,4 @@
-"""The end of a run says what came of it, failures one per line."""
+"""The summary names the best trial, the results, and each failure on one line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables fit where they are shown, and show what a plugin calls itself as it is."""
+"""Tables fit the terminal, and show the names of a plugin unchanged."""
 
 from __future__ import annotations
 

@@ -35,10 +35,10 @@ def test_the_printed_address_shows_the_recording(named: str, end: signal.Signals
             page = session.get(address, timeout=20)
             jobs = session.get(f"{page.url}api/jobs", timeout=20).json()
         showing.send_signal(end)
-        rest, said = showing.communicate(timeout=30)
+        rest, message = showing.communicate(timeout=30)
     assert "trialrun" in page.text
     assert [job["name"] for recording in jobs["recordings"] for job in recording["jobs"]] == ["shown"]
-    assert (rest, said, showing.returncode) == ("", "", 0)
+    assert (rest, message, showing.returncode) == ("", "", 0)
 
 
 def test_what_is_not_there_is_refused(called: Called) -> None:
