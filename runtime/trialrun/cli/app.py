@@ -1,52 +1,56 @@
-"""The group of commands: each is imported when it is asked for, and what it raises becomes an exit code."""
+"""The group of commands. Each is imported when it is called, and its errors become exit codes."""
 
 from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from importlib import import_module
-from typing import Any
+from typing import IO, Any
 
 import click
 
 from trialrun._version import __version__
 
-__all__ = ["COMMANDS", "main"]
+__all__ = ["ALIASES", "COMMANDS", "main"]
 
 COMMANDS: Mapping[str, str] = {
     "run": "Run a training or tuning job.",
-    "resume": "Go on with a run that was interrupted or killed.",
-    "submit": "Have a cluster run a job, as a Ray Job.",
-    "plan": "Say what a job would do; nothing is started.",
+    "resume": "Resume an interrupted run.",
+    "submit": "Submit a job to a Ray cluster.",
+    "plan": "Show what a job would do, without starting it.",
     "schema": "Print the JSON Schema of a job.",
-    "migrate": "Write a job of the deprecated form in its new form.",
-    "flush": "Send what an earlier run could not deliver to its backend.",
-    "record": "Start the recorder alone, for any client to talk to.",
-    "ui": "Show recordings in the browser, of runs under way and old ones.",
-    "status": "Say how far a run is, in one screen.",
-    "top": "Watch a run that is under way elsewhere.",
-    "show": "Print what came of a run: result, best trial, table, failures.",
-    "export": "Write trials and metrics as CSV, JSON, Parquet or TensorBoard files.",
-    "report": "Write one HTML file with table and plots, or one plot as SVG or PNG.",
-    "replay": "Send what was recorded to a backend again.",
+    "migrate": "Convert a job from the deprecated form to the current one.",
+    "flush": "Deliver what an earlier run could not send to its backend.",
+    "record": "Start the recorder on its own, for any client.",
+    "ui": "Show recordings in the browser.",
+    "show": "Show a run: state, best trial, trials and failures.",
+    "export": "Export trials and metrics as files for other tools.",
+    "report": "Write an HTML report of a run, or one plot as SVG or PNG.",
+    "replay": "Send a recording to a backend again.",
     "diff": "Compare two recordings.",
     "check": "Check that a plugin keeps the contract.",
-    "explain": "Say what a check demands, why, and how to fix what it finds.",
-    "doctor": "Say whether this machine is fit to run jobs.",
+    "explain": "Explain a check: the rule, the reason and the fix.",
+    "doctor": "Check whether this machine is ready to run jobs.",
     "plugins": "List the installed plugins and their hooks.",
-    "new": "Write a plugin to begin with, its tests and a CI workflow.",
+    "new": "Create a plugin with tests and a CI workflow.",
 }
-"""Name -> what `--help` says; the module `trialrun.cli.<name>` has the command as `command`."""
+"""Name -> the first sentence of its help; the module `trialrun.cli.<name>` has the command as `command`."""
+
+ALIASES: Mapping[str, str] = {"status": "show", "top": "show --follow"}
+"""Former name -> the command that replaces it; hidden, and an attribute of `trialrun.cli.aliases`."""
 
 
 class _LazyGroup(click.Group):
-    """Imports a command when it is needed: `--help` and `--version` cost click alone."""
+    """A group that imports a command when it is called: `--help` and `--version` import click alone."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in ALIASES:
+            alias: click.Command = getattr(import_module("trialrun.cli.aliases"), cmd_name)
+            return alias
         if cmd_name not in COMMANDS:
             return None
         command: click.Command = import_module(f"trialrun.cli.{cmd_name}").command
@@ -56,31 +60,54 @@ class _LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        with _usage_errors_on_one_line():
+            return super().make_context(*args, **extra)
+
     def invoke(self, ctx: click.Context) -> Any:
         _escape_unencodable_output()
         try:
-            return super().invoke(ctx)
+            with _usage_errors_on_one_line():
+                return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, BrokenPipeError):
-            raise  # click's own; a reader that left, such as `head`, is no error
-        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # the last door: all else gets its exit code
+            raise  # a reader that left, such as `head`, is not an error
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # every other error gets its exit code
             from trialrun.cli import failures
 
             ctx.exit(failures.report_error(error))
 
 
+class _WrongCall(click.UsageError):
+    """A usage error of click, shown on one line with the prefix of every other error."""
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        command = f"{self.ctx.command_path} " if self.ctx is not None else ""
+        message = " ".join(self.format_message().split()).rstrip(".")
+        click.echo(f"error: {message}. See `{command}--help`.", file=file, err=file is None)
+
+
+@contextlib.contextmanager
+def _usage_errors_on_one_line() -> Iterator[None]:
+    try:
+        yield
+    except click.exceptions.NoArgsIsHelpError:
+        raise  # its message is the help
+    except click.UsageError as error:
+        raise _WrongCall(error.format_message(), error.ctx) from None
+
+
 def _escape_unencodable_output() -> None:
-    """What the terminal's encoding does not have is written as an escape."""
+    """Make stdout and stderr write an escape for a character that their encoding lacks."""
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(AttributeError, ValueError):  # a stand-in, or closed
+        with contextlib.suppress(AttributeError, ValueError):  # a replaced stream, or a closed one
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # text streams have it
 
 
 @click.group(
     cls=_LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Exit codes: 0 success, 1 the job failed, 2 the call was wrong and nothing ran, 3 a bug in trialrun, "
-    "130 interrupted.",
+    epilog="Exit codes: 0 success, 1 the job failed, 2 wrong call, nothing ran, 3 a bug in trialrun, 130 interrupted.",
 )
 @click.version_option(__version__, prog_name="trialrun")
 def main() -> None:
-    """Run the training and tuning plugins of a platform for real, with everything they report recorded."""
+    """Run training and tuning plugins locally, with everything they report recorded."""

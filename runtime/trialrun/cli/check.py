@@ -1,4 +1,4 @@
-"""`trialrun check`: whether the platform will run this plugin."""
+"""`trialrun check`: check a plugin against the contract."""
 
 from __future__ import annotations
 
@@ -18,23 +18,41 @@ __all__ = ["command", "split_check_ids"]
 @click.command(
     "check",
     context_settings={"show_default": True},
-    epilog="Exit codes: 0 all that was asked for holds, 1 something does not, 2 it could not be told, 130 interrupted.",
+    epilog="Exit codes: 0 the selected checks passed, 1 a check failed, 2 no verdict was possible, 130 interrupted.",
 )
 @click.argument("plugin", required=False)
-@click.option("--profile", type=click.Choice(["core", "full"]), default="core", help="full: extended checks, and Ray.")
-@click.option("--select", multiple=True, metavar="ID,…", help="These checks only; TR2 means all that begin so.")
-@click.option("--ignore", multiple=True, metavar="ID,…", help="Not these; a core check that is left out makes it red.")
-@click.option("--report", "reports", multiple=True, metavar="KIND=PATH,…", help="junit, json, sarif, html or badge.")
-@click.option("--verify", is_flag=True, help="Each check alone and in reverse order, too.")
-@click.option("-n", "workers", type=click.IntRange(min=1), default=1, metavar="N", help="Checks at once.")
-@click.option("--dataset", metavar="PATH|NAME", help="A folder, a CSV file, or the name of one that a plugin offers.")
-@click.option("--job", "jobs", multiple=True, metavar="FILE", help="A job to take hyperparameters and objective from.")
-@click.option("--config", metavar="FILE", help="The pyproject.toml to read, instead of the nearest one.")
-@click.option("--repro", metavar="DIR", default="trialrun-repro", help="Where scripts that show failures are written.")
-@click.option("--no-repro", is_flag=True, help="Write none.")
-@click.option("--no-ray", is_flag=True, help="Run no check that needs Ray.")
-@click.option("--seed", type=click.IntRange(min=0, max=2**32 - 1), default=7, metavar="N", help="Of every run.")
-@click.option("-v", "--verbose", is_flag=True, help="List the checks that passed, too.")
+@click.option(
+    "--profile",
+    type=click.Choice(["core", "full"]),
+    default="core",
+    help="Run the core checks, or also the extended ones and Ray.",
+)
+@click.option("--select", multiple=True, metavar="ID,…", help="Run these checks only; TR2: all TR2xx. Repeatable.")
+@click.option(
+    "--ignore",
+    multiple=True,
+    metavar="ID,…",
+    help="Skip these checks; without every core check the result is red. Repeatable.",
+)
+@click.option(
+    "--report",
+    "reports",
+    multiple=True,
+    metavar="KIND=PATH,…",
+    help="Write junit, json, sarif, html or badge. Repeatable.",
+)
+@click.option("--verify", is_flag=True, help="Repeat each check alone and in reverse order.")
+@click.option("-n", "workers", type=click.IntRange(min=1), default=1, metavar="N", help="Run N checks at a time.")
+@click.option("--dataset", metavar="PATH|NAME", help="Use this folder, CSV file or dataset of a plugin.")
+@click.option(
+    "--job", "jobs", multiple=True, metavar="FILE", help="Use hyperparameters and objective of a job. Repeatable."
+)
+@click.option("--config", metavar="FILE", help="Read this pyproject.toml. Default: the nearest one.")
+@click.option("--repro", metavar="DIR", default="trialrun-repro", help="Write scripts that reproduce failures to DIR.")
+@click.option("--no-repro", is_flag=True, help="Write no such scripts.")
+@click.option("--no-ray", is_flag=True, help="Skip the checks that need Ray.")
+@click.option("--seed", type=click.IntRange(min=0, max=2**32 - 1), default=7, metavar="N", help="Seed every run.")
+@click.option("-v", "--verbose", is_flag=True, help="List the passed checks too.")
 @click.option("--quiet", is_flag=True, help="Print nothing.")
 @click.pass_context
 def command(
@@ -53,10 +71,10 @@ def command(
     quiet: bool,
     **options: Any,
 ) -> None:
-    """Check that a PLUGIN keeps the contract: a file, folder, dotted path or installed plugin.
+    """Check that a plugin keeps the contract.
 
-    Without one, the plugin of [tool.trialrun] in pyproject.toml. It runs in processes of its own, without Ray unless
-    a check needs it; nothing leaves this machine.
+    PLUGIN is a file, a folder, a dotted path or an installed plugin. Default: the plugin of [tool.trialrun] in
+    pyproject.toml. It runs in separate processes, with Ray only where a check needs it; nothing leaves this machine.
     """
     from trialrun.testing.harness import check_plugin
     from trialrun.testing.reports import parse_targets, write_reports
@@ -80,27 +98,27 @@ def command(
 
 
 def split_check_ids(texts: Iterable[str]) -> list[str]:
-    """`("TR2,tr305", "TR4")` -> TR2, TR305, TR4."""
+    """Return the ids of a repeatable, comma-separated option: `("TR2,tr305", "TR4")` -> TR2, TR305, TR4."""
     return [word.strip().upper() for text in texts for word in text.split(",") if word.strip()]
 
 
 def _read_job_settings(jobs: Iterable[str]) -> dict[str, Any]:
-    """What jobs say about the plugin: hyperparameters of a training job, space and objective of a tuning job."""
+    """Return the settings from jobs: hyperparameters of a training job, space and objective of a tuning job."""
     from trialrun.job_file import to_request
 
-    found: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
     for job in jobs:
         params = to_request(job).params
         if params.is_tune:
             space = [distribution.model_dump(mode="json") for distribution in params.hyperparameters or ()]
-            found |= {"hyperparameters": space, "metric": params.tuning.metric, "mode": params.tuning.mode}
+            settings |= {"hyperparameters": space, "metric": params.tuning.metric, "mode": params.tuning.mode}
         else:
-            found["hyperparameter"] = params.hyperparameter
-    return found
+            settings["hyperparameter"] = params.hyperparameter
+    return settings
 
 
 def _make_progress_printer(*, quiet: bool) -> Callable[[Outcome], None]:
-    """Show on a terminal how far it is."""
+    """Return the callback that shows the current check, on a terminal only."""
     shown = not quiet and sys.stderr.isatty()
 
     def print_outcome(outcome: Outcome) -> None:

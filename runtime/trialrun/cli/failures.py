@@ -1,4 +1,4 @@
-"""Errors as lines on stderr and an exit code: never a traceback."""
+"""Errors as lines on stderr and an exit code, without a traceback."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["BUG", "INTERRUPTED", "report_error", "set_results_dir"]
 BUG = 3
 INTERRUPTED = 130
 
-_MOST_LINES = 20  # of a job that failed: a large study may have failed a thousand times over
+_MAX_LINES = 20  # for a failed job: a large study may have a thousand failures
 
 _SYSTEM_ERRNOS = frozenset({errno.EACCES, errno.EDQUOT, errno.EMFILE, errno.ENOSPC, errno.EPERM, errno.EROFS})
 
@@ -28,12 +28,12 @@ _current_results: list[Path] = []
 
 
 def set_results_dir(results: Path | None) -> None:
-    """Remember the results folder of the job that runs, for what an error has to say; None: there is none yet."""
+    """Set the results folder that error messages name; None: there is none yet."""
     _current_results[:] = [results] if results is not None else []
 
 
 def report_error(error: BaseException) -> int:
-    """Say what went wrong, one line per problem, and give the exit code."""
+    """Print one line per problem and return the exit code."""
     results, _current_results[:] = list(_current_results), []
     if isinstance(error, KeyboardInterrupt):
         _print_line("interrupted")
@@ -49,7 +49,7 @@ def report_error(error: BaseException) -> int:
 
 
 def _report_os_error(error: OSError, results: list[Path]) -> int:
-    """A full disk or a missing permission is nobody's bug."""
+    """Print an error of the machine, such as a full disk or a missing permission: it is not a bug."""
     place = f"{error.filename}: " if error.filename else ""
     _print_line(
         f"error: {place}{error.strerror}. The traceback is in {_save_traceback(_format_traceback(error), results)}"
@@ -59,7 +59,7 @@ def _report_os_error(error: OSError, results: list[Path]) -> int:
 
 def _print_problems(error: TrialrunError) -> None:
     problems = list(error.problems)
-    shown = problems[: _MOST_LINES + 1] if isinstance(error, JobFailed) else problems
+    shown = problems[: _MAX_LINES + 1] if isinstance(error, JobFailed) else problems
     for problem in shown:
         _print_line(f"error: {problem}")
     if len(problems) > len(shown):
@@ -79,7 +79,7 @@ def _format_traceback(error: BaseException) -> str:
 
 def _save_traceback(text: str, results: list[Path]) -> Path:
     if results:
-        with contextlib.suppress(OSError):  # such as a disk that is full
+        with contextlib.suppress(OSError):  # such as a full disk
             path = results[0] / layout.TRACEBACK
             path.write_text(text, encoding="utf-8", errors="backslashreplace")
             return path

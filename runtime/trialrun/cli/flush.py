@@ -1,12 +1,15 @@
-"""`trialrun flush`: what an earlier run left behind, sent."""
+"""`trialrun flush`: deliver what an earlier run could not send."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
+
+from trialrun.cli.options import add_json_flag
+from trialrun.cli.output import print_json
+from trialrun.cli.text import format_field
 
 if TYPE_CHECKING:
     from trialrun.engine.flush import FlushResult
@@ -16,37 +19,45 @@ __all__ = ["command"]
 
 @click.command("flush", context_settings={"show_default": True})
 @click.argument("folder", metavar="DIR")
-@click.option("--backend", metavar="URL", help="A running backend; else the run's own recorder, else the URL it had.")
-@click.option("--refused", is_flag=True, help="Also send again what the backend had refused.")
+@click.option("--backend", metavar="URL", help="Send to this backend. Default: the run's recorder or URL.")
+@click.option("--refused", is_flag=True, help="Send again what the backend refused.")
 @click.option(
-    "--timeout", type=click.FloatRange(min=0.1), default=60.0, metavar="SECONDS", help="Give up on one that is away."
+    "--timeout",
+    type=click.FloatRange(min=0.1),
+    default=60.0,
+    metavar="SECONDS",
+    help="Give up after this long without an answer.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print what came of it as one line of JSON.")
+@add_json_flag("Print the counts as one line of JSON.")
 @click.pass_context
 def command(
     ctx: click.Context, /, folder: str, backend: str | None, refused: bool, timeout: float, as_json: bool
 ) -> None:
-    """Send what the run in DIR, a results folder, could not deliver.
+    """Deliver what an earlier run could not send to its backend.
 
-    What has arrived is not sent again, so it may be repeated. Exit code 1 when something is left, or was refused.
+    DIR is the run's results folder. Delivered entries are not sent again, so the command can be repeated. The exit
+    code is 1 when something is still undelivered, or was refused.
     """
     from trialrun.engine.flush import flush
 
-    done = flush(folder, backend=backend, refused=refused, timeout=timeout)
+    result = flush(folder, backend=backend, refused=refused, timeout=timeout)
     if as_json:
-        click.echo(json.dumps(asdict(done)))
+        print_json(asdict(result), indent=None)
     else:
-        click.echo("\n".join(_format_summary(done, folder)))
-    if done.left or done.refused:
+        click.echo("\n".join(_format_summary(result, folder)))
+    if result.left or result.refused:
         ctx.exit(1)
 
 
-def _format_summary(done: FlushResult, folder: str) -> list[str]:
-    lines = [f"sent       {done.sent}" if done.sent or done.left else f"nothing to send: all {done.had} had arrived"]
-    if done.refused:
-        lines.append(f"refused    {done.refused}, kept in {folder}/refused.jsonl")
-    if done.left:
-        lines.append(f"left       {done.left}: {done.trouble}")
-    if done.unreadable:
-        lines.append(f"unreadable {done.unreadable} lines")
+def _format_summary(result: FlushResult, folder: str) -> list[str]:
+    if not result.sent and not result.left:
+        lines = [f"nothing to send: all {result.had} were delivered"]
+    else:
+        lines = format_field("sent", [str(result.sent)])
+    if result.refused:
+        lines += format_field("refused", [f"{result.refused}, kept in {folder}/refused.jsonl"])
+    if result.left:
+        lines += format_field("left", [f"{result.left}: {result.trouble}"])
+    if result.unreadable:
+        lines += format_field("unreadable", [f"{result.unreadable} lines"])
     return lines

@@ -1,4 +1,4 @@
-"""The plan of a job: as an object, and as lines."""
+"""The plan of a job, as JSON and as lines."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from trialrun_hookspecs.request import Params, Request, TuneConfig
 
 __all__ = ["MEANINGS", "build_plan", "detect_resources", "format_plan"]
 
-_WIDE = 12
+_LABEL = 12
 _OPTIONS = 200
 _KEYS = {"CPU": "num_cpus", "GPU": "num_gpus"}
 _PLANNED_SETTINGS = frozenset({"metric", "mode", "num_samples", "search_alg", "scheduler", "seed"})
@@ -62,11 +62,11 @@ MEANINGS: Mapping[str, Callable[[Any], str]] = {
     "constant": lambda d: f"always {text.format_value(d.value) or 'null'}",
     "expression": lambda d: f"is {text.truncate(d.expression, _OPTIONS)}",
 }
-"""What each type of hyperparameter gives, in words."""
+"""Type of a hyperparameter -> its values in words."""
 
 
 def detect_resources() -> dict[str, float]:
-    """What this machine has, counted without starting anything."""
+    """Return the CPUs and GPUs of this machine, counted without starting anything."""
     gpus = len(list(Path("/dev").glob("nvidia[0-9]*")))
     return {"CPU": float(os.cpu_count() or 1), "GPU": float(gpus)}
 
@@ -79,9 +79,9 @@ def build_plan(
     timing: tuple[float, str] | None,
     warnings: Sequence[str],
 ) -> dict[str, Any]:
-    """The plan as JSON; in training mode, what concerns trials is None.
+    """Return the plan as JSON; in training mode the keys about trials are None.
 
-    `timing`: the seconds of a trial, and who says so.
+    `timing` is the seconds of a trial and their source; None: unknown.
     """
     request, note = fill_max_t(request)
     params = request.params
@@ -106,7 +106,7 @@ def build_plan(
         "warnings": [*warnings, *advice(request), *filter(None, [note]), *list_hints(request)],
     }
     if params.tune_config is not None and total is not None:
-        machine = {"memory": math.inf, **machine}  # not counted here: Ray knows what it may take
+        machine = {"memory": math.inf, **machine}  # not counted here: Ray knows its limit
         plan |= _plan_tuning(params, params.tune_config, total, executor, machine, timing)
         plan["warnings"] += _list_shortages(params, executor, machine)
     return plan
@@ -147,7 +147,7 @@ def _plan_tuning(
 def _count_concurrent_trials(
     params: Params, config: TuneConfig, total: int, executor: str, machine: Mapping[str, float]
 ) -> int:
-    """How many trials run at the same time on this machine; at least one."""
+    """Return how many trials run at the same time on this machine, at least one."""
     if executor == "inline":
         return 1
     room = how_many_fit(build_resource_request(params).total_resources, machine)
@@ -155,7 +155,7 @@ def _count_concurrent_trials(
 
 
 def _select_other_settings(config: TuneConfig) -> dict[str, Any]:
-    """What the job sets beyond what has a place of its own in the plan."""
+    """Return the job's settings that have no key of their own in the plan."""
     given: dict[str, Any] = config.model_dump(mode="json", exclude_defaults=True)
     return {name: value for name, value in given.items() if name not in _PLANNED_SETTINGS}
 
@@ -166,18 +166,18 @@ def _describe_parameter(d: DistributionBase, algorithm: str) -> dict[str, Any]:
 
 
 def _find_obstacles(params: Params, executor: str) -> dict[str, dict[str, list[str]]]:
-    """Under `search_alg` and `scheduler`, each name and what keeps it from this job, if anything."""
-    found = {
+    """Return, under `search_alg` and `scheduler`, each name with the reasons why it does not fit this job."""
+    obstacles = {
         part: {name: [problem.rule for problem in problems] for name, problems in each.items()}
         for part, each in check_alternatives(params).items()
     }
     for name, facts in ALGORITHMS.items():
         if facts.extra and find_spec(facts.extra) is None:
-            found["search_alg"][name].insert(0, f"needs pip install 'trialrun[{facts.extra}]'")
-    for name in found["scheduler"]:
+            obstacles["search_alg"][name].insert(0, f"needs pip install 'trialrun[{facts.extra}]'")
+    for name in obstacles["scheduler"]:
         if executor == "inline" and name != "fifo":
-            found["scheduler"][name] = ["the inline executor runs every trial to its end"]
-    return found
+            obstacles["scheduler"][name] = ["the inline executor runs every trial to its end"]
+    return obstacles
 
 
 def _estimate_time(
@@ -186,10 +186,10 @@ def _estimate_time(
     if timing is None:
         return None
     seconds, source = timing
-    whole = math.ceil(total / at_once) * seconds
+    duration = math.ceil(total / at_once) * seconds
     if config.time_budget_s is not None:
-        whole = min(whole, config.time_budget_s)
-    return {"seconds": round(whole, 1), "trial_seconds": round(seconds, 3), "at_once": at_once, "source": source}
+        duration = min(duration, config.time_budget_s)
+    return {"seconds": round(duration, 1), "trial_seconds": round(seconds, 3), "at_once": at_once, "source": source}
 
 
 def _list_shortages(params: Params, executor: str, machine: Mapping[str, float]) -> list[str]:
@@ -197,24 +197,26 @@ def _list_shortages(params: Params, executor: str, machine: Mapping[str, float])
     if executor == "inline" or can_fit_trial(need, [machine]):
         return []
     workers = " with its workers" if need.workers else ""
-    found = [
+    shortages = [
         f"params.{_KEYS.get(key, 'resources')}: a trial{workers} needs {text.format_number(value)} {text.clean(key)}, "
         f"this machine has {text.format_number(machine.get(key, 0))}. Join a larger cluster with --address."
         for key, value in need.total_resources.items()
         if value > machine.get(key, 0)
     ]
-    apart = "params.workers.strategy: STRICT_SPREAD needs a node for each. Join a larger cluster with --address."
-    return found or [apart]
+    spread = "params.workers.strategy: STRICT_SPREAD needs a node for each. Join a larger cluster with --address."
+    return shortages or [spread]
 
 
 def format_plan(plan: Mapping[str, Any]) -> list[str]:
-    """The plan as aligned lines."""
+    """Return the plan as aligned lines."""
     facts: list[tuple[str, str]] = [("dataset", str(plan["dataset"]))]
     if plan["checkpoint"] is not None:
         facts.append(("checkpoint", str(plan["checkpoint"])))
     facts += _training_facts(plan) if plan["trials"] is None else _tuning_facts(plan)
-    name = text.truncate(text.clean(plan["name"]), 60)
-    lines = [f"{name}: {plan['mode']}", *(f"  {label:<{_WIDE}}{fact}" for label, fact in facts)]
+    lines = [
+        f"{text.format_name(plan['name'])}: {plan['mode']}",
+        *(f"  {label:<{_LABEL}}{fact}" for label, fact in facts),
+    ]
     if plan["space"]:
         lines += ["", *_format_space(plan["space"], plan["search_alg"]["name"])]
     if plan["fits"]:
@@ -245,13 +247,13 @@ def _tuning_facts(plan: Mapping[str, Any]) -> list[tuple[str, str]]:
         facts.insert(3, ("workers", f"{workers['count']} per trial, each {each}, {workers['strategy']}"))
     if plan["settings"]:
         facts.append(("settings", _format_pairs(plan["settings"])))
-    facts.append(("seed", "drawn when it starts" if plan["seed"] is None else str(plan["seed"])))
+    facts.append(("seed", "random" if plan["seed"] is None else str(plan["seed"])))
     facts.append(("time", _format_time(plan)))
     return facts
 
 
 def _format_resources(sizes: Mapping[str, Any], custom: Mapping[str, float]) -> str:
-    """`1 CPU, 0.5 GPU, 1 disk`."""
+    """Return the amounts such as `1 CPU, 0.5 GPU, 1 disk`."""
     named = {"CPU": sizes["num_cpus"], "GPU": sizes["num_gpus"], **custom}
     return ", ".join(
         f"{text.format_number(size)} {text.clean(key)}" for key, size in named.items() if size or key == "CPU"
@@ -277,34 +279,34 @@ def _format_config(config: Mapping[str, Any]) -> str:
 def _format_time(plan: Mapping[str, Any]) -> str:
     estimate = plan["estimate"]
     if estimate is None:
-        return "unknown until a trial was run (or give --trial-seconds)"
+        return "unknown until a trial has run; estimate it with --trial-seconds"
     each = f"{text.format_number(estimate['trial_seconds'])} s a trial"
     about = "about" if plan["scheduler"]["name"] == "fifo" else "at most about"
     return f"{about} {text.format_duration(estimate['seconds'])}: {each}, as in {text.clean(estimate['source'])}"
 
 
 def _format_pairs(values: Mapping[str, Any]) -> str:
-    return ", ".join(f"{text.clean(key)}={text.format_value(cell, 60)}" for key, cell in values.items())
+    return ", ".join(text.format_pair(key, cell, 60) for key, cell in values.items())
 
 
 def _format_space(space: Sequence[Mapping[str, Any]], algorithm: str) -> list[str]:
-    head = ("parameter", "type", f"{text.clean(algorithm)} searches", "values")
-    rows = [head]
-    for parameter in space:
-        name = text.truncate(text.clean(parameter["name"]), 40)
-        rows.append((name, parameter["type"], parameter["seen_as"], text.clean(parameter["meaning"])))
-    wide = [max(len(row[column]) for row in rows) for column in range(3)]
-    return ["  " + "  ".join([*(f"{cell:<{w}}" for cell, w in zip(row, wide, strict=False)), row[3]]) for row in rows]
+    columns = {
+        "parameter": [text.truncate(text.clean(parameter["name"]), 40) for parameter in space],
+        "type": [parameter["type"] for parameter in space],
+        f"{text.clean(algorithm)} searches": [parameter["seen_as"] for parameter in space],
+        "values": [text.clean(parameter["meaning"]) for parameter in space],
+    }
+    return [f"  {line}" for line in text.align_columns([head, *cells] for head, cells in columns.items())]
 
 
 def _format_alternatives(fits: Mapping[str, Mapping[str, Sequence[str]]]) -> list[str]:
-    """Which other algorithms and schedulers the job could name, and why not the rest."""
+    """Return the algorithms and schedulers that fit the job, and the reasons against the others."""
     lines = []
     for part, each in fits.items():
         label = {"search_alg": "algorithms", "scheduler": "schedulers"}[part]
-        lines.append(f"  {label:<{_WIDE}}{', '.join(name for name, against in each.items() if not against)}")
+        lines.append(f"  {label:<{_LABEL}}{', '.join(name for name, against in each.items() if not against)}")
         for rule, names in _group_by_rule(each).items():
-            lines.append(f"  {'':<{_WIDE}}not {', '.join(names)}: {text.clean(rule)}")
+            lines.append(f"  {'':<{_LABEL}}not {', '.join(names)}: {text.clean(rule)}")
     return lines
 
 

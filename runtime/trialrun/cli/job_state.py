@@ -1,4 +1,4 @@
-"""What a terminal shows of a job: its trials, how far it is, the last messages, kept from its events."""
+"""The state of a job as a terminal shows it: trials, progress and the last messages, kept from the job's events."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from trialrun.numbers import is_finite_number
+from trialrun.outcomes import Mode, find_best_trial, objective_value
 from trialrun_hookspecs.event import Event
 
 __all__ = ["ENDED_STATUSES", "JobState", "TrialRow"]
@@ -17,12 +17,12 @@ __all__ = ["ENDED_STATUSES", "JobState", "TrialRow"]
 ENDED_STATUSES = frozenset({"TERMINATED", "ERROR"})
 _FINAL_JOB_STATUSES = frozenset({"SUCCEEDED", "FAILED", "STOPPED"})
 _STATUS_ORDER = {"RUNNING": 0, "TERMINATED": 1, "PAUSED": 1, "PENDING": 2, "ERROR": 3}
-_MOST_MESSAGES = 50
+_MAX_MESSAGES = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialRow:
-    """A row; `cells` maps columns to values, NaN and infinities as the words that stand for them."""
+    """One trial; NaN and infinities are the words `nan`, `inf` and `-inf` in its hyperparameters and metrics."""
 
     trial_id: str
     status: str
@@ -31,29 +31,30 @@ class TrialRow:
 
 
 class JobState:
-    """Takes every event; an event costs what it brings, whatever the number of trials.
+    """Applies every event of a job; the cost depends on the size of the event, not on the number of trials.
 
     `metric` and `mode` are the objective; None in training mode, where a plugin may still log a table by hand.
     """
 
-    def __init__(self, metric: str | None = None, mode: str | None = None, total: int | None = None) -> None:
+    def __init__(self, metric: str | None = None, mode: Mode | None = None, total: int | None = None) -> None:
         self.metric = metric
         self.total = total
         self.trials: dict[str, TrialRow] = {}
         self.hyperparameters: list[str] = []
         self.metrics: list[str] = []
         self.points: dict[str, Mapping[str, Any]] = {}
-        self.messages: deque[Event] = deque(maxlen=_MOST_MESSAGES)
+        self.messages: deque[Event] = deque(maxlen=_MAX_MESSAGES)
         self.overall = 0.0
         self.eta_s: float | None = None
         self.phase = ""
         self.over = False
-        self.chosen = ""
-        self._ended = 0
-        self._sign = -1.0 if mode == "max" else 1.0
+        self.best_trial_id = ""
+        """The winner that the engine named; empty until then."""
+        self._ended_count = 0
+        self._mode: Mode = mode or "min"
 
     def apply_event(self, event: Event) -> None:
-        """Take in one event. What a trial says of itself alone (its own table, its own progress) is left out."""
+        """Apply one event. A trial's own table and its own progress are ignored: they do not describe the job."""
         data = event.data
         if event.kind in ("trials", "trials_delta") and event.trial_id is None:
             self._apply_table(data)
@@ -68,44 +69,41 @@ class JobState:
 
     @property
     def num_ended(self) -> int:
-        """How many trials have ended, well or not."""
-        return self._ended
+        """The number of trials that have ended, those with an error included."""
+        return self._ended_count
 
-    def objective_value(self, trial: TrialRow) -> float | None:
-        """What the trial is judged by; None: it has none that counts."""
-        value = trial.metrics.get(self.metric) if self.metric else None
-        return float(value) if is_finite_number(value) else None
+    def objective_value(self, trial: TrialRow) -> int | float | None:
+        """Return the trial's objective; None when it is missing or not a finite number."""
+        return objective_value(trial.metrics, self.metric) if self.metric else None
 
     def find_best(self) -> TrialRow | None:
-        """The best so far: never one with an error, ties to the earlier."""
-        if self.chosen in self.trials:
-            return self.trials[self.chosen]
-        judged = [
-            trial
-            for trial in self.trials.values()
-            if trial.status != "ERROR" and self.objective_value(trial) is not None
-        ]
-        return min(judged, key=self._objective_loss, default=None)
+        """Return the winner that the engine named, else the best trial so far; None when no trial qualifies."""
+        if self.best_trial_id in self.trials:
+            return self.trials[self.best_trial_id]
+        if self.metric is None:
+            return None
+        rows = ((trial.trial_id, trial.status, trial.metrics) for trial in self.trials.values())
+        best = find_best_trial(rows, self.metric, self._mode)
+        return None if best is None else self.trials[best]
 
     def top_trials(self, count: int) -> list[TrialRow]:
-        """The `count` rows to show: running ones, then by the objective, those with an error last."""
+        """Return the `count` rows to show: running trials first, then by the objective, those with an error last."""
         return heapq.nsmallest(count, self.trials.values(), key=self._sort_key)
 
-    def _objective_loss(self, trial: TrialRow) -> float:
-        value = self.objective_value(trial)
-        return math.inf if value is None else self._sign * value
-
     def _sort_key(self, trial: TrialRow) -> tuple[int, float]:
-        return _STATUS_ORDER.get(trial.status, 2), self._objective_loss(trial)
+        value = self.objective_value(trial)
+        loss = math.inf if value is None else -value if self._mode == "max" else value
+        return _STATUS_ORDER.get(trial.status, 2), loss
 
     def _apply_table(self, table: Mapping[str, Any]) -> None:
         self.hyperparameters, self.metrics = list(table["hyperparameters"]), list(table["metrics"])
-        self.chosen = table.get("best_trial") or self.chosen
-        for trial_id, row in table["trials"].items():
-            made = self._parse_row(trial_id, table["base"], row)
+        self.best_trial_id = table.get("best_trial") or self.best_trial_id
+        for trial_id, cells in table["trials"].items():
+            row = self._parse_row(trial_id, table["base"], cells)
             before = self.trials.get(trial_id)
-            self._ended += (made.status in ENDED_STATUSES) - (before is not None and before.status in ENDED_STATUSES)
-            self.trials[trial_id] = made
+            was_ended = before is not None and before.status in ENDED_STATUSES
+            self._ended_count += (row.status in ENDED_STATUSES) - was_ended
+            self.trials[trial_id] = row
 
     def _parse_row(self, trial_id: str, base: Iterable[str], row: Mapping[str, Any]) -> TrialRow:
         words = row.get("nonfinite", {})

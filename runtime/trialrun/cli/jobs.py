@@ -1,4 +1,4 @@
-"""What the commands ask for alike: the job, plugins and fixtures, with all that is wrong with them at once."""
+"""The inputs of a job from the command line: job file, plugins, fixtures, resources; all errors at once."""
 
 from __future__ import annotations
 
@@ -29,28 +29,28 @@ _AMOUNT = re.compile(r"([^=\s]+)=(\d+(?:\.\d+)?)", re.ASCII)
 
 
 class Problems:
-    """Collects what is wrong, so that it is told at once."""
+    """The errors of one call, collected so that they are reported together."""
 
     def __init__(self) -> None:
-        self.found: list[Problem] = []
+        self.collected: list[Problem] = []
 
     @contextlib.contextmanager
     def collect_usage_errors(self) -> Iterator[None]:
-        """Keep the problems of a UsageError that the block raises, and go on."""
+        """Catch a UsageError of the block and keep its problems."""
         try:
             yield
         except UsageError as error:
-            self.found += [problem for problem in error.problems if problem not in self.found]
+            self.collected += [problem for problem in error.problems if problem not in self.collected]
 
     def raise_if_any(self) -> None:
-        """Raise a UsageError with all that was found, if anything was."""
-        if self.found:
-            raise UsageError(problems=self.found)
+        """Raise a UsageError with all collected problems, if there are any."""
+        if self.collected:
+            raise UsageError(problems=self.collected)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobInputs:
-    """A job and the plugins it was called with; `plugin` is None where none was named."""
+    """A job and its plugins; `plugin` is None where none was named."""
 
     request: Request
     plugin: Plugin | None
@@ -58,7 +58,7 @@ class JobInputs:
 
 
 def read_request(job: str, warn: Callable[[str], None]) -> Request:
-    """The validated job; that its form is deprecated is said through `warn`. Raises UsageError."""
+    """Return the validated job; `warn` gets the warning for a deprecated form. Raises UsageError: it is invalid."""
     from trialrun.job_file import to_request
 
     with warnings.catch_warnings(record=True) as caught:
@@ -72,12 +72,12 @@ def read_request(job: str, warn: Callable[[str], None]) -> Request:
 def load_inputs(
     job: str, plugin: str | None, others: Iterable[str], warn: Callable[[str], None], problems: Problems
 ) -> JobInputs:
-    """Read the job and load the plugins. Raises UsageError with `problems` and all that is wrong with these."""
+    """Read the job and load the plugins. Raises UsageError with `problems` and every error of these."""
     from trialrun.plugins import load_plugin
 
     requests: list[Request] = []
     loaded: Plugin | None = None
-    more: list[Plugin] = []
+    other_plugins: list[Plugin] = []
     with problems.collect_usage_errors():
         requests.append(read_request(job, warn))
     if plugin is not None:
@@ -85,44 +85,44 @@ def load_inputs(
             loaded = load_plugin(plugin, need_train=True)
     for other in others:
         with problems.collect_usage_errors():
-            more.append(load_plugin(other))
+            other_plugins.append(load_plugin(other))
     problems.raise_if_any()
-    return JobInputs(request=requests[0], plugin=loaded, others=tuple(more))
+    return JobInputs(request=requests[0], plugin=loaded, others=tuple(other_plugins))
 
 
 def with_fail_fast(request: Request) -> Request:
-    """The job as it ends at its first failed trial. Raises UsageError: it has no trials, or starts them again."""
+    """Return the job with `fail_fast` set. Raises UsageError: it has no trials, or it retries failed ones."""
     config = request.params.tune_config
     if config is None or config.max_failures:
-        rule = "there are no trials to fail" if config is None else "excludes tune_config.max_failures"
+        rule = "needs a tuning job" if config is None else "excludes tune_config.max_failures"
         raise UsageError(rule, where="--fail-fast", fix="Drop one of them." if config else "Leave it out.")
     tuning = config.model_copy(update={"fail_fast": "raise"})
     return request.model_copy(update={"params": request.params.model_copy(update={"tune_config": tuning})})
 
 
 def parse_resources(texts: Iterable[str], option: str, problems: Problems) -> dict[str, float]:
-    """`NAME=AMOUNT` options as a dict; what is wrong with them goes to `problems`."""
-    found: dict[str, float] = {}
+    """Return `NAME=AMOUNT` options as a dict; `problems` gets the errors."""
+    resources: dict[str, float] = {}
     for text in texts:
         matched = _AMOUNT.fullmatch(text)
         with problems.collect_usage_errors():
             if matched is None:
-                fix = "Write GPU=2, or license=1.5: a name, and how many there are."
+                fix = "Write a name and an amount, such as GPU=2 or license=1.5."
                 raise UsageError("must be NAME=AMOUNT", where=option, got=repr(text), fix=fix)
-            found[matched[1]] = float(matched[2])
-    return found
+            resources[matched[1]] = float(matched[2])
+    return resources
 
 
 def parse_fixtures(texts: Iterable[str], option: str, problems: Problems) -> dict[int, Any]:
-    """`ID=PATH` options as a dict; what is wrong with them goes to `problems`."""
+    """Return `ID=PATH` options as a dict; `problems` gets the errors."""
     from trialrun.recorder.fixtures import split_fixture
 
-    found: dict[int, Any] = {}
+    fixtures: dict[int, Any] = {}
     for text in texts:
         with problems.collect_usage_errors():
             fixture_id, source = split_fixture(text)
-            if fixture_id in found:
+            if fixture_id in fixtures:
                 fix = "Give each id once."
                 raise FixtureInvalid("an id must be given once", where=option, got=repr(text), fix=fix)
-            found[fixture_id] = source
-    return found
+            fixtures[fixture_id] = source
+    return fixtures

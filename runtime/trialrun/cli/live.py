@@ -1,4 +1,4 @@
-"""The live view of a terminal: trial table, last messages, best so far, progress."""
+"""The live view on a terminal: trial table, last messages, best trial, progress."""
 
 from __future__ import annotations
 
@@ -26,26 +26,26 @@ __all__ = ["LiveView"]
 
 _PER_SECOND = 4
 _MESSAGES = 4
-_MARGIN = 2  # lines that are left free, so that the view never scrolls
-_LEAST_TABLE = 2
+_MARGIN = 2  # free lines, so that the view never scrolls
+_MIN_TABLE = 2
 _BAR = 40
 _PHASE = 20
 _CONTEXTS = {"danger": "red", "warning": "yellow", "success": "green"}
 
 
 class LiveView(View):
-    """Draws itself anew a few times a second, as large as the terminal is then."""
+    """A view that redraws itself a few times a second and fits the terminal's current size."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic, console: Console | None = None) -> None:
         super().__init__(clock)
         self._console = console or Console(file=sys.stderr, highlight=False)
-        self._waiting: Status | None = None
+        self._spinner: Status | None = None
         self._live: RichLive | None = None
         self._eta_at = 0.0
 
     def prepare(self) -> None:
-        self._waiting = self._console.status("checking the job and the plugin")
-        self._waiting.start()
+        self._spinner = self._console.status("checking the job and the plugin")
+        self._spinner.start()
 
     def show_heading(self, heading: list[str], advice: list[str]) -> None:
         self._stop_spinner()
@@ -58,8 +58,8 @@ class LiveView(View):
         )
         self._live.start()
 
-    def warn(self, text_: str) -> None:
-        self._print_line(f"warning: {text.clean(text_)}", "yellow")
+    def warn(self, message: str) -> None:
+        self._print_line(f"warning: {text.clean(message)}", "yellow")
 
     def show_event(self, event: Event) -> None:
         if event.kind == "progress":
@@ -72,9 +72,9 @@ class LiveView(View):
             self._print_line("")
 
     def _stop_spinner(self) -> None:
-        if self._waiting is not None:
-            self._waiting.stop()
-            self._waiting = None
+        if self._spinner is not None:
+            self._spinner.stop()
+            self._spinner = None
 
     def _print_line(self, line: str, style: str = "") -> None:
         self._console.print(Text(line, style=style), soft_wrap=True)
@@ -86,49 +86,49 @@ class LiveView(View):
             yield Group(*self._render_table(width, height - len(below) - _MARGIN), *below)
 
     def _render_table(self, width: int, lines: int) -> list[RenderableType]:
-        board = self.board
-        if lines < _LEAST_TABLE:
+        state = self.state
+        if lines < _MIN_TABLE:
             return []
-        if board.trials:
-            return [build_trial_table(board, width, lines)]
-        return [build_point_table(board.points, lines)] if board.points else []
+        if state.trials:
+            return [build_trial_table(state, width, lines)]
+        return [build_point_table(state.points, lines)] if state.points else []
 
     def _render_messages(self, width: int) -> list[RenderableType]:
         lines: list[RenderableType] = []
-        for event in list(self.board.messages)[-_MESSAGES:]:
-            who = f"{text.clean(event.trial_id)}: " if event.trial_id else ""
-            line = text.truncate(who + text.clean(event.data["content"]), width * 2)
+        for event in list(self.state.messages)[-_MESSAGES:]:
+            prefix = f"{text.clean(event.trial_id)}: " if event.trial_id else ""
+            line = text.truncate(prefix + text.clean(event.data["content"]), width * 2)
             style = _CONTEXTS.get(str(event.data["context"]), "")
             lines.append(Text(line, style=style, no_wrap=True, overflow="ellipsis"))
         return lines
 
     def _render_best(self) -> list[RenderableType]:
-        best, metric = self.board.find_best(), self.board.metric
+        best, metric = self.state.find_best(), self.state.metric
         if best is None or metric is None:
             return []
         line = Text("best so far  ", style="bold", no_wrap=True, overflow="ellipsis")
-        line.append(f"{text.clean(best.trial_id)}  {text.clean(metric)} {text.format_value(best.metrics.get(metric))}")
+        line.append(f"{text.clean(best.trial_id)}  {text.format_metric(metric, best.metrics.get(metric))}")
         return [line]
 
     def _render_progress_bar(self, width: int) -> RenderableType:
-        said = self._format_progress()
+        words = self._format_progress()
         line = Table.grid(padding=(0, 2))
-        bar = max(min(_BAR, width - len(said) - 3), 4)
+        bar = max(min(_BAR, width - len(words) - 3), 4)
         line.add_row(
-            ProgressBar(total=1.0, completed=self.board.overall, width=bar),
-            Text(said, no_wrap=True, overflow="ellipsis"),
+            ProgressBar(total=1.0, completed=self.state.overall, width=bar),
+            Text(words, no_wrap=True, overflow="ellipsis"),
         )
         return line
 
     def _format_progress(self) -> str:
-        board = self.board
-        words = [f"{int(board.overall * 100):3d} %"]
-        if board.total is not None:
-            words.append(f"{board.num_ended} of {board.total} trials")
-        elif board.phase:
-            words.append(text.truncate(text.clean(board.phase), _PHASE))
+        state = self.state
+        words = [f"{int(state.overall * 100):3d} %"]
+        if state.total is not None:
+            words.append(f"{state.num_ended} of {state.total} trials")
+        elif state.phase:
+            words.append(text.truncate(text.clean(state.phase), _PHASE))
         words.append(text.format_duration(self.seconds_elapsed))
-        if board.eta_s is not None and not board.over:
-            left = board.eta_s - (self.clock() - self._eta_at)
-            words.append(f"about {text.format_duration(max(left, 1))} left")
+        if state.eta_s is not None and not state.over:
+            remaining = state.eta_s - (self.clock() - self._eta_at)
+            words.append(f"about {text.format_duration(max(remaining, 1))} left")
         return "  ".join(words)

@@ -1,4 +1,4 @@
-"""`trialrun migrate`: a job of the deprecated form in its new form."""
+"""`trialrun migrate`: convert a job from its deprecated form."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ __all__ = ["command"]
 
 @click.command("migrate")
 @click.argument("old")
-@click.option("-o", "--output", metavar="NEW", help="Write it to this file instead of stdout.")
+@click.option("-o", "--output", metavar="NEW", help="Write to NEW instead of stdout.")
 def command(old: str, output: str | None) -> None:
-    """Write the job in the file OLD in its new form, as JSON.
+    """Convert a job from the deprecated form to the current one.
 
-    The outcome is checked before it is written; a job that is in the new form already comes out as it is.
+    OLD is the job's file; the output is JSON, and it is validated before it is written. A job of the current form is
+    not changed.
     """
     from trialrun.job_file import read_job
     from trialrun_hookspecs.parsing import migrate, parse_request
@@ -29,7 +30,7 @@ def command(old: str, output: str | None) -> None:
     parse_request(new)
     text = json.dumps(new, indent=2, ensure_ascii=False)
     if new == data:
-        click.echo("the job is in the new form already", err=True)
+        click.echo("the job already has the current form", err=True)
     if output is None:
         click.echo(text)
         return

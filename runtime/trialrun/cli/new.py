@@ -1,4 +1,4 @@
-"""`trialrun new`: a plugin to begin with, its conformance test and a CI workflow."""
+"""`trialrun new`: create a plugin, its conformance test and a CI workflow."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*([-_][A-Za-z0-9]+)*")
 @click.command("new")
 @click.argument("folder", type=click.Path(path_type=Path))
 def command(folder: Path) -> None:
-    """Write a plugin that passes `trialrun check`, with its tests and a CI workflow, into FOLDER.
+    """Create a plugin with tests and a CI workflow.
 
-    The folder's name is the plugin's. Nothing that is there is overwritten.
+    It is written into FOLDER, has the folder's name and passes `trialrun check`. Existing files are not overwritten.
     """
     for path in write_plugin_files(folder):
         click.echo(f"wrote {path}")
@@ -44,7 +44,7 @@ def command(folder: Path) -> None:
 
 
 def write_plugin_files(folder: Path) -> list[Path]:
-    """The files that were written. Raises UsageError, with nothing written, when one of them is there already."""
+    """Write the files and return their paths. Raises UsageError: one of them exists; then nothing is written."""
     words = {"@@module@@": _derive_module_name(folder), "@@title@@": folder.absolute().name, "@@version@@": __version__}
     texts = {
         folder / _fill_template(path, words): _fill_template(_read_template(name), words)
@@ -57,13 +57,13 @@ def write_plugin_files(folder: Path) -> list[Path]:
             with path.open("x", encoding="utf-8") as file:
                 file.write(text)
     except OSError as error:
-        fix = "Name a folder that can be written to."
+        fix = "Name a writable folder."
         raise UsageError("cannot be written", where=str(error.filename), got=str(error.strerror), fix=fix) from None
     return list(texts)
 
 
 def _derive_module_name(folder: Path) -> str:
-    """The plugin's module: the folder's name with `_` for `-`. Raises UsageError when that is no module's name."""
+    """Return the folder's name with `_` for `-`. Raises UsageError: that is not a valid module name."""
     name = folder.absolute().name
     module = name.replace("-", "_").lower()
     if not _NAME.fullmatch(name) or keyword.iskeyword(module) or module in ("test", "tests", "trialrun"):
@@ -76,10 +76,10 @@ def _refuse_to_overwrite(folder: Path, texts: Mapping[Path, str]) -> None:
     fix = "Name a new folder, or move the file away."
     if folder.exists() and not folder.is_dir():
         raise UsageError("must be a new folder", where=str(folder), got="a file", fix=fix)
-    there = [path for path in texts if path.exists() or path.is_symlink()]
-    if there:
-        rule = "is there already, and nothing is overwritten"
-        raise UsageError(problems=[Problem(where=str(path), rule=rule, fix=fix) for path in there])
+    existing = [path for path in texts if path.exists() or path.is_symlink()]
+    if existing:
+        rule = "already exists, and is not overwritten"
+        raise UsageError(problems=[Problem(where=str(path), rule=rule, fix=fix) for path in existing])
 
 
 def _read_template(name: str) -> str:

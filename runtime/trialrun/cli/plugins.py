@@ -1,15 +1,16 @@
-"""`trialrun plugins`: what is installed, and what is wrong with it."""
+"""`trialrun plugins`: list the installed plugins."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from trialrun.cli.options import add_json_flag
+from trialrun.cli.output import print_json
 from trialrun.cli.streams import reserve_stdout
-from trialrun.cli.text import clean
+from trialrun.cli.text import align_columns, clean
 
 if TYPE_CHECKING:
     from trialrun.plugins import InstalledPlugin
@@ -18,27 +19,28 @@ __all__ = ["command"]
 
 
 @click.command("plugins")
-@click.option("--json", "as_json", is_flag=True, help="Print one list of objects.")
+@add_json_flag("Print a JSON list of objects.")
 def command(as_json: bool) -> None:
-    """List the plugins that installed packages offer, with their hooks; broken ones with the reason."""
+    """List the installed plugins and their hooks.
+
+    A plugin is an entry point of the group trialrun. For a broken plugin the reason is shown.
+    """
     from trialrun.plugins import discover_plugins
 
     with reserve_stdout() if as_json else contextlib.nullcontext():
-        found = discover_plugins()
+        plugins = discover_plugins()
     if as_json:
-        click.echo(json.dumps([_plugin_to_json(plugin) for plugin in found], indent=2, ensure_ascii=False))
-        return
-    if not found:
+        print_json([_plugin_to_json(plugin) for plugin in plugins])
+    elif plugins:
+        columns = [clean(plugin.name) for plugin in plugins], [_format_plugin(plugin) for plugin in plugins]
+        click.echo("\n".join(align_columns(columns)))
+    else:
         click.echo("no plugins are installed (entry points of group trialrun)", err=True)
-        return
-    names = max(len(clean(plugin.name)) for plugin in found)
-    for plugin in found:
-        click.echo(f"{clean(plugin.name):<{names}}  {_format_plugin(plugin)}")
 
 
 def _format_plugin(plugin: InstalledPlugin) -> str:
     if plugin.plugin is not None:
-        return f"{', '.join(plugin.plugin.hooks)}  ({clean(plugin.value)}, of {clean(plugin.distribution)})"
+        return f"{', '.join(plugin.plugin.hooks)}  ({clean(plugin.value)}, from {clean(plugin.distribution)})"
     return f"broken: {clean(plugin.error)}"
 
 

@@ -1,9 +1,8 @@
-"""`trialrun record`: the recorder alone, until it is told to end."""
+"""`trialrun record`: run the recorder on its own."""
 
 from __future__ import annotations
 
 import contextlib
-import json
 import signal
 import threading
 from collections.abc import Iterator
@@ -13,6 +12,8 @@ from typing import TYPE_CHECKING
 import click
 
 from trialrun.cli.jobs import Problems, parse_fixtures
+from trialrun.cli.options import add_fixture_options, add_json_flag, add_server_options
+from trialrun.cli.output import print_json
 from trialrun_hookspecs.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,15 +23,11 @@ __all__ = ["catch_stop_signals", "command"]
 
 
 @click.command("record", context_settings={"show_default": True})
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="0 takes a free one.")
-@click.option("--db", metavar="PATH", help="Record into this SQLite file; else into a temporary one.")
-@click.option("--dataset", "datasets", multiple=True, metavar="ID=PATH|NAME", help="What it serves as dataset ID.")
-@click.option("--checkpoint", "checkpoints", multiple=True, metavar="ID=PATH", help="What it serves as model ID.")
-@click.option("--strict", is_flag=True, help="Refuse what the platform refuses; else everything is taken.")
-@click.option("--host", default="127.0.0.1", help="The address to listen at.")
-@click.option("--allow-remote", is_flag=True, help="Let --host be one that other machines reach.")
-@click.option("--for", "seconds", type=click.FloatRange(min=0), metavar="SECONDS", help="End after so many seconds.")
-@click.option("--json", "as_json", is_flag=True, help="Print url, token, db and page as one line of JSON.")
+@click.option("--db", metavar="PATH", help="Record into this SQLite file. Default: a temporary file.")
+@add_fixture_options
+@click.option("--strict", is_flag=True, help="Refuse what the platform refuses. Default: accept everything.")
+@add_server_options
+@add_json_flag("Print url, token, db and page as one line of JSON.")
 def command(
     port: int,
     db: str | None,
@@ -42,7 +39,10 @@ def command(
     seconds: float | None,
     as_json: bool,
 ) -> None:
-    """Start the recorder, print its URL and token, and serve until Ctrl-C."""
+    """Start the recorder on its own, for any client.
+
+    It prints its URL and token, and serves until Ctrl-C.
+    """
     served = _load_fixtures(datasets, checkpoints)
     with (
         catch_stop_signals() as end,
@@ -55,16 +55,17 @@ def command(
             )
         facts = {"url": server.url, "token": server.token, "db": str(recorder.path.absolute()), "page": server.page_url}
         if as_json:
-            click.echo(json.dumps(facts, ensure_ascii=False))
+            print_json(facts, indent=None)
         else:
-            click.echo("\n".join(f"{key:<6} {value}" for key, value in facts.items()))
-            kept = "" if db else "; the recording is removed then, --db PATH keeps it"
-            click.echo(f"recording until Ctrl-C{kept}", err=True)
+            for key, value in facts.items():
+                click.echo(f"{'web UI' if key == 'page' else key:<6} {value}")
+            note = "" if db else "; then the recording is deleted: keep it with --db PATH"
+            click.echo(f"recording until Ctrl-C{note}", err=True)
         end.wait(seconds)
 
 
 def _load_fixtures(datasets: tuple[str, ...], checkpoints: tuple[str, ...]) -> Fixtures:
-    """The fixtures, read; a dataset may be a path or one that an installed plugin offers."""
+    """Return the loaded fixtures; a dataset is a path or the name of one that an installed plugin offers."""
     from trialrun.engine.backends import build_fixtures, named_datasets
     from trialrun.plugins import Manager
 
@@ -81,17 +82,17 @@ def _create_recorder(db: str | None, strict: bool, served: Fixtures) -> Recorder
     from trialrun.recorder import Recorder
 
     if db is not None and Path(db).is_dir():
-        raise UsageError("must be a file", where="--db", got="a folder", fix="Name a file in it.")
+        raise UsageError("must be a file", where="--db", got="a folder", fix="Name a file in that folder.")
     try:
         return Recorder(db, strict=strict, fixtures=served)
     except OSError as error:
-        fix = "Name a file in a folder that can be written to."
-        raise UsageError("cannot be made", where="--db", got=f"{db} ({error.strerror})", fix=fix) from None
+        fix = "Name a file in a writable folder."
+        raise UsageError("cannot be created", where="--db", got=f"{db} ({error.strerror})", fix=fix) from None
 
 
 @contextlib.contextmanager
 def catch_stop_signals() -> Iterator[threading.Event]:
-    """Set by Ctrl-C and by SIGTERM: both are the normal end of a server."""
+    """Yield an event that Ctrl-C and SIGTERM set: both are the normal end of a server."""
     end = threading.Event()
     before = {number: signal.signal(number, lambda *_: end.set()) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

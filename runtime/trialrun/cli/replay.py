@@ -1,4 +1,4 @@
-"""`trialrun replay`: what was recorded, sent to a backend again."""
+"""`trialrun replay`: send a recording to a backend again."""
 
 from __future__ import annotations
 
@@ -19,31 +19,34 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
-_MOST_REFUSED = 20
+_MAX_REFUSED = 20
 _LONG = 200
 
 
 @click.command("replay", context_settings={"show_default": True})
 @click.argument("path", metavar="DIR|SQLITE")
-@click.option("--to", "url", required=True, metavar="URL", help="The backend's address.")
-@click.option("--speed", type=click.FloatRange(min=0), default=1.0, help="1 is as it was, 10 faster; 0: no pauses.")
-@click.option("--job", "jobs", multiple=True, metavar="ID=ID", help="A job's id in the recording and on the backend.")
+@click.option("--to", "url", required=True, metavar="URL", help="Send to this backend.")
+@click.option(
+    "--speed", type=click.FloatRange(min=0), default=1.0, metavar="X", help="Send X times faster; 0: no pauses."
+)
+@click.option("--job", "jobs", multiple=True, metavar="ID=ID", help="Map a job id to the backend's. Repeatable.")
 def command(path: str, url: str, speed: float, jobs: tuple[str, ...]) -> None:
-    """Send the calls of a recording to a backend: log entries, uploads, models, changes of jobs.
+    """Send a recording to a backend again.
 
-    Tokens come from the environment: TRIALRUN_ACCESS_TOKEN, TRIALRUN_AUTHORIZATION, TRIALRUN_TENANT, TRIALRUN_AGENT.
-    Idempotency keys are kept, so that a second replay stores nothing new. The exit code is 1 when a call was refused.
+    Log entries, uploads, models and job updates are sent. Tokens come from the environment: TRIALRUN_ACCESS_TOKEN,
+    TRIALRUN_AUTHORIZATION, TRIALRUN_TENANT, TRIALRUN_AGENT. Idempotency keys are kept, so a second replay stores
+    nothing new. The exit code is 1 when a call was refused.
     """
     from trialrun.recordings import open_study
     from trialrun.recordings.replay import Replay
 
     mapped = dict(_parse_job_pair(words) for words in jobs)
-    said: list[str] = []
+    refusals: list[str] = []
 
     def report_call(call: Call, refused: str) -> None:
         if refused:
-            said.append(refused)
-            if len(said) <= _MOST_REFUSED:
+            refusals.append(refused)
+            if len(refusals) <= _MAX_REFUSED:
                 click.echo(f"refused: {text.clean(call)}: {text.truncate(text.clean(refused), _LONG)}", err=True)
 
     with open_study(path) as study, _connect_backend(url) as transport:
@@ -57,15 +60,15 @@ def command(path: str, url: str, speed: float, jobs: tuple[str, ...]) -> None:
         f"{replay.sent - replay.refused} accepted, {replay.refused} refused, {total - replay.sent} without content"
     )
     if replay.refused:
-        click.echo("A backend that does not know the job refuses it: --job ID=ID names the one to use.", err=True)
+        click.echo("A backend refuses calls for a job that it does not know: map the job with --job ID=ID.", err=True)
         click.get_current_context().exit(1)
 
 
 def _parse_job_pair(words: str) -> tuple[int, int]:
-    found = re.fullmatch(r"([0-9]{1,18})=([0-9]{1,18})", words)
-    if found is None:
-        raise UsageError("must be two ids", where="--job", got=repr(words), fix="Such as 1=77.")
-    return int(found[1]), int(found[2])
+    matched = re.fullmatch(r"([0-9]{1,18})=([0-9]{1,18})", words)
+    if matched is None:
+        raise UsageError("must be ID=ID", where="--job", got=repr(words), fix="Write it such as 1=77.")
+    return int(matched[1]), int(matched[2])
 
 
 @contextmanager

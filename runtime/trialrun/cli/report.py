@@ -1,4 +1,4 @@
-"""`trialrun report`: a study as one HTML file, or one of its plots as SVG or PNG."""
+"""`trialrun report`: write an HTML report or a plot."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from trialrun.cli.options import add_study_options, overwrite_option
 from trialrun_hookspecs.errors import UsageError
 
 if TYPE_CHECKING:
@@ -16,15 +17,14 @@ __all__ = ["command"]
 
 
 @click.command("report", context_settings={"show_default": True})
-@click.argument("path", metavar="DIR|SQLITE")
-@click.option("--output", metavar="FILE", help="Where it goes; DIR/report.html or DIR/PLOT.FORMAT when not given.")
-@click.option("--overwrite", is_flag=True, help="Write over a file that is there.")
-@click.option("--plot", metavar="NAME", help="One plot: history, curves, parallel, importance or timeline.")
-@click.option("--format", "kind", metavar="svg|png", help="Of a plot; else by the name of --output, or svg.")
-@click.option("--metric", metavar="NAME", help="Of `curves`: which metric; else the objective.")
-@click.option("--dark", is_flag=True, help="A plot in dark colours.")
-@click.option("--size", default="900x420", metavar="WxH", help="A plot's width and height in pixels.")
-@click.option("--job", type=int, metavar="ID", help="The job, where the recording has several; else its newest.")
+@add_study_options
+@click.option("--output", metavar="FILE", help="Write to FILE. Default: DIR/report.html, or DIR/PLOT.FORMAT.")
+@overwrite_option
+@click.option("--plot", metavar="NAME", help="Write this plot: history, curves, parallel, importance, timeline.")
+@click.option("--format", "kind", metavar="svg|png", help="Set the plot's format. Default: that of --output, else svg.")
+@click.option("--metric", metavar="NAME", help="Plot the curves of this metric. Default: the objective.")
+@click.option("--dark", is_flag=True, help="Use dark colours for the plot.")
+@click.option("--size", default="900x420", metavar="WxH", help="Set the plot's size in pixels.")
 def command(
     path: str,
     output: str | None,
@@ -36,9 +36,10 @@ def command(
     size: str,
     job: int | None,
 ) -> None:
-    """Write one HTML file with the table and the plots of the run in DIR, which opens without a server.
+    """Write an HTML report of a run, or one plot as SVG or PNG.
 
-    With --plot, write that plot alone. PNG needs Pillow (the extra `png`).
+    DIR is a results folder; a single recorder.sqlite works too. The report is one file that needs no server. With
+    --plot, only that plot is written; PNG needs Pillow (the extra `png`).
     """
     from trialrun.recordings import open_study
 
@@ -48,8 +49,8 @@ def command(
             _render_plot(study, plot, kind or target.suffix[1:].lower() or "svg", metric, dark, size) if plot else None
         )
         if plot is None and (kind or metric or dark):
-            fix = "Name one with --plot."
-            raise UsageError("goes with a plot", where="--format, --metric, --dark", got="no --plot", fix=fix)
+            fix = "Add --plot NAME."
+            raise UsageError("needs a plot", where="--format, --metric, --dark", got="no --plot", fix=fix)
         _check_target(target, overwrite=overwrite)
         if content is None:
             from trialrun.web.report import render_html
@@ -64,14 +65,14 @@ def _render_plot(study: Study, name: str, kind: str, metric: str | None, dark: b
 
     width, _, height = size.partition("x")
     if not (width.isascii() and width.isdigit() and height.isascii() and height.isdigit()):
-        raise UsageError("must be WIDTHxHEIGHT in pixels", where="--size", got=repr(size), fix="Such as 900x420.")
+        raise UsageError("must be WIDTHxHEIGHT in pixels", where="--size", got=repr(size), fix="Write 900x420.")
     return render_plot(study, name, kind, metric=metric, dark=dark, size=(int(width), int(height)))
 
 
 def _check_target(target: Path, *, overwrite: bool) -> None:
     if target.is_dir() or not target.parent.is_dir():
         got = f"{target}: a folder" if target.is_dir() else f"{target.parent}: no such folder"
-        raise UsageError("must be a file in a folder that is there", where="--output", got=got, fix="Name a file.")
+        raise UsageError("must be a file in an existing folder", where="--output", got=got, fix="Name a file.")
     if target.exists() and not overwrite:
-        fix = "Name another file with --output, or give --overwrite."
-        raise UsageError("must not be there yet", where="--output", got=str(target), fix=fix)
+        fix = "Name another file with --output, or add --overwrite."
+        raise UsageError("must not exist yet", where="--output", got=str(target), fix=fix)

@@ -1,4 +1,4 @@
-"""`trialrun resume`: on from where a run was cut off."""
+"""`trialrun resume`: continue an interrupted run."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from trialrun.cli.finish import add_result_options, run_and_report
+from trialrun.cli.finish import run_and_report
 from trialrun.cli.jobs import Problems, parse_fixtures
+from trialrun.cli.options import add_result_options
 
 if TYPE_CHECKING:
     from trialrun.cli.views import View
@@ -18,39 +19,32 @@ __all__ = ["command"]
 
 @click.command("resume", context_settings={"show_default": True})
 @click.argument("folder", metavar="DIR|URL")
+@click.option("--results", "into", metavar="DIR", help="Fetch the copy into DIR. Default for a URL: trialrun-results.")
+@click.option("--failed", is_flag=True, help="Retry the trials that failed on their own.")
+@click.option("--plugin", metavar="P", help="Use this plugin instead of the recorded one.")
+@click.option("--with", "others", multiple=True, metavar="P", help="Use these other plugins instead. Repeatable.")
 @click.option(
-    "--results", "into", metavar="DIR", help="Where a copy is fetched to; a URL to trialrun-results without it."
+    "--dataset", "datasets", multiple=True, metavar="ID=PATH|NAME", help="Use this dataset instead. Repeatable."
 )
-@click.option("--failed", is_flag=True, help="Try the trials again that failed by themselves.")
-@click.option("--plugin", metavar="P", help="The plugin, where it is not where it was.")
-@click.option("--with", "others", multiple=True, metavar="P", help="The other plugins, likewise.")
-@click.option("--dataset", "datasets", multiple=True, metavar="ID=PATH|NAME", help="A dataset, likewise.")
-@click.option("--checkpoint", "checkpoints", multiple=True, metavar="ID=PATH", help="A model, likewise.")
-@click.option("--restore", metavar="DIR", help="Where its trials begin, likewise.")
-@click.option("--backend", metavar="URL", help="The backend, likewise.")
-@click.option("--address", metavar="A", help="The Ray to join, likewise.")
+@click.option(
+    "--checkpoint", "checkpoints", multiple=True, metavar="ID=PATH", help="Use this model instead. Repeatable."
+)
+@click.option("--restore", metavar="DIR", help="Start new trials from this folder instead.")
+@click.option("--backend", metavar="URL", help="Report to this backend instead.")
+@click.option("--address", metavar="A", help="Join this Ray instead.")
 @add_result_options
-def command(
-    folder: str,
-    others: tuple[str, ...],
-    datasets: tuple[str, ...],
-    checkpoints: tuple[str, ...],
-    as_json: bool,
-    quiet: bool,
-    fail_on_trial_error: bool,
-    **options: Any,
-) -> None:
-    """Go on with the run whose results folder is DIR, after Ctrl-C, a kill or a crash.
+def command(folder: str, as_json: bool, quiet: bool, fail_on_trial_error: bool, **options: Any) -> None:
+    """Resume an interrupted run.
 
-    With a URL, such as s3://bucket/studies/my_job-1, or with --results and a path: with the run whose folder was
-    copied there by --storage. It is fetched first, and copied there again.
+    DIR is the results folder of a run that ended by Ctrl-C, a kill or a crash. A URL, such as
+    s3://bucket/studies/my_job-1, or a path with --results is a copy that --storage made: it is fetched first, and
+    updated there again.
 
-    Trials that are over stay; those that were cut off, or lost with their worker or node, go on from their newest
-    complete checkpoint; those that were not made yet are made. What was not delivered is sent first. A run that is
-    complete stays as it is.
+    Finished trials are kept. Interrupted trials, and those lost with their worker or node, resume from their newest
+    complete checkpoint; missing trials are started. Undelivered reports are sent first. A complete run is not changed.
     """
     run_and_report(
-        lambda view: _resume_job(view, folder, others, datasets, checkpoints, **options),
+        lambda view: _resume_job(view, folder, **options),
         as_json=as_json,
         quiet=quiet,
         fail_on_trial_error=fail_on_trial_error,
@@ -60,6 +54,7 @@ def command(
 def _resume_job(
     view: View,
     folder: str,
+    *,
     others: tuple[str, ...],
     datasets: tuple[str, ...],
     checkpoints: tuple[str, ...],

@@ -1,4 +1,4 @@
-"""`trialrun run`: a job from its file to its result."""
+"""`trialrun run`: run a job from its file to its result."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from trialrun.cli.finish import add_result_options, run_and_report
+from trialrun.cli.finish import run_and_report
 from trialrun.cli.jobs import Problems, load_inputs, parse_fixtures, parse_resources, with_fail_fast
+from trialrun.cli.options import add_fixture_options, add_result_options, executor_option, other_plugins_option
 from trialrun.run_dir import layout
 
 if TYPE_CHECKING:
@@ -19,67 +20,49 @@ __all__ = ["command"]
 
 @click.command("run", context_settings={"show_default": True})
 @click.argument("job")
-@click.option("--plugin", required=True, metavar="P", help="A file, folder, dotted path or installed plugin.")
-@click.option("--with", "others", multiple=True, metavar="P", help="Another plugin whose hooks are asked too.")
+@click.option("--plugin", required=True, metavar="P", help="Run this plugin: a file, folder, dotted path or name.")
+@other_plugins_option
+@add_fixture_options
+@click.option("--backend", metavar="URL", help="Report to this backend. Default: a recorder that is started here.")
+@click.option("--job", "job_id", type=click.IntRange(min=1), metavar="ID", help="Use this job id.")
+@click.option("--address", metavar="A", help="Join this Ray. Default: RAY_ADDRESS, else a local Ray is started.")
 @click.option(
-    "--dataset", "datasets", multiple=True, metavar="ID=PATH|NAME", help="What the recorder serves as dataset ID."
+    "--resource",
+    "resources",
+    multiple=True,
+    metavar="NAME=AMOUNT",
+    help="Give the local Ray this resource, such as license=2. Repeatable.",
 )
-@click.option(
-    "--checkpoint", "checkpoints", multiple=True, metavar="ID=PATH", help="What the recorder serves as model ID."
-)
-@click.option("--backend", metavar="URL", help="A running backend, instead of a recorder of our own.")
-@click.option("--job", "job_id", type=click.IntRange(min=1), metavar="ID", help="The job's id, where it has one.")
-@click.option("--address", metavar="A", help="A running Ray to join; else RAY_ADDRESS, else a local one is started.")
-@click.option(
-    "--resource", "resources", multiple=True, metavar="NAME=AMOUNT", help="What a local Ray has, such as license=2."
-)
-@click.option("--executor", type=click.Choice(["ray", "inline"]), default="ray", help="inline: no Ray, one by one.")
-@click.option("--results", default=layout.RESULTS_ROOT, metavar="DIR", help="Where results folders are made.")
-@click.option("--restore", metavar="DIR", help="A trial's folder or checkpoint to begin from.")
-@click.option("--fail-fast", is_flag=True, help="End the study, and fail, at the first trial that fails.")
+@executor_option
+@click.option("--results", default=layout.RESULTS_ROOT, metavar="DIR", help="Create the results folder in DIR.")
+@click.option("--restore", metavar="DIR", help="Start from this trial folder or checkpoint.")
+@click.option("--fail-fast", is_flag=True, help="Fail the job at the first trial that fails.")
 @click.option("--storage", metavar="URL", help="Copy the results folder there: a path, s3://…, gs://…, …")
 @click.option(
     "--spool-limit",
     type=click.FloatRange(min=0, min_open=True),
     default=1024.0,
     metavar="MB",
-    help="What each trial may report at most; log_* calls beyond it raise.",
+    help="Let each trial report this much at most; log_* calls beyond it raise.",
 )
-@click.option("--seed", type=int, metavar="N", help="Seed of search and trials; else the job's, else drawn.")
+@click.option("--seed", type=int, metavar="N", help="Seed search and trials. Default: the job's seed, else random.")
 @add_result_options
 def command(
     job: str,
-    plugin: str,
-    others: tuple[str, ...],
-    datasets: tuple[str, ...],
-    checkpoints: tuple[str, ...],
-    resources: tuple[str, ...],
     as_json: bool,
     quiet: bool,
     fail_on_trial_error: bool,
     spool_limit: float,
-    fail_fast: bool,
     **options: Any,
 ) -> None:
-    """Run the JOB (a JSON or YAML file) with a plugin.
+    """Run a training or tuning job.
 
-    Everything goes to a folder of its own below --results: the job as it ran, its result, the recording, and what
-    each trial wrote.
+    JOB is a JSON or YAML file. A new folder below --results gets everything: the job, its result, the recording,
+    and the output of each trial.
     """
-    bound = int(spool_limit * 2**20)
+    options["spool_limit"] = int(spool_limit * 2**20)
     run_and_report(
-        lambda view: _run_job(
-            view,
-            job,
-            plugin,
-            others,
-            datasets,
-            checkpoints,
-            resources,
-            fail_fast=fail_fast,
-            spool_limit=bound,
-            **options,
-        ),
+        lambda view: _run_job(view, job, **options),
         as_json=as_json,
         quiet=quiet,
         fail_on_trial_error=fail_on_trial_error,
@@ -89,12 +72,12 @@ def command(
 def _run_job(
     view: View,
     job: str,
+    *,
     plugin: str,
     others: tuple[str, ...],
     datasets: tuple[str, ...],
     checkpoints: tuple[str, ...],
     resources: tuple[str, ...],
-    *,
     fail_fast: bool,
     **options: Any,
 ) -> JobResult:
@@ -108,11 +91,11 @@ def _run_job(
         local = parse_resources(resources, "--resource", problems)
         with problems.collect_usage_errors():
             refuse_credentials(options["storage"] or "", "--storage")
-        called = load_inputs(job, plugin, others, view.warn, problems)
+        inputs = load_inputs(job, plugin, others, view.warn, problems)
         return run(
-            with_fail_fast(called.request) if fail_fast else called.request,
-            plugin=called.plugin,
-            plugins=called.others,
+            with_fail_fast(inputs.request) if fail_fast else inputs.request,
+            plugin=inputs.plugin,
+            plugins=inputs.others,
             datasets=served[0],
             checkpoints=served[1],
             local_resources=local,

@@ -1,4 +1,4 @@
-"""Standard output kept for one thing, or nothing shown at all, while a job runs."""
+"""Redirection of standard output while a job runs: reserved for one result, or silenced."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ __all__ = ["reserve_stdout", "silence_output"]
 
 @contextlib.contextmanager
 def reserve_stdout() -> Iterator[None]:
-    """Until the end of the block, send to stderr what this process, C libraries and child processes print to stdout."""
-    shown = sys.stdout
-    shown.flush()
-    kept = os.dup(1)
+    """Send stdout of this process, of C libraries and of child processes to stderr until the block ends."""
+    before = sys.stdout
+    before.flush()
+    saved = os.dup(1)
     os.dup2(2, 1)
     sys.stdout = sys.stderr
     try:
         yield
     finally:
         sys.stdout.flush()
-        sys.stdout = shown
-        os.dup2(kept, 1)
-        os.close(kept)
+        sys.stdout = before
+        os.dup2(saved, 1)
+        os.close(saved)
 
 
 @contextlib.contextmanager
 def silence_output() -> Iterator[None]:
-    """Until the end of the block, what Python code prints is not shown; the files of runs and trials have it."""
+    """Hide the output of Python code until the block ends; the files of runs and trials still get it."""
     with (
         Path(os.devnull).open("w", encoding="utf-8") as nowhere,
         contextlib.redirect_stdout(nowhere),

@@ -1,4 +1,4 @@
-"""`trialrun submit`: a job run by a cluster, as a Ray Job."""
+"""`trialrun submit`: run a job on a cluster, as a Ray Job."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from trialrun.cli.output import print_json
 from trialrun_hookspecs.errors import UsageError
 
 __all__ = ["command"]
@@ -15,13 +16,15 @@ __all__ = ["command"]
 
 @click.command("submit", context_settings={"show_default": True, "ignore_unknown_options": True})
 @click.option(
-    "--address", metavar="URL", help="The cluster's dashboard, http://HEAD:8265; else RAY_API_SERVER_ADDRESS."
+    "--address", metavar="URL", help="Use the dashboard at http://HEAD:8265. Default: RAY_API_SERVER_ADDRESS."
 )
-@click.option("--working-dir", default=".", metavar="DIR", help="The folder that is sent along; JOB is in it.")
-@click.option("--requirements", metavar="FILE", help="Libraries that the plugin needs, as pip reads them.")
-@click.option("--env", "variables", multiple=True, metavar="NAME[=VALUE]", help="A variable to set there; no secrets.")
-@click.option("--no-wait", is_flag=True, help="Return as soon as the cluster has the job.")
-@click.option("--dry-run", is_flag=True, help="Print what would be sent.")
+@click.option("--working-dir", default=".", metavar="DIR", help="Upload this folder; JOB is in it.")
+@click.option("--requirements", metavar="FILE", help="Install this pip requirements file on the cluster.")
+@click.option(
+    "--env", "variables", multiple=True, metavar="NAME[=VALUE]", help="Set a variable, no secrets. Repeatable."
+)
+@click.option("--no-wait", is_flag=True, help="Return as soon as the cluster has accepted the job.")
+@click.option("--dry-run", is_flag=True, help="Print the Ray Job instead of submitting it.")
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="JOB [OPTIONS OF RUN]...")
 @click.pass_context
 def command(
@@ -34,10 +37,11 @@ def command(
     dry_run: bool,
     arguments: tuple[str, ...],
 ) -> None:
-    """Send `trialrun run JOB …` to a cluster; what it prints is shown, and its end is this command's.
+    """Submit a job to a Ray cluster.
 
-    The working directory travels, without version control, environments, results and files that look like keys.
-    Paths are those within it, and --results must be storage that the nodes share.
+    The cluster runs `trialrun run JOB …` as a Ray Job; its output is shown, and its outcome sets the exit code. The
+    working directory is uploaded, without version control, environments, results and files that look like keys. Paths
+    are relative to it, and --results must be storage that the nodes share.
     """
     from trialrun.executors.ray_tune import ray_job
 
@@ -45,23 +49,21 @@ def command(
     if not folder.is_dir():
         raise UsageError("must be a folder", where="--working-dir", got=working_dir, fix="Name the job's folder.")
     if not arguments:
-        raise UsageError("must be named", where="JOB", got="nothing", fix="Write trialrun submit … JOB --plugin P.")
+        raise UsageError("must be named", where="JOB", got="nothing", fix="Write `trialrun submit … JOB --plugin P`.")
     env = ray_job.build_runtime_env(folder, _read_requirements(requirements), dict(map(_parse_variable, variables)))
     entry = f"python -m trialrun run {shlex.join(arguments)} --address auto"
     if dry_run:
-        import json
-
-        click.echo(json.dumps({"entrypoint": entry, "runtime_env": env}, indent=2))
+        print_json({"entrypoint": entry, "runtime_env": env})
         return
-    client, sent = ray_job.send_job(ray_job.resolve_dashboard(address), entry, env)
-    click.echo(f"job {sent}", err=True)
+    client, ray_job_id = ray_job.send_job(ray_job.resolve_dashboard(address), entry, env)
+    click.echo(f"job {ray_job_id}", err=True)
     if no_wait:
         return
     status = ""
-    for status in ray_job.follow_job(client, sent):
+    for status in ray_job.follow_job(client, ray_job_id):
         if status not in ("SUCCEEDED", "FAILED", "STOPPED"):
             click.echo(status, nl=False)
-    click.echo(f"job {sent}: {status}", err=True)
+    click.echo(f"job {ray_job_id}: {status}", err=True)
     ctx.exit(0 if status == "SUCCEEDED" else 1)
 
 

@@ -1,4 +1,4 @@
-"""The trial table and the last points of training as rich tables that fit where they are shown."""
+"""The trial table, and the last points of a training, as rich tables that fit the terminal."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["build_point_table", "build_trial_table", "count_fitting_columns"]
 
 _GAP = 2
 _HEAD = 20
-_ALWAYS = 3  # mark, trial, status
+_FIXED_COLUMNS = 3  # best, trial, status
 _STYLES = {"RUNNING": "cyan", "TERMINATED": "green", "ERROR": "red", "PAUSED": "yellow", "PENDING": "dim"}
 
 
@@ -37,7 +37,7 @@ class _Column:
 
 
 def count_fitting_columns(widths: Sequence[int], needed: int, room: int) -> int:
-    """How many of the columns fit into `room` characters; the first `needed` are taken in any case."""
+    """Return how many columns fit into `room` characters; the first `needed` always count as fitting."""
     used = 0
     for index, width in enumerate(widths):
         used += width + (_GAP if index else 0)
@@ -46,35 +46,33 @@ def count_fitting_columns(widths: Sequence[int], needed: int, room: int) -> int:
     return len(widths)
 
 
-def build_trial_table(board: JobState, width: int, lines: int) -> Table:
-    """At most `lines` lines (at least two, header included): rows and columns as they fit, the objective first."""
+def build_trial_table(state: JobState, width: int, lines: int) -> Table:
+    """Return a table of `lines` lines at most, header included, but at least two. Its first metric is the objective."""
     count = max(lines - 1, 1)
-    if len(board.trials) > count:
-        count = max(count - 1, 1)  # a line says how many are not shown
-    columns = _build_columns(board, board.top_trials(count))
-    columns = columns[: count_fitting_columns([column.width for column in columns], _ALWAYS, width)]
+    if len(state.trials) > count:
+        count = max(count - 1, 1)  # the last line counts the others
+    columns = _build_columns(state, state.top_trials(count))
+    columns = columns[: count_fitting_columns([column.width for column in columns], _FIXED_COLUMNS, width)]
     table = _create_table()
     for index, column in enumerate(columns):
-        right = index >= _ALWAYS and column.is_numeric
+        right = index >= _FIXED_COLUMNS and column.is_numeric
         table.add_column(Text(column.head), justify="right" if right else "left", no_wrap=True, overflow="ellipsis")
     for row in zip(*(zip(column.cells, column.styles, strict=True) for column in columns), strict=True):
         table.add_row(*(Text(cell, style=style) for cell, style in row))
-    if len(board.trials) > count:
-        table.add_row("", Text(f"{len(board.trials) - count} more", style="dim"))
+    if len(state.trials) > count:
+        table.add_row("", Text(f"{len(state.trials) - count} more", style="dim"))
     return table
 
 
 def build_point_table(points: Mapping[str, Mapping[str, Any]], lines: int) -> Table:
-    """The last value of each metric of a training, in at most `lines` lines."""
+    """Return the last value of each metric of a training, in `lines` lines at most."""
     table = _create_table()
     table.add_column(Text("metric"), no_wrap=True, overflow="ellipsis")
     table.add_column(Text("value"), justify="right", no_wrap=True)
     table.add_column(Text(""), no_wrap=True, overflow="ellipsis")
     for name, point in list(points.items())[-max(lines - 1, 1) :]:
-        beside = "  ".join(
-            f"{text.clean(key)} {text.format_value(cell)}" for key, cell in point.get("metrics", {}).items()
-        )
-        table.add_row(Text(text.clean(name)), Text(text.format_value(point["value"])), Text(beside, style="dim"))
+        details = "  ".join(text.format_metric(key, cell) for key, cell in point.get("metrics", {}).items())
+        table.add_row(Text(text.clean(name)), Text(text.format_value(point["value"])), Text(details, style="dim"))
     return table
 
 
@@ -82,8 +80,8 @@ def _create_table() -> Table:
     return Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, show_edge=False, header_style="bold")
 
 
-def _build_columns(board: JobState, trials: Sequence[TrialRow]) -> list[_Column]:
-    best = board.find_best()
+def _build_columns(state: JobState, trials: Sequence[TrialRow]) -> list[_Column]:
+    best = state.find_best()
     styles = ["bold" if trial is best else "" for trial in trials]
 
     def build_column(head: str, cell: Callable[[TrialRow], Any], own: Iterable[str] = styles) -> _Column:
@@ -100,9 +98,9 @@ def _build_columns(board: JobState, trials: Sequence[TrialRow]) -> list[_Column]
         build_column("", lambda trial: "★" if trial is best else ""),
         build_column("trial", lambda trial: trial.trial_id),
         build_column("status", lambda trial: trial.status, (_STYLES.get(trial.status, "") for trial in trials)),
-        *map(metric_column, board.metrics[:1]),
-        *map(hyperparameter_column, board.hyperparameters),
-        *map(metric_column, board.metrics[1:]),
+        *map(metric_column, state.metrics[:1]),
+        *map(hyperparameter_column, state.hyperparameters),
+        *map(metric_column, state.metrics[1:]),
     ]
 
 

@@ -1,4 +1,4 @@
-"""How long a trial took in an earlier run of the same job, read from its recording."""
+"""The time that a trial took in an earlier run of the same job, read from its recording."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["compute_durations", "estimate_trial_time"]
 
 
 def estimate_trial_time(root: Path, request: Request) -> tuple[float, str] | None:
-    """The mean seconds of a trial in the newest run below `root` that has ended trials, and that run's name."""
+    """Return the mean seconds of a trial in the newest run below `root` that has ended trials, and that run's name."""
     for folder in _list_runs(root, file_name(request.params.name)):
         seconds = compute_durations(_read_entries(folder / layout.RECORDING))
         if seconds:
@@ -26,25 +26,25 @@ def estimate_trial_time(root: Path, request: Request) -> tuple[float, str] | Non
 
 
 def compute_durations(entries: Iterable[Mapping[str, Any]]) -> list[float]:
-    """Seconds from the first sight of each trial to its normal end; those with an error say nothing."""
-    seen: dict[str, datetime] = {}
+    """Return the seconds from each trial's first entry to its normal end; trials with an error are left out."""
+    started: dict[str, datetime] = {}
     ended: dict[str, float] = {}
     for entry in entries:
         time = datetime.fromisoformat(entry["time"])
         for trial_id, row in entry["data"]["trials"].items():
             status = dict(zip(entry["data"]["base"], row["base"], strict=False)).get("status")
             if status != "PENDING":
-                seen.setdefault(trial_id, time)
+                started.setdefault(trial_id, time)
             if status == "TERMINATED" and trial_id not in ended:
-                ended[trial_id] = (time - seen[trial_id]).total_seconds()
+                ended[trial_id] = (time - started[trial_id]).total_seconds()
     return list(ended.values())
 
 
 def _list_runs(root: Path, name: str) -> list[Path]:
     if not root.is_dir():
         return []
-    found = [(folder.name.rpartition("-"), folder) for folder in root.iterdir()]
-    runs = [(int(end), folder) for (start, _, end), folder in found if start == name and end.isdecimal()]
+    folders = [(folder.name.rpartition("-"), folder) for folder in root.iterdir()]
+    runs = [(int(end), folder) for (start, _, end), folder in folders if start == name and end.isdecimal()]
     return [folder for _, folder in sorted(runs, reverse=True)]
 
 
@@ -56,5 +56,5 @@ def _read_entries(path: Path) -> list[dict[str, Any]]:
     try:
         with Recorder.open(path) as recorder:
             return recorder.events("trials_delta")
-    except TrialrunError:  # another version's, or none at all: then there is no estimate
+    except TrialrunError:  # of another version, or not a recording: there is no estimate
         return []

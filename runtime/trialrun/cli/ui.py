@@ -1,4 +1,4 @@
-"""`trialrun ui`: the page of recordings, of runs under way and of old ones."""
+"""`trialrun ui`: show recordings in the browser."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from trialrun.cli.options import add_server_options
 from trialrun.run_dir import layout
 from trialrun_hookspecs.errors import UsageError
 
@@ -14,16 +15,13 @@ __all__ = ["command"]
 
 @click.command("ui", context_settings={"show_default": True})
 @click.argument("path", default=layout.RESULTS_ROOT, metavar="[DIR|SQLITE]")
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="0 takes a free one.")
-@click.option("--host", default="127.0.0.1", help="The address to listen at.")
-@click.option("--allow-remote", is_flag=True, help="Let --host be one that other machines reach.")
+@add_server_options
 @click.option("--open", "open_", is_flag=True, help="Open the page in the browser.")
-@click.option("--for", "seconds", type=click.FloatRange(min=0), metavar="SECONDS", help="End after so many seconds.")
 def command(path: str, port: int, host: str, allow_remote: bool, open_: bool, seconds: float | None) -> None:
-    """Show recordings in the browser, until Ctrl-C.
+    """Show recordings in the browser.
 
-    DIR is a results folder, or one that holds results folders; a single recorder.sqlite will do too. Nothing is
-    changed, and a run that is still under way is shown live.
+    DIR is a results folder, or a folder of results folders; a single recorder.sqlite works too. Default:
+    trialrun-results. It serves until Ctrl-C. Nothing is changed, and a run that is still running is shown live.
     """
     from trialrun.cli.record import catch_stop_signals
     from trialrun.recordings.library import Library
@@ -45,7 +43,7 @@ def _check_root(path: str) -> Path:
     if root.is_file():
         from trialrun.recorder.store import Store
 
-        Store(root, readonly=True).close()  # says what is wrong with it
+        Store(root, readonly=True).close()  # raises where it is not a recording
         return root
     if not root.is_dir():
         fix = f"Name a results folder, or a {layout.RECORDING} file."

@@ -1,10 +1,9 @@
-"""The views of a running job: nothing, lines, or a live table."""
+"""What every view of a running job shares: its state, its heading, and the way it is opened and closed."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +14,7 @@ import click
 
 from trialrun.cli import failures
 from trialrun.cli.job_state import JobState
-from trialrun.cli.text import clean, truncate
+from trialrun.cli.text import clean, format_name
 from trialrun_hookspecs.event import Event
 
 if TYPE_CHECKING:
@@ -23,109 +22,100 @@ if TYPE_CHECKING:
 
     from trialrun.engine.runner import JobStarted
 
-__all__ = ["NAME_LIMIT", "QuietView", "View", "create_view", "format_heading", "format_local_time", "use_view"]
+__all__ = ["QuietView", "View", "can_redraw", "format_heading", "format_local_time", "use_view"]
 
-NAME_LIMIT = 60
-_MOST_WARNINGS = 20
+_MAX_WARNINGS = 20
 
 
 class View:
-    """Looks on while a job runs, from the engine's threads; what it cannot write it leaves out."""
+    """An observer of a job, called from the engine's threads; output that cannot be written is dropped."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self.board = JobState()
+        self.state = JobState()
         self.results: Path | None = None
         self.name = ""
         self.clock = clock
         self._started = clock()
         self._lock = threading.RLock()
-        self._gone = False
+        self._reader_left = False
 
     @property
     def seconds_elapsed(self) -> float:
-        """Seconds since the view was made."""
+        """The seconds since the job started, or since the view was created."""
         return self.clock() - self._started
 
     def set_elapsed(self, seconds: float) -> None:
-        """The job has been running for so long already."""
+        """Set how many seconds ago the job started."""
         self._started = self.clock() - seconds
 
     def on_job_start(self, job: JobStarted) -> None:
-        """The job is about to run."""
+        """Take the job's objective and results folder, and show its heading; called before the job runs."""
         params = job.prepared.request.params
         config = params.tune_config
         self.results, self.name = job.results, params.name
         failures.set_results_dir(job.results)
         with self._lock:
             if config is not None:
-                self.board = JobState(config.metric, config.mode, job.prepared.total)
+                self.state = JobState(config.metric, config.mode, job.prepared.total)
             self.show_heading(format_heading(job), list(job.prepared.advice))
 
     def on_event(self, event: Event) -> None:
-        """Something was reported."""
+        """Apply an event and show it."""
         with self._lock:
-            self.board.apply_event(event)
+            self.state.apply_event(event)
             self.show_event(event)
 
-    def warn(self, text: str) -> None:
-        """Say something that the user should know, before, during or after the job."""
+    def warn(self, message: str) -> None:
+        """Show a warning, before, during or after the job."""
 
     def prepare(self) -> None:
-        """Show that the job is being looked at, which takes seconds where libraries are imported."""
+        """Show that the job is being checked: this takes seconds where it imports libraries."""
 
     def show_heading(self, heading: list[str], advice: list[str]) -> None:
-        """Show what there is to say at the start."""
+        """Show the lines of `heading`, then the warnings of `advice`."""
 
     def show_event(self, event: Event) -> None:
-        """Show what an event changed; the board has it already."""
+        """Show an event, which `state` includes already."""
 
     def close(self) -> None:
-        """Nothing more comes."""
+        """Write what is pending and restore the terminal."""
 
     def write(self, line: str) -> None:
-        """A line to stderr. A reader that left, such as `head`, must not end the job."""
-        if not self._gone:
+        """Write a line to stderr. A reader that left, such as `head`, must not end the job."""
+        if not self._reader_left:
             try:
                 click.echo(line, err=True)
             except OSError:
-                self._gone = True
+                self._reader_left = True
 
 
 class QuietView(View):
-    """Shows nothing."""
+    """A view that shows nothing."""
 
 
-def create_view(*, quiet: bool) -> View:
-    """The view that fits: a live table where stderr is a terminal, else lines."""
-    if quiet:
-        return QuietView()
-    if sys.stderr.isatty() and os.environ.get("TERM", "") not in ("", "dumb", "unknown"):
-        from trialrun.cli.live import LiveView
-
-        return LiveView()
-    from trialrun.cli.lines import LineView
-
-    return LineView()
+def can_redraw(stream: TextIO) -> bool:
+    """Return whether `stream` is a terminal that can move its cursor, as the live view needs."""
+    return stream.isatty() and os.environ.get("TERM", "") not in ("", "dumb", "unknown")
 
 
 def format_heading(job: JobStarted) -> list[str]:
-    """What a job is, where it can be watched and where its results go."""
+    """Return the lines that name the job, its results folder and its backend or recorder."""
     prepared, params = job.prepared, job.prepared.request.params
     trials = "training" if prepared.total is None else f"{prepared.total} trial{'s' * (prepared.total != 1)}"
-    lines = [f"{truncate(clean(params.name), NAME_LIMIT)}: job {job.job_id}, {trials}, seed {prepared.seed}"]
+    lines = [f"{format_name(params.name)}: job {job.job_id}, {trials}, seed {prepared.seed}"]
     lines.append(f"results   {clean(job.results)}")
     if not job.token:
         return [*lines, f"backend   {clean(job.url)}"]
-    return [*lines, f"recorder  {job.url}  token {job.token}", f"page      {job.url}ui/?token={job.token}"]
+    return [*lines, f"recorder  {job.url}  token {job.token}", f"web UI    {job.url}ui/?token={job.token}"]
 
 
 @contextlib.contextmanager
 def use_view(view: View) -> Iterator[None]:
-    """Show through `view` what happens in the block, Python's warnings included, and close it at the end."""
+    """Show the block through `view`, Python's warnings included, and close the view at the end."""
     import warnings
 
     before = warnings.showwarning
-    said: set[str] = set()
+    shown: set[str] = set()
 
     def show_warning(
         message: Warning | str,
@@ -136,8 +126,8 @@ def use_view(view: View) -> Iterator[None]:
         line: str | None = None,
     ) -> None:
         text = f"{category.__name__}: {message}"
-        if text not in said and len(said) < _MOST_WARNINGS:
-            said.add(text)
+        if text not in shown and len(shown) < _MAX_WARNINGS:
+            shown.add(text)
             view.warn(text)
 
     warnings.showwarning = show_warning
@@ -151,5 +141,5 @@ def use_view(view: View) -> Iterator[None]:
 
 
 def format_local_time() -> str:
-    """The local time, for people."""
+    """Return the local time as HH:MM:SS."""
     return datetime.now().astimezone().strftime("%H:%M:%S")

@@ -1,4 +1,4 @@
-"""Calls of the command: in this process where that shows enough, else in one of their own."""
+"""Calls of the command, in this process or in a separate one."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def called(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Called:
 
 @pytest.fixture
 def spawned(tmp_path: Path) -> Spawned:
-    """Call the command in a process of its own, in an empty folder."""
+    """Call the command in a separate process, in an empty folder."""
 
     def spawn(*args: object, **options: Any) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "trialrun", *map(str, args)]
@@ -50,7 +50,7 @@ def spawned(tmp_path: Path) -> Spawned:
 
 @pytest.fixture
 def environment() -> dict[str, str]:
-    """The environment without what a test runner or a terminal says about itself."""
+    """The environment without the variables of a test runner or a terminal."""
     unwanted = {"COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "CI", "PYTHONWARNINGS", "TERM"}
     return {key: value for key, value in os.environ.items() if key not in unwanted}
 

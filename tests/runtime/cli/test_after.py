@@ -1,4 +1,4 @@
-"""The commands for what a run has left: status, show, export, report, diff."""
+"""The commands that read a recording: show and its former names, export, report, replay, diff."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from trialrun.cli.show import sort_row_indices
+from trialrun.cli.study_text import sort_row_indices
 from trialrun.recorder import Recorder
 
 from ..recordings.some_study import HOSTILE, small  # noqa: TID252  # the studies of both folders are the same
@@ -19,8 +19,10 @@ from .conftest import Called
 from .test_live import Terminal
 
 COMMANDS: dict[str, Callable[[Path], tuple[object, ...]]] = {
-    "status": lambda path: ("status", path),
     "show": lambda path: ("show", path),
+    "show --json": lambda path: ("show", path, "--json"),
+    "show --follow": lambda path: ("show", path, "--follow"),
+    "status": lambda path: ("status", path),
     "top": lambda path: ("top", path),
     "export": lambda path: ("export", path),
     "report": lambda path: ("report", path),
@@ -58,35 +60,87 @@ def test_an_empty_recording_is_a_wrong_call(name: str, called: Called, tmp_path:
     assert "empty" in result.stderr
 
 
-def test_status_says_how_far_a_run_is(called: Called, tmp_path: Path) -> None:
+def test_show_says_how_far_a_run_is(called: Called, tmp_path: Path) -> None:
+    result = called("show", small(tmp_path / "r", status="RUNNING"))
+    assert result.exit_code == 0
+    for words in ("a study: running", "50 %", "trials     3: 1 error, 2 terminated", "left       about", "updated    "):
+        assert words in result.stdout
+
+
+STATE_KEYS = (
+    "name", "job_id", "status", "progress", "left_s", "phases", "trials", "metric", "best", "started", "heard",
+    "running", "error", "over", "cut_off",
+)  # fmt: skip
+
+
+def test_show_is_json_for_scripts(called: Called, tmp_path: Path) -> None:
+    folder = small(tmp_path / "r")
+    (folder / "result.json").write_text(json.dumps({"model_id": 7, "job_id": 1, "warnings": ["mind this"]}))
+    shown = called("show", folder, "--json").stdout
+    assert shown.count("\n") == 1
+    run = json.loads(shown)
+    assert tuple(run) == (*STATE_KEYS, "model_id", "ended_by", "warnings", "rows", "failures")
+    assert (run["status"], run["over"], run["progress"]) == ("SUCCEEDED", True, 0.5)
+    assert run["trials"] == {"TERMINATED": 2, "ERROR": 1}
+    assert run["best"] == {"trial_id": "a", "metrics": {"loss": 1 / 3}, "config": {"rate": 0.1, "kind": "x"}}
+    assert (run["model_id"], run["ended_by"], run["warnings"]) == (7, None, ["mind this"])
+    assert [row["trial_id"] for row in run["rows"]] == ["a", "b", "c"]
+    assert run["rows"][0]["config"] == {"rate": 0.1, "kind": "x"}
+    assert [(failure["trial_id"], failure["cause"]) for failure in run["failures"]] == [("c", "raised")]
+
+
+def test_show_sorts_and_limits_its_json(called: Called, tmp_path: Path) -> None:
+    shown = called("show", small(tmp_path / "r"), "--json", "--sort", "rate", "--descending", "--limit", 2)
+    run = json.loads(shown.stdout)
+    assert [row["trial_id"] for row in run["rows"]] == ["c", "b"]
+    assert run["trials"] == {"TERMINATED": 2, "ERROR": 1}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--follow", "--json"), "--json: cannot be combined with --follow"),
+        (("--follow", "--sort", "rate", "--traceback"), "--sort, --traceback: cannot be combined with --follow"),
+        (("--interval", 1), "--interval: needs --follow"),
+    ],
+)
+def test_options_of_show_that_exclude_each_other(
+    options: tuple[object, ...], message: str, called: Called, tmp_path: Path
+) -> None:
+    result = called("show", small(tmp_path / "r"), *options)
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"error: {message}")
+
+
+def test_status_is_a_former_name(called: Called, tmp_path: Path) -> None:
     result = called("status", small(tmp_path / "r", status="RUNNING"))
     assert result.exit_code == 0
-    for words in ("a study: running", "50 %", "trials 2 of 3", "1 error, 2 terminated", "best       a  loss 0.3333"):
-        assert words in result.stdout
-    assert "left       about" in result.stdout
+    assert "best       a  loss 0.3333" in result.stdout
+    assert result.stderr == "note: `trialrun status` is now `trialrun show`\n"
+    as_json = called("status", tmp_path / "r", "--json", "--job", 1)
+    assert tuple(json.loads(as_json.stdout)) == STATE_KEYS
+    assert as_json.stderr == result.stderr
 
 
-def test_status_is_json_for_scripts(called: Called, tmp_path: Path) -> None:
-    said = json.loads(called("status", small(tmp_path / "r"), "--json").stdout)
-    assert (said["status"], said["over"], said["progress"], said["trials"]) == (
-        "SUCCEEDED",
-        True,
-        0.5,
-        {"TERMINATED": 2, "ERROR": 1},
-    )
-    assert said["best"] == {"trial_id": "a", "metrics": {"loss": 1 / 3}}
+def test_top_is_a_former_name(called: Called, tmp_path: Path) -> None:
+    result = called("top", small(tmp_path / "r"), "--interval", 0.1, "--job", 1)
+    assert result.exit_code == 0
+    assert result.stderr == "note: `trialrun top` is now `trialrun show --follow`\n"
+    assert "trial a ended: loss 0.3333" in result.stdout
 
 
-def test_a_run_that_nobody_works_on_is_told_of(called: Called, tmp_path: Path) -> None:
+def test_an_interrupted_run_names_the_command_that_resumes_it(called: Called, tmp_path: Path) -> None:
     folder = small(tmp_path / "r", status="RUNNING")
     (folder / "lock").touch()
-    assert "trialrun resume" in called("status", folder).stdout
-    held = os.open(folder / "lock", os.O_RDWR)
-    fcntl.flock(held, fcntl.LOCK_EX)
+    shown = called("show", folder).stdout
+    assert shown.startswith("a study: interrupted\n")
+    assert f"`trialrun resume {folder}`" in shown
+    lock = os.open(folder / "lock", os.O_RDWR)
+    fcntl.flock(lock, fcntl.LOCK_EX)
     try:
-        assert "running" in called("status", folder).stdout.splitlines()[0]
+        assert "running" in called("show", folder).stdout.splitlines()[0]
     finally:
-        os.close(held)
+        os.close(lock)
 
 
 def test_show_prints_result_table_and_failures(called: Called, tmp_path: Path) -> None:
@@ -137,11 +191,11 @@ def test_an_unknown_column_has_a_neighbour(called: Called, tmp_path: Path) -> No
 
 def test_hostile_words_do_not_control_the_terminal(called: Called, tmp_path: Path) -> None:
     folder = small(tmp_path / "r", names=(f"\x1b[2J{HOSTILE}", "b", "c"))
-    for command in (("show", folder, "--traceback"), ("status", folder), ("top", folder)):
-        said = called(*command)
-        assert said.exit_code == 0
-        assert "\x1b" not in said.stdout
-        assert "\u202e" not in said.stdout
+    for command in (("show", folder, "--traceback"), ("status", folder), ("show", folder, "--follow")):
+        message = called(*command)
+        assert message.exit_code == 0
+        assert "\x1b" not in message.stdout
+        assert "\u202e" not in message.stdout
 
 
 def test_missing_cells_come_last_either_way() -> None:
@@ -197,8 +251,8 @@ def test_a_wrong_report_is_refused(options: tuple[str, ...], called: Called, tmp
 def test_diff_exits_with_what_it_found(called: Called, tmp_path: Path) -> None:
     one, same, other = small(tmp_path / "a"), small(tmp_path / "b"), small(tmp_path / "c", status="FAILED")
     assert (called("diff", one, same).exit_code, called("diff", one, same).stdout) == (0, "the same\n")
-    told = called("diff", one, other)
-    assert (told.exit_code, told.stdout) == (1, "status\n  A  SUCCEEDED\n  B  FAILED\n1 difference\n")
+    changed = called("diff", one, other)
+    assert (changed.exit_code, changed.stdout) == (1, "status\n  A  SUCCEEDED\n  B  FAILED\n1 difference\n")
     assert json.loads(called("diff", one, other, "--json").stdout) == [
         {"where": "status", "a": "SUCCEEDED", "b": "FAILED"}
     ]

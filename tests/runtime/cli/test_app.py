@@ -2,37 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 
 import pytest
 
 from trialrun import __version__
-from trialrun.cli.app import COMMANDS
+from trialrun.cli.app import ALIASES, COMMANDS
 
 HEAVY = {"hypothesis", "numpy", "pluggy", "pydantic", "ray", "requests", "rich", "sqlite3", "starlette", "yaml"}
 
 
-def _imported(*args: str) -> set[str]:
-    code = (
-        "import json, sys\nfrom trialrun.cli import main\n"
-        f"main({list(args)!r}, standalone_mode=False)\nprint(json.dumps(sorted(sys.modules)))"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
-    return {name.partition(".")[0] for name in json.loads(done.stdout.splitlines()[-1])}
-
-
-@pytest.mark.parametrize("args", [["--help"], ["--version"]])
-def test_asking_for_help_costs_click_alone(args: list[str]) -> None:
-    assert not _imported(*args) & HEAVY
-
-
-def test_the_help_of_every_command_is_light() -> None:
-    code = "\n".join(f"main([{name!r}, '--help'], standalone_mode=False)" for name in COMMANDS)
-    ask = f"import sys\nfrom trialrun.cli import main\n{code}\nprint(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, timeout=60, check=True)
+def test_help_and_version_import_click_alone() -> None:
+    calls = [["--help"], ["--version"], *([name, "--help"] for name in (*COMMANDS, *ALIASES))]
+    code = "\n".join(f"main({args!r}, standalone_mode=False)" for args in calls)
+    script = f"import sys\nfrom trialrun.cli import main\n{code}\nprint(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
     loaded = {name.partition(".")[0] for name in done.stdout.splitlines()[-1].split()}
+    assert "click" in loaded
     assert not loaded & HEAVY
 
 
@@ -49,7 +36,16 @@ def test_help_lists_every_command(called) -> None:
 def test_a_command_says_in_its_help_what_the_list_says(name: str, called) -> None:
     shown = called(name, "--help")
     assert shown.exit_code == 0
-    assert shown.stdout.startswith(f"Usage: trialrun {name} [OPTIONS]")
+    usage, sentence = shown.stdout.split("\n\n")[:2]
+    assert usage.startswith(f"Usage: trialrun {name} [OPTIONS]")
+    assert " ".join(sentence.split()) == COMMANDS[name]
+
+
+def test_former_names_are_hidden(called) -> None:
+    shown = called("--help").stdout
+    for name in ALIASES:
+        assert f"  {name} " not in shown
+        assert called(name, "--help").exit_code == 0
 
 
 def test_the_module_is_the_command(spawned) -> None:
@@ -57,12 +53,29 @@ def test_the_module_is_the_command(spawned) -> None:
     assert (shown.stdout, shown.returncode) == (f"trialrun, version {__version__}\n", 0)
 
 
-@pytest.mark.parametrize("args", [["rnu"], ["run"], ["plan", "a", "b"], ["record", "--port", "x"]])
-def test_a_wrong_call_exits_with_2(args: list[str], called) -> None:
+@pytest.mark.parametrize(
+    ("args", "command"),
+    [
+        (["rnu"], "trialrun"),
+        (["--rnu"], "trialrun"),
+        (["run"], "trialrun run"),
+        (["plan", "a", "b"], "trialrun plan"),
+        (["record", "--port", "x"], "trialrun record"),
+    ],
+)
+def test_a_wrong_call_is_one_line_and_exits_with_2(args: list[str], command: str, called) -> None:
     shown = called(*args)
     assert shown.exit_code == 2
     assert shown.stdout == ""
-    assert "Error:" in shown.stderr
+    (line,) = shown.stderr.splitlines()
+    assert line.startswith("error: ")
+    assert line.endswith(f" See `{command} --help`.")
+
+
+def test_a_call_without_a_command_shows_the_help(called) -> None:
+    shown = called()
+    assert shown.exit_code == 2
+    assert shown.output.startswith("Usage: trialrun [OPTIONS] COMMAND")
 
 
 def test_a_reader_that_leaves_is_no_error(spawned) -> None:

@@ -49,7 +49,7 @@ def test_a_failure_exits_with_1_and_leaves_its_script(plugin: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("args", "told"),
+    ("args", "message"),
     [
         (["absent.py"], "there must be a file or folder"),
         ([], "a plugin must be named"),
@@ -59,10 +59,10 @@ def test_a_failure_exits_with_1_and_leaves_its_script(plugin: Path) -> None:
         (["mine.py", "--job", "absent.json"], "absent.json"),
     ],
 )
-def test_a_wrong_call_exits_with_2(plugin: Path, args: list[str], told: str) -> None:
+def test_a_wrong_call_exits_with_2(plugin: Path, args: list[str], message: str) -> None:
     result = CliRunner().invoke(main, ["check", *args])
     assert result.exit_code == 2
-    assert told in result.stderr
+    assert message in result.stderr
 
 
 def test_a_wrong_waiver_exits_with_2_and_its_line(plugin: Path) -> None:

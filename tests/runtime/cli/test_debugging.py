@@ -46,8 +46,8 @@ def test_a_breakpoint_in_a_trial_stops_at_a_prompt(tuning: Callable[..., Path], 
     try:
         _until(master, "(Pdb)")
         os.write(master, b"p secret_of_the_trial\n")
-        said = _until(master, "7000")
-        assert "7000" in said
+        message = _until(master, "7000")
+        assert "7000" in message
         os.write(master, b"c\n")
         _until(master, "", process)
         assert process.wait(LIMIT_S) == 0
@@ -91,17 +91,17 @@ def test_the_first_failure_can_end_the_study(
 
 
 @pytest.mark.parametrize(
-    ("config", "said"), [({"max_failures": 1}, "excludes tune_config.max_failures"), (None, "no trials")]
+    ("config", "message"), [({"max_failures": 1}, "excludes tune_config.max_failures"), (None, "needs a tuning job")]
 )
 def test_fail_fast_is_refused_where_it_means_nothing(
     called: Callable[..., Any],
     tuning: Callable[..., Path],
     training: Callable[..., Path],
     config: dict[str, Any] | None,
-    said: str,
+    message: str,
 ) -> None:
     space = {"name": "n", "type": "grid_search", "options": [1]}
     job = training() if config is None else tuning(space, tune_config=config)
     refused = called("run", job, "--plugin", "pure", "--dataset", f"1={LINE}", "--fail-fast", "--executor", "inline")
     assert refused.exit_code == 2
-    assert said in refused.stderr
+    assert message in refused.stderr

@@ -1,4 +1,4 @@
-"""`trialrun doctor` says what will bite, and nothing of what is not set."""
+"""`trialrun doctor` reports errors, and only the variables that are set."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def test_a_fit_machine_is_told_what_it_has(called: Called) -> None:
+def test_a_ready_machine_is_described(called: Called) -> None:
     shown = called("doctor")
     assert shown.exit_code == 0, shown.stdout
     assert f"trialrun {__version__}" in shown.stdout
@@ -30,7 +30,7 @@ def test_a_fit_machine_is_told_what_it_has(called: Called) -> None:
     assert "TUNE_" not in shown.stdout
 
 
-def test_what_will_bite_is_told_with_exit_code_1(called: Called, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_is_reported_with_exit_code_1(called: Called, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TUNE_RESULT_DIR", "/data")
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:9")
     shown = called("doctor")
@@ -41,15 +41,15 @@ def test_what_will_bite_is_told_with_exit_code_1(called: Called, monkeypatch: py
     assert "127.0.0.1:9" in errors[1]
 
 
-def test_what_is_gone_is_told_and_bites_nobody(called: Called, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_variable_without_effect_is_a_note(called: Called, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TUNE_SYNCER_VERBOSITY", "3")
     monkeypatch.setenv("WANDB_API_KEY", "hunter2")
     shown = called("doctor", "--json")
     assert shown.exit_code == 0
-    said = json.loads(shown.stdout)
-    assert said["ok"] is True
-    assert [variable["name"] for variable in said["variables"]] == ["TUNE_SYNCER_VERBOSITY", "WANDB_API_KEY"]
-    assert [trouble["level"] for trouble in said["troubles"]] == ["note"]
+    message = json.loads(shown.stdout)
+    assert message["ok"] is True
+    assert [variable["name"] for variable in message["variables"]] == ["TUNE_SYNCER_VERBOSITY", "WANDB_API_KEY"]
+    assert [trouble["level"] for trouble in message["troubles"]] == ["note"]
     assert "hunter2" not in shown.stdout
 
 
@@ -66,7 +66,7 @@ def test_extras_that_are_not_there_are_named(monkeypatch: pytest.MonkeyPatch) ->
     assert "dev" not in found.missing
 
 
-def test_a_full_disk_bites(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_full_disk_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     import shutil
 
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: shutil._ntuple_diskusage(1000, 990, 10))

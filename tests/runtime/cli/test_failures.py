@@ -78,7 +78,7 @@ def test_a_bug_before_there_are_results_is_kept_too(capsys: pytest.CaptureFixtur
 
 def test_a_full_disk_is_no_bug(capsys: pytest.CaptureFixture[str]) -> None:
     assert failures.report_error(OSError(errno.ENOSPC, "No space left on device", "job.json")) == 1
-    said = capsys.readouterr().err
-    assert said.startswith("error: job.json: No space left on device.")
-    assert "bug" not in said
-    Path(said.split()[-1]).unlink()
+    message = capsys.readouterr().err
+    assert message.startswith("error: job.json: No space left on device.")
+    assert "bug" not in message
+    Path(message.split()[-1]).unlink()

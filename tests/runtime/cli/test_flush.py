@@ -36,7 +36,9 @@ def test_what_was_sent_is_said(tmp_path: Path) -> None:
 
 
 def test_a_backend_that_is_away_is_exit_code_1(tmp_path: Path) -> None:
-    shown = CliRunner().invoke(main, ["flush", str(finished(tmp_path)), "--backend", "http://127.0.0.1:9/"])
+    shown = CliRunner().invoke(
+        main, ["flush", str(finished(tmp_path)), "--backend", "http://127.0.0.1:9/", "--timeout", "0.5"]
+    )
     assert shown.exit_code == 1
     assert "left" in shown.stdout
     assert "no answer" in shown.stdout

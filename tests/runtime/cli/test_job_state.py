@@ -1,4 +1,4 @@
-"""The board keeps of the events what a terminal shows."""
+"""A job's state has what a terminal shows of its events."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ def _table(rows: list[tuple[str, float | None]]) -> TrialTable:
     return table
 
 
-def _board(rows: list[tuple[str, float | None]], mode: str = "max") -> JobState:
-    board = JobState("score", mode, len(rows))
-    board.apply_event(events.trials_delta_event(_table(rows).take_delta() or {}))
-    return board
+def _state_of(rows: list[tuple[str, float | None]], mode: outcomes.Mode = "max") -> JobState:
+    state = JobState("score", mode, len(rows))
+    state.apply_event(events.trials_delta_event(_table(rows).take_delta() or {}))
+    return state
 
 
 @given(ROWS, st.sampled_from(["max", "min"]))
 def test_the_best_so_far_is_the_one_that_the_engine_would_choose(rows: Any, mode: Any) -> None:
-    best = _board(rows, mode).find_best()
+    best = _state_of(rows, mode).find_best()
     judged = [(f"t{n}", status, {} if value is None else {"score": value}) for n, (status, value) in enumerate(rows)]
     finite = [trial for trial in judged if math.isfinite(trial[2].get("score", math.nan))]
     assert (best.trial_id if best else None) == outcomes.find_best_trial(finite, "score", mode)
@@ -46,34 +46,34 @@ def test_the_best_so_far_is_the_one_that_the_engine_would_choose(rows: Any, mode
 
 @given(ROWS)
 def test_running_trials_come_first_then_the_best(rows: Any) -> None:
-    board = _board(rows)
-    shown = board.top_trials(len(rows))
-    assert {trial.trial_id for trial in shown} == set(board.trials)
+    state = _state_of(rows)
+    shown = state.top_trials(len(rows))
+    assert {trial.trial_id for trial in shown} == set(state.trials)
     running = [trial.status == "RUNNING" for trial in shown]
     assert running == sorted(running, reverse=True)
-    ended = [board.objective_value(trial) for trial in shown if trial.status in ("TERMINATED", "PAUSED")]
+    ended = [state.objective_value(trial) for trial in shown if trial.status in ("TERMINATED", "PAUSED")]
     known = [value for value in ended if value is not None]
     assert ended == [*sorted(known, reverse=True), *[None] * (len(ended) - len(known))]
 
 
 @given(ROWS)
 def test_ended_trials_are_counted_once(rows: Any) -> None:
-    board = _board(rows)
-    board.apply_event(events.trials_event(_table(rows).snapshot()))
-    assert board.num_ended == sum(status in ("TERMINATED", "ERROR") for status, _ in rows)
+    state = _state_of(rows)
+    state.apply_event(events.trials_event(_table(rows).snapshot()))
+    assert state.num_ended == sum(status in ("TERMINATED", "ERROR") for status, _ in rows)
 
 
 def test_a_value_that_json_lacks_is_shown_by_its_name() -> None:
-    board = _board([("TERMINATED", math.nan)])
-    assert board.trials["t0"].metrics == {"score": "nan", "loss": 1}
-    assert board.trials["t0"].hyperparameters == {"x": 0}
-    assert board.find_best() is None
+    state = _state_of([("TERMINATED", math.nan)])
+    assert state.trials["t0"].metrics == {"score": "nan", "loss": 1}
+    assert state.trials["t0"].hyperparameters == {"x": 0}
+    assert state.find_best() is None
 
 
 def test_the_chosen_trial_is_the_best_from_then_on() -> None:
-    board = _board([("TERMINATED", 1.0), ("TERMINATED", 2.0)])
-    board.apply_event(events.trials_event(_table([("TERMINATED", 1.0), ("TERMINATED", 2.0)]).snapshot("t0")))
-    best = board.find_best()
+    state = _state_of([("TERMINATED", 1.0), ("TERMINATED", 2.0)])
+    state.apply_event(events.trials_event(_table([("TERMINATED", 1.0), ("TERMINATED", 2.0)]).snapshot("t0")))
+    best = state.find_best()
     assert best is not None
     assert best.trial_id == "t0"
 
@@ -87,14 +87,14 @@ def test_the_chosen_trial_is_the_best_from_then_on() -> None:
     ],
 )
 def test_what_a_trial_says_of_itself_alone_is_left_out(event: Event) -> None:
-    board = _board([("RUNNING", None)])
-    board.apply_event(replace(event, trial_id="t0"))
-    assert (board.overall, board.points, len(board.trials)) == (0.0, {}, 1)
+    state = _state_of([("RUNNING", None)])
+    state.apply_event(replace(event, trial_id="t0"))
+    assert (state.overall, state.points, len(state.trials)) == (0.0, {}, 1)
 
 
 def test_nothing_is_said_after_the_end() -> None:
-    board = JobState()
-    board.apply_event(events.message_event("before"))
-    board.apply_event(events.status_event("SUCCEEDED"))
-    board.apply_event(events.message_event("the run is complete", "success"))
-    assert [event.data["content"] for event in board.messages] == ["before"]
+    state = JobState()
+    state.apply_event(events.message_event("before"))
+    state.apply_event(events.status_event("SUCCEEDED"))
+    state.apply_event(events.message_event("the run is complete", "success"))
+    assert [event.data["content"] for event in state.messages] == ["before"]

@@ -1,4 +1,4 @@
-"""Lines for logs and pipes: one per finished trial, phase and message, and never a flood."""
+"""Lines for logs and pipes: one per finished trial, phase and message, at a limited rate."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from trialrun.trials import TrialReported, TrialStarted, TrialStatusChanged, Tri
 
 
 class Shown(LineView):
-    """Keeps what it writes."""
+    """A view that keeps its lines."""
 
     def __init__(self, clock: Any = lambda: 0.0) -> None:
         super().__init__(clock=clock, stamp=lambda: "12:00:00")
-        self.board = JobState("score", "max", 4)
+        self.state = JobState("score", "max", 4)
         self.lines: list[str] = []
 
     def write(self, line: str) -> None:
@@ -46,8 +46,8 @@ def test_a_throttle_keeps_its_rate(waits: list[float], burst: int, per_second: f
         through += throttle.try_acquire()
     assert through <= burst + now[0] * per_second + 1e-6
     assert through >= min(burst, len(waits))
-    assert through + throttle.pop_held_count() == len(waits)
-    assert throttle.pop_held_count() == 0
+    assert through + throttle.pop_dropped_count() == len(waits)
+    assert throttle.pop_dropped_count() == 0
 
 
 def test_a_finished_trial_gets_one_line() -> None:
@@ -57,21 +57,21 @@ def test_a_finished_trial_gets_one_line() -> None:
     assert view.lines == ["trial t0 ended: score 0, n 2 (1 of 4)", "trial t1 ended: score 0.3333, n 2 (2 of 4)"]
 
 
-def test_a_failed_trial_is_told_by_its_message_alone() -> None:
+def test_a_failed_trial_has_its_message_alone() -> None:
     view = Shown()
     view.on_event(events.message_event("trial t0 failed: ValueError: no", "danger"))
     view.on_event(_ended(1, "ERROR"))
     assert view.lines == ["error: trial t0 failed: ValueError: no"]
 
 
-def test_the_time_that_is_left_is_told() -> None:
+def test_the_remaining_time_is_shown() -> None:
     view = Shown()
     view.on_event(events.progress_event("trials", 1, 4, 0.4, 90.0))
     view.on_event(_ended(1))
     assert view.lines == ["trial t0 ended: score 0, n 2 (1 of 4, about 1 min 30 s left)"]
 
 
-def test_the_error_that_ends_the_job_is_left_to_the_end() -> None:
+def test_the_error_that_ends_the_job_is_not_printed_twice() -> None:
     view = Shown()
     view.on_event(events.message_event("train() raised", "danger"))
     view.on_event(events.status_event("FAILED", "train() raised"))
@@ -80,7 +80,7 @@ def test_the_error_that_ends_the_job_is_left_to_the_end() -> None:
     assert view.lines == []
 
 
-def test_a_message_that_nothing_follows_is_told_in_the_end() -> None:
+def test_a_pending_error_is_printed_at_the_end() -> None:
     view = Shown()
     view.on_event(events.message_event("watch out", "danger"))
     view.close()
@@ -99,13 +99,13 @@ def test_two_thousand_trials_do_not_flood() -> None:
     view.on_event(_ended(2_000))
     view.close()
     assert len(view.lines) == 41
-    assert view.lines[-1] == "… 1960 lines left out; the recording has all"
+    assert view.lines[-1] == "… 1960 lines omitted; the recording has them"
 
 
-def test_a_phase_is_told_when_it_begins_moves_on_and_ends() -> None:
+def test_a_phase_has_lines_at_its_start_steps_and_end() -> None:
     now = [0.0]
     view = Shown(lambda: now[0])
-    view.board = JobState()
+    view.state = JobState()
     view.on_event(events.metric_event("train", "loss", 0.25))
     for step in range(101):
         now[0] += 0.2

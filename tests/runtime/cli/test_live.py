@@ -1,4 +1,4 @@
-"""The live view draws itself in the terminal it has, and leaves it clean."""
+"""The live view fits the terminal and leaves it clean."""
 
 from __future__ import annotations
 
@@ -186,7 +186,7 @@ def _view(width: int, height: int) -> tuple[LiveView, StringIO]:
 @given(st.integers(0, 40), st.integers(0, 6), st.integers(30, 150), st.integers(8, 60))
 def test_a_frame_is_never_larger_than_the_terminal(trials: int, messages: int, width: int, height: int) -> None:
     view, out = _view(width, height)
-    view.board = JobState("score", "max", 40)
+    view.state = JobState("score", "max", 40)
     table = TrialTable("score", ["x"])
     for number in range(trials):
         table.apply(TrialStarted(trial_id=f"abcde_{number:05d}", config={"x": "word " * 9}))

@@ -46,7 +46,7 @@ def test_a_job_in_the_new_form_comes_out_as_it_is(called, training) -> None:
     shown = called("migrate", job)
     assert shown.exit_code == 0
     assert json.loads(shown.stdout) == json.loads(job.read_text("utf-8"))
-    assert shown.stderr == "the job is in the new form already\n"
+    assert shown.stderr == "the job already has the current form\n"
 
 
 def test_yaml_comes_out_as_json(called, tmp_path: Path) -> None:
@@ -68,12 +68,12 @@ def test_an_outcome_that_is_no_valid_job_is_refused(called, tmp_path: Path) -> N
     assert not (tmp_path / "new.json").exists()
 
 
-@pytest.mark.parametrize(("content", "said"), [("[]", "must be an object"), ("", "is empty"), ("{", "is not JSON")])
-def test_what_is_no_job_is_refused(content: str, said: str, called, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("content", "message"), [("[]", "must be an object"), ("", "is empty"), ("{", "is not JSON")])
+def test_what_is_no_job_is_refused(content: str, message: str, called, tmp_path: Path) -> None:
     (tmp_path / "old.json").write_text(content, encoding="utf-8")
     shown = called("migrate", "old.json")
     assert shown.exit_code == 2
-    assert said in shown.stderr
+    assert message in shown.stderr
 
 
 def test_a_place_that_cannot_be_written_to_is_named(called, old: Path, tmp_path: Path) -> None:

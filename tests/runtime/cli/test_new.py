@@ -1,4 +1,4 @@
-"""`trialrun new` writes a plugin that is conformant as it stands."""
+"""`trialrun new` writes a conformant plugin."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_nothing_is_overwritten(called: Called, tmp_path: Path) -> None:
     mine.write_text("mine", "utf-8")
     result = called("new", "my_plugin")
     assert result.exit_code == 2
-    assert "nothing is overwritten" in result.stderr
+    assert "is not overwritten" in result.stderr
     assert mine.read_text("utf-8") == "mine"
     assert list((tmp_path / "my_plugin").iterdir()) == [mine]
 

@@ -1,4 +1,4 @@
-"""`trialrun plan` says what a job would do, and refuses what could not run."""
+"""`trialrun plan` shows what a job would do, and refuses a job that could not run."""
 
 from __future__ import annotations
 
@@ -66,10 +66,10 @@ def test_everything_that_does_not_fit_is_told_at_once(called, tuning) -> None:
     job = tuning(X, GRID, tune_config={"scheduler": "asha", "search_alg": search})
     shown = called("plan", job, "--executor", "inline")
     assert (shown.exit_code, shown.stdout) == (2, "")
-    said = shown.stderr.splitlines()
-    assert len(said) == 4
+    message = shown.stderr.splitlines()
+    assert len(message) == 4
     for part in ("hyperparameters[1].type", "points_to_evaluate[0].x", "points_to_evaluate[1].y", "scheduler"):
-        assert sum(part in line for line in said) == 1
+        assert sum(part in line for line in message) == 1
 
 
 def test_a_wrong_job_with_a_wrong_plugin_is_told_of_both(called, tuning) -> None:
@@ -92,17 +92,17 @@ def test_an_algorithm_of_a_plugin_is_known_with_it(called, tuning) -> None:
 
 @pytest.mark.ray(session=False)
 @pytest.mark.parametrize(
-    ("scheduler", "said"),
+    ("scheduler", "message"),
     [
         ("ashaa", "no such scheduler, got 'ashaa'. Did you mean 'asha'?"),
         ({"name": "asha", "options": {"max_time": 3}}, "asha has no such option"),
         ({"name": "fifo", "options": {"max_t": 3}}, "fifo has no such option"),
     ],
 )
-def test_a_scheduler_is_checked(scheduler: object, said: str, called, tuning) -> None:
+def test_a_scheduler_is_checked(scheduler: object, message: str, called, tuning) -> None:
     shown = called("plan", tuning(X, tune_config={"scheduler": scheduler}))
     assert shown.exit_code == 2
-    assert said in shown.stderr
+    assert message in shown.stderr
 
 
 def test_the_deprecated_form_is_planned_with_a_warning(called, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def test_installed_plugins_are_listed_with_their_hooks(called) -> None:
     shown = called("plugins")
     assert shown.exit_code == 0
     lines = {line.split()[0]: line for line in shown.stdout.splitlines()}
-    assert "train, tune  (trialrun_reference.pure, of trialrun)" in lines["pure"]
+    assert "train, tune  (trialrun_reference.pure, from trialrun)" in lines["pure"]
     assert "datasets" in lines["digits"]
     assert len({line.index(" ", len(name)) for name, line in lines.items()}) >= 1
 

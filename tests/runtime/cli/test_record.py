@@ -1,4 +1,4 @@
-"""`trialrun record` serves until it is told to end."""
+"""`trialrun record` serves until a signal stops it."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import pytest
 import requests
 
 from trialrun import Recorder
+from trialrun.cli.record import catch_stop_signals
 
 LINE = Path(__file__).resolve().parents[3] / "examples" / "line.csv"
 
 
-@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
-def test_it_serves_until_told_to_end(end: signal.Signals, tmp_path: Path) -> None:
+def test_it_serves_until_a_signal_stops_it(tmp_path: Path) -> None:
     db = tmp_path / "kept.sqlite"
     command = [sys.executable, "-m", "trialrun", "record", "--json", "--db", str(db), "--dataset", f"5={LINE}"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as recording:
@@ -29,11 +29,11 @@ def test_it_serves_until_told_to_end(end: signal.Signals, tmp_path: Path) -> Non
         page = requests.get(f"{facts['url']}sdk/ground_truth_events/", query, headers=headers, timeout=20)
         entry = {"event": "message", "data": {"context": "info", "content": "hello"}, "job": 1}
         stored = requests.post(f"{facts['url']}logs/", json=entry, headers=headers, timeout=20)
-        recording.send_signal(end)
-        rest, said = recording.communicate(timeout=30)
+        recording.send_signal(signal.SIGTERM)
+        stdout, stderr = recording.communicate(timeout=30)
     assert page.json()["count"] == len(LINE.read_text("utf-8").splitlines()) - 1
     assert stored.ok
-    assert (rest, said, recording.returncode) == ("", "", 0)
+    assert (stdout, stderr, recording.returncode) == ("", "", 0)
     assert facts["db"] == str(db)
     with Recorder.open(db) as kept:
         assert [message["content"] for message in kept.messages()] == ["hello"]
@@ -46,13 +46,23 @@ def test_url_and_token_are_printed(called) -> None:
     assert facts["url"].startswith("http://127.0.0.1:")
     assert len(facts["token"]) >= 32
     assert not Path(facts["db"]).exists(), "it was temporary"
-    assert shown.stderr == "recording until Ctrl-C; the recording is removed then, --db PATH keeps it\n"
+    assert shown.stderr == "recording until Ctrl-C; then the recording is deleted: keep it with --db PATH\n"
 
 
 def test_a_recorder_that_others_can_reach_warns(called) -> None:
     shown = called("record", "--for", "0", "--host", "0.0.0.0", "--allow-remote")
     assert shown.exit_code == 0
     assert shown.stderr.startswith("warning: other machines can reach the recorder at 0.0.0.0")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_both_signals_stop_a_server(number: signal.Signals) -> None:
+    before = signal.getsignal(number)
+    with catch_stop_signals() as end:
+        assert not end.is_set()
+        signal.raise_signal(number)
+        assert end.wait(5)
+    assert signal.getsignal(number) is before
 
 
 def test_a_dataset_may_be_named(called) -> None:
@@ -68,7 +78,7 @@ def test_a_port_that_is_taken_is_named(called) -> None:
 
 
 @pytest.mark.parametrize(
-    ("args", "said"),
+    ("args", "message"),
     [
         (["--host", "0.0.0.0"], "this machine only"),
         (["--dataset", "nonsense"], "an id, '=' and a path"),
@@ -77,11 +87,11 @@ def test_a_port_that_is_taken_is_named(called) -> None:
         (["--checkpoint", "1=nowhere"], "the path must exist"),
         (["--db", "."], "--db: must be a file, got a folder"),
         (["--db", f"{LINE}"], "must be a recording"),
-        (["--db", f"{LINE}/below.sqlite"], "--db: cannot be made"),
+        (["--db", f"{LINE}/below.sqlite"], "--db: cannot be created"),
     ],
 )
-def test_what_it_cannot_serve_is_refused(args: list[str], said: str, called) -> None:
+def test_what_it_cannot_serve_is_refused(args: list[str], message: str, called) -> None:
     shown = called("record", "--for", "0", *args)
     assert (shown.exit_code, shown.stdout) == (2, "")
-    assert said in shown.stderr
+    assert message in shown.stderr
     assert len(shown.stderr.splitlines()) == 1

@@ -1,4 +1,4 @@
-"""`trialrun resume` takes a folder or the URL of a copy, and says what is wrong with either."""
+"""`trialrun resume` takes a folder or the URL of a copy, and names the error in either."""
 
 from __future__ import annotations
 
@@ -47,8 +47,10 @@ def test_a_path_is_fetched_when_it_is_said_where_to(called: Called, copy: Path, 
     assert (tmp_path / "here" / "small-1" / "result.json").exists()
 
 
-@pytest.mark.parametrize(("url", "said"), [("nowhere://x/y", "cannot be reached"), ("file:///nothing/there", "no run")])
-def test_a_copy_that_is_not_there_is_a_wrong_call(called: Called, url: str, said: str) -> None:
+@pytest.mark.parametrize(
+    ("url", "message"), [("nowhere://x/y", "cannot be reached"), ("file:///nothing/there", "no run")]
+)
+def test_a_copy_that_is_not_there_is_a_wrong_call(called: Called, url: str, message: str) -> None:
     result = called("resume", url)
     assert result.exit_code == 2
-    assert said in result.stderr
+    assert message in result.stderr

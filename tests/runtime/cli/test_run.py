@@ -43,18 +43,18 @@ def test_a_training_job_ends_with_its_model(called, training, tmp_path: Path) ->
     ]
 
 
-def test_json_is_alone_on_stdout(spawned, training, tmp_path: Path) -> None:
-    shown = spawned("run", training({"do": "fine"}), *UNRULY, "--json")
-    assert shown.returncode == 0
+def test_json_is_alone_on_stdout(called, training, tmp_path: Path) -> None:
+    shown = called("run", training({"do": "fine"}), *UNRULY, "--json")
+    assert shown.exit_code == 0
     result = json.loads(shown.stdout)
     assert result == json.loads((_folder(tmp_path) / "result.json").read_text("utf-8"))
     assert "printed by fine" in shown.stderr
     assert "a job: job 1" in shown.stderr
 
 
-def test_quiet_shows_nothing(spawned, training, tmp_path: Path) -> None:
-    shown = spawned("run", training({"do": "fine"}), *UNRULY, "--quiet")
-    assert (shown.returncode, shown.stdout, shown.stderr) == (0, "", "")
+def test_quiet_shows_nothing(called, training, tmp_path: Path) -> None:
+    shown = called("run", training({"do": "fine"}), *UNRULY, "--quiet")
+    assert (shown.exit_code, shown.stdout, shown.stderr) == (0, "", "")
     assert (_folder(tmp_path) / "train" / "stdout").read_text("utf-8") == "printed by fine\n"
 
 
@@ -84,7 +84,7 @@ def test_failed_trials_are_listed_and_the_rest_goes_on(called, tuning, tmp_path:
     for reason in reasons:
         assert sum(reason in line for line in shown.stdout.splitlines()) == 1
         assert reason in shown.stderr
-    assert "6, 1 ended well, 5 failed" in shown.stdout
+    assert "6, 1 succeeded, 5 failed" in shown.stdout
     with Recorder.open(_folder(tmp_path) / "recorder.sqlite") as recorder:
         assert len(recorder.table_rows(1)) == 6
 
@@ -109,7 +109,7 @@ def test_a_study_in_which_all_fail_is_an_error(do: str, called, tuning, tmp_path
 
 
 @pytest.mark.parametrize(
-    ("do", "said"),
+    ("do", "message"),
     [
         ("raise", "train() raised, got ValueError: no [bold]luck[/bold] | \\x1b[31m"),
         ("exit", "train() raised, got SystemExit: 4"),
@@ -117,11 +117,11 @@ def test_a_study_in_which_all_fail_is_an_error(do: str, called, tuning, tmp_path
         ("nothing", "train() must return the path of its artifact, got None"),
     ],
 )
-def test_a_training_that_fails_is_one_error(do: str, said: str, called, training, tmp_path: Path) -> None:
+def test_a_training_that_fails_is_one_error(do: str, message: str, called, training, tmp_path: Path) -> None:
     shown = called("run", training({"do": do}), *UNRULY)
     assert shown.exit_code == 1
     (error,) = [line for line in shown.stderr.splitlines() if "error: " in line]
-    assert said in error
+    assert message in error
     with Recorder.open(_folder(tmp_path) / "recorder.sqlite") as recorder:
         assert recorder.messages()[-1]["content"] == "the run is complete"
 
@@ -156,7 +156,7 @@ def _error(shown: Any) -> str:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (None, "there is no such file"),
         (b"", "is empty"),
@@ -168,10 +168,10 @@ def _error(shown: Any) -> str:
     ],
     ids=["absent", "empty", "cut", "yaml", "binary", "text", "50 MB"],
 )
-def test_a_file_that_is_no_job_is_refused(content: bytes | None, said: str, called, tmp_path: Path) -> None:
+def test_a_file_that_is_no_job_is_refused(content: bytes | None, message: str, called, tmp_path: Path) -> None:
     if content is not None:
         (tmp_path / "job.json").write_bytes(content)
-    assert said in _error(called("run", "job.json", *PURE))
+    assert message in _error(called("run", "job.json", *PURE))
     assert not (tmp_path / "trialrun-results").exists()
 
 
@@ -180,7 +180,7 @@ def test_a_folder_is_no_job(called, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("plugin", "said"),
+    ("plugin", "message"),
     [
         ("nobody_has_this", "there must be a plugin of that name"),
         (BROKEN / "absent.py", "there must be a file or folder"),
@@ -193,13 +193,13 @@ def test_a_folder_is_no_job(called, tmp_path: Path) -> None:
         ("digits", "must have `train("),
     ],
 )
-def test_a_plugin_that_does_not_do_is_refused(plugin: object, said: str, called, training) -> None:
+def test_an_unusable_plugin_is_refused(plugin: object, message: str, called, training) -> None:
     shown = called("run", training(), "--plugin", plugin, "--dataset", f"1={LINE}")
-    assert said in _error(shown)
+    assert message in _error(shown)
 
 
 @pytest.mark.parametrize(
-    ("args", "said"),
+    ("args", "message"),
     [
         (["--dataset", "x"], "an id, '=' and a path"),
         (["--dataset", "2=nowhere"], "must be a path, or the name of a dataset"),
@@ -212,8 +212,8 @@ def test_a_plugin_that_does_not_do_is_refused(plugin: object, said: str, called,
         (["--with", "nobody_has_this"], "there must be a plugin of that name"),
     ],
 )
-def test_an_option_that_does_not_do_is_refused(args: list[object], said: str, called, training) -> None:
-    assert said in _error(called("run", training(TRAINED), *PURE, *args))
+def test_an_invalid_option_is_refused(args: list[object], message: str, called, training) -> None:
+    assert message in _error(called("run", training(TRAINED), *PURE, *args))
 
 
 def test_a_dataset_that_the_backend_does_not_know_fails_the_job(called, training) -> None:
@@ -228,14 +228,14 @@ def test_a_checkpoint_that_the_backend_does_not_know_fails_the_job(called, train
     assert "8: must exist on the backend" in shown.stderr
 
 
-def test_all_that_is_wrong_with_a_call_is_told_at_once(called, training) -> None:
+def test_every_error_of_a_call_is_reported_at_once(called, training) -> None:
     job = training(dataset="x", nmae="y")
     wrong = ["--dataset", "y", "--checkpoint", "z", "--resource", "half", "--storage", "s3://key:hunter2@bucket/x"]
     shown = called("run", job, "--plugin", BROKEN / "three_faults.py", *wrong)
     assert shown.exit_code == 2
-    said = shown.stderr.splitlines()
-    assert len(said) == 9
-    assert all(line.startswith("error: ") for line in said)
+    message = shown.stderr.splitlines()
+    assert len(message) == 9
+    assert all(line.startswith("error: ") for line in message)
     assert "--storage: credentials go into the environment" in shown.stderr
     assert "hunter2" not in shown.stderr
 
@@ -272,7 +272,7 @@ def test_a_reader_that_leaves_does_not_end_the_job(spawned, training, tmp_path: 
 
 
 @pytest.mark.parametrize("text", ["license", "license=", "=2", "license=-1", "license=many", "a b=1", "license=1e400"])
-def test_a_resource_that_is_no_amount_is_told(called, training, text: str) -> None:
+def test_a_resource_without_an_amount_is_refused(called, training, text: str) -> None:
     shown = called("run", training(TRAINED), *PURE, "--resource", text, "--resource", "fine=1.5")
     assert shown.exit_code == 2
     assert f"--resource: must be NAME=AMOUNT, got {text!r}" in shown.stderr

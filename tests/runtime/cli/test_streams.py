@@ -1,4 +1,4 @@
-"""Standard output is kept for the result, whoever prints."""
+"""Standard output is reserved for the result, whatever prints."""
 
 from __future__ import annotations
 

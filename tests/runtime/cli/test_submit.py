@@ -1,4 +1,4 @@
-"""`trialrun submit` sends a run to a cluster, and no secret with it."""
+"""`trialrun submit` sends a run to a cluster, without secrets."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ def test_what_is_sent_is_the_folder_and_what_was_named(
         "job.json", "--plugin", "my plugin.py", "--results", "/shared/results",
     )  # fmt: skip
     assert shown.exit_code == 0, shown.stderr
-    said = json.loads(shown.stdout)
-    assert said["entrypoint"] == (
+    message = json.loads(shown.stdout)
+    assert message["entrypoint"] == (
         "python -m trialrun run job.json --plugin 'my plugin.py' --results /shared/results --address auto"
     )
-    env = said["runtime_env"]
+    env = message["runtime_env"]
     assert env["working_dir"] == str(tmp_path)
     assert env["pip"] == ["scikit-learn>=1.5"]
     assert env["env_vars"] == {"SEED_OF_MINE": "3", "MODE": "fast day"}
@@ -53,7 +53,7 @@ def test_a_secret_does_not_travel(called: Callable[..., Any], name: str) -> None
 
 def test_a_call_without_a_cluster_is_told(called: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RAY_API_SERVER_ADDRESS", raising=False)
-    for options, said in (
+    for options, message in (
         (["job.json"], "must name the dashboard that takes jobs"),
         (["--address", "http://127.0.0.1:9", "job.json"], "error: "),
         (["--working-dir", "nowhere", "job.json"], "must be a folder"),
@@ -62,7 +62,7 @@ def test_a_call_without_a_cluster_is_told(called: Callable[..., Any], monkeypatc
     ):
         shown = called("submit", *options)
         assert shown.exit_code == 2, shown.stderr
-        assert said in shown.stderr
+        assert message in shown.stderr
 
 
 def test_what_the_job_prints_is_shown_once() -> None:
@@ -130,8 +130,8 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Head]:
         "RAY_AUTH_MODE": "token",  # as `ray start` has it by default, with a token that is this test's own
         "RAY_AUTH_TOKEN": secrets.token_hex(16),
     }
-    told = tmp_path_factory.mktemp("head") / "head.log"
-    with told.open("w") as log:
+    log_path = tmp_path_factory.mktemp("head") / "head.log"
+    with log_path.open("w") as log:
         started = subprocess.Popen(
             [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", "--port=0", "--num-cpus=2",
              f"--dashboard-port={port}", f"--dashboard-agent-listen-port={port + 1000}",  # as other Rays may run
@@ -139,7 +139,7 @@ def head(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Head]:
             env=environment, stdout=log, stderr=log, start_new_session=True,
         )  # fmt: skip
         try:
-            _wait_for_dashboard(f"http://127.0.0.1:{port}", started, told)
+            _wait_for_dashboard(f"http://127.0.0.1:{port}", started, log_path)
             yield Head(environment, f"http://127.0.0.1:{port}", f"ray://127.0.0.1:{port - 2000}")
         finally:
             started.terminate()

@@ -1,4 +1,4 @@
-"""The end of a run says what came of it, failures one per line."""
+"""The summary names the best trial, the results, and each failure on one line."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_the_winner_is_named_with_its_values(tmp_path: Path) -> None:
         "           accuracy=0.9877  loss=0.5  epoch=20",
         "with       lr=0.1235  activation=relu",
         "model      3 (one of 2)",
-        "trials     3, all ended well",
+        "trials     3, all succeeded",
         f"results    {tmp_path}",
         f"recording  {tmp_path / 'recorder.sqlite'}",
     ]
@@ -50,7 +50,7 @@ def test_failures_stand_one_per_line(tmp_path: Path) -> None:
     lines = _lines(_result(tmp_path, failures=failures, warnings=["careful"], ended_by="target: reached"))
     assert "failed     t0  ValueError: two | lines \\x1b[31m" in lines
     assert "no model   t1  it has no model" in lines
-    assert "trials     3, 1 ended well, 2 failed" in lines
+    assert "trials     3, 1 succeeded, 2 failed" in lines
     assert "warnings   careful" in lines
     assert "ended by   target: reached" in lines
     assert max(len(line) for line in lines) < 320
@@ -61,7 +61,7 @@ def test_a_thousand_failures_are_cut_short(tmp_path: Path) -> None:
     lines = format_trial_failures(_result(tmp_path, failures=failures))
     assert len(lines) == 22
     assert lines[-2].strip() == "… and 980 more, in result.json"
-    assert lines[-1].strip() == f"what they wrote is in {tmp_path / 'trials'}"
+    assert lines[-1].strip() == f"the output of the trials is in {tmp_path / 'trials'}"
 
 
 def test_nothing_is_said_of_trials_after_training(tmp_path: Path) -> None:

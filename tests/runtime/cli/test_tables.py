@@ -1,4 +1,4 @@
-"""Tables fit where they are shown, and show what a plugin calls itself as it is."""
+"""Tables fit the terminal, and show the names of a plugin unchanged."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from trialrun.cli.tables import build_point_table, build_trial_table, count_fitt
 from trialrun.trials import TrialReported, TrialStarted, TrialStatusChanged, TrialTable
 
 
-def _board(count: int, hyperparameters: int = 2) -> JobState:
+def _state_of(count: int, hyperparameters: int = 2) -> JobState:
     names = [f"parameter_{n}" for n in range(hyperparameters)]
     table = TrialTable("score", names)
     for number in range(count):
         table.apply(TrialStarted(trial_id=f"trial_{number:05d}", config=dict.fromkeys(names, 1 / 3)))
         table.apply(TrialReported(trial_id=f"trial_{number:05d}", metrics={"score": number, "[bold]loss[/bold]": 0.5}))
         table.apply(TrialStatusChanged(trial_id=f"trial_{number:05d}", status="TERMINATED"))
-    board = JobState("score", "max", count)
-    board.apply_event(events.trials_event(table.snapshot()))
-    return board
+    state = JobState("score", "max", count)
+    state.apply_event(events.trials_event(table.snapshot()))
+    return state
 
 
 def _shown(table: RenderableType, width: int = 200) -> list[str]:
@@ -35,20 +35,20 @@ def _shown(table: RenderableType, width: int = 200) -> list[str]:
 
 @given(st.integers(1, 30), st.integers(0, 12), st.integers(2, 40), st.integers(40, 200))
 def test_a_table_fits_where_it_is_shown(trials: int, hyperparameters: int, lines: int, width: int) -> None:
-    shown = _shown(build_trial_table(_board(trials, hyperparameters), width, lines), width)
+    shown = _shown(build_trial_table(_state_of(trials, hyperparameters), width, lines), width)
     assert len(shown) <= max(lines, 3)
     assert all(cell_len(line.rstrip()) <= width for line in shown)
     assert "trial_" in shown[1]
 
 
 def test_the_best_is_marked_at_the_top() -> None:
-    header, first, *_ = _shown(build_trial_table(_board(3), 200, 10))
+    header, first, *_ = _shown(build_trial_table(_state_of(3), 200, 10))
     assert header.split() == ["trial", "status", "score", "parameter_0", "parameter_1", "[bold]loss[/bold]"]
     assert first.split() == ["★", "trial_00002", "TERMINATED", "2", "0.3333", "0.3333", "0.5"]
 
 
 def test_rows_that_do_not_fit_are_counted() -> None:
-    shown = _shown(build_trial_table(_board(30), 200, 10))
+    shown = _shown(build_trial_table(_state_of(30), 200, 10))
     assert len(shown) == 10
     assert shown[-1].strip() == "22 more"
 

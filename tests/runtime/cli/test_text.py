@@ -77,8 +77,8 @@ def test_a_cell_shows_any_value(thing: object, shown: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"),
+    ("seconds", "message"),
     [(0, "0 s"), (59.4, "59 s"), (59.6, "1 min 0 s"), (125, "2 min 5 s"), (3600, "1 h 0 min"), (-1, "0 s")],
 )
-def test_a_duration_is_said_as_people_say_it(seconds: float, said: str) -> None:
-    assert text.format_duration(seconds) == said
+def test_a_duration_is_said_as_people_say_it(seconds: float, message: str) -> None:
+    assert text.format_duration(seconds) == message

@@ -1,4 +1,4 @@
-"""How long a trial took is read from the newest recording that knows."""
+"""The time of a trial is read from the newest recording that has ended trials."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`trialrun ui` shows recordings until it is told to end."""
+"""`trialrun ui` shows recordings until a signal stops it."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ def recorded(folder: Path) -> Path:
     return folder / "recorder.sqlite"
 
 
-@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("named", ["file", "results", "all"])
-def test_the_printed_address_shows_the_recording(end: signal.Signals, named: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("named", "end"), [("file", signal.SIGINT), ("results", signal.SIGTERM), ("all", signal.SIGINT)]
+)
+def test_the_printed_address_shows_the_recording(named: str, end: signal.Signals, tmp_path: Path) -> None:
     path = recorded(tmp_path / "shown-1")
     given = {"file": path, "results": path.parent, "all": tmp_path}[named]
     command = [sys.executable, "-m", "trialrun", "ui", str(given)]
@@ -34,10 +35,10 @@ def test_the_printed_address_shows_the_recording(end: signal.Signals, named: str
             page = session.get(address, timeout=20)
             jobs = session.get(f"{page.url}api/jobs", timeout=20).json()
         showing.send_signal(end)
-        rest, said = showing.communicate(timeout=30)
+        rest, message = showing.communicate(timeout=30)
     assert "trialrun" in page.text
     assert [job["name"] for recording in jobs["recordings"] for job in recording["jobs"]] == ["shown"]
-    assert (rest, said, showing.returncode) == ("", "", 0)
+    assert (rest, message, showing.returncode) == ("", "", 0)
 
 
 def test_what_is_not_there_is_refused(called: Called) -> None:

@@ -1,4 +1,4 @@
-"""`trialrun top` follows a run that another process works on."""
+"""`trialrun show --follow` follows a run that another process works on."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from trialrun.cli.top import follow_study
+from trialrun.cli.follow import follow_study
 from trialrun.cli.views import View
 from trialrun.recorder import Recorder
 from trialrun.recordings import open_study
@@ -23,7 +23,7 @@ from .test_live import HIDE, SHOW, Terminal
 
 
 class Seen(View):
-    """Keeps what it is told."""
+    """A view that keeps its events."""
 
     def __init__(self) -> None:
         super().__init__(lambda: 0.0)
@@ -37,7 +37,7 @@ def status(recorder: Recorder, word: str) -> None:
     assert recorder.handle("PATCH", "jobs/1", body=json.dumps({"status": word}).encode()).status == 200
 
 
-def test_what_comes_while_it_looks_is_shown(tmp_path: Path) -> None:
+def test_new_events_are_shown(tmp_path: Path) -> None:
     folder, view = small(tmp_path, status="RUNNING"), Seen()
     with Recorder(folder / "recorder.sqlite") as recorder, open_study(folder) as study:
         steps: Iterator[Callable[[], None]] = iter(
@@ -51,40 +51,40 @@ def test_what_comes_while_it_looks_is_shown(tmp_path: Path) -> None:
             next(steps)()
             return False
 
-        said = follow_study(study, view, wait)
-    assert "succeeded" in said
-    assert list(view.board.trials) == ["a", "b", "c", "d"]
-    best = view.board.find_best()
+        message = follow_study(study, view, wait)
+    assert "succeeded" in message
+    assert list(view.state.trials) == ["a", "b", "c", "d"]
+    best = view.state.find_best()
     assert best is not None
     assert best.trial_id == "d"
-    assert view.board.total == 3
+    assert view.state.total == 3
     assert [event.kind for event in view.events].count("message") == 1
 
 
-def test_it_ends_when_asked_to(tmp_path: Path) -> None:
+def test_it_ends_when_the_user_quits(tmp_path: Path) -> None:
     with open_study(small(tmp_path, status="RUNNING")) as study:
         assert follow_study(study, Seen(), lambda: True) == ""
 
 
-def test_a_run_that_was_killed_is_left(tmp_path: Path) -> None:
+def test_a_killed_run_ends_the_view(tmp_path: Path) -> None:
     folder = small(tmp_path, status="RUNNING")
     (folder / "lock").touch()
     times = iter(range(100))
     with open_study(folder) as study:
-        said = follow_study(study, Seen(), lambda: False, clock=lambda: float(next(times)))
-    assert "trialrun resume" in said
+        message = follow_study(study, Seen(), lambda: False, clock=lambda: float(next(times)))
+    assert "trialrun resume" in message
 
 
 def test_the_progress_of_another_client_is_shown(tmp_path: Path) -> None:
     view = Seen()
     with open_study(small(tmp_path, status="RUNNING")) as study:
         follow_study(study, view, lambda: True)
-    assert view.board.overall == pytest.approx(0.5)
-    assert view.board.eta_s == pytest.approx(60, abs=55)
+    assert view.state.overall == pytest.approx(0.5)
+    assert view.state.eta_s == pytest.approx(60, abs=55)
 
 
 def test_lines_are_printed_where_there_is_no_terminal(called: Called, tmp_path: Path) -> None:
-    result = called("top", small(tmp_path / "r"))
+    result = called("show", "--follow", small(tmp_path / "r"))
     assert result.exit_code == 0
     assert "trial a ended: loss 0.3333" in result.stdout
     assert result.stdout.splitlines()[-1].startswith("a study: succeeded")
@@ -107,7 +107,7 @@ def test_what_no_table_fits_is_left_out(tmp_path: Path) -> None:
 @pytest.mark.parametrize("by", ["q", "Ctrl-C"])
 def test_the_live_view_is_left_clean(by: str, tmp_path: Path, environment: dict[str, str]) -> None:
     folder = small(tmp_path / "r", status="RUNNING")
-    command = [sys.executable, "-m", "trialrun", "top", str(folder)]
+    command = [sys.executable, "-m", "trialrun", "show", "--follow", str(folder)]
     terminal = Terminal(command, tmp_path, environment, 24, 100)
     try:
         terminal.until("best so far")
