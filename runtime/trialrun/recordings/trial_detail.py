@@ -143,7 +143,10 @@ def read_output(recording: OpenRecording, trial: str | None, stream: str) -> dic
 def find_trial_folder(recording: OpenRecording, trial: str) -> Path | None:
     """Return the trial's folder beside the recording; None where there is none."""
     folder = read_trial_folders(recording.path.parent)[0].find_folder(trial)
-    return folder if folder.is_dir() else None
+    try:
+        return folder if folder.is_dir() else None
+    except OSError:  # an id that is too long for a file name
+        return None
 
 
 def _read_tail(path: Path) -> dict[str, Any] | None:

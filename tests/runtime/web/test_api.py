@@ -174,6 +174,14 @@ def test_output_stays_in_its_folder(study: Recorder, asked: Asked, trial: str) -
     assert "detail" in asked("jobs/1/output", 404, trial=trial, stream="stdout")
 
 
+def test_an_id_too_long_for_a_folder_has_no_output(study: Recorder, asked: Asked) -> None:
+    (study.path.parent / "trials").mkdir()
+    name = "x" * 300
+    send(study, "trial_result", {"trial_id": name, "iteration": 1, "metrics": {"loss": 1.0}})
+    page = asked("jobs/1/trial", trial=name)
+    assert (page["folder"], page["output"]) == (None, {"stdout": None, "stderr": None})
+
+
 def test_output_follows_no_link(study: Recorder, asked: Asked, tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("secret", "utf-8")
     (study.path.parent / "trials" / "a").mkdir(parents=True)
