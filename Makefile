@@ -7,18 +7,21 @@ STAMP := $(VENV)/.installed
 NEWEST := .venv-newest
 HARNESS := tests/runtime/testing tests/pytester
 HARNESS_APART := $(HARNESS:%=--ignore=%)
+NODE_TOOLS := node_modules/.installed
 
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: help venv demo test test-cluster test-harness test-browser test-newest lint docs bench constraints clean
+.PHONY: help venv demo test test-fast test-cluster test-harness test-browser test-newest lint lint-js docs bench constraints clean
 
 help:
 	@echo "make demo         run a real tuning job on real data, recorded"
 	@echo "make test         all tests but those of the next two"
+	@echo "make test-fast    the part of make test that needs no Ray"
 	@echo "make test-cluster the tests that start a Ray or a cluster of their own"
 	@echo "make test-harness the tests of the conformance harness"
 	@echo "make test-browser the tests of the page and the report in a browser (a part of make test)"
-	@echo "make lint         ruff, mypy and import-linter"
+	@echo "make lint         ruff, mypy, import-linter; biome for JavaScript where there is npm"
+	@echo "make lint-js      biome alone: format, rules, no function over 60 lines"
 	@echo "make docs         build the documentation into site/"
 	@echo "make bench        run the benchmarks and print one table"
 	@echo "make test-newest  search and executor tests with the newest versions of everything"
@@ -36,9 +39,11 @@ $(STAMP): pyproject.toml constraints.txt
 demo: $(STAMP)
 	$(BIN)/trialrun run examples/digits_tuning.json --plugin sklearn_digits --dataset 1=digits
 
-test: $(STAMP)
-	$(BIN)/python -m pytest -n 2 -m 'not ray' $(HARNESS_APART) $(PYTEST_ARGS)
+test: test-fast
 	$(BIN)/python -m pytest -m 'ray and not own_ray' $(HARNESS_APART) $(PYTEST_ARGS)
+
+test-fast: $(STAMP)
+	$(BIN)/python -m pytest -n 2 -m 'not ray' $(HARNESS_APART) $(PYTEST_ARGS)
 
 # Each starts a Ray, or a cluster, and many kill something in it: minutes.
 test-cluster: $(STAMP)
@@ -57,6 +62,15 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory lint-js; else echo "no npm here: the JavaScript is not checked"; fi
+
+lint-js: $(NODE_TOOLS)
+	node_modules/.bin/biome ci --error-on-warnings
+
+# package.json pins each tool; the lock file would hold addresses of one registry.
+$(NODE_TOOLS): package.json
+	npm install --silent --no-audit --no-fund --no-package-lock
+	touch $@
 
 docs: $(STAMP)
 	$(BIN)/python docs/generate.py
@@ -80,4 +94,4 @@ constraints:
 	mv constraints.new constraints.txt
 
 clean:
-	rm -rf $(VENV) $(NEWEST) build dist site trialrun-results .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(NEWEST) .venv-newest-python node_modules build dist site trialrun-results .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

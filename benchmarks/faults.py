@@ -1,7 +1,7 @@
-"""Entries lost and doubled while the backend fails: a whole tuning job under random schedules of faults.
+"""Count the entries that are lost or doubled when the backend fails during a tuning job, under random faults.
 
-Each schedule spoils calls of one job in every way that the recorder's fault switches know, over its memory door and
-over HTTP in turn. Afterwards the recorder is compared with what the spools accepted, and with an undisturbed run.
+Each schedule spoils calls of one job with faults of every kind that the recorder can make, through memory and over
+HTTP in turn. The recording is then compared with the entries in the spools, and with an undisturbed run.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from trialrun.recorder import Fault, Fixtures, Recorder
 from trialrun.recorder.faults import FaultKind
 from trialrun_hookspecs.errors import TrialrunError
 
-__all__ = ["Outcome", "content", "main", "ran", "ran_while_away", "random_schedule"]
+__all__ = ["Outcome", "content", "main", "random_schedule", "run_job", "run_while_away"]
 
 SCHEDULES = 200
 KINDS = get_args(FaultKind)
@@ -54,7 +54,7 @@ ROWS = [{"category": "train", "data": {"x": [float(n)], "y": 2.0 * n}} for n in 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """`content` is what the recorder has, normalised; `struck` the calls that were spoiled."""
+    """Counts of entries and calls of one run. `content` is its normalised recording; `struck` counts spoiled calls."""
 
     accepted: int
     lost: int
@@ -65,7 +65,7 @@ class Outcome:
 
 
 def random_schedule(draw: random.Random, calls: int) -> list[Fault]:
-    """Up to eight faults, each of a few calls somewhere in a job of so many."""
+    """Return one to eight faults, each on up to five successive calls of a job of `calls` calls."""
     return [
         Fault(
             kind=draw.choice(KINDS),
@@ -78,19 +78,19 @@ def random_schedule(draw: random.Random, calls: int) -> list[Fault]:
     ]
 
 
-def ran(faults: Sequence[Fault], *, http: bool = False) -> Outcome:
-    """One job under these faults."""
-    with _place(http=http) as (folder, recorder, backend):
+def run_job(faults: Sequence[Fault], *, http: bool = False) -> Outcome:
+    """Run one job under these faults and return its outcome."""
+    with _open_backend(http=http) as (folder, recorder, backend):
         recorder.faults.plan += faults
         result = trialrun.run(JOB, plugin="pure", backend=backend, executor="inline", results=folder / "results")
         return _outcome(Path(result.results_dir), recorder)
 
 
-def ran_while_away() -> Outcome:
-    """One job whose entries find no backend before it has ended, and then a flush."""
+def run_while_away() -> Outcome:
+    """Run a job whose backend is away until the job has ended, then flush it; return the outcome."""
     from trialrun.engine import runner
 
-    with _place(http=True) as (folder, recorder, backend):
+    with _open_backend(http=True) as (folder, recorder, backend):
         recorder.faults.plan += [Fault(route="logs"), Fault(route="jobs/1")]
         before, runner.CLOSE_TIMEOUT_S = runner.CLOSE_TIMEOUT_S, 0.5
         try:
@@ -104,22 +104,22 @@ def ran_while_away() -> Outcome:
 
 
 @contextlib.contextmanager
-def _place(*, http: bool) -> Iterator[tuple[Path, Recorder, Backend]]:
+def _open_backend(*, http: bool) -> Iterator[tuple[Path, Recorder, Backend]]:
     fixtures = Fixtures()
     fixtures.add_dataset(1, ROWS)
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="trialrun-faults-")))
         recorder = stack.enter_context(Recorder(folder / "recorder.sqlite", fixtures=fixtures))
-        door: Transport = Memory(recorder.handler())
+        transport: Transport = Memory(recorder.handler())
         if http:
             server = stack.enter_context(recorder.server())
-            door = Http(server.url, Tokens(access=server.token))
-            stack.callback(door.close)
-        client = Client(Retry(door, retry_policy=QUICK))
+            transport = Http(server.url, Tokens(access=server.token))
+            stack.callback(transport.close)
+        client = Client(Retry(transport, retry_policy=QUICK))
         yield (
             folder,
             recorder,
-            Backend(client=client, delivery_client=Client(door), url="", recorder=recorder, retry_policy=QUICK),
+            Backend(client=client, delivery_client=Client(transport), url="", recorder=recorder, retry_policy=QUICK),
         )
 
 
@@ -138,7 +138,7 @@ def _outcome(results: Path, recorder: Recorder) -> Outcome:
 
 
 def content(recorder: Recorder) -> dict[str, Any]:
-    """What a run leaves, without what is drawn, measured, or counted by the clock."""
+    """Return the recording without random ids, durations and times, so that two runs compare equal."""
     models = {model["id"]: model for model in recorder.models()}
     job = recorder.job(1)
     per_trial = {
@@ -164,23 +164,23 @@ def content(recorder: Recorder) -> dict[str, Any]:
 
 
 def _measure(schedules: int, seed: int) -> list[dict[str, Any]]:
-    calm = ran([])
+    undisturbed = run_job([])
     lost = doubled = struck = failed = differing = accepted = 0
     for number in range(schedules):
         draw = random.Random(seed + number)
-        faults = random_schedule(draw, calm.calls)
+        faults = random_schedule(draw, undisturbed.calls)
         try:
-            outcome = ran(faults, http=number % 2 == 1)
+            outcome = run_job(faults, http=number % 2 == 1)
         except TrialrunError as error:
             failed += 1
             print(f"schedule {seed + number}: {error}", file=sys.stderr)
             continue
         lost, doubled, struck = lost + outcome.lost, doubled + outcome.doubled, struck + outcome.struck
         accepted += outcome.accepted
-        if outcome.content != calm.content:
+        if outcome.content != undisturbed.content:
             differing += 1
             print(f"schedule {seed + number} differs: {faults}", file=sys.stderr)
-    away = ran_while_away()
+    away = run_while_away()
     figures = [
         ("schedules", schedules, "", ""),
         ("entries accepted", accepted, "entries", ""),
@@ -191,7 +191,7 @@ def _measure(schedules: int, seed: int) -> list[dict[str, Any]]:
         ("recordings that differ from the undisturbed one", differing, "recordings", "≤ 0"),
         ("lost with the backend away for the whole run, after a flush", away.lost, "entries", "≤ 0"),
         ("doubled by that", away.doubled, "entries", "≤ 0"),
-        ("recordings that differ after that", int(away.content != calm.content), "recordings", "≤ 0"),
+        ("recordings that differ after that", int(away.content != undisturbed.content), "recordings", "≤ 0"),
     ]
     return [{"figure": what, "value": value, "unit": unit, "aim": aim} for what, value, unit, aim in figures]
 

@@ -1,11 +1,11 @@
-"""Trials per hour, and what they make of the GPU, on the machine that it runs on; without a GPU, on its CPUs.
+"""Measure trials per hour and the use of the GPUs of this machine; without a GPU, of its CPUs.
 
     python benchmarks/gpu.py                     one trial at a time on each GPU
     python benchmarks/gpu.py --per-gpu 4         four trials share a GPU
     python benchmarks/gpu.py --channels 256      more to compute: a larger network
 
-It tunes `torch_digits` (or `sklearn_digits`, where PyTorch is not installed) on the digits. The time is that of the
-whole study, start of Ray included; the GPU's use is asked of nvidia-smi twice a second while it runs.
+It tunes `torch_digits` (or `sklearn_digits`, where PyTorch is not installed) on the digits. The time covers the whole
+study, with the start of Ray; nvidia-smi is asked for the use of the GPUs twice a second.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ PERIOD_S = 0.5
 
 
 class GpuUse:
-    """Samples every GPU's use, in percent of time and MiB, for as long as it is entered."""
+    """Sample the use of every GPU, in percent of time and MiB, inside the `with` block."""
 
     def __init__(self) -> None:
         self.busy: list[float] = []
@@ -94,7 +94,7 @@ def _width(plugin: str) -> str:
 
 
 def measure(args: argparse.Namespace) -> list[dict[str, Any]]:
-    """Run the study; give the figures."""
+    """Run the study and return the figures."""
     with tempfile.TemporaryDirectory() as folder, GpuUse() as use, contextlib.redirect_stdout(io.StringIO()):
         started = time.perf_counter()
         result = trialrun.run(

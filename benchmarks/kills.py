@@ -1,7 +1,7 @@
-"""Steps that are lost or recorded twice when workers and drivers are killed with SIGKILL and the run goes on.
+"""Count the steps that are lost or recorded twice when SIGKILL ends workers and drivers and the run resumes.
 
-One study on Ray whose every trial is killed once at a step drawn at random (max_failures: 1), and studies whose driver
-is killed at a random step and which `trialrun resume` finishes: on the inline executor, and with --ray some on Ray.
+One study on Ray kills every trial once at a random step (max_failures: 1). Other studies lose their driver at a random
+step, and `trialrun resume` finishes them: on the inline executor, and with --ray on Ray too.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def _trialrun(arguments: Sequence[str], folder: Path) -> int:
 
 
 def _faults(folder: Path, trials: int) -> tuple[int, int]:
-    """Steps and reports that are missing, and those that are there more than once."""
+    """Return how many steps and reports are missing, and how many were recorded more than once."""
     with Recorder.open(folder / "results" / "kills-1" / "recorder.sqlite") as recorder:
         steps = Counter((entry["trial_id"], int(entry["value"])) for entry in recorder.metrics())
         told = [entry["data"] for entry in recorder.events("trial_result")]

@@ -1,8 +1,8 @@
-"""Whether a large array reaches four trials at once with one copy of it on the node, and not four.
+"""Measure the memory of four concurrent trials that share a large array: the node must hold one copy, not four.
 
-The array is an attribute of a plugin that is handed over as an object: trialrun puts it into Ray's object store once,
-and the workers map it. Each trial waits for the others, reads every number, and looks at its own memory before and
-after: shared memory counts in RSS for each who maps it, in PSS in parts, and in USS for nobody.
+The array is an attribute of a plugin object. trialrun puts it into Ray's object store once, and the workers map it.
+Each trial waits for the others, reads every number, and measures its memory before and after. Shared memory counts
+fully in the RSS of each process, in parts in PSS, and not in USS.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ MB = 1e6
 
 
 def memory() -> dict[str, float]:
-    """The memory of this process in MB: RSS, PSS and USS (private to it)."""
+    """Return the memory of this process in MB: RSS, PSS and USS (its private part)."""
     lines = (line.split() for line in Path("/proc/self/smaps_rollup").read_text("utf-8").splitlines()[1:])
     kb = {words[0].rstrip(":"): float(words[1]) for words in lines}
     found = {"rss": kb["Rss"], "pss": kb["Pss"], "uss": kb["Private_Clean"] + kb["Private_Dirty"]}
@@ -38,7 +38,7 @@ def memory() -> dict[str, float]:
 
 
 class Plugin:
-    """Holds the array. Its trials read all of it, at the same time."""
+    """A plugin that holds the array; its concurrent trials read all of it."""
 
     def __init__(self, array: NDArray[np.float64], trials: int) -> None:
         self.array = array
@@ -68,7 +68,7 @@ class Plugin:
 
 
 def measure(megabytes: int, trials: int, folder: Path) -> list[dict[str, float]]:
-    """What each trial found. Starts a Ray of its own unless there is one."""
+    """Return what each trial measured. Starts a local Ray unless one is running."""
     array = np.ones(int(megabytes * MB / 8))
     space = [{"name": "n", "type": "grid_search", "options": list(range(trials))}]
     params: dict[str, Any] = {"name": "large", "dataset": 1, "is_tune": True, "hyperparameters": space}

@@ -1,7 +1,7 @@
-"""What one log_metric costs a trial, beside a synchronous POST of the same entry to the same recorder.
+"""Compare the cost of one log_metric call with a synchronous POST of the same entry to the same recorder.
 
-The recorder runs in a process of its own. The trial's call writes to its spool, as in a worker of Ray; with the hub
-beside it, as in the inline executor, a thread of the same process sends what was written.
+The recorder runs in its own process. The call writes to the trial's spool, as in a worker of Ray; with the event bus,
+as in the inline executor, a thread of the same process also sends the entries.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ WARM = 100
 
 @contextlib.contextmanager
 def recorder_process(folder: Path) -> Iterator[tuple[int, str, str]]:
-    """A recorder in a process of its own: its process id, URL and token."""
+    """Start a recorder in its own process; yield its process id, URL and token."""
     command = [sys.executable, "-m", "trialrun", "record", "--json", "--db", str(folder / "there.sqlite")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         assert process.stdout is not None
@@ -49,14 +49,14 @@ def recorder_process(folder: Path) -> Iterator[tuple[int, str, str]]:
 
 
 def run_in(folder: Path, name: str) -> tuple[JobRun, SpoolWriter]:
-    """A trial's run with its spool."""
+    """Yield the run of a trial, with its spool."""
     writer = SpoolWriter(folder / "spool" / f"{name}.0.jsonl")
     stamper = EventEmitter(writer.write, job_id=1, trial_id=name, prefix=f"bench-{name}-0")
     return JobRun(stamper, name="bench", job_id=1, trial_id=name, seed=1, folder=folder), writer
 
 
 def microseconds(call: Callable[[int], object], count: int, *, pause: float = 0.0) -> list[float]:
-    """Each call's time; `pause` seconds between two, as a training step makes them."""
+    """Return the time of each call, with `pause` seconds between two, as training steps have."""
     for number in range(WARM):
         call(number)
     times = []
@@ -70,7 +70,7 @@ def microseconds(call: Callable[[int], object], count: int, *, pause: float = 0.
 
 
 def measure(calls: int, posts: int) -> dict[str, list[float]]:
-    """Times in microseconds by what was called."""
+    """Return the times in microseconds by the name of the call."""
     found: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory(prefix="trialrun-bench-") as place:
         folder = Path(place)
@@ -116,7 +116,7 @@ def _posted(url: str, token: str, count: int) -> list[float]:
 
 
 def _synced(folder: Path, count: int) -> list[float]:
-    """What it would cost to survive the machine too, and not only the process."""
+    """Return the cost of an fsync per entry, which would survive a crash of the machine and not only of the process."""
     folder.mkdir()
     with (folder / "file").open("ab", buffering=0) as file:
 

@@ -1,10 +1,10 @@
-"""What the recorder's page costs at 10, 1,000 and 10,000 trials of 100 points each, in a real browser.
+"""Measure the web UI in a real browser, at 10, 1,000 and 10,000 trials of 100 points each.
 
-Needs selenium, chromium and chromedriver; without a browser it prints the size of the page's files and what the read
-API takes. Time to first table is from asking for the page to rows on the screen, update latency from handing an event
-to the recorder to its row on the screen (the page looks for news every 100 ms and draws at most every 100 ms). A frame
-is what one step of scrolling takes, by 120 pixels as the turn of a wheel does, and by a 120th of the table, which at
-10,000 trials is another screen each time; 16.7 ms is smooth on most screens.
+Needs selenium, chromium and chromedriver. Without a browser it prints the size of the page's files and the times of
+the read API. "Time to first table" runs from the request for the page to rows on the screen. "Update latency" runs from
+an event's arrival at the recorder to its row on the screen (the page polls and draws at most every 100 ms). A frame is
+one step of scrolling: by 120 pixels, as a mouse wheel does, or by a 120th of the table, which is a new screen each time
+at 10,000 trials. 16.7 ms is smooth on most screens.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ COLUMNS = {
 
 
 def delta(trial: str, status: str, config: Sequence[Any], accuracy: float) -> dict[str, Any]:
-    """One row of a table, as the runtime sends it."""
+    """Return one row of a table, as the runtime sends it."""
     metrics = {"accuracy": accuracy, "loss": 1 - accuracy, "epoch": POINTS}
     row = {"base": [trial, status], "hyperparameters": list(config), "metrics": [accuracy, 1 - accuracy]}
     return {**COLUMNS, "trials": {trial: {**row, "all_metrics": metrics}}}
@@ -80,7 +80,7 @@ def _trial(job: int, number: int, draw: random.Random, points: int) -> Iterator[
 
 
 def fill(path: Path, trials: int, points: int = POINTS) -> float:
-    """A recording of a study of that size; gives how many entries a second it took in."""
+    """Record a study of that size; return the entries recorded per second."""
     draw = random.Random(1)
     with Recorder(path) as recorder:
         job = recorder.create_job("a large study", {"action": "train", "params": PARAMS}, plugin="demo", version="1")
@@ -112,7 +112,7 @@ def size_of_files() -> list[dict[str, Any]]:
 
 
 def read_api(server: HttpServer, trials: int) -> list[dict[str, Any]]:
-    """Milliseconds of the page's own questions, the first of each and the median of the next."""
+    """Return the milliseconds of the page's requests: the first of each, and the median of the others."""
     session = requests.Session()
     session.get(server.page_url)
     key = session.get(f"{server.url}ui/api/jobs").json()["recordings"][0]["recording"]
@@ -138,7 +138,7 @@ def read_api(server: HttpServer, trials: int) -> list[dict[str, Any]]:
 
 @contextlib.contextmanager
 def browser() -> Iterator[Any]:
-    """A headless chromium, or None where there is none."""
+    """Return a headless chromium, or None if it is not installed."""
     driver, binary = shutil.which("chromedriver"), shutil.which("chromium")
     try:
         from selenium import webdriver
@@ -214,7 +214,7 @@ def in_browser(chrome: Any, recorder: Recorder, server: HttpServer, trials: int)
         ("first rows on the screen", _until(chrome, ROWS), "ms", "≤ 1000"),
         ("whole table there", _until(chrome, WHOLE, trials), "ms", ""),
     ]
-    # newest first, so that what is reported is in sight
+    # newest first, so that the reported row is in sight
     chrome.execute_script("document.querySelector('.gridbox .ghead .cell:nth-child(3) button').click()")
     latencies = []
     for number in range(UPDATES):

@@ -1,8 +1,8 @@
-"""What an installed trialrun costs somebody else's run of pytest: one empty test, with our plugin and without.
+"""Measure the cost of an installed trialrun for other projects' pytest runs: an empty test with and without it.
 
-Both in turn, again and again, in an order that is drawn anew each time, so that what else the machine does falls on
-each alike; the figure is the ratio of the medians, of processor time, which depends less on what else runs than the
-clock does. `-p no:trialrun` keeps pytest from importing the plugin.
+The two commands alternate in random order, so that other load on the machine affects both alike. The figure is the
+ratio of the medians of processor time, which depends less on other load than wall time does. `-p no:trialrun` keeps
+pytest from importing the plugin.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ COMMANDS: Mapping[str, Sequence[str]] = {"with": _PYTEST, "without": (*_PYTEST, 
 
 
 def measure(rounds: int, *, alone: bool) -> dict[str, float]:
-    """Median seconds of processor time of each command. `alone`: no other plugin that is installed is loaded."""
+    """Return the median processor seconds of each command. `alone`: no other installed plugin is loaded."""
     environment = {**os.environ, **({"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"} if alone else {})}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)  # what is installed is compiled already
     commands = dict(COMMANDS)
@@ -50,7 +50,7 @@ def measure(rounds: int, *, alone: bool) -> dict[str, float]:
 
 
 def _spent() -> float:
-    """Seconds of processor time of all children so far."""
+    """Return the processor seconds of all child processes so far."""
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     return usage.ru_utime + usage.ru_stime
 

@@ -20,7 +20,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-__all__ = ["main", "met", "scripts"]
+__all__ = ["main", "meets_aim", "scripts"]
 
 HERE = Path(__file__).resolve().parent
 LIMIT_S = 900
@@ -29,7 +29,7 @@ Figure = Mapping[str, Any]
 
 
 def scripts(folder: Path = HERE) -> list[Path]:
-    """The benchmarks: every script that knows --json, but for this one."""
+    """Return every script of the folder that takes --json, except this one."""
     return [
         file
         for file in sorted(folder.glob("*.py"))
@@ -37,8 +37,8 @@ def scripts(folder: Path = HERE) -> list[Path]:
     ]
 
 
-def met(figure: Figure) -> bool | None:
-    """Whether the figure is what was aimed at; None: nothing was."""
+def meets_aim(figure: Figure) -> bool | None:
+    """Return True if the figure meets its aim, and None if it has no aim."""
     sign, _, bound = str(figure.get("aim") or "").partition(" ")
     if not bound:
         return None
@@ -47,7 +47,7 @@ def met(figure: Figure) -> bool | None:
 
 
 def _run(script: Path) -> dict[str, Any]:
-    """One script's figures, or its error; one that fails does not hold up the others."""
+    """Run a script; return its figures, or its error, so that the others still run."""
     started = time.perf_counter()
     try:
         done = subprocess.run(
@@ -65,7 +65,7 @@ def _table(outcomes: Sequence[Mapping[str, Any]]) -> Table:
     table = Table("benchmark", "figure", "value", "unit", "aim", "met")
     for outcome in outcomes:
         for figure in outcome["figures"]:
-            verdict = {True: "yes", False: "NO", None: ""}[met(figure)]
+            verdict = {True: "yes", False: "NO", None: ""}[meets_aim(figure)]
             value = f"{float(figure['value']):.3g}"
             row = (
                 outcome["benchmark"],
@@ -82,7 +82,7 @@ def _table(outcomes: Sequence[Mapping[str, Any]]) -> Table:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Exit code 1 when a benchmark could not run; a missed aim is shown, and fails nothing."""
+    """Print all figures; return 1 if a benchmark did not run. A missed aim is shown and does not fail."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--json", action="store_true", help="print JSON alone on stdout, the table on stderr")
     parser.add_argument("only", nargs="*", help="names of benchmarks; default: all")

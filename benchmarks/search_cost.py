@@ -1,7 +1,7 @@
-"""Seconds that one suggestion takes after 10, 40, 100 and 300 observations, for every algorithm that is installed.
+"""Measure the seconds of one suggestion after 10, 40, 100 and 300 observations, for every installed algorithm.
 
-The space is the mixed one of `search_quality.py`, in primitives. Each suggestion is told of before the next, so that
-models are fitted as they would be in a study. With --library, bayesian-optimization as it comes is measured too.
+The space is the mixed one of `search_quality.py`, in primitives. Each suggestion is reported before the next, so that
+models are fitted as in a study. --library measures the plain bayesian-optimization too.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def loss(point: Mapping[str, Any]) -> float:
 
 
 def _suggestions(name: str, observations: int) -> list[float]:
-    """Seconds of each of some suggestions, the first of them with this many observations."""
+    """Return the seconds of several suggestions, the first after this many observations."""
     algorithm = importlib.import_module(f"trialrun.search.{name}").make(SPACE, mode="min", seed=0, options={})
     rng = random.Random(observations)
     for number in range(observations):
@@ -54,7 +54,7 @@ def _suggestions(name: str, observations: int) -> list[float]:
 
 
 def _library(observations: int) -> list[float]:
-    """bayesian-optimization with its own typed parameters, kernel and search."""
+    """Measure bayesian-optimization with its own typed parameters, kernel and search."""
     from bayes_opt import BayesianOptimization
 
     bounds = {
@@ -88,7 +88,7 @@ def _timed(ask: Callable[[str], Any], tell: Callable[[str, Any], None], *, repea
 
 
 def measure(name: str) -> dict[int, list[float]]:
-    """Seconds of some suggestions by the number of observations."""
+    """Return the seconds of several suggestions by the number of observations."""
     timed = _library if name == "library" else lambda n: _suggestions(name, n)
     return {observations: timed(observations) for observations in OBSERVATIONS}
 
@@ -97,7 +97,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Print the figures, as JSON or as a table."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--json", action="store_true", help="print one JSON array on stdout")
-    parser.add_argument("--library", action="store_true", help="bayesian-optimization as it comes too")
+    parser.add_argument("--library", action="store_true", help="measure the plain bayesian-optimization too")
     installed = [name for name, library in LIBRARIES.items() if importlib.util.find_spec(library)]
     parser.add_argument("--algorithms", nargs="+", default=installed)
     args = parser.parse_args(argv)

@@ -1,6 +1,6 @@
-"""What each search algorithm draws of each distribution: all in the support, and all of a small support.
+"""Check what each search algorithm draws from each distribution: only its support, and all of a small support.
 
-Prints one table in Markdown, for the algorithms that are installed or are named: `search_matrix.py optunasearch`.
+Prints a Markdown table for all installed algorithms, or for those named: `search_matrix.py optunasearch`.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def params(kind: str, algorithm: str, samples: int) -> Params:
 
 
 def cell(kind: str, algorithm: str) -> str:
-    """`200 in, 5/5`: all in the support, and so many of its values seen; trials two by two, every tenth fails."""
+    """Return a cell such as `200 in, 5/5`: draws inside the support, and values seen. Every tenth trial fails."""
     draws = DRAWS.get(algorithm, USUAL)
     given = params(kind, algorithm, draws)
     if list(find_incompatibilities(given)):
@@ -68,7 +68,7 @@ def cell(kind: str, algorithm: str) -> str:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Print the table, or with --json how many of its cells are wrong."""
+    """Print the table, or with --json the number of wrong cells."""
     assert set(FIELDS) == set(DISTRIBUTIONS)
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("algorithms", nargs="*")

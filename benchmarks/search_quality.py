@@ -1,10 +1,10 @@
-"""The best value that each search algorithm finds in 30 trials, over seeds, as the gap to the function's optimum.
+"""Measure the gap between the optimum and the best value that each search algorithm finds in 30 trials, over seeds.
 
 Branin and Hartmann 6 are the usual test functions (https://www.sfu.ca/~ssurjano/optimization.html). The mixed one has a
-learning rate on a log scale, a dropout, a number of layers, and a choice that moves the best learning rate. With
---digits, the reference plugin's networks too (the share of digits misread). The spaces are those of a job.
+learning rate on a log scale, a dropout, a number of layers, and a choice that moves the best learning rate. --digits
+adds the networks of the reference plugin (the share of digits misread). The spaces are those of a job.
 
-With --ray-python, Ray's own BayesOptSearch takes part where it accepts the space: a Python with `ray[tune]` and
+--ray-python adds Ray's own BayesOptSearch where it accepts the space: name a Python with `ray[tune]` and
 `bayesian-optimization==1.5.1`, the newest it works with.
 """
 
@@ -43,7 +43,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Function:
-    """A function to minimise, its space as a job has it, and its lowest value."""
+    """A function to minimise, its space in the form of a job, and its lowest value."""
 
     space: Sequence[Json]
     loss: Callable[[Mapping[str, Any]], float]
@@ -112,7 +112,7 @@ _DIGITS: Sequence[Json] = [
 
 
 def digits(folder: Path, epochs: int = 6) -> Function:
-    """The reference plugin's networks, called as a trial would call them; a network that diverges misreads all."""
+    """Return the networks of the reference plugin as a function; a network that diverges misreads every digit."""
     from trialrun_reference.digits import generate_digit_rows as rows
     from trialrun_reference.sklearn_digits import tune
 
@@ -204,7 +204,7 @@ def _algorithm(name: str, space: Space, *, seed: int, trials: int) -> Algorithm:
 
 
 def gap(name: str, function: Function, *, seed: int, trials: int, at_once: int = 1) -> float:
-    """How far the best of `trials` is from the optimum, with `at_once` of them running."""
+    """Return the distance between the optimum and the best of `trials`, with `at_once` of them running."""
     space = _space(function)
     algorithm = _algorithm(name, space, seed=seed, trials=trials)
     running: list[tuple[str, Any]] = []
@@ -225,7 +225,7 @@ def gap(name: str, function: Function, *, seed: int, trials: int, at_once: int =
 def measure(
     functions: Mapping[str, Function], names: Sequence[str], *, seeds: int, trials: int, at_once: int, ray_python: str
 ) -> Iterator[tuple[str, str, list[float] | str]]:
-    """Function, algorithm, and the gap of every seed; or why there is none."""
+    """Yield function, algorithm, and the gap of every seed, or the reason why there is none."""
     for title, function in functions.items():
         for name in names:
             yield title, name, [gap(name, function, seed=s, trials=trials, at_once=at_once) for s in range(seeds)]

@@ -1,7 +1,7 @@
-"""A recorder under load for minutes: entries a second, memory after a million entries, and whether any is lost.
+"""Load a recorder for minutes: entries per second, memory after a million entries, and lost entries.
 
-First as many entries as it takes, in batches of a thousand from two clients; then a bounded load of small batches from
-eight, with a reader that dawdles and calls that make no sense among them.
+First two clients send as many entries as it accepts, in batches of a thousand. Then eight clients send a limited load
+of small batches, beside a slow reader and malformed calls.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Any
 
 from trialrun.backend import Call, Client, Http, Retry, Tokens
 
-__all__ = ["main", "soaked"]
+__all__ = ["main", "measure"]
 
 SECONDS = 300.0
 ENTRIES = 1_000_000
@@ -36,7 +36,7 @@ BATCH = 1000
 
 @contextlib.contextmanager
 def recorder_process(folder: Path) -> Iterator[tuple[int, str, str]]:
-    """A recorder in a process of its own: its process id, URL and token."""
+    """Start a recorder in its own process; yield its process id, URL and token."""
     command = [sys.executable, "-m", "trialrun", "record", "--json", "--db", str(folder / "there.sqlite")]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         assert process.stdout is not None
@@ -49,20 +49,20 @@ def recorder_process(folder: Path) -> Iterator[tuple[int, str, str]]:
 
 
 def memory_mb(pid: int) -> float:
-    """Resident memory of a process."""
+    """Return the resident memory of a process."""
     status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
     return int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1]) / 1024
 
 
 def entries(writer: str, first: int, count: int) -> list[dict[str, Any]]:
-    """Metrics as a trial sends them."""
+    """Return metrics as a trial sends them."""
     data = {"category": "training", "key": "loss", "value": 0.5, "metrics": {"epoch": first}, "trial_id": writer}
     facts = {"event": "metric", "job": 1, "datetime": "2026-01-01T00:00:00+00:00", "data": data}
     return [{**facts, "key": f"{writer}-{first + number}"} for number in range(count)]
 
 
 class Load:
-    """Writers at one recorder: what they sent, and how long each call took."""
+    """The writers of one recorder: the entries that they sent, and the time of each call."""
 
     def __init__(self, url: str, token: str) -> None:
         self._url, self._token = url, token
@@ -90,7 +90,7 @@ class Load:
         client.close()
 
     def nonsense(self, goes_on: Callable[[], bool]) -> None:
-        """Calls that are refused, and half ones that are left open."""
+        """Send calls that are refused, and leave incomplete ones open."""
         http = Http(self._url, Tokens(access=self._token))
         host, port = self._url.removeprefix("http://").rstrip("/").split(":")
         kept: list[socket.socket] = []
@@ -119,8 +119,8 @@ def _together(*targets: tuple[Callable[..., None], tuple[Any, ...]]) -> None:
         thread.join()
 
 
-def soaked(total: int, seconds: float) -> list[dict[str, Any]]:
-    """The figures of one soak."""
+def measure(total: int, seconds: float) -> list[dict[str, Any]]:
+    """Return the figures of one run."""
     with tempfile.TemporaryDirectory(prefix="trialrun-soak-") as place:
         folder = Path(place)
         with recorder_process(folder) as (pid, url, token):
@@ -172,7 +172,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seconds", type=float, default=SECONDS)
     parser.add_argument("--entries", type=int, default=ENTRIES)
     args = parser.parse_args(argv)
-    figures = soaked(args.entries, args.seconds)
+    figures = measure(args.entries, args.seconds)
     if args.json:
         print(json.dumps(figures, ensure_ascii=False))
         return 0

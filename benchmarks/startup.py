@@ -1,7 +1,6 @@
-"""How long the command and the import take, against bare Python.
+"""Compare the start of the command and the import with bare Python.
 
-All of them in turn, again and again, so that what else the machine does falls on each alike; the figure is the ratio
-of the medians.
+The commands take turns, so that other load on the machine affects all alike; the figure is the ratio of the medians.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ COMMANDS: Mapping[str, tuple[Sequence[str], str]] = {
 
 
 def measure(rounds: int) -> dict[str, float]:
-    """Median seconds of each command."""
+    """Return the median seconds of each command."""
     times: dict[str, list[float]] = {name: [] for name in COMMANDS}
     for number in range(rounds + 1):
         for name, (command, _) in COMMANDS.items():

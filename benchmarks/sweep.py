@@ -1,7 +1,7 @@
-"""A sweep of 20 trials with 10 reports each: through trialrun, everything recorded, against bare Ray Tune.
+"""Compare a sweep of 20 trials with 10 reports each, fully recorded by trialrun, with bare Ray Tune.
 
-Both run in turn in one Ray, bare Tune with reuse_actors=True and its own loggers (the fair comparison: without reuse it
-takes about eight times longer). The first round of each only warms up.
+Both take turns in one Ray. Bare Tune has reuse_actors=True and its own loggers, which is the fair comparison: without
+reuse it takes about eight times longer. The first round of each is a warm-up.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def _through_trialrun(folder: Path) -> None:
 
 
 def measure(rounds: int) -> tuple[float, float]:
-    """Median seconds: through trialrun, and bare."""
+    """Return the median seconds through trialrun, and of bare Ray Tune."""
     runners: dict[str, Callable[[Path], None]] = {"trialrun": _through_trialrun, "bare": _bare}
     times: dict[str, list[float]] = {name: [] for name in runners}
     for number in range(rounds + 1):

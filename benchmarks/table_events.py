@@ -1,7 +1,7 @@
-"""Microseconds per event of the trial table at 10, 1,000 and 10,000 trials.
+"""Measure the microseconds per event of the trial table at 10, 1,000 and 10,000 trials.
 
-One change costs its own cells, so the ratios should be near 1: what is left of a slope is the processor's caches. A
-cost that grew with the trials would show as 100 and 1,000.
+A change should cost its own cells only, so the ratios should be near 1; the processor's caches explain a small slope. A
+cost that grows with the number of trials would show as 100 and 1,000.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ROUNDS = 15
 
 
 def filled(trials: int) -> TrialTable:
-    """A table of that many running trials that have reported once."""
+    """Return a table of that many running trials, each of which has reported once."""
     table = TrialTable("accuracy", HYPERPARAMETERS)
     for number in range(trials):
         config = {"lr": number / trials, "batch_size": 32, "optimizer": "adam", "dropout": 0.5}
@@ -34,7 +34,7 @@ def filled(trials: int) -> TrialTable:
 
 
 def changes(trials: int) -> list[TrialReported | TrialStatusChanged]:
-    """What a study sends: reports as Ray makes them, and now and then another state, spread over all trials."""
+    """Return the events of a study: reports as Ray makes them, and some changes of state, spread over all trials."""
     made: list[TrialReported | TrialStatusChanged] = []
     for number in range(EVENTS_PER_ROUND):
         trial_id = f"trial_{number * 7_919 % trials:05d}"
@@ -47,7 +47,7 @@ def changes(trials: int) -> list[TrialReported | TrialStatusChanged]:
 
 
 def microseconds_per_event(table: TrialTable, events: list[TrialReported | TrialStatusChanged]) -> float:
-    """One round through `apply`, in processor time: other work on the machine does not count."""
+    """Return the processor time of one round through `apply`; other load on the machine does not count."""
     start = time.process_time_ns()
     for event in events:
         table.apply(event)
@@ -55,7 +55,7 @@ def microseconds_per_event(table: TrialTable, events: list[TrialReported | Trial
 
 
 def measure(rounds: int) -> dict[int, float]:
-    """Median microseconds per event by number of trials; the sizes take turns, so that slow moments meet all."""
+    """Return the median microseconds per event by number of trials; the sizes take turns, so that load affects all."""
     tables = {size: filled(size) for size in SIZES}
     events = {size: changes(size) for size in SIZES}
     times: dict[int, list[float]] = {size: [] for size in SIZES}

@@ -41,7 +41,7 @@ def drawn(page: Page, script: str, value: Any = None) -> Any:
     return page.module(
         f"""
         const data = {json.dumps(value)};
-        const names = ["scale", "scene", "draw", "history", "curves", "parallel", "timeline"];
+        const names = ["scale", "drawing", "draw", "history", "curves", "parallel", "timeline"];
         const modules = await Promise.all(names.map((name) => import(`/ui/plot/${{name}}.js`)));
         const plot = Object.assign({{}}, ...modules);
         {script}
@@ -62,13 +62,13 @@ def test_an_svg_shows_hostile_words_as_text(kind: str, page: Page) -> None:
         const line = { trial: data, label: data, steps: [1, 2], times: [1, 2], values: [1, 2] };
         const columns = [{ id: "h", label: data }, { id: "m", label: data }];
         const rows = trials.map(({ value }) => ({ trial: data, cells: [data, value], value, chosen: true }));
-        const scenes = [
+        const drawings = [
           plot.historyPlot(trials, { ...size, metric: data, mode: "max", bestTrial: data }),
           plot.curvesPlot([line], { ...size, metric: data }),
           plot.parallelPlot(rows, columns, size),
           plot.timelinePlot(trials, { ...size, now: 9 }),
         ];
-        return scenes.map((scene) => plot.toSvg(scene, plot.palette(false)));
+        return drawings.map((drawing) => plot.toSvg(drawing, plot.palette(false)));
         """,
         word,
     )

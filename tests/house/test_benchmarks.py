@@ -27,7 +27,7 @@ def run_all() -> ModuleType:
     [(1.2, "≤ 3", True), (3.1, "≤ 3", False), (5, "≥ 5", True), (4, "≥ 5", False), (1, "", None)],
 )
 def test_an_aim_is_met_or_not(run_all: ModuleType, value: float, aim: str, verdict: bool | None) -> None:
-    assert run_all.met({"figure": "f", "value": value, "aim": aim}) is verdict
+    assert run_all.meets_aim({"figure": "f", "value": value, "aim": aim}) is verdict
 
 
 def test_every_benchmark_takes_json(run_all: ModuleType) -> None:

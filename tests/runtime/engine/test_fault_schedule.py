@@ -31,38 +31,38 @@ def faults() -> ModuleType:
 
 
 @pytest.fixture(scope="module")
-def calm(faults: ModuleType) -> Any:
-    return faults.ran([])
+def undisturbed(faults: ModuleType) -> Any:
+    return faults.run_job([])
 
 
-def test_an_undisturbed_job_is_whole(calm: Any) -> None:
-    assert (calm.lost, calm.doubled, calm.struck) == (0, 0, 0)
-    assert 5 < calm.calls <= MOST_CALLS
-    assert len(calm.content["metrics"]) == 2
+def test_an_undisturbed_job_is_whole(undisturbed: Any) -> None:
+    assert (undisturbed.lost, undisturbed.doubled, undisturbed.struck) == (0, 0, 0)
+    assert 5 < undisturbed.calls <= MOST_CALLS
+    assert len(undisturbed.content["metrics"]) == 2
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_each_call_may_fail(faults: ModuleType, calm: Any, kind: FaultKind) -> None:
+def test_each_call_may_fail(faults: ModuleType, undisturbed: Any, kind: FaultKind) -> None:
     """The kinds take turns over the calls: the state machines try every kind on every call of a client."""
     struck = 0
-    for number in range(1 + KINDS.index(kind), calm.calls + 1, len(KINDS)):
-        outcome = faults.ran([Fault(kind=kind, first=number, last=number, seconds=0.001)])
+    for number in range(1 + KINDS.index(kind), undisturbed.calls + 1, len(KINDS)):
+        outcome = faults.run_job([Fault(kind=kind, first=number, last=number, seconds=0.001)])
         assert (outcome.lost, outcome.doubled) == (0, 0)
         assert outcome.struck == (outcome.calls >= number)  # a slow machine sends fewer, larger batches
-        assert outcome.content == calm.content
+        assert outcome.content == undisturbed.content
         struck += outcome.struck
     assert struck
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_many_calls_may_fail(faults: ModuleType, calm: Any, seed: int) -> None:
-    schedule = faults.random_schedule(random.Random(f"test {seed}"), calm.calls)
-    outcome = faults.ran(schedule, http=seed % 2 == 1)
+def test_many_calls_may_fail(faults: ModuleType, undisturbed: Any, seed: int) -> None:
+    schedule = faults.random_schedule(random.Random(f"test {seed}"), undisturbed.calls)
+    outcome = faults.run_job(schedule, http=seed % 2 == 1)
     assert (outcome.lost, outcome.doubled) == (0, 0)
-    assert outcome.content == calm.content
+    assert outcome.content == undisturbed.content
 
 
-def test_a_backend_that_was_away_for_the_whole_run_gets_everything(faults: ModuleType, calm: Any) -> None:
-    outcome = faults.ran_while_away()
+def test_a_backend_that_was_away_for_the_whole_run_gets_everything(faults: ModuleType, undisturbed: Any) -> None:
+    outcome = faults.run_while_away()
     assert (outcome.lost, outcome.doubled) == (0, 0)
-    assert outcome.content == calm.content
+    assert outcome.content == undisturbed.content

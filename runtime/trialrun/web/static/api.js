@@ -1,4 +1,4 @@
-// Asking the recorder: JSON calls and the stream of changes.
+// Calls of the recorder: JSON requests and the stream of changes.
 
 const BASE = "/ui/api/";
 const AGAIN_MS = 3000;
@@ -10,7 +10,7 @@ export class Refusal extends Error {
   }
 }
 
-/** The answer to one call. `params` may hold lists, which are sent as a name repeated. */
+/** Return the answer to one call. A list in `params` is sent as a repeated name. */
 export async function ask(path, params = {}, signal = undefined) {
   const answer = await fetch(address(path, params), { signal, headers: { Accept: "application/json" } });
   const body = await answer.json().catch(() => ({}));
@@ -30,8 +30,8 @@ export function address(path, params = {}) {
 }
 
 /**
- * Follow one job. The browser comes back by itself after a break and says where it was. A hidden page lets its
- * connection go: a browser has six for one address, and other windows need them.
+ * Follow one job. The browser reconnects by itself and sends the id of the last event that it got. A hidden page closes
+ * its connection: a browser has six for one address, and other windows need them.
  */
 export function follow(path, { rows, job, reset, state }) {
   let source = null;
@@ -42,17 +42,36 @@ export function follow(path, { rows, job, reset, state }) {
     source.addEventListener("open", () => state("live"));
     source.addEventListener("error", () => {
       state("lost");
-      if (source?.readyState === EventSource.CLOSED) { close(); timer = setTimeout(seen, AGAIN_MS); } // refused: try anew
+      if (source?.readyState === EventSource.CLOSED) {
+        close();
+        timer = setTimeout(seen, AGAIN_MS);
+      } // refused: try anew
     });
-    source.addEventListener("reset", (event) => { last = event.lastEventId; reset(); });
-    source.addEventListener("rows", (event) => { last = event.lastEventId; rows(JSON.parse(event.data)); });
+    source.addEventListener("reset", (event) => {
+      last = event.lastEventId;
+      reset();
+    });
+    source.addEventListener("rows", (event) => {
+      last = event.lastEventId;
+      rows(JSON.parse(event.data));
+    });
     source.addEventListener("job", (event) => job(JSON.parse(event.data)));
   };
-  const close = () => { clearTimeout(timer); source?.close(); source = null; };
+  const close = () => {
+    clearTimeout(timer);
+    source?.close();
+    source = null;
+  };
   const seen = () => {
-    if (document.hidden) { close(); state("asleep"); } else if (!source) open();
+    if (document.hidden) {
+      close();
+      state("asleep");
+    } else if (!source) open();
   };
   document.addEventListener("visibilitychange", seen);
   if (!document.hidden) open();
-  return () => { document.removeEventListener("visibilitychange", seen); close(); };
+  return () => {
+    document.removeEventListener("visibilitychange", seen);
+    close();
+  };
 }

@@ -1,9 +1,9 @@
-// The page: which view the address means, what stands above it, light or dark.
+// The page: chooses the view by the address; draws the header and the theme.
 
 import { fill, h, say } from "./dom.js";
 import { refreshTimes } from "./format.js";
 import { isDark } from "./plot/box.js";
-import { jobView } from "./view/job.js";
+import { JobView } from "./view/job.js";
 import { jobsView } from "./view/jobs.js";
 
 const main = document.getElementById("main");
@@ -14,17 +14,30 @@ const STATES = { live: "live", lost: "connection lost", asleep: "paused while hi
 
 const context = {
   crumbs(trail) {
-    fill(crumbs, h("a", { class: "brand", href: "#/" }, h("img", { src: "/ui/icon.svg", alt: "" }), "trialrun"),
-      trail.map(([text, href]) => [h("span", { class: "sep", "aria-hidden": "true" }, "/"), href ? h("a", { href, class: "any" }, text.slice(0, 120)) : h("span", { class: "any", "aria-current": "page" }, text.slice(0, 120))]));
+    fill(
+      crumbs,
+      h("a", { class: "brand", href: "#/" }, h("img", { src: "/ui/icon.svg", alt: "" }), "trialrun"),
+      trail.map(([text, href]) => [
+        h("span", { class: "sep", "aria-hidden": "true" }, "/"),
+        href
+          ? h("a", { href, class: "any" }, text.slice(0, 120))
+          : h("span", { class: "any", "aria-current": "page" }, text.slice(0, 120)),
+      ]),
+    );
   },
   state(state) {
     live.dataset.state = state;
     if (!live.firstChild && STATES[state]) live.append(h("span", { class: "word" }));
     if (live.firstChild) say(live.firstChild, STATES[state] ?? "");
     if (!STATES[state]) fill(live);
-    live.title = state === "lost" ? "The recorder does not answer: the run may be over. `trialrun ui` opens its recording again." : "";
+    live.title =
+      state === "lost"
+        ? "The recorder does not answer: the run may be over. `trialrun ui` opens its recording again."
+        : "";
   },
-  title(text) { document.title = `${text.slice(0, 100)} · trialrun`; },
+  title(text) {
+    document.title = `${text.slice(0, 100)} · trialrun`;
+  },
 };
 
 let view = null;
@@ -32,8 +45,12 @@ function route() {
   const words = location.hash.replace(/^#\/?/, "").split("/").filter(Boolean);
   if (words[0] === "j" && words.length >= 3) {
     const rest = words.slice(3);
-    if (view?.same?.(words[1], words[2])) { view.go(rest); window.scrollTo(0, 0); return; }
-    open(() => jobView(context, words[1], words[2], rest));
+    if (view?.same?.(words[1], words[2])) {
+      view.go(rest);
+      window.scrollTo(0, 0);
+      return;
+    }
+    open(() => new JobView(context, words[1], words[2], rest));
   } else open(() => jobsView(context));
 }
 
@@ -58,7 +75,9 @@ theme.addEventListener("click", () => {
   showTheme();
 });
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", showTheme);
-setInterval(() => { if (!document.hidden) refreshTimes(); }, 5000);
+setInterval(() => {
+  if (!document.hidden) refreshTimes();
+}, 5000);
 window.addEventListener("hashchange", route);
 showTheme();
 route();

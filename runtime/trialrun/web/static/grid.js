@@ -1,4 +1,4 @@
-// The virtual table: of any number of rows only those in sight are in the page.
+// The virtual table: however many rows there are, the page holds only those in sight.
 
 import { badge, fill, h, say, setBadge } from "./dom.js";
 
@@ -6,165 +6,239 @@ const ROW = 30;
 const SPARE = 8;
 
 /**
- * `columns`: [{id, label, kind, width, number, render(row) -> text | {text, odd}}]; the first is pinned and has the check box
- * and the star. `handlers`: sort(id), open(trial), pick(trial, on), link(trial) -> href.
+ * `columns`: [{id, label, kind, width, number, render(row) -> {text, odd, title}}]; the first is pinned and has the
+ * check box and the star. `handlers`: sort(id), open(trial), pick(trial, on), link(trial) -> href.
  */
-export function grid({ label, handlers }) {
-  const head = h("div", { class: "rowline ghead", role: "row", "aria-rowindex": 1 });
-  const body = h("div", { class: "body", role: "rowgroup" });
-  const nothing = h("div", { class: "empty", hidden: true });
-  const element = h("div", { class: "gridbox", role: "grid", tabindex: 0, "aria-label": label, "aria-multiselectable": true },
-    h("div", { role: "rowgroup", class: "headgroup" }, head), body, nothing);
-  let columns = [];
-  let moving = false;
-  let rows = [];
-  let state = { sort: "number", descending: false, best: null, picked: new Set() };
-  let lines = [];
-  let active = -1;
-  let scheduled = 0;
-  const fresh = new Map();
-
-  function setColumns(next) {
-    const same = next.length === columns.length && next.every((column, index) => column.id === columns[index].id && column.width === columns[index].width);
-    columns = next;
-    moving = columns.some((column) => column.moving); // their text changes without news
-    if (same) return;
-    const widths = columns.map((column) => column.width);
-    element.style.setProperty("--cols", widths.map((width) => `${width}px`).join(" "));
-    element.style.setProperty("--width", `${widths.reduce((sum, width) => sum + width, 0)}px`);
-    element.setAttribute("aria-colcount", columns.length);
-    fill(head, columns.map((column, index) => h("div", { class: `cell${index ? "" : " pin"}${column.number ? " number" : ""}`, role: "columnheader" },
-      h("button", { type: "button", title: `${column.kind ? `${column.kind} ` : ""}${column.label}`, onclick: () => handlers.sort(column.id) },
-        h("span", { class: "label" }, column.label), h("span", { class: "arrow", "aria-hidden": "true" })))));
-    fill(body);
-    lines = [];
+export class Grid {
+  constructor({ label, handlers }) {
+    this.handlers = handlers;
+    this.head = h("div", { class: "rowline ghead", role: "row", "aria-rowindex": 1 });
+    this.body = h("div", { class: "body", role: "rowgroup" });
+    this.nothing = h("div", { class: "empty", hidden: true });
+    this.element = h(
+      "div",
+      { class: "gridbox", role: "grid", tabindex: 0, "aria-label": label, "aria-multiselectable": true },
+      h("div", { role: "rowgroup", class: "headgroup" }, this.head),
+      this.body,
+      this.nothing,
+    );
+    this.columns = [];
+    this.moving = false;
+    this.rows = [];
+    this.state = { sort: "number", descending: false, best: null, picked: new Set() };
+    this.lines = [];
+    this.active = -1;
+    this.scheduled = 0;
+    this.fresh = new Map();
+    this.element.addEventListener("scroll", () => this.refresh(), { passive: true });
+    this.element.addEventListener("keydown", (event) => this.onKey(event));
+    this.resizes = new ResizeObserver(() => this.refresh());
+    this.resizes.observe(this.element);
   }
 
-  function line() {
-    const cells = columns.map((column, index) => {
-      const cell = h("div", { class: `cell${index ? "" : " pin"}${column.number ? " number" : ""}`, role: "gridcell" });
+  close() {
+    this.resizes.disconnect();
+  }
+
+  /** Draw with the next frame, once however often it is asked for. */
+  refresh() {
+    if (!this.scheduled) this.scheduled = requestAnimationFrame(() => this.draw());
+  }
+
+  setColumns(next) {
+    const same =
+      next.length === this.columns.length &&
+      next.every((column, index) => column.id === this.columns[index].id && column.width === this.columns[index].width);
+    this.columns = next;
+    this.moving = this.columns.some((column) => column.moving); // their text changes without news
+    if (same) return;
+    const widths = this.columns.map((column) => column.width);
+    this.element.style.setProperty("--cols", widths.map((width) => `${width}px`).join(" "));
+    this.element.style.setProperty("--width", `${widths.reduce((sum, width) => sum + width, 0)}px`);
+    this.element.setAttribute("aria-colcount", this.columns.length);
+    fill(
+      this.head,
+      this.columns.map((column, index) => this.headCell(column, index)),
+    );
+    fill(this.body);
+    this.lines = [];
+  }
+
+  headCell(column, index) {
+    const title = `${column.kind ? `${column.kind} ` : ""}${column.label}`;
+    const button = h(
+      "button",
+      { type: "button", title, onclick: () => this.handlers.sort(column.id) },
+      h("span", { class: "label" }, column.label),
+      h("span", { class: "arrow", "aria-hidden": "true" }),
+    );
+    return h("div", { class: cellClass(column, index), role: "columnheader" }, button);
+  }
+
+  addLine() {
+    const cells = this.columns.map((column, index) => {
+      const cell = h("div", { class: cellClass(column, index), role: "gridcell" });
       if (index === 0) {
         const box = h("input", { type: "checkbox", tabindex: -1 });
-        box.addEventListener("change", () => handlers.pick(made.trial, box.checked));
+        box.addEventListener("change", () => this.handlers.pick(line.trial, box.checked));
         cell.append(box, h("span", { class: "star" }), h("a", { tabindex: -1 }));
       } else if (column.id === "status") cell.append(badge(""));
       return cell;
     });
     const row = h("div", { class: "rowline row", role: "row" }, cells);
-    row.addEventListener("click", (event) => { if (!event.target.closest("a, input")) { active = made.index; draw(); } });
-    row.addEventListener("dblclick", () => handlers.open(made.trial));
-    const made = { row, cells, trial: null, version: -1, index: -1 };
-    body.append(row);
-    return made;
+    row.addEventListener("click", (event) => {
+      if (!event.target.closest("a, input")) {
+        this.active = line.index;
+        this.draw();
+      }
+    });
+    row.addEventListener("dblclick", () => this.handlers.open(line.trial));
+    const line = { row, cells, trial: null, version: -1, index: -1 };
+    this.body.append(row);
+    return line;
   }
 
-  function show(made, index, now) {
-    const row = rows[index];
-    const again = made.trial === row.trial && made.version === row.version;
-    if (made.index !== index) { made.row.style.transform = `translateY(${index * ROW}px)`; made.row.setAttribute("aria-rowindex", index + 2); made.index = index; }
-    const picked = state.picked.has(row.trial);
-    const best = row.trial === state.best;
-    made.row.classList.toggle("best", best);
-    made.row.classList.toggle("active", index === active);
-    made.row.classList.toggle("fresh", (fresh.get(row.trial) ?? 0) > now);
-    made.row.id = index === active ? "active-row" : "";
-    made.row.setAttribute("aria-selected", picked);
-    const [box, star, link] = made.cells[0].children;
+  show(line, index, now) {
+    const row = this.rows[index];
+    const same = line.trial === row.trial && line.version === row.version;
+    if (line.index !== index) {
+      line.row.style.transform = `translateY(${index * ROW}px)`;
+      line.row.setAttribute("aria-rowindex", index + 2);
+      line.index = index;
+    }
+    this.showMarks(line, row, index, now);
+    line.trial = row.trial;
+    if (same && !this.moving) return;
+    line.version = row.version;
+    this.showName(line.cells[0], row.trial);
+    for (let place = 1; place < this.columns.length; place += 1) {
+      if (same && !this.columns[place].moving) continue;
+      const cell = line.cells[place];
+      if (this.columns[place].id === "status") {
+        setBadge(cell.firstChild, row.status);
+        continue;
+      }
+      showCell(cell, this.columns[place].render(row));
+    }
+  }
+
+  showMarks(line, row, index, now) {
+    const picked = this.state.picked.has(row.trial);
+    const best = row.trial === this.state.best;
+    line.row.classList.toggle("best", best);
+    line.row.classList.toggle("active", index === this.active);
+    line.row.classList.toggle("fresh", (this.fresh.get(row.trial) ?? 0) > now);
+    line.row.id = index === this.active ? "active-row" : "";
+    line.row.setAttribute("aria-selected", picked);
+    const [box, star] = line.cells[0].children;
     box.checked = picked;
     say(star, best ? "★" : "");
-    if (best) { star.title = "best trial"; star.setAttribute("aria-label", "best trial"); star.setAttribute("role", "img"); } else { star.removeAttribute("title"); star.removeAttribute("aria-label"); star.removeAttribute("role"); }
-    made.trial = row.trial;
-    if (again && !moving) return;
-    made.version = row.version;
-    if (link.textContent !== row.trial) {
-      link.textContent = row.trial.slice(0, 200);
-      link.title = row.trial.slice(0, 1000);
-      link.href = handlers.link(row.trial);
-      box.setAttribute("aria-label", `compare ${row.trial.slice(0, 100)}`);
-    }
-    for (let place = 1; place < columns.length; place += 1) {
-      if (again && !columns[place].moving) continue;
-      const cell = made.cells[place];
-      if (columns[place].id === "status") { setBadge(cell.firstChild, row.status); continue; }
-      const { text, odd, title } = columns[place].render(row);
-      const shown = text.length > 200 ? `${text.slice(0, 200)}…` : text;
-      say(cell, shown);
-      if (cell.classList.contains("odd") !== odd) cell.classList.toggle("odd", odd);
-      const hover = title ?? (text.length > 14 ? text.slice(0, 1000) : "");
-      if (cell.title !== hover) cell.title = hover;
+    if (best) {
+      star.title = "best trial";
+      star.setAttribute("aria-label", "best trial");
+      star.setAttribute("role", "img");
+    } else {
+      star.removeAttribute("title");
+      star.removeAttribute("aria-label");
+      star.removeAttribute("role");
     }
   }
 
-  function draw() {
-    scheduled = 0;
-    const height = element.clientHeight;
-    const first = Math.max(Math.floor((element.scrollTop - 34) / ROW) - SPARE, 0);
-    const last = Math.min(first + Math.ceil(height / ROW) + 2 * SPARE, rows.length);
+  showName(cell, trial) {
+    const [box, , link] = cell.children;
+    if (link.textContent !== trial) {
+      link.textContent = trial.slice(0, 200);
+      link.title = trial.slice(0, 1000);
+      link.href = this.handlers.link(trial);
+      box.setAttribute("aria-label", `compare ${trial.slice(0, 100)}`);
+    }
+  }
+
+  draw() {
+    this.scheduled = 0;
+    const height = this.element.clientHeight;
+    const first = Math.max(Math.floor((this.element.scrollTop - 34) / ROW) - SPARE, 0);
+    const last = Math.min(first + Math.ceil(height / ROW) + 2 * SPARE, this.rows.length);
     const now = performance.now();
-    while (lines.length < last - first) lines.push(line());
+    while (this.lines.length < last - first) this.lines.push(this.addLine());
     // a row of the page keeps its place in the list modulo their number, so that scrolling by one row changes one
     const used = new Set();
     for (let index = first; index < last; index += 1) {
-      const made = lines[index % lines.length];
-      used.add(made);
-      if (made.row.hidden) made.row.hidden = false;
-      show(made, index, now);
+      const line = this.lines[index % this.lines.length];
+      used.add(line);
+      if (line.row.hidden) line.row.hidden = false;
+      this.show(line, index, now);
     }
-    for (const made of lines) if (!used.has(made)) made.row.hidden = true;
-    if (active >= 0) element.setAttribute("aria-activedescendant", "active-row"); else element.removeAttribute("aria-activedescendant");
+    for (const line of this.lines) if (!used.has(line)) line.row.hidden = true;
+    if (this.active >= 0) this.element.setAttribute("aria-activedescendant", "active-row");
+    else this.element.removeAttribute("aria-activedescendant");
   }
 
-  const later = () => { if (!scheduled) scheduled = requestAnimationFrame(draw); };
-  element.addEventListener("scroll", later, { passive: true });
-  const sized = new ResizeObserver(later);
-  sized.observe(element);
-
-  function move(index) {
-    if (!rows.length) return;
-    active = Math.min(Math.max(index, 0), rows.length - 1);
-    const top = active * ROW;
-    const room = element.clientHeight - 34 - ROW - 12;
-    if (top < element.scrollTop) element.scrollTop = top;
-    else if (top > element.scrollTop + room) element.scrollTop = top - room;
-    later();
+  move(index) {
+    if (!this.rows.length) return;
+    this.active = Math.min(Math.max(index, 0), this.rows.length - 1);
+    const top = this.active * ROW;
+    const room = this.element.clientHeight - 34 - ROW - 12;
+    if (top < this.element.scrollTop) this.element.scrollTop = top;
+    else if (top > this.element.scrollTop + room) this.element.scrollTop = top - room;
+    this.refresh();
   }
 
-  element.addEventListener("keydown", (event) => {
-    if (event.target !== element || event.ctrlKey || event.metaKey || event.altKey) return;
-    const page = Math.max(Math.floor(element.clientHeight / ROW) - 2, 1);
-    const moves = { ArrowDown: active + 1, ArrowUp: active - 1, PageDown: active + page, PageUp: active - page, Home: 0, End: rows.length - 1 };
-    if (event.key in moves) move(moves[event.key]);
-    else if (event.key === "Enter" && rows[active]) handlers.open(rows[active].trial);
-    else if (event.key === " " && rows[active]) handlers.pick(rows[active].trial, !state.picked.has(rows[active].trial));
+  onKey(event) {
+    if (event.target !== this.element || event.ctrlKey || event.metaKey || event.altKey) return;
+    const page = Math.max(Math.floor(this.element.clientHeight / ROW) - 2, 1);
+    const moves = {
+      ArrowDown: this.active + 1,
+      ArrowUp: this.active - 1,
+      PageDown: this.active + page,
+      PageUp: this.active - page,
+      Home: 0,
+      End: this.rows.length - 1,
+    };
+    if (event.key in moves) this.move(moves[event.key]);
+    else if (event.key === "Enter" && this.rows[this.active]) this.handlers.open(this.rows[this.active].trial);
+    else if (event.key === " " && this.rows[this.active])
+      this.handlers.pick(this.rows[this.active].trial, !this.state.picked.has(this.rows[this.active].trial));
     else return;
     event.preventDefault();
-  });
+  }
 
-  return {
-    element,
-    close: () => sized.disconnect(),
-    refresh: later,
-    /** Show these rows of `total`, whose number sets the height: filtering moves nothing below; `why` is said when there are none. `touched` are trials whose row just changed. */
-    update({ columns: nextColumns, rows: nextRows, total = nextRows.length, state: nextState, why = ["No trials", ""], touched = [] }) {
-      const there = rows[active]?.trial;
-      setColumns(nextColumns);
-      rows = nextRows;
-      state = nextState;
-      if (there !== undefined && rows[active]?.trial !== there) active = rows.findIndex((row) => row.trial === there);
-      const until = performance.now() + 1200;
-      for (const [trial, end] of fresh) if (end < until - 1200) fresh.delete(trial);
-      if (touched.length < 200) for (const trial of touched) fresh.set(trial, until);
-      body.style.height = `${rows.length * ROW}px`;
-      element.style.setProperty("--tall", `${total * ROW + 52}px`);
-      element.setAttribute("aria-rowcount", rows.length + 1);
-      nothing.hidden = rows.length > 0;
-      if (!rows.length) fill(nothing, h("strong", {}, why[0]), why[1]);
-      [...head.children].forEach((cell, index) => {
-        const sorted = columns[index].id === state.sort;
-        cell.setAttribute("aria-sort", sorted ? (state.descending ? "descending" : "ascending") : "none");
-        cell.querySelector(".arrow").textContent = sorted ? (state.descending ? "▼" : "▲") : "";
-      });
-      later();
-    },
-  };
+  /**
+   * Show these rows of `total`, whose number sets the height, so that filtering moves nothing below. `why` is shown
+   * when there are none. `touched` are trials whose row just changed.
+   */
+  update({ columns, rows, total = rows.length, state, why = ["No trials", ""], touched = [] }) {
+    const there = this.rows[this.active]?.trial;
+    this.setColumns(columns);
+    this.rows = rows;
+    this.state = state;
+    if (there !== undefined && this.rows[this.active]?.trial !== there)
+      this.active = this.rows.findIndex((row) => row.trial === there);
+    const until = performance.now() + 1200;
+    for (const [trial, end] of this.fresh) if (end < until - 1200) this.fresh.delete(trial);
+    if (touched.length < 200) for (const trial of touched) this.fresh.set(trial, until);
+    this.body.style.height = `${this.rows.length * ROW}px`;
+    this.element.style.setProperty("--tall", `${total * ROW + 52}px`);
+    this.element.setAttribute("aria-rowcount", this.rows.length + 1);
+    this.nothing.hidden = this.rows.length > 0;
+    if (!this.rows.length) fill(this.nothing, h("strong", {}, why[0]), why[1]);
+    [...this.head.children].forEach((cell, index) => {
+      const sorted = this.columns[index].id === this.state.sort;
+      cell.setAttribute("aria-sort", sorted ? (this.state.descending ? "descending" : "ascending") : "none");
+      cell.querySelector(".arrow").textContent = sorted ? (this.state.descending ? "▼" : "▲") : "";
+    });
+    this.refresh();
+  }
+}
+
+function cellClass(column, index) {
+  return `cell${index ? "" : " pin"}${column.number ? " number" : ""}`;
+}
+
+function showCell(cell, { text, odd, title }) {
+  const shown = text.length > 200 ? `${text.slice(0, 200)}…` : text;
+  say(cell, shown);
+  if (cell.classList.contains("odd") !== odd) cell.classList.toggle("odd", odd);
+  const hover = title ?? (text.length > 14 ? text.slice(0, 1000) : "");
+  if (cell.title !== hover) cell.title = hover;
 }

@@ -1,16 +1,20 @@
-// The trial table as the page holds it: rows by trial, the newest version of each; sorted, filtered, judged.
+// The trial table in the page: the newest version of each row, with sorting, filtering and the best trial.
 
 const ENDED = new Set(["TERMINATED", "ERROR"]);
 export const STATUSES = ["RUNNING", "PAUSED", "PENDING", "TERMINATED", "ERROR"];
 
 const bare = (names, cells) => {
   const made = Object.create(null); // a column may be called __proto__
-  names.forEach((name, index) => { if (cells[index] !== null && cells[index] !== undefined) made[name] = cells[index]; });
+  names.forEach((name, index) => {
+    if (cells[index] !== null && cells[index] !== undefined) made[name] = cells[index];
+  });
   return made;
 };
 
 export class Table {
-  constructor() { this.clear(); }
+  constructor() {
+    this.clear();
+  }
 
   clear() {
     this.rows = new Map();
@@ -19,9 +23,11 @@ export class Table {
     this.shown = [];
   }
 
-  get size() { return this.rows.size; }
+  get size() {
+    return this.rows.size;
+  }
 
-  /** Take in a page of rows or a delta, in any order: a row that is already newer stays. Gives the ids that changed. */
+  /** Add a page of rows or a delta, in any order: a newer row stays. Return the ids of the trials that changed. */
   merge({ columns, rows }) {
     this.hyperparameters = union(this.hyperparameters, columns.hyperparameters);
     this.shown = union(this.shown, columns.shown ?? []);
@@ -37,7 +43,9 @@ export class Table {
     return changed;
   }
 
-  all() { return [...this.rows.values()]; }
+  all() {
+    return [...this.rows.values()];
+  }
 
   counts() {
     const counted = new Map();
@@ -45,7 +53,7 @@ export class Table {
     return counted;
   }
 
-  /** The best trial so far as the runtime judges it: never one that failed, ties to the earlier. */
+  /** Return the best trial so far by the rule of the runtime: no failed trial, and of equal ones the earlier. */
   best(metric, mode) {
     let best = null;
     for (const row of this.rows.values()) {
@@ -66,7 +74,11 @@ function union(old, more) {
 function made(columns, sent) {
   const [trial, number, version, status, started, ended, updated, iteration, hyperparameters, metrics, flags] = sent;
   return {
-    trial, number, version, status, iteration,
+    trial,
+    number,
+    version,
+    status,
+    iteration,
     started: started ? Date.parse(started) : null,
     ended: ended ? Date.parse(ended) : null,
     updated: Date.parse(updated),
@@ -76,14 +88,16 @@ function made(columns, sent) {
   };
 }
 
-/** Seconds that a trial took, or has taken so far. */
+/** Return the seconds that a trial took, or has taken so far. */
 export function took(row, now = Date.now()) {
   if (row.started === null) return null;
-  const end = row.ended ?? (ENDED.has(row.status) ? row.updated : row.status === "RUNNING" ? Math.max(now, row.started) : row.updated);
+  const end =
+    row.ended ??
+    (ENDED.has(row.status) ? row.updated : row.status === "RUNNING" ? Math.max(now, row.started) : row.updated);
   return (end - row.started) / 1000;
 }
 
-/** The cell of a column id: `m:NAME` a metric, `h:NAME` a hyperparameter, else one of the trial's own facts. */
+/** Return the cell of a column id: `m:NAME` a metric, `h:NAME` a hyperparameter, else one of the trial's own facts. */
 export function cellOf(row, column) {
   if (column.startsWith("m:")) return row.metrics[column.slice(2)] ?? null;
   if (column.startsWith("h:")) return row.hyperparameters[column.slice(2)] ?? null;
@@ -91,19 +105,23 @@ export function cellOf(row, column) {
   return row[column] ?? null;
 }
 
-/** `nan`, `inf` or `-inf` where a cell was no finite number, else "". */
+/** Return `nan`, `inf` or `-inf` where a cell was no finite number, else "". */
 export function flagOf(row, column) {
   return row.flags?.[column.slice(2)] ?? "";
 }
 
 const COMPARE = {
-  "<": (a, b) => a < b, "≤": (a, b) => a <= b, ">": (a, b) => a > b, "≥": (a, b) => a >= b,
-  "=": (a, b) => a === b, "≠": (a, b) => a !== b,
+  "<": (a, b) => a < b,
+  "≤": (a, b) => a <= b,
+  ">": (a, b) => a > b,
+  "≥": (a, b) => a >= b,
+  "=": (a, b) => a === b,
+  "≠": (a, b) => a !== b,
   contains: (a, b) => String(a).toLowerCase().includes(String(b).toLowerCase()),
 };
 export const OPERATORS = Object.keys(COMPARE);
 
-/** Whether a row fits one condition: as numbers when both are, else as text; an empty cell fits none. */
+/** Return true if a row fits a condition: compared as numbers when both are, else as text; an empty cell fits none. */
 export function fits(row, { column, operator, value }) {
   const cell = cellOf(row, column);
   if (cell === null) return false;
@@ -116,14 +134,16 @@ export function fits(row, { column, operator, value }) {
 
 const text = (cell) => (typeof cell === "string" ? cell : JSON.stringify(cell));
 
-/** The rows to show: `statuses` empty means all; `ranges` are brushes, [low, high] or a set of values by column. */
+/** Return the rows to show. Empty `statuses` means all; `ranges` are brushes by column, {low, high} or {values}. */
 export function select(rows, { sort = "number", descending = false, statuses, conditions = [], ranges, search = "" }) {
   const wanted = search.trim().toLowerCase();
-  const chosen = rows.filter((row) =>
-    (!statuses?.size || statuses.has(row.status ?? "")) &&
-    (!wanted || row.trial.toLowerCase().includes(wanted)) &&
-    conditions.every((condition) => fits(row, condition)) &&
-    inRanges(row, ranges));
+  const chosen = rows.filter(
+    (row) =>
+      (!statuses?.size || statuses.has(row.status ?? "")) &&
+      (!wanted || row.trial.toLowerCase().includes(wanted)) &&
+      conditions.every((condition) => fits(row, condition)) &&
+      inRanges(row, ranges),
+  );
   const keyed = chosen.map((row) => ({ row, cell: cellOf(row, sort) }));
   const filled = keyed.filter(({ cell }) => cell !== null);
   const sign = descending ? -1 : 1;
@@ -137,12 +157,17 @@ export function inRanges(row, ranges) {
   for (const [column, range] of ranges) {
     const cell = cellOf(row, column);
     if (cell === null) return false;
-    if (range.values ? !range.values.has(text(cell)) : !(typeof cell === "number" && cell >= range.low && cell <= range.high)) return false;
+    if (
+      range.values
+        ? !range.values.has(text(cell))
+        : !(typeof cell === "number" && cell >= range.low && cell <= range.high)
+    )
+      return false;
   }
   return true;
 }
 
-/** Numbers before text. */
+/** Order two cells: numbers before text. */
 export function compare(a, b) {
   const numbers = Number(typeof b === "number") - Number(typeof a === "number");
   if (numbers) return numbers;

@@ -29,7 +29,12 @@ def rays_code() -> str:
     assert where is not None
     assert where.submodule_search_locations
     root = Path(where.submodule_search_locations[0])
-    files = [f for part in ("tune", "train", "air") for f in (root / part).rglob("*.py") if "tests" not in f.parts]
+    files = [
+        file
+        for part in ("tune", "train", "air")
+        for file in (root / part).rglob("*.py")
+        if "tests" not in file.relative_to(root).parts
+    ]
     texts = {file: file.read_text("utf-8") for file in files}
     constants = root / "tune" / "constants.py"
     texts[constants] = re.sub(r"TUNE_ENV_VARS = \{.*?^\}", "", texts[constants], flags=re.DOTALL | re.MULTILINE)

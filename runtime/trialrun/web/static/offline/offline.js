@@ -1,10 +1,10 @@
-// In place of api.js: a report answers from the data that lies in the file itself.
+// Replaces api.js in a report: answers from the data in the file itself.
 
 export const study = JSON.parse(document.getElementById("study").textContent);
 
 export class Refusal extends Error {}
 
-/** The answers that the views of a report ask for; `params` as for the recorder. */
+/** Return the answer to a call of the report's views; `params` as for the recorder. */
 export async function ask(path, params = {}) {
   if (path.endsWith("/importance")) return study.importance;
   if (path.endsWith("/curves")) return curves(params);
@@ -17,6 +17,10 @@ function curves({ series, trial = [] }) {
   return { series, lines: asked.filter((each) => kept.has(each)).map((each) => ({ trial: each, ...kept.get(each) })) };
 }
 
-export function address() { return "#"; }
+export function address() {
+  return "#";
+}
 
-export function follow() { return () => {}; }
+export function follow() {
+  return () => {};
+}

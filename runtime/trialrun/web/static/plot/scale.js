@@ -1,6 +1,6 @@
 // Scales: from data to pixels, with ticks at round values. Pure: no page, no network.
 
-/** Round values between `low` and `high`, about `wanted` of them. */
+/** Return round values between `low` and `high`, about `wanted` of them. */
 export function ticks(low, high, wanted = 5) {
   if (!(high > low)) return [low];
   for (let more = Math.max(wanted, 1); ; more *= 1.6) {
@@ -14,13 +14,18 @@ function rounded(low, high, wanted) {
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((factor) => factor * power).find((size) => size >= rough * 0.999) ?? 10 * power;
   const made = [];
-  for (let n = Math.ceil(low / step - 1e-9); n * step <= high + step * 1e-9; n += 1) made.push(Number((n * step).toPrecision(12)));
+  for (let n = Math.ceil(low / step - 1e-9); n * step <= high + step * 1e-9; n += 1)
+    made.push(Number((n * step).toPrecision(12)));
   return made;
 }
 
-/** A linear scale; an empty domain is widened, so that one value lies in the middle. */
+/** Return a linear scale; an empty domain is widened, so that its value lies in the middle. */
 export function linear(low, high, from, to) {
-  if (!(high > low)) { const room = Math.abs(low) * 0.05 || 0.5; low -= room; high += room; }
+  if (!(high > low)) {
+    const room = Math.abs(low) * 0.05 || 0.5;
+    low -= room;
+    high += room;
+  }
   const scale = (value) => from + ((value - low) / (high - low)) * (to - from);
   scale.invert = (pixel) => low + ((pixel - from) / (to - from)) * (high - low);
   scale.ticks = (wanted) => ticks(low, high, wanted);
@@ -28,22 +33,28 @@ export function linear(low, high, from, to) {
   return scale;
 }
 
-/** A logarithmic scale for positive values. */
+/** Return a logarithmic scale for positive values. */
 export function logarithmic(low, high, from, to) {
-  if (!(high > low)) { low /= 2; high *= 2; }
+  if (!(high > low)) {
+    low /= 2;
+    high *= 2;
+  }
   const inner = linear(Math.log10(low), Math.log10(high), from, to);
   const scale = (value) => inner(Math.log10(value));
   scale.invert = (pixel) => 10 ** inner.invert(pixel);
   scale.ticks = (wanted) => {
     const decades = [];
-    for (let power = Math.ceil(Math.log10(low) - 1e-9); power <= Math.log10(high) + 1e-9; power += 1) decades.push(10 ** power);
-    return decades.length > 1 ? decades.filter((_, index) => index % Math.ceil(decades.length / Math.max(wanted, 2)) === 0) : ticks(low, high, wanted);
+    for (let power = Math.ceil(Math.log10(low) - 1e-9); power <= Math.log10(high) + 1e-9; power += 1)
+      decades.push(10 ** power);
+    return decades.length > 1
+      ? decades.filter((_, index) => index % Math.ceil(decades.length / Math.max(wanted, 2)) === 0)
+      : ticks(low, high, wanted);
   };
   scale.domain = [low, high];
   return scale;
 }
 
-/** One place for each of some values. */
+/** Return a scale with one place for each value. */
 export function places(values, from, to) {
   const at = new Map(values.map((value, index) => [value, from + ((index + 0.5) / values.length) * (to - from)]));
   const scale = (value) => at.get(value);
@@ -51,7 +62,7 @@ export function places(values, from, to) {
   return scale;
 }
 
-/** Lowest and highest finite number, or null when there is none. */
+/** Return the lowest and highest finite number, or null when there is none. */
 export function extent(values) {
   let low = Infinity;
   let high = -Infinity;
@@ -63,7 +74,7 @@ export function extent(values) {
   return low <= high ? [low, high] : null;
 }
 
-/** Whether positive values span so many decades that a linear axis would squash most of them. */
+/** Return true if positive values span so many decades that a linear axis would squash most of them. */
 export function looksLogarithmic(values) {
   const found = extent(values);
   if (!found || found[0] <= 0 || found[1] / found[0] < 12) return false;

@@ -1,17 +1,17 @@
-// A scene: a plot as plain marks, drawn on a canvas for the page or written as SVG for a file.
+// A drawing: a plot as plain marks, for a canvas of the page or an SVG file.
 //
 // Marks: {kind: "path", points: [x, y, …], color, width, alpha, dash}   NaN lifts the pen
 //        {kind: "dots", points: [x, y, …], radius, color, alpha}
 //        {kind: "rect", x, y, width, height, color, alpha}
 //        {kind: "text", x, y, text, align, color, size, bold, halo}   a halo keeps words readable above lines
-// Colours are names of a palette ("text", "line", "accent", "series3", "ramp7"), so that one scene serves both themes.
+// Colours are names of a palette ("text", "line", "accent", "series3", "ramp7"): one drawing serves both themes.
 
 import { short } from "./scale.js";
 
 export const SERIES = 8;
 export const RAMP = 12;
 
-export function scene(width, height, label) {
+export function drawing(width, height, label) {
   return { width, height, label, marks: [], hits: [] };
 }
 
@@ -31,15 +31,18 @@ export function text(to, x, y, words, { align = "left", color = "muted", size = 
   to.marks.push({ kind: "text", x, y, text: cut(String(words)), align, color, size, bold, halo });
 }
 
-/** Isolated, so that right-to-left names leave the numbers beside them alone; long ones are cut. */
+/** Shorten long text, on one line. */
 function cut(words, most = 60) {
   const line = words.replace(/\s+/g, " ");
   const kept = [...line.slice(0, most * 2)];
   return kept.length > most ? `${kept.slice(0, most - 1).join("")}…` : line;
 }
 
-/** Horizontal lines with their values at the left, and a bottom line with values below. */
-export function axes(to, { x, y, left, right, top, bottom, xFormat = short, yFormat = short, xTitle = "", yTitle = "" }) {
+/** Add horizontal lines with values at the left, and a bottom line with values below. */
+export function axes(
+  to,
+  { x, y, left, right, top, bottom, xFormat = short, yFormat = short, xTitle = "", yTitle = "" },
+) {
   for (const tick of y.ticks(Math.max(Math.floor((bottom - top) / 45), 2))) {
     path(to, [left, y(tick), right, y(tick)], "line", { width: 1 });
     text(to, left - 8, y(tick) + 4, yFormat(tick), { align: "right" });
@@ -59,14 +62,18 @@ export function axes(to, { x, y, left, right, top, bottom, xFormat = short, yFor
   if (xTitle) text(to, right, bottom + 32, xTitle, { align: "right" });
 }
 
-/** The hit next to a point, at most `within` pixels away, or null. */
+/** Return the hit nearest to a point, at most `within` pixels away, or null. */
 export function nearest(to, x, y, within = 24) {
   let found = null;
   let closest = within * within;
   for (const hit of to.hits) {
-    const inside = hit.width !== undefined && x >= hit.x && x <= hit.x + hit.width && y >= hit.y && y <= hit.y + hit.height;
+    const inside =
+      hit.width !== undefined && x >= hit.x && x <= hit.x + hit.width && y >= hit.y && y <= hit.y + hit.height;
     const distance = inside ? 0 : hit.width !== undefined ? Infinity : (hit.x - x) ** 2 + (hit.y - y) ** 2;
-    if (distance < closest || (inside && found === null)) { found = hit; closest = distance; }
+    if (distance < closest || (inside && found === null)) {
+      found = hit;
+      closest = distance;
+    }
   }
   return found;
 }
