@@ -367,9 +367,12 @@ def guide_page() -> str:
 
 
 def readme_page() -> str:
-    """Return README.md with the current number of checks between its `checks` comments."""
+    """Return README.md with the current number of checks, and of broken plugins, between its comments."""
     text = (ROOT / "README.md").read_text("utf-8")
-    return re.sub(r"(<!-- checks -->)\d*(<!-- /checks -->)", rf"\g<1>{len(all_checks())}\g<2>", text)
+    numbers = {"checks": len(all_checks()), "mutants": sum(map(len, _broken_plugins().values()))}
+    for name, number in numbers.items():
+        text = re.sub(rf"(<!-- {name} -->)\d*(<!-- /{name} -->)", rf"\g<1>{number}\g<2>", text)
+    return text
 
 
 PAGES: dict[Path, Callable[[], str]] = {

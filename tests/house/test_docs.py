@@ -8,6 +8,7 @@ import inspect
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -16,10 +17,12 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from click import Context
 from ruamel.yaml import YAML
 
 import trialrun
 from trialrun import Recorder
+from trialrun.cli import main
 from trialrun.recorder.api import ROUTES
 from trialrun.testing.registry import all_checks
 from trialrun_hookspecs import DISTRIBUTIONS, TuneConfig, count_trials, parse_request
@@ -218,6 +221,24 @@ def test_every_example_job_is_tested() -> None:
         "pure_training.json",
         "pure_tuning.yaml",
     }
+
+
+COMMANDS = sorted(
+    {
+        line.partition("  #")[0].strip()
+        for page in PAGES
+        for line in re.findall(r"^(?:\$ |    )(?:\w+=\S+ )?trialrun (.*)$", page.read_text("utf-8"), re.MULTILINE)
+    }
+)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_command_of_the_docs_exists_with_its_options(command: str) -> None:
+    name, *arguments = shlex.split(command)
+    entries = [main.get_command(Context(main), each) for each in ((name, "run") if name == "submit" else (name,))]
+    options = {option for entry in entries if entry is not None for param in entry.params for option in param.opts}
+    assert None not in entries
+    assert {argument for argument in arguments if argument.startswith("--")} <= options
 
 
 def test_make_help_names_every_target() -> None:
