@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from trialrun.run_dir import layout
+
 if TYPE_CHECKING:
     from trialrun.engine.flush import FlushResult
 
@@ -44,7 +46,7 @@ def command(
 def _format_summary(done: FlushResult, folder: str) -> list[str]:
     lines = [f"sent       {done.sent}" if done.sent or done.left else f"nothing to send: all {done.had} had arrived"]
     if done.refused:
-        lines.append(f"refused    {done.refused}, kept in {folder}/refused.jsonl")
+        lines.append(f"refused    {done.refused}, kept in {folder}/{layout.DEAD_LETTERS}")
     if done.left:
         lines.append(f"left       {done.left}: {done.trouble}")
     if done.unreadable:
