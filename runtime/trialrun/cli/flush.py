@@ -10,6 +10,7 @@ import click
 from trialrun.cli.options import add_json_flag
 from trialrun.cli.output import print_json
 from trialrun.cli.text import format_field
+from trialrun.run_dir import layout
 
 if TYPE_CHECKING:
     from trialrun.engine.flush import FlushResult
@@ -55,7 +56,7 @@ def _format_summary(result: FlushResult, folder: str) -> list[str]:
     else:
         lines = format_field("sent", [str(result.sent)])
     if result.refused:
-        lines += format_field("refused", [f"{result.refused}, kept in {folder}/refused.jsonl"])
+        lines += format_field("refused", [f"{result.refused}, kept in {folder}/{layout.DEAD_LETTERS}"])
     if result.left:
         lines += format_field("left", [f"{result.left}: {result.trouble}"])
     if result.unreadable:

@@ -15,7 +15,7 @@ ExecutorName = Literal["ray", "inline"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunConfig:
-    """What `trialrun.run` is called with besides the job, its plugins and its data. Holds no credential.
+    """The options of `trialrun.run` besides the job, its plugins and its data. Holds no credential.
 
     `seed` is None until preflight chooses one. `address` is that of a Ray cluster, `local_resources` those of a Ray
     that is started here. `spool_limit` is in bytes per attempt, None for no limit. `storage` is the URL or path to
