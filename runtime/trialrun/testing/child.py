@@ -29,11 +29,10 @@ from trialrun.testing.instrumented import (
     HookLog,
     InstrumentedPlugin,
     InstrumentedTunePlugin,
-    describe_error,
     find_code_path,
     instrument_plugin,
-    to_plain_data,
 )
+from trialrun.testing.plain_data import describe_error, to_plain_data
 from trialrun.testing.preload import SLOW_S, select_shareable
 from trialrun.testing.safe_json import write_json
 from trialrun.testing.scenario import Scenario

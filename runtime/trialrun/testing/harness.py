@@ -5,13 +5,11 @@ from __future__ import annotations
 import datetime as dt
 import platform
 import sys
-import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from types import TracebackType
@@ -19,17 +17,15 @@ from typing import Any, Literal, Self
 
 from trialrun._version import __version__
 from trialrun.testing.context import CheckContext
-from trialrun.testing.observation import Observation
 from trialrun.testing.registry import Check, all_checks, select_checks
 from trialrun.testing.repro import attach_repro
-from trialrun.testing.sandbox import SandboxBroken
+from trialrun.testing.runner import CachingRunner
 from trialrun.testing.sandbox_pool import SandboxPool
-from trialrun.testing.scenario import Scenario
 from trialrun.testing.settings import find_pyproject, read_config
 from trialrun.testing.target import Target, hash_files, resolve_spec
 from trialrun.testing.verdicts import CheckFailed, NotApplicable, Outcome, Report, Vacuous, Verdict
 from trialrun.testing.waivers import Waiver, apply_waiver, read_waivers
-from trialrun_hookspecs.errors import PluginAbsent, Problem, UsageError
+from trialrun_hookspecs.errors import UsageError
 
 __all__ = ["Session", "check_plugin", "iterate"]
 
@@ -125,7 +121,7 @@ class Session:
         )
         self._own_sandboxes = None if sandboxes is not None else SandboxPool(None if folder is None else Path(folder))
         self._sandboxes = sandboxes or self._own_sandboxes or SandboxPool()
-        self._runner = _CachingRunner(self._sandboxes, self._given, seed=seed, cache=cache)
+        self._runner = CachingRunner(self._sandboxes, self._given, seed=seed, cache=cache)
         self._outcomes: dict[str, Outcome] = {}
         self._started = time.monotonic()
 
@@ -239,13 +235,13 @@ class Session:
             first = self._outcomes[check.id]
             if first.verdict in (Verdict.NA, Verdict.NOT_RUN):
                 continue
-            alone = _CachingRunner(self._sandboxes, self._given, seed=self.seed, cache=False)
+            alone = CachingRunner(self._sandboxes, self._given, seed=self.seed, cache=False)
             again = self._evaluate_check(check, alone, repro=False)
             if (again.verdict, again.signature) != (first.verdict, first.signature):
                 self._outcomes[check.id] = changed = _unstable_outcome(first, again)
                 yield changed
 
-    def _evaluate_check(self, check: Check, runner: _CachingRunner, *, repro: bool = True) -> Outcome:
+    def _evaluate_check(self, check: Check, runner: CachingRunner, *, repro: bool = True) -> Outcome:
         outcome = self._execute_check(check, runner)
         waiver = self.waivers.get(check.id)
         if waiver is not None:
@@ -254,7 +250,7 @@ class Session:
             outcome = attach_repro(outcome, self.spec, self._given, self.repro_dir, seed=self.seed)
         return outcome
 
-    def _execute_check(self, check: Check, runner: _CachingRunner) -> Outcome:
+    def _execute_check(self, check: Check, runner: CachingRunner) -> Outcome:
         started = time.monotonic()
         deadline = started + check.timeout_s
         context = CheckContext(runner, timeout_s=check.timeout_s, remaining=lambda: deadline - time.monotonic())
@@ -320,106 +316,8 @@ class Session:
         )
 
 
-def _can_retry_longer(known: Future[Observation], scenario: Scenario) -> bool:
-    if not known.done() or known.exception() is not None:
-        return False
-    observation = known.result()
-    return observation.timed_out and scenario.timeout_s > 1.25 * observation.scenario.timeout_s
-
-
 class _NotRun(Exception):
     """The check cannot run in this session."""
-
-
-@dataclass
-class _CachingRunner:
-    """Runs scenarios for all checks of a session, each scenario once, and knows the target."""
-
-    sandboxes: SandboxPool
-    base_target: Target
-    seed: int
-    cache: bool = True
-    capabilities_seen: set[str] = field(default_factory=set)
-    _observations: dict[str, Future[Observation]] = field(default_factory=dict)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    @cached_property
-    def target(self) -> Target:
-        """The plugin with all its settings. Raises UsageError when its own settings are wrong."""
-        observation = self.load()
-        loaded, error = observation.load_facts, observation.error
-        if error is not None and error.type == "PluginAbsent" and not Path(self.base_target.spec).exists():
-            raise PluginAbsent(problems=[Problem(where="", rule=error.message)])
-        where = f"plugin {self.base_target.spec!r}, conformance"
-        if loaded.get("conformance_type") and loaded.get("conformance") is None:
-            raise UsageError("must be a dict", where=where, got=loaded["conformance_type"])
-        own = Target.from_mapping(self.base_target.spec, loaded.get("conformance") or {}, where)
-        target = self.base_target.fill_from(own.resolve_dataset(loaded.get("inside"))).with_defaults(
-            has_tune="tune" in loaded.get("hooks", ())
-        )
-        target.check_settings()
-        return target
-
-    def load(self) -> Observation:
-        return self.run_scenario(Scenario(kind="load", plugin=self.base_target.spec, seed=self.seed), plain=True)
-
-    def run_scenario(self, scenario: Scenario, *, plain: bool = False) -> Observation:
-        if not self.cache and not plain:
-            return self.sandboxes.run(scenario)
-        with self._lock:
-            known = self._observations.get(scenario.cache_key)
-            if known is not None and _can_retry_longer(known, scenario):
-                known = None
-            future: Future[Observation] = known or Future()
-            if known is None:
-                self._observations[scenario.cache_key] = future
-        if known is not None:
-            return known.result()
-        try:
-            observation = self.sandboxes.run(scenario)
-        except BaseException as error:
-            with self._lock:
-                self._observations.pop(scenario.cache_key, None)
-            future.set_exception(error)
-            raise
-        future.set_result(observation)
-        return observation
-
-    def ray_address(self) -> str:
-        return self.sandboxes.ray_address()
-
-    def peek_target(self) -> tuple[Target, Mapping[str, Any]]:
-        """Return the target and the facts of loading, as far as they are known."""
-        try:
-            loaded = self.load().load_facts
-            return self.target, loaded
-        except UsageError:
-            return self.base_target, loaded
-        except SandboxBroken:
-            return self.base_target, {}
-
-    def read_curves(self) -> dict[str, Any]:
-        """Return trial table, metrics and reports of a successful run, for the HTML report."""
-        observations = [
-            future.result() for future in self._observations.values() if future.done() and not future.exception()
-        ]
-        for observation in sorted(
-            observations, key=lambda observation: (observation.scenario.kind != "tune", observation.folder.name)
-        ):
-            if observation.ok and observation.has_recording and observation.scenario.kind in ("train", "tune"):
-                keep = ("category", "key", "value", "metrics", "trial_id", "time")
-                metrics = [{key: row[key] for key in keep} for row in observation.recorder.metrics()[:2_000]]
-                return {
-                    "table": observation.recorder.last_table(),
-                    "metrics": metrics,
-                    "reports": observation.reports()[:2_000],
-                }
-        return {}
-
-    def close(self) -> None:
-        for future in self._observations.values():
-            if future.done() and not future.exception() and "recorder" in vars(future.result()):
-                future.result().recorder.close()
 
 
 def _select_checks(

@@ -5,16 +5,13 @@ from __future__ import annotations
 import builtins
 import contextlib
 import copy
-import hashlib
 import inspect
 import json
 import os
-import pickle
 import signal
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -23,29 +20,14 @@ from typing import Any
 
 from trialrun.plugins import Plugin, load_plugin
 from trialrun.plugins.adapt import Hook
+from trialrun.testing.plain_data import describe_error, hash_dataset, to_plain_data
 from trialrun.testing.safe_json import write_json
 from trialrun.testing.scenario import Scenario
 from trialrun_hookspecs import hookimpl
 
-__all__ = ["HookLog", "InstrumentedPlugin", "InstrumentedTunePlugin", "SpyRun", "describe_error", "instrument_plugin"]
+__all__ = ["HookLog", "InstrumentedPlugin", "InstrumentedTunePlugin", "SpyRun", "find_code_path", "instrument_plugin"]
 
-_LONGEST = 2_000  # characters of a repr
 _LOCAL = ("log_metric", "log_visualization", "log_message", "log_trials", "set_progress", "report")
-
-
-def describe_error(error: BaseException, inside: str) -> dict[str, Any]:
-    """Return an exception as plain data; `inside` is the plugin's file or folder."""
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [
-        frame for frame in frames if inside and (frame.filename == inside or frame.filename.startswith(inside + os.sep))
-    ]
-    return {
-        "type": type(error).__name__,
-        "message": _truncate_text(str(error)),
-        "where": [own[-1].filename, own[-1].lineno or 1] if own else None,
-        "traceback": "".join(traceback.format_exception(error))[-8_000:],
-        "bases": [kind.__name__ for kind in type(error).__mro__],
-    }
 
 
 class HookLog:
@@ -144,7 +126,7 @@ def _spy_call(
             _inject_fault(sum(1 for known in calls if ":" not in known["name"]), scenario)
             return function(*args, **kwargs)
         except BaseException as error:
-            record["raised"] = f"{type(error).__name__}: {error}"[:_LONGEST]
+            record["raised"] = f"{type(error).__name__}: {error}"[:2_000]
             raise
 
     return call
@@ -333,40 +315,3 @@ def find_code_path(plugin: Plugin) -> str:
         return ""
     path = Path(file)
     return str(path.parent if path.name == "__init__.py" else path)
-
-
-def to_plain_data(value: Any, depth: int = 0) -> Any:
-    """Return `value` as readable JSON data; a value that JSON cannot hold becomes {"repr": …, "type": …}."""
-    if value is None or (isinstance(value, bool | str) and type(value) in (bool, str)):
-        return value if not isinstance(value, str) or len(value) <= _LONGEST else _truncate_text(value)
-    if type(value) in (int, float):
-        return value if value == value and abs(value) != float("inf") else {"repr": repr(value), "type": "float"}
-    if type(value) is dict and depth < 6 and len(value) <= 1_000:
-        return {str(key): to_plain_data(item, depth + 1) for key, item in value.items()}
-    if type(value) in (list, tuple) and depth < 6 and len(value) <= 1_000:
-        return [to_plain_data(item, depth + 1) for item in value]
-    kind = type(value)
-    return {"repr": _truncate_text(_safe_repr(value)), "type": f"{kind.__module__}.{kind.__qualname__}"}
-
-
-def _safe_repr(value: Any) -> str:
-    try:
-        return repr(value)
-    except Exception as error:  # noqa: BLE001  # a plugin's own __repr__
-        return f"<repr raised {type(error).__name__}>"
-
-
-def _truncate_text(text: str) -> str:
-    return text if len(text) <= _LONGEST else text[:_LONGEST] + "…"
-
-
-def hash_dataset(value: Any) -> str:
-    """Return a digest of a dataset's rows, which changes when the rows change."""
-    try:
-        data = json.dumps(value, sort_keys=True, default=str).encode()
-    except (TypeError, ValueError, RecursionError):
-        try:
-            data = pickle.dumps(value)
-        except Exception as error:  # noqa: BLE001  # a row can hold any object of the plugin
-            return f"unreadable: {type(error).__name__}"
-    return hashlib.sha256(data).hexdigest()[:16]
