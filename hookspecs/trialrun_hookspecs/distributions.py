@@ -1,4 +1,4 @@
-"""The 12 distributions of a search space, as they are written in a job.
+"""The 12 distributions of a search space, in the form that a job has them.
 
 The law of each is Ray's of the same name (https://docs.ray.io/en/latest/tune/api/search_space.html). `base` is
 required by the platform for the log types and changes nothing in the values drawn: a log-uniform law has no base.
@@ -49,7 +49,7 @@ __all__ = [
 ]
 
 _MAX_DEFAULT_Q_STEPS = 10**6  # a default q never cuts the range into more steps than this
-_MAX_STEPS = _LARGEST_INT = 2**53  # beyond it, a float no longer tells one integer from the next
+_MAX_STEPS = _LARGEST_INT = 2**53  # beyond it, a float cannot represent every integer
 _LARGEST_FLOAT = 1e300  # beyond it, a range may be infinitely wide
 _MAX_DEPTH = 100
 _RAY_KEYWORDS = ("eval", "grid_search")  # Ray reads `{"eval": text}` in a search space as code to run
@@ -130,7 +130,7 @@ def _check_inert(options: Any) -> Any:
                 raise rule_error(
                     f"must not be an object whose only key is {next(iter(value))!r}",
                     path,
-                    "Ray would run it: rename it.",
+                    "Rename it: Ray would run it.",
                 )
             open_ += [(f"{path}.{key}", item) for key, item in value.items()]
         elif isinstance(value, list | tuple):
@@ -165,7 +165,7 @@ def _check_name(value: str) -> str:
         )
     reserved = [part for part in value.split("/") if part in _RAY_KEYWORDS]
     if reserved:
-        raise rule_error(f"{reserved[0]!r} means something else to Ray", fix="Rename it.")
+        raise rule_error(f"{reserved[0]!r} is reserved by Ray", fix="Rename it.")
     return value
 
 
@@ -248,7 +248,7 @@ class _IntRange(_Range):
 
 
 def divides(q: float, value: float) -> bool:
-    """Return whether `value` is one of the first 2**53 multiples of `q`, computed in decimals as they are written."""
+    """Return whether `value` is one of the first 2**53 multiples of `q`, computed in the decimals of the text."""
     return abs(value) / q <= _MAX_STEPS and Decimal(repr(value)) % Decimal(repr(q)) == 0
 
 
@@ -476,4 +476,4 @@ DISTRIBUTIONS: dict[str, type[DistributionBase]] = {
 }
 
 DERIVED: dict[str, type[DistributionBase]] = {"constant": Constant, "expression": Expression}
-"""What stands beside the distributions in a space, and is not searched."""
+"""The entries of a space that are not searched, by type."""

@@ -168,7 +168,7 @@ def _apply_operator(node: ast.expr, values: Mapping[str, Any]) -> Any:
         return _FUNCTIONS[node.func.id][0](
             *(_require_number(_evaluate_node(argument, values)) for argument in node.args)
         )
-    raise BadExpression("is no arithmetic")  # `parsed` lets nothing else through
+    raise BadExpression("is not arithmetic")  # not reached: `parse_expression` refuses other nodes
 
 
 def _require_number(value: Any) -> Any:

@@ -40,9 +40,9 @@ def make_count_rule(default: int | None = None, *, fixed: bool = False) -> Rule:
 
 
 def resolve_settings(
-    rules: Mapping[str, Rule], given: Mapping[str, Any], saved: Mapping[str, Any] | None, *, anew: str = "epochs"
+    rules: Mapping[str, Rule], given: Mapping[str, Any], saved: Mapping[str, Any] | None, *, renewed: str = "epochs"
 ) -> dict[str, Any]:
-    """Return the checked settings, completed from the artifact if any (except for `anew`), else from the defaults.
+    """Return the checked settings, completed from the artifact if any (except for `renewed`), else from the defaults.
 
     Raises BadValue with every problem at once.
     """
@@ -52,13 +52,13 @@ def resolve_settings(
     ]
     made: dict[str, Any] = {}
     for name, rule in rules.items():
-        inherited = saved.get(name) if saved and name != anew else None
+        inherited = saved.get(name) if saved and name != renewed else None
         value = given.get(name, rule.default if inherited is None else inherited)
         if not rule.accepts(value):
             got = repr(value) if name in given else "nothing"
             problems.append(Problem(where=_format_location(name), rule=f"must be {rule.says}", got=got))
         elif saved and rule.fixed and value != inherited:
-            fix = "Leave it out when training goes on from a checkpoint"
+            fix = "Leave it out when training continues from a checkpoint"
             problems.append(
                 Problem(
                     where=_format_location(name), rule=f"is {inherited!r} in the checkpoint", got=repr(value), fix=fix

@@ -65,7 +65,7 @@ HYPERPARAMETERS: Mapping[str, Rule] = {
         fixed=True,
     ),
 }
-"""What can be set, with the rule for each. Good ranges to search: learning_rate 0.005 to 1 on a log scale, hidden 4 to
+"""The settings, with the rule for each. Good ranges to search: learning_rate 0.005 to 1 on a log scale, hidden 4 to
 128, batch_size 8 to 256, alpha 1e-6 to 1 on a log scale."""
 
 

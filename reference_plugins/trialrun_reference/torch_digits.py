@@ -73,7 +73,7 @@ HYPERPARAMETERS: Mapping[str, Rule] = {
     "channels": make_count_rule(8, fixed=True),
     "batch_size": make_count_rule(32),
 }
-"""What can be set, with the rule for each. Good ranges to search: learning_rate 0.005 to 0.2 on a log scale, channels 4
+"""The settings, with the rule for each. Good ranges to search: learning_rate 0.005 to 0.2 on a log scale, channels 4
 to 64, batch_size 16 to 256."""
 
 

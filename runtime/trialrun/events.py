@@ -301,9 +301,10 @@ def trial_result_event(trial_id: str, iteration: int, metrics: Mapping[str, Any]
 
 def failure_event(trial_id: str, *, error: str, cause: str, traceback: str, node: str, stderr: str) -> Event:
     """Return the failure of a trial, with the fields of `trialrun_hookspecs.results.TrialFailure`."""
-    told = {"error": error, "cause": cause, "traceback": traceback, "node": node, "stderr": stderr}
+    facts = {"error": error, "cause": cause, "traceback": traceback, "node": node, "stderr": stderr}
     return Event(
-        kind="failure", data={"trial_id": trial_id, **{name: _escape_surrogates(value) for name, value in told.items()}}
+        kind="failure",
+        data={"trial_id": trial_id, **{name: _escape_surrogates(value) for name, value in facts.items()}},
     )
 
 

@@ -62,7 +62,7 @@ RESULT_KEYS = frozenset(
         "warmup_time",
     }
 )
-"""What Ray adds to every result by itself, or reads from it; never a column, unless it is the objective."""
+"""The keys that Ray adds to every result or reads from it; never columns, except for the objective."""
 
 _SECTIONS = ("base", "hyperparameters", "metrics")
 _ROW_KEYS = frozenset({*_SECTIONS, "nonfinite", "all_metrics"})
@@ -367,7 +367,7 @@ def _infer_columns(
     left = list(dict.fromkeys(str(name) for row in flat for name in row if name not in known))
     if left and len(open_sections) == 2:
         fix = "Name hyperparameters= and metrics=."
-        raise BadValue("columns must be told apart", where="trials", got=", ".join(left), fix=fix)
+        raise BadValue("columns must be hyperparameters or metrics", where="trials", got=", ".join(left), fix=fix)
     if open_sections:
         columns[open_sections[0]] = left
     return columns

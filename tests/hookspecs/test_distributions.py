@@ -192,7 +192,7 @@ REFUSED = [
     (usual("choice", name=" "), "name", "every part of a name between '/' must have characters"),
     (usual("choice", name="a//b"), "name", "every part of a name between '/' must have characters"),
     (usual("choice", name="a/"), "name", "every part of a name between '/' must have characters"),
-    (usual("choice", name="a/eval"), "name", "'eval' means something else to Ray"),
+    (usual("choice", name="a/eval"), "name", "'eval' is reserved by Ray"),
     (usual("choice", name=5), "name", "must be a string"),
 ]
 

@@ -405,7 +405,7 @@ ONLY_THE_MODEL = (
     "no power of ten divides both bounds",
     "names must be unique",
     "which is a parameter itself",
-    "means something else to Ray",
+    "is reserved by Ray",
     "must not be an object whose only key is",
     "must not be blank",  # white space of Python that is none of a regular expression's
     "every part of a name",  # likewise

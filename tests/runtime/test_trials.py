@@ -293,7 +293,7 @@ def test_cells_made_by_hand_are_plain_copies() -> None:
         ({"trials": [1]}, "trials: must be a dict"),
         ({"trials": {"a": [1]}}, "trial 'a': a row must be a dict"),
         ({"trials": {1: {}}}, "trial id must be a string"),
-        ({"trials": {"a": {"lr": 1}}}, "told apart"),
+        ({"trials": {"a": {"lr": 1}}}, "must be hyperparameters or metrics"),
         ({"trials": {"a": {"acuracy": 1}}, "hyperparameters": [], "metrics": ["accuracy"]}, "Did you mean 'accuracy'"),
         ({"trials": {"a": {"status": "DONE"}}}, "status must be one of"),
         ({"trials": {"a": {"trial_id": "b"}}}, "trial_id must be the row's key"),

@@ -133,7 +133,7 @@ def _find_broken_rule(name: str, parameters: list[inspect.Parameter]) -> str | N
     positional = [p for p in parameters if p.kind in _POSITIONAL]
     listed = f"({', '.join(needed)})"
     if any(p.name in needed and needed.index(p.name) != at for at, p in enumerate(positional)):
-        return f"the parameters must stand in the order {listed}"
+        return f"the parameters must have the order {listed}"
     endless = any(p.kind is inspect.Parameter.VAR_POSITIONAL for p in parameters)
     if len(positional) < len(needed) and not endless:
         return f"it must take {listed} by position"

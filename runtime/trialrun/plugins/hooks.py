@@ -117,7 +117,7 @@ def _unknown_hook_problem(hook: str, function: Callable[..., Any], where: str) -
     close = difflib.get_close_matches(hook, HOOKS, n=1)
     fix = f"Did you mean {close[0]!r}?" if close else f"The hooks are: {', '.join(HOOKS)}."
     rule = "@hookimpl must mark a hook"
-    return Problem(where=where, rule=rule, got=f"{hook!r}{format_location(function)}, which is no hook", fix=fix)
+    return Problem(where=where, rule=rule, got=f"{hook!r}{format_location(function)}, which is not a hook", fix=fix)
 
 
 def _describe_lookalike(code: object, hooks: Mapping[str, Any] | tuple[str, ...]) -> str:
@@ -137,7 +137,7 @@ def _suggest_fix(code: object) -> str:
         return "Write `from .train import train` in its __init__.py."
     classes = [name for name, value in vars(code).items() if inspect.isclass(value) and any(_iter_marked_hooks(value))]
     if classes:
-        return f"Its class {classes[0]!r} has hooks: hand over `{code.__name__}:{classes[0]}`."
+        return f"Its class {classes[0]!r} has hooks: pass `{code.__name__}:{classes[0]}`."
     functions = [name for name, value in vars(code).items() if inspect.isfunction(value)]
     close = difflib.get_close_matches("train", [name.lower() for name in functions], n=1, cutoff=0.5)
     meant = [name for name in functions if close and name.lower() == close[0]]

@@ -28,6 +28,6 @@ def find_installed(name: str) -> EntryPoint | None:
             "an installed plugin's name must be unique",
             where=f"plugin {name!r}",
             got=" and ".join(sorted(points)),
-            fix=f"Hand one over by its dotted path, such as `--plugin {min(points)}`.",
+            fix=f"Name one by its dotted path, such as `--plugin {min(points)}`.",
         )
     return next(iter(points.values()), None)

@@ -12,7 +12,7 @@ from trialrun.plugins.installed import list_installed
 __all__ = ["ACCEPTED_FORMS", "is_plugin_folder", "path_exists", "suggest_name", "suggest_path"]
 
 ACCEPTED_FORMS = (
-    "Hand over a .py file, a package folder, a folder with config.yaml, `pkg.module`, `pkg.module:object`, "
+    "Pass a .py file, a package folder, a folder with config.yaml, `pkg.module`, `pkg.module:object`, "
     "or the name of an installed plugin."
 )
 

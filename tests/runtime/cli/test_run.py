@@ -188,8 +188,8 @@ def test_a_folder_is_no_job(called, tmp_path: Path) -> None:
         (BROKEN / "raises_on_import.py", "RuntimeError: no licence"),
         (BROKEN / "exits_on_import.py", "SystemExit: 3"),
         (BROKEN / "without_train.py", "Did you mean 'training'?"),
-        (BROKEN / "train_in_tune_order.py", "must stand in the order (run, dataset, hyperparameter, checkpoint)"),
-        (BROKEN / "tune_in_train_order.py", "must stand in the order (hyperparameter, run, dataset, checkpoint)"),
+        (BROKEN / "train_in_tune_order.py", "must have the order (run, dataset, hyperparameter, checkpoint)"),
+        (BROKEN / "tune_in_train_order.py", "must have the order (hyperparameter, run, dataset, checkpoint)"),
         ("digits", "must have `train("),
     ],
 )

@@ -26,7 +26,7 @@ CASES: dict[str, tuple[type[PluginError], tuple[str, ...]]] = {
     ),
     "tune_in_train_order.py": (
         PluginRefused,
-        ("tune()", "`tune(run, dataset, hyperparameter, checkpoint=None, **kwargs)`", "must stand in the order", TUNE),
+        ("tune()", "`tune(run, dataset, hyperparameter, checkpoint=None, **kwargs)`", "must have the order", TUNE),
     ),
     "too_few_parameters.py": (PluginRefused, ("by position", "`train(run, dataset, hyperparameter)`", TRAIN)),
     "required_extra.py": (PluginRefused, ("epochs, device must have a default", TRAIN)),

@@ -527,7 +527,7 @@ def test_a_module_whose_class_has_the_hooks_is_told_so(write: Write) -> None:
             @hookimpl
             def train(self, run, dataset, hyperparameter, checkpoint): ...
     """
-    with pytest.raises(PluginRefused, match="hand over `plugin:Mine`"):
+    with pytest.raises(PluginRefused, match="pass `plugin:Mine`"):
         load_plugin(write("plugin.py", source))
 
 
