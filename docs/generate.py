@@ -12,23 +12,27 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from textwrap import dedent
+from types import ModuleType
 from typing import Any
 
 import trialrun_hookspecs
 from trialrun.compat import ALGORITHMS, SCHEDULERS, describe_search_form
+from trialrun.executors.ray_tune.environment import VARIABLES
 from trialrun.testing.registry import Check, all_checks
-from trialrun.testing.selftest import find_mutants, list_clean_plugins
 from trialrun.testing.verdicts import CONTRACT_VERSION
 from trialrun_hookspecs import DISTRIBUTIONS, json_schema, spec
 from trialrun_hookspecs.distributions import DERIVED, DistributionBase
 from trialrun_hookspecs.request import GRID_ALGORITHM, SchedulerConfig, SearchConfig
 
-__all__ = ["PAGES", "hooks_page", "jobs_page", "main", "readme_page", "search_page", "used_by"]
+__all__ = ["PAGES", "guide_page", "hooks_page", "jobs_page", "main", "readme_page", "search_page", "used_by"]
 
 ROOT = Path(__file__).resolve().parent.parent
 PLUGINS = ROOT / "reference_plugins" / "trialrun_reference"
+MUTANTS_DIR = ROOT / "tests" / "broken_plugins" / "tr"
 STAMP = "<!-- Written by docs/generate.py. Change the models or the specification, then run `make docs`. -->\n"
 
 Schema = Mapping[str, Any]
@@ -78,8 +82,8 @@ def _section(title: str, model: Schema) -> Iterator[str]:
 
 def _distributions(models: Schema) -> Iterator[str]:
     yield from ("## `params.hyperparameters`", "")
-    yield 'A list of distributions, each `{"name": …, "type": …}` with these fields. Names are unique; `a/b` puts `b` in a'
-    yield "dict `a`."
+    yield 'A list of distributions, each `{"name": …, "type": …}` with these fields. Names are unique; `a/b`'
+    yield "puts `b` in a dict `a`."
     yield from ("", "| type | fields | values |", "|---|---|---|")
     for name, model in DISTRIBUTIONS.items():
         schema = models[model.__name__]
@@ -143,8 +147,8 @@ def hooks_page() -> str:
         STAMP,
         "# Hook reference",
         "",
-        "A hook is a function of a plugin that trialrun calls. [Write a plugin](../how-to/plugins.md) shows how to pass",
-        "a plugin to trialrun; `trialrun plugins` lists the installed plugins with their hooks.",
+        "A hook is a function of a plugin that trialrun calls. [Write a plugin](../how-to/plugins.md) shows how to",
+        "pass a plugin to trialrun; `trialrun plugins` lists the installed plugins with their hooks.",
         "",
         "| hook | purpose | used by |",
         "|---|---|---|",
@@ -200,7 +204,7 @@ def search_page() -> str:
         STAMP,
         "# Search reference",
         "",
-        "Which algorithm, distribution and scheduler can be combined. `trialrun plan` and the errors use this table too.",
+        "Which algorithm, distribution and scheduler can be combined. `trialrun plan` and the errors use this table.",
         "",
         "## Search algorithms",
         "",
@@ -215,7 +219,7 @@ def search_page() -> str:
         "",
         "All other distributions work with every algorithm and have the same values under each.",
         f"`{GRID_ALGORITHM}` draws from them at random. The others search a number or a category instead, and one",
-        "decoder turns it into a value of the distribution. `trialrun plan JOB` shows this for the parameters of a job.",
+        "decoder turns it into a value of the distribution. `trialrun plan JOB` shows this for a job's parameters.",
         "",
         "| distribution | searched as |",
         "|---|---|",
@@ -300,9 +304,20 @@ def checks_page() -> str:
     return "\n".join([*lines, ""])
 
 
+@cache
+def _load_catalogue() -> ModuleType:
+    """Import the tests' catalogue of plugins, which is not installed."""
+    spec = spec_from_file_location("catalogue", ROOT / "tests" / "runtime" / "testing" / "catalogue.py")
+    if spec is None or spec.loader is None:
+        raise ImportError("tests/runtime/testing/catalogue.py cannot be imported")
+    sys.modules["catalogue"] = module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 def _clean_plugins() -> Iterator[str]:
     """Yield one line for each plugin that must pass."""
-    for plugin in list_clean_plugins(ROOT / "tests" / "broken_plugins" / "tr"):
+    for plugin in _load_catalogue().list_clean_plugins(MUTANTS_DIR):
         file = Path(plugin) if isinstance(plugin, Path) else PLUGINS / f"{plugin}.py"
         code = file / "plugin" / "train.py" if file.is_dir() else file
         summary = (ast.get_docstring(ast.parse(code.read_text("utf-8"))) or "").partition("\n")[0]
@@ -311,7 +326,7 @@ def _clean_plugins() -> Iterator[str]:
 
 def _broken_plugins() -> dict[str, list[str]]:
     plugins: dict[str, list[str]] = {}
-    for path, check in find_mutants(ROOT / "tests" / "broken_plugins" / "tr").items():
+    for path, check in _load_catalogue().find_mutants(MUTANTS_DIR).items():
         plugins.setdefault(check, []).append(path.stem.partition("_")[2])
     return plugins
 
@@ -341,6 +356,16 @@ def _link_clause(clause: str) -> str:
     return f"[{text}]({path})"
 
 
+def guide_page() -> str:
+    """Return the page on Ray Tune's guide with the current table of environment variables."""
+    states = {"works": "works", "option": "trialrun has an option", "gone": "gone"}
+    lines = ["| variable | state | note |", "|---|---|---|"]
+    lines += [f"| `{name}` | {states[variable.fate]} | {variable.note} |" for name, variable in VARIABLES.items()]
+    start, end = "<!-- variables, written by docs/generate.py -->\n\n", "\n\n<!-- /variables -->"
+    head, _, rest = (ROOT / "docs" / "reference" / "ray-guide.md").read_text("utf-8").partition(start)
+    return head + start + "\n".join(lines) + end + rest.partition(end)[2]
+
+
 def readme_page() -> str:
     """Return README.md with the current number of checks between its `checks` comments."""
     text = (ROOT / "README.md").read_text("utf-8")
@@ -349,6 +374,7 @@ def readme_page() -> str:
 
 PAGES: dict[Path, Callable[[], str]] = {
     ROOT / "README.md": readme_page,
+    ROOT / "docs" / "reference" / "ray-guide.md": guide_page,
     ROOT / "docs" / "reference" / "jobs.md": jobs_page,
     ROOT / "docs" / "reference" / "hooks.md": hooks_page,
     ROOT / "docs" / "reference" / "search.md": search_page,

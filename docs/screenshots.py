@@ -3,8 +3,8 @@
     python docs/screenshots.py            write docs/images/*.png
     python docs/screenshots.py --output DIR
 
-Needs selenium, chromium and chromedriver, and the extra `sklearn` for the job that the Web UI shows. Nothing is drawn by
-hand: the commands run, and their real output is photographed.
+Needs selenium, chromium and chromedriver, and the extra `sklearn` for the job that the Web UI shows. The
+script runs the commands and photographs their real output. Run it again when the output of `trialrun check` changes.
 """
 
 from __future__ import annotations
@@ -32,9 +32,10 @@ ROOT = Path(__file__).resolve().parent.parent
 FAILING = ROOT / "tests" / "broken_plugins" / "tr" / "TR305_no_checkpoint.py"
 PASSING = ROOT / "reference_plugins" / "trialrun_reference" / "pure.py"
 COLUMNS = 92
-UI_SIZE = (1280, 1150)
+UI_SIZE = (1280, 1350)
 TERMINAL_FORMAT = """<svg class="rich-terminal" viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg"><style>
-.{unique_id}-matrix {{ font-family: DejaVu Sans Mono, monospace; font-size: {char_height}px; line-height: {line_height}px }}
+.{unique_id}-matrix {{ font-family: DejaVu Sans Mono, monospace; font-size: {char_height}px;
+line-height: {line_height}px }}
 .{unique_id}-title {{ font-size: 18px; font-weight: bold; font-family: sans-serif }}
 {styles}</style><defs><clipPath id="{unique_id}-clip-terminal">
 <rect x="0" y="0" width="{terminal_width}" height="{terminal_height}" /></clipPath>{lines}</defs>{chrome}
@@ -42,16 +43,16 @@ TERMINAL_FORMAT = """<svg class="rich-terminal" viewBox="0 0 {width} {height}" x
 <g class="{unique_id}-matrix">{matrix}</g></g></svg>"""
 
 
-def run_check(plugin: Path) -> str:
-    """Return what `trialrun check my_plugin.py` prints, with its colours, for a copy of `plugin`."""
+def run_check(plugin: Path, name: str) -> str:
+    """Return what `trialrun check NAME` prints, with its colours, for a copy of `plugin`."""
     with tempfile.TemporaryDirectory() as folder:
-        shutil.copy(plugin, Path(folder, "my_plugin.py"))
-        command = [sys.executable, "-m", "trialrun", "check", "my_plugin.py", "--no-repro"]
+        shutil.copy(plugin, Path(folder, name))
+        command = [sys.executable, "-m", "trialrun", "check", name, "--no-repro"]
         environment = os.environ | {"FORCE_COLOR": "1", "COLUMNS": str(COLUMNS)}
         done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     if done.returncode not in (0, 1):
         raise RuntimeError(f"`trialrun check` of {plugin} exited with {done.returncode}: {done.stderr}")
-    return f"$ trialrun check my_plugin.py\n{done.stdout}"
+    return f"$ trialrun check {name}\n{done.stdout}"
 
 
 def render_terminal(output: str, title: str) -> str:
@@ -83,7 +84,7 @@ def open_browser(width: int, height: int) -> Iterator[Any]:
 def run_demo(folder: Path) -> None:
     """Run the job of `make demo` without Ray, so that it takes seconds and gives the same picture each time."""
     job = json.loads((ROOT / "examples" / "digits_tuning.json").read_text("utf-8"))
-    job["params"]["tune_config"].update(scheduler={"name": "fifo"}, num_samples=12)
+    job["params"]["tune_config"].update(scheduler={"name": "fifo"}, num_samples=18)
     (folder / "job.json").write_text(json.dumps(job), "utf-8")
     command = [sys.executable, "-m", "trialrun", "run", "job.json", "--plugin", "sklearn_digits", "--quiet"]
     command += ["--dataset", "1=digits", "--executor", "inline", "--results", "results"]
@@ -101,9 +102,7 @@ def shoot_web_ui(folder: Path, output: Path) -> None:
             browser.get(url)
             wait_for(browser, "document.querySelector('main a')")
             browser.execute_script("location.hash = document.querySelector('main a').getAttribute('href')")
-            wait_for(
-                browser, "document.querySelectorAll('.gridbox .row').length > 5 && document.querySelector('canvas')"
-            )
+            wait_for(browser, "document.querySelectorAll('.gridbox .row').length > 5")
             browser.execute_async_script("setTimeout(arguments[0], 1500)")
             browser.save_screenshot(str(output))
     finally:
@@ -135,8 +134,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, default=ROOT / "docs" / "images", metavar="DIR")
     images: Path = parser.parse_args(argv).output
     images.mkdir(parents=True, exist_ok=True)
-    fails = render_terminal(run_check(FAILING), "a plugin that reports no checkpoints")
-    passes = render_terminal(run_check(PASSING), "the same, corrected")
+    fails = render_terminal(run_check(FAILING, "no_checkpoint.py"), "a plugin that reports no checkpoints")
+    passes = render_terminal(run_check(PASSING, "pure.py"), "the reference plugin pure")
     shoot_page(fails, 960, images / "check-fails.png")
     shoot_page(passes, 960, images / "check-passes.png")
     with tempfile.TemporaryDirectory() as folder:

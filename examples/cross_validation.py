@@ -1,8 +1,8 @@
-"""A plugin whose trials start workers of their own: each validates a line through the points on one fold of them.
+"""A plugin whose trials start workers: each worker validates a line on one fold of the points.
 
     trialrun run examples/cross_validation.yaml --plugin examples/cross_validation.py --dataset 1=examples/line.csv
 
-The job keeps the room for them (`params.workers`), so that no trial starts that would have to wait for its workers.
+The job reserves resources for them (`params.workers`), so no trial starts before its workers can.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ def tune(hyperparameter, run, dataset, checkpoint):
     run.checkpoint_output = artifact  # before training starts
     points = [(float(row["data"]["x"]), float(row["data"]["y"])) for row in dataset["train"]]
     folds = hyperparameter["folds"]
-    # what a task takes must fit into the room of one worker; a trial's tasks and actors land there by themselves
+    # A task must fit into one worker's resources. Ray places a trial's tasks and actors in the trial's placement group.
     validate = ray.remote(num_cpus=0.5)(loss_of_fold)
     losses = ray.get([validate.remote(points, fold, folds, hyperparameter["ridge"]) for fold in range(folds)])
-    artifact.write_text(json.dumps(fitted(points, hyperparameter["ridge"])))
+    artifact.write_text(json.dumps(fit_line(points, hyperparameter["ridge"])))
     return {"loss": sum(losses) / folds, "worst": max(losses)}
 
 
 def loss_of_fold(points, fold, folds, ridge):
-    """Fit on all points but every `folds`-th; give the mean squared error on those."""
+    """Fit on all points except every `folds`-th, and return the mean squared error on those."""
     held_out = points[fold::folds]
-    line = fitted([point for index, point in enumerate(points) if index % folds != fold], ridge)
+    line = fit_line([point for index, point in enumerate(points) if index % folds != fold], ridge)
     return sum((line["slope"] * x + line["at_zero"] - y) ** 2 for x, y in held_out) / len(held_out)
 
 
-def fitted(points, ridge):
-    """The line through the points, the flatter the larger `ridge`."""
+def fit_line(points, ridge):
+    """Return the line through the points; a larger `ridge` makes it flatter."""
     mean_x = sum(x for x, _ in points) / len(points)
     mean_y = sum(y for _, y in points) / len(points)
     slope = sum((x - mean_x) * (y - mean_y) for x, y in points) / (sum((x - mean_x) ** 2 for x, _ in points) + ridge)

@@ -1,7 +1,7 @@
-"""The pytest plugin's front door: options, fixtures by name, and recognising what is ours.
+"""The entry point of the pytest plugin: options, fixtures, and the collection of conformance tests.
 
-Everybody who has trialrun installed imports this file in every run of pytest, so it imports nothing but pytest. What
-does the work is imported when the first conformance test is met or the first fixture is asked for.
+Every run of pytest imports this file where trialrun is installed, so it imports nothing but pytest. The rest is
+imported when the first conformance test is collected or the first fixture is requested.
 """
 
 from __future__ import annotations
@@ -35,29 +35,36 @@ _HOOKS_PLUGIN = "trialrun-conformance"
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("trialrun", "conformance of a training plugin")
     group.addoption("--trialrun", action="store_true", help="check the plugin of [tool.trialrun] in pyproject.toml")
-    group.addoption("--trialrun-profile", choices=("core", "full"), help="which checks run; default: core")
-    group.addoption("--trialrun-select", metavar="IDS", help="only these checks or beginnings of ids: TR2,TR305")
-    group.addoption("--trialrun-ignore", metavar="IDS", help="not these checks")
-    group.addoption("--trialrun-seed", metavar="N", type=int, help="seed of the checks; default: drawn and shown")
+    group.addoption("--trialrun-profile", choices=("core", "full"), help="the checks to run; default: core")
     group.addoption(
-        "--trialrun-report", action="append", metavar="KIND=PATH", help="write json=, junit=, sarif=, html= or badge="
+        "--trialrun-select", metavar="IDS", help="run only these checks; prefixes of ids are allowed: TR2,TR305"
+    )
+    group.addoption("--trialrun-ignore", metavar="IDS", help="leave these checks out")
+    group.addoption("--trialrun-seed", metavar="N", type=int, help="seed of the checks; default: 7")
+    group.addoption(
+        "--trialrun-report",
+        action="append",
+        metavar="KIND=PATH",
+        help="write a report; KIND is json, junit, sarif, html or badge",
     )
     parser.addini("trialrun_profile", "default of --trialrun-profile", default="")
     parser.addini("trialrun_select", "default of --trialrun-select", default="")
     parser.addini("trialrun_ignore", "default of --trialrun-ignore", default="")
-    parser.addini("trialrun_report", "default of --trialrun-report: a list", type="args", default=[])
+    parser.addini("trialrun_report", "default of --trialrun-report, as a list", type="args", default=[])
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "trialrun_check(id, family, level): a conformance check; set by trialrun itself")
-    config.addinivalue_line("markers", "trialrun_core: a check that every plugin must pass; set by trialrun itself")
-    config.addinivalue_line("markers", "trialrun_extended: a check of the full profile; set by trialrun itself")
+    config.addinivalue_line(
+        "markers", "trialrun_check(id, family, level): a conformance check; trialrun sets this mark"
+    )
+    config.addinivalue_line("markers", "trialrun_core: a check that every plugin must pass; trialrun sets this mark")
+    config.addinivalue_line("markers", "trialrun_extended: a check of the full profile; trialrun sets this mark")
     if config.getoption("--trialrun") or any("pyproject.toml::" in arg for arg in config.args):
         _activate(config)
 
 
 def pytest_pycollect_makeitem(collector: Any, name: str, obj: object) -> Any:
-    """Collect a conformance object, or a class form, as one item per check."""
+    """Collect a conformance object or a class form as one item per check."""
     if isinstance(obj, type):
         if not getattr(obj, "trialrun_suite", False) or getattr(obj, "plugin", None) is None:
             return None
@@ -70,7 +77,7 @@ def pytest_pycollect_makeitem(collector: Any, name: str, obj: object) -> Any:
 
 
 def pytest_runtest_logreport(report: Any) -> None:
-    """What a worker of xdist sends: the controller itself collects nothing."""
+    """Take in the report of an xdist worker; the controller itself collects nothing."""
     if "trialrun" in report.__dict__ and "node" in report.__dict__:
         _activate(report.node.config).receive_report(report.node.config, report)
 
@@ -83,13 +90,15 @@ _STATUS_LETTERS = {
 
 
 def pytest_report_teststatus(report: Any) -> Any:
-    """Verdicts that are neither passed nor failed. Here, since the first report of a worker must find it there."""
-    said = getattr(report, "trialrun", None)
-    return None if said is None or hasattr(report, "wasxfail") else _STATUS_LETTERS.get(said["outcome"]["verdict"])
+    """Return the status of verdicts other than pass and fail. It must exist before a worker's first report arrives."""
+    message = getattr(report, "trialrun", None)
+    if message is None or hasattr(report, "wasxfail"):
+        return None
+    return _STATUS_LETTERS.get(message["outcome"]["verdict"])
 
 
 def _activate(config: pytest.Config) -> Any:
-    """Bring in what does the work, once."""
+    """Import and register the hooks, once, and return them."""
     from trialrun.testing.pytest_plugin import hooks
 
     if not config.pluginmanager.has_plugin(_HOOKS_PLUGIN):
@@ -103,13 +112,13 @@ def _activate(config: pytest.Config) -> Any:
 
 @pytest.fixture(scope="session")
 def trialrun_settings() -> dict[str, Any]:
-    """Override it to give the conformance checks settings: hyperparameter, hyperparameters, metric, mode, dataset."""
+    """Settings of conformance checks; override to set hyperparameter, hyperparameters, metric, mode or dataset."""
     return {}
 
 
 @pytest.fixture
 def trialrun_dataset() -> Any:
-    """What `trialrun_train` and `trialrun_tune` hand to a plugin: rows or a path. Override it with your own."""
+    """The dataset of `trialrun_train` and `trialrun_tune`, as rows or a path; override it with your own."""
     from trialrun.testing.target import BUILT_IN_ROWS
 
     return BUILT_IN_ROWS
@@ -117,16 +126,16 @@ def trialrun_dataset() -> Any:
 
 @pytest.fixture
 def trialrun_recorder() -> Iterator[FaultyRecorder]:
-    """A backend that records and can be asked (`.metrics(trial_id=…)`, `.last_table()`, …); `.fail(…)` spoils calls."""
+    """A recording backend with queries (`.metrics(trial_id=…)`, `.last_table()`, …); `.fail(…)` makes calls fail."""
     from trialrun.testing.fixtures import open_recorder
 
-    with open_recorder() as made:
-        yield made
+    with open_recorder() as recorder:
+        yield recorder
 
 
 @pytest.fixture
 def trialrun_run(trialrun_recorder: FaultyRecorder, tmp_path: Any) -> Run:
-    """A Run in training mode; what it logs is in `trialrun_recorder` at once."""
+    """A Run in training mode, whose events are in `trialrun_recorder` at once."""
     from trialrun.testing.fixtures import create_run
 
     return create_run(trialrun_recorder, tmp_path)
@@ -134,7 +143,7 @@ def trialrun_run(trialrun_recorder: FaultyRecorder, tmp_path: Any) -> Run:
 
 @pytest.fixture
 def trialrun_train(trialrun_recorder: FaultyRecorder, trialrun_dataset: Any, tmp_path: Any) -> Trainer:
-    """`trialrun_train(plugin, **hyperparameter)` runs a training job and returns its result."""
+    """A function: `trialrun_train(plugin, **hyperparameter)` runs a training job and returns its result."""
     from trialrun.testing.fixtures import Trainer
 
     return Trainer(trialrun_recorder, trialrun_dataset, tmp_path)
@@ -142,7 +151,7 @@ def trialrun_train(trialrun_recorder: FaultyRecorder, trialrun_dataset: Any, tmp
 
 @pytest.fixture
 def trialrun_tune(trialrun_recorder: FaultyRecorder, trialrun_dataset: Any, tmp_path: Any) -> Tuner:
-    """`trialrun_tune(plugin, space, metric=…, mode=…, num_samples=…)` runs a tuning job and returns its result."""
+    """A function: `trialrun_tune(plugin, space, metric=…, num_samples=…)` runs a tuning job and returns its result."""
     from trialrun.testing.fixtures import Tuner
 
     return Tuner(trialrun_recorder, trialrun_dataset, tmp_path)

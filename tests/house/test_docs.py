@@ -96,7 +96,7 @@ def test_the_pages_of_the_folders_are_the_groups_of_the_navigation() -> None:
         ("Concepts", "concepts"),
         ("Reference", "reference"),
     ):
-        group = next(entry[title] for entry in yaml.safe_load(text)["nav"] if title in entry)
+        group = next(entry[title] for entry in YAML(typ="safe", pure=True).load(text)["nav"] if title in entry)
         listed = {page for entry in group for page in entry.values() if "/" in page}
         assert listed == {str(page.relative_to(DOCS)) for page in (DOCS / folder).glob("*.md")}
 
@@ -182,11 +182,11 @@ def test_the_recorder_does_what_its_page_shows() -> None:
     in_a_test["test_client_says_hello"]()
 
 
-def test_the_recorder_s_page_names_every_question_and_call() -> None:
+def test_the_recorder_s_page_names_every_method_and_call() -> None:
     page = (DOCS / "concepts" / "recorder.md").read_text("utf-8")
-    setting_up = {"close", "create_job", "handle", "handler", "open", "server"}
-    questions = {name for name, member in vars(Recorder).items() if inspect.isfunction(member) and name[0] != "_"}
-    for name in questions - setting_up:
+    set_up = {"close", "create_job", "handle", "handler", "open", "server"}
+    methods = {name for name, member in vars(Recorder).items() if inspect.isfunction(member) and name[0] != "_"}
+    for name in methods - set_up:
         assert f"`recorder.{name}(" in page
     for route, _ in ROUTES:
         if route.startswith("trialrun/files/") or route == "health":

@@ -26,31 +26,31 @@ def _told(**more):
     return dict(clause="-", why="because", fix="mend it", before="-", after="-", **more)
 
 @check(id="TR190", title="passes", **_told())
-def passes(lab):
-    lab.note(seen=1)
+def passes(context):
+    context.note(seen=1)
 
 @check(id="TR191", title="fails", **_told())
-def fails(lab):
+def fails(context):
     if os.environ.get("BROKEN"):
-        file = lab.load().load_facts.get("file") or "plug.py"
+        file = context.load().load_facts.get("file") or "plug.py"
         raise CheckFailed("it is broken", where=(file, 6), signature="is broken")
 
 @check(id="TR192", title="sees nothing", **_told())
-def sees_nothing(lab):
+def sees_nothing(context):
     if os.environ.get("BLIND"):
         raise Vacuous("nothing was seen")
 
 @check(id="TR193", title="does not apply", **_told())
-def does_not_apply(lab):
+def does_not_apply(context):
     raise NotApplicable("no such thing")
 
 @check(id="TR194", title="errs", **_told())
-def errs(lab):
+def errs(context):
     if os.environ.get("BUG"):
         raise KeyError("ours")
 
 @check(id="TR195", title="is extended", level="extended", **_told())
-def is_extended(lab):
+def is_extended(context):
     pass
 """
 

@@ -33,7 +33,6 @@ COMMANDS: Mapping[str, str] = {
     "diff": "Compare two recordings.",
     "check": "Check that a plugin keeps the contract.",
     "explain": "Say what a check demands, why, and how to fix what it finds.",
-    "selftest": "Put the broken plugins through the checks: each must trip its own.",
     "doctor": "Say whether this machine is fit to run jobs.",
     "plugins": "List the installed plugins and their hooks.",
     "new": "Write a plugin to begin with, its tests and a CI workflow.",

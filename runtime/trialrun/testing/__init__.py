@@ -1,4 +1,4 @@
-"""For people who test plugins: the conformance checks, from Python.
+"""Conformance checks of a plugin, for use from Python.
 
 report = trialrun.testing.check_plugin("./my_plugin")
 """
@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from trialrun.testing.harness import Session, check_plugin, iterate
-    from trialrun.testing.registry import Check, CheckFailed, NotApplicable, Vacuous, all_checks, check
+    from trialrun.testing.registry import Check, all_checks, check
     from trialrun.testing.suite import TrainPluginSuite, conformance
-    from trialrun.testing.verdicts import Outcome, Report, Verdict, report_schema
+    from trialrun.testing.verdicts import CheckFailed, NotApplicable, Outcome, Report, Vacuous, Verdict, report_schema
 
 __all__ = [
     "Check",
@@ -34,9 +34,9 @@ __all__ = [
 
 _HOMES = {
     "harness": ("Session", "check_plugin", "iterate"),
-    "registry": ("Check", "CheckFailed", "NotApplicable", "Vacuous", "all_checks", "check"),
+    "registry": ("Check", "all_checks", "check"),
     "suite": ("TrainPluginSuite", "conformance"),
-    "verdicts": ("Outcome", "Report", "Verdict", "report_schema"),
+    "verdicts": ("CheckFailed", "NotApplicable", "Outcome", "Report", "Vacuous", "Verdict", "report_schema"),
 }
 
 
@@ -45,7 +45,7 @@ def __getattr__(name: str) -> object:
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value: object = getattr(import_module(f"{__name__}.{home}"), name)
-    globals()[name] = value  # from now on without this function
+    globals()[name] = value  # the next access does not call this function
     return value
 
 

@@ -1,4 +1,4 @@
-"""The watch: what a plugin does to files, network, processes and the process itself, seen through audit events."""
+"""The audit log: a plugin's effects on files, network, processes and its own process, from audit events."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ _MOST = 200
 
 
 class AuditLog:
-    """Listens from `start()` on; an audit hook cannot be taken away, so it lives in a child only.
+    """Records audit events from `start()` on. Use it in a child process only: an audit hook cannot be removed.
 
-    `phase` is "load" while the plugin is imported, "run" while a hook of it runs, and "engine" otherwise; what happens
-    in that last phase is not the plugin's, except in threads that it left.
+    `phase` is "load" while the plugin is imported, "run" while a hook of the plugin runs, and "engine" otherwise.
+    Events of the phase "engine" are not recorded.
     """
 
     def __init__(self, folder: str, inside: Callable[[], str]) -> None:
@@ -61,7 +61,7 @@ class AuditLog:
         sys.addaudithook(self._handle_event)
 
     def enter_phase(self, phase: str) -> None:
-        """Begin a phase; what the one before changed in the process is written down."""
+        """Begin a phase, and record what the previous phase changed in the process."""
         self._record_changes()
         self.phase = phase
         self._environment, self._state = dict(os.environ), read_process_state()
@@ -87,6 +87,7 @@ class AuditLog:
             self.state_changes.setdefault(self.phase, {}).update(differs)
 
     def collect_facts(self) -> dict[str, Any]:
+        """Return everything recorded so far, as facts of an observation."""
         return {
             "files_outside": list(self.files.values()),
             "network": self.network,
@@ -111,21 +112,21 @@ class AuditLog:
             self._call_safely(self._record_socket, event, args)
 
     def _refuse_when_full(self, path: Any) -> None:
-        """What the plugin's own lines open for writing fails, as on a disk without space."""
+        """Raise ENOSPC when the plugin's own code opens a file for writing, as on a full disk."""
         if not self.disk_is_full or self.phase != "run" or isinstance(path, int):
             return
         temporary = os.path.realpath(os.fsdecode(path)).startswith(f"{self._folder}tmp{os.sep}")
-        if self._find_origin()["where"] and not temporary:  # tempfile tries out a folder, and looks for another one
+        if self._find_origin()["where"] and not temporary:  # tempfile tests a folder, and then tries the next one
             self.disk_struck += 1
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
     def _call_safely(self, handler: Callable[[str, tuple[Any, ...]], None], event: str, args: tuple[Any, ...]) -> None:
-        """Whatever goes wrong in here must not reach the plugin."""
+        """Call a handler; none of its exceptions reaches the plugin."""
         self._busy = True
         try:
             if os.getpid() == self._pid:
                 handler(event, args)
-        except Exception:  # noqa: BLE001, S110  # an odd argument is not the plugin's fault
+        except Exception:  # noqa: BLE001, S110  # an odd argument of an event is not the plugin's fault
             pass
         finally:
             self._busy = False
@@ -147,8 +148,8 @@ class AuditLog:
     def _record_socket(self, event: str, args: tuple[Any, ...]) -> None:
         address = args[1] if len(args) > 1 else None
         if isinstance(address, tuple):
-            host = str(address[0])
-            if event != "socket.bind" and (host.startswith("127.") or host in ("::1", "localhost", "")):
+            sandboxes = str(address[0])
+            if event != "socket.bind" and (sandboxes.startswith("127.") or sandboxes in ("::1", "localhost", "")):
                 return
         elif event != "socket.bind" or not address:
             return  # a Unix socket
@@ -156,9 +157,9 @@ class AuditLog:
             self.network.append({"event": event, "address": repr(address)[:200], **self._find_origin()})
 
     def _find_origin(self) -> dict[str, Any]:
-        """The phase, and the plugin's own line that led here."""
+        """Return the phase, and the plugin's own line that led to the event."""
         inside = self._inside()
-        frame: FrameType | None = sys._getframe(3)  # noqa: SLF001  # no other way is as quick
+        frame: FrameType | None = sys._getframe(3)  # noqa: SLF001  # the fastest way, and this runs at every event
         while frame is not None:
             file = frame.f_code.co_filename
             if inside and (file == inside or file.startswith(inside + os.sep)):
@@ -168,7 +169,7 @@ class AuditLog:
 
 
 def read_process_state() -> dict[str, Any]:
-    """Settings of the whole process that a plugin has no business changing."""
+    """Return settings of the whole process that a plugin must not change."""
     handlers = {f"signal {number.name}": signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     return {
         **handlers,
@@ -194,13 +195,13 @@ _GUARDED: Mapping[str, tuple[str, ...]] = {
 
 
 def _find_patchable() -> dict[str, Any]:
-    """Functions that others rely on, of modules that are loaded."""
-    found: dict[str, Any] = {}
+    """Return functions of imported modules that other code relies on."""
+    functions: dict[str, Any] = {}
     for name, attributes in _GUARDED.items():
         module = sys.modules.get(name)
         space = {} if module is None else vars(module)
-        found |= {f"{name}.{attribute}": space[attribute] for attribute in attributes if attribute in space}
-    return found
+        functions |= {f"{name}.{attribute}": space[attribute] for attribute in attributes if attribute in space}
+    return functions
 
 
 def _read_cwd() -> str:

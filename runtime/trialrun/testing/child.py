@@ -1,4 +1,4 @@
-"""The actor: plays one scenario in a child process of its own, and writes down what came of it."""
+"""The child process: runs one scenario and writes down what it observed."""
 
 from __future__ import annotations
 
@@ -47,17 +47,17 @@ CHECKPOINT_ID = 1
 
 
 def run_scenario(scenario: Scenario, folder: Path) -> None:
-    """Play it. `scene.json` in `folder` appears at the end, whole."""
+    """Run a scenario. `observation.json` appears in `folder` at the end, complete."""
     _ScenarioRun(scenario, folder).execute()
 
 
 def warm_up(folder: Path) -> None:
-    """Play two tiny jobs in this process, so that its children find everything loaded and compiled."""
+    """Run two tiny jobs in this process, so that its children find everything imported and compiled."""
     (folder / "model").write_text("1", encoding="utf-8")
     for kind in ("train", "tune"):
         scenario = Scenario(
             kind=kind,
-            plugin="rehearsal",
+            plugin="warm-up",
             hyperparameter={"x": 1},
             space=({"name": "x", "type": "uniform", "min": 1, "max": 2},),
             tune_config={"metric": "loss", "mode": "min"},
@@ -65,12 +65,11 @@ def warm_up(folder: Path) -> None:
         )
         place = folder / kind
         place.mkdir()
-        actor = _ScenarioRun(scenario, place)
-        actor.run_job(load_plugin(_WarmUpPlugin(str(folder / "model"))))
+        _ScenarioRun(scenario, place).run_job(load_plugin(_WarmUpPlugin(str(folder / "model"))))
 
 
 class _WarmUpPlugin:
-    """A plugin that does next to nothing."""
+    """A plugin that does the minimum of both modes."""
 
     def __init__(self, artifact: str) -> None:
         self._artifact = artifact
@@ -94,35 +93,35 @@ class _ScenarioRun:
         self._folder = folder
         self._inside = ""
         self._facts: dict[str, Any] = {"done": False, "pid": os.getpid()}
-        self._watch = AuditLog(str(folder), lambda: self._inside)
-        (folder / "diary").mkdir()
-        self._diary = HookLog(folder / "diary", scenario, "")
-        self._diary.on_phase = self._watch.enter_phase
-        self._watch.disk_is_full = bool(scenario.options.get("full"))
+        self._audit = AuditLog(str(folder), lambda: self._inside)
+        (folder / "hooks").mkdir()
+        self._hook_log = HookLog(folder / "hooks", scenario, "")
+        self._hook_log.on_phase = self._audit.enter_phase
+        self._audit.disk_is_full = bool(scenario.options.get("full"))
 
     def execute(self) -> None:
         threads = set(threading.enumerate())
-        self._watch.start()
+        self._audit.start()
         try:
             self._run_plugin()
-        except BaseException as error:  # noqa: BLE001  # it is what the scene is about
+        except BaseException as error:  # noqa: BLE001  # the error belongs to the observation
             self._facts["error"] = self._describe_error(error)
-        self._watch.enter_phase("engine")
+        self._audit.enter_phase("engine")
         left = [thread for thread in threading.enumerate() if thread not in threads]
         self._facts["threads_left"] = [thread.name for thread in left if not thread.name.startswith("trialrun-")]
-        self._facts["hooks"] = self._diary.read_entries()
-        self._facts |= self._watch.collect_facts()
+        self._facts["hooks"] = self._hook_log.read_entries()
+        self._facts |= self._audit.collect_facts()
         self._facts["done"] = True
-        if os.getpid() == self._facts["pid"]:  # a plugin that forks sends its child back through here as well
-            write_json(self._folder / "scene.json", self._facts)
+        if os.getpid() == self._facts["pid"]:  # a process that the plugin forked comes through here too
+            write_json(self._folder / "observation.json", self._facts)
 
     def _describe_error(self, error: BaseException) -> dict[str, Any]:
-        """The plugin's own exception where the job's error has one as its cause."""
+        """Describe the plugin's own exception where it is the cause of the job's error."""
         cause = error
         while isinstance(cause, TrialrunError) and cause.__cause__ is not None:
             cause = cause.__cause__
-        said = describe_error(cause, self._inside)
-        return said if cause is error else {**said, "job": describe_error(error, self._inside)}
+        described = describe_error(cause, self._inside)
+        return described if cause is error else {**described, "job": describe_error(error, self._inside)}
 
     def _run_plugin(self) -> None:
         scenario = self._scenario
@@ -139,16 +138,16 @@ class _ScenarioRun:
 
     def _load_plugin(self) -> Plugin:
         modules, threads = set(sys.modules), set(threading.enumerate())
-        self._inside = self._diary.inside = (
+        self._inside = self._hook_log.inside = (
             os.path.realpath(self._scenario.plugin) if os.sep in self._scenario.plugin else ""
         )
-        self._watch.enter_phase("load")
+        self._audit.enter_phase("load")
         started, used = time.perf_counter(), time.process_time()
         try:
             plugin = load_plugin(self._scenario.plugin, need_train=True)
         finally:
             seconds, cpu = time.perf_counter() - started, time.process_time() - used
-            self._watch.enter_phase("engine")
+            self._audit.enter_phase("engine")
             new = [name for name in sys.modules if name not in modules]
             self._facts["loaded"] = {
                 "seconds": seconds,
@@ -156,11 +155,11 @@ class _ScenarioRun:
                 "modules": sorted({name.partition(".")[0] for name in new}),
                 "threads": [thread.name for thread in threading.enumerate() if thread not in threads],
             }
-        self._inside = self._diary.inside = find_code_path(plugin)
+        self._inside = self._hook_log.inside = find_code_path(plugin)
         self._facts["loaded"] |= _describe_plugin(plugin)
         if self._scenario.kind == "load" and seconds > SLOW_S:
             self._facts["loaded"]["libraries"] = select_shareable(new, _module_name(plugin))
-        write_json(self._folder / "partial.json", self._facts)  # for the case that it does not come to its end
+        write_json(self._folder / "partial.json", self._facts)  # a run that does not end leaves this
         return plugin
 
     def run_job(self, plugin: Plugin) -> None:
@@ -184,9 +183,9 @@ class _ScenarioRun:
 
     def _instrument_plugin(self, plugin: Plugin) -> Plugin:
         if self._scenario.executor == "inline" or self._scenario.kind == "train":
-            return instrument_plugin(plugin, self._diary)
+            return instrument_plugin(plugin, self._hook_log)
         kind = InstrumentedTunePlugin if plugin.has("tune") else InstrumentedPlugin
-        return load_plugin(kind(self._scenario.plugin, str(self._diary.folder), self._scenario.to_json()))
+        return load_plugin(kind(self._scenario.plugin, str(self._hook_log.folder), self._scenario.to_json()))
 
     def _build_request(self) -> dict[str, Any]:
         scenario = self._scenario
@@ -269,7 +268,7 @@ def _describe_signature(function: Any) -> dict[str, Any]:
 
 
 def _can_bind_positionally(function: Any) -> bool:
-    """Whether the outermost function, whatever it wraps, takes the four arguments by position."""
+    """Return whether the outermost function, whatever it wraps, takes the four arguments by position."""
     try:
         inspect.signature(function, follow_wrapped=False).bind(*range(4))
     except TypeError:

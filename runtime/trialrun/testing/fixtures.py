@@ -1,4 +1,4 @@
-"""What the pytest fixtures hand out: a recorder with fault switches, a Run wired to it, jobs run for a test."""
+"""The objects behind the pytest fixtures: a recorder with faults, a Run connected to it, and jobs of a test."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _CHECKPOINT = 1
 
 
 class FaultyRecorder(Recorder):
-    """A recorder for the runs and jobs of one test; its `fail()` counts the calls of each job from 1."""
+    """A recorder for the runs and jobs of one test. `fail()` counts the calls of each job from 1."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -41,16 +41,16 @@ class FaultyRecorder(Recorder):
 
     @property
     def struck(self) -> list[tuple[int, FaultKind]]:
-        """Which calls were spoiled, and how, in every job since the test began."""
+        """The calls that failed, by number and kind, in all jobs of the test."""
         return self.faults.struck
 
     def settle(self, timeout: float = 10.0) -> bool:
-        """Wait until everything that `trialrun_run` was told is here; False when it did not come in time."""
-        arrived = [sink.flush(timeout) for sink in self._sinks]  # every one of them is flushed
-        return all(arrived)
+        """Wait until all events of `trialrun_run` are recorded. Returns False after `timeout` seconds."""
+        flushed = [sink.flush(timeout) for sink in self._sinks]  # a list, so that every sink is flushed
+        return all(flushed)
 
     def build_backend(self) -> Backend:
-        """A client of this recorder with the faults of now, which waits milliseconds where others wait seconds."""
+        """Return a client of this recorder with the current faults, which retries after milliseconds."""
         self.faults.reset_count()
         memory = Memory(self.handler())
         patience = RetryPolicy(attempts=40, first=0.01, longest=0.05, total=30.0)
@@ -64,7 +64,7 @@ class FaultyRecorder(Recorder):
         return sink
 
     def settle_unless_faulty(self) -> None:
-        """Have what was just reported here before the next line of the test; while there are faults nothing waits."""
+        """Wait for the last event before the next line of the test runs, unless faults are active."""
         if not self.faults.plan:
             self.settle()
 
@@ -77,13 +77,13 @@ class FaultyRecorder(Recorder):
 
 @contextmanager
 def open_recorder() -> Iterator[FaultyRecorder]:
-    """A recorder for one test, in a temporary folder of its own."""
-    with FaultyRecorder() as made:
-        yield made
+    """Yield a recorder for one test, in its own temporary folder."""
+    with FaultyRecorder() as recorder:
+        yield recorder
 
 
 def create_run(recorder: FaultyRecorder, folder: Path) -> Run:
-    """A Run in training mode."""
+    """Return a Run in training mode."""
     job = recorder.create_job("test", {"action": "train", "params": {}})
     sink = recorder.open_sink()
 
@@ -91,10 +91,10 @@ def create_run(recorder: FaultyRecorder, folder: Path) -> Run:
         sink.put(events.from_line(line))
         recorder.settle_unless_faulty()
 
-    stamper = EventEmitter(send, job_id=job, trial_id=None, prefix=f"test-{job}")
+    emitter = EventEmitter(send, job_id=job, trial_id=None, prefix=f"test-{job}")
     home = folder / f"run-{job}"
     home.mkdir(parents=True)
-    return JobRun(stamper, name="test", job_id=job, trial_id=None, seed=_SEED, folder=home)
+    return JobRun(emitter, name="test", job_id=job, trial_id=None, seed=_SEED, folder=home)
 
 
 class _Jobs:
@@ -110,13 +110,13 @@ class _Jobs:
             name = f"test {number}"
             if not any(job["name"] == name for job in self._recorder.jobs()):
                 break
-        given = {"name": name, "dataset": _DATASET, **params}
+        job = {"name": name, "dataset": _DATASET, **params}
         if checkpoint is not None:
-            given["checkpoint"] = _CHECKPOINT
+            job["checkpoint"] = _CHECKPOINT
             self._recorder.fixtures.add_checkpoint(_CHECKPOINT, checkpoint)
         self._recorder.fixtures.add_dataset(_DATASET, _to_fixture_dataset(self._dataset))
         return run_job(
-            {"action": "train", "params": given},
+            {"action": "train", "params": job},
             plugin=_load_any_plugin(plugin),
             backend=self._recorder.build_backend(),
             executor="inline",
@@ -140,7 +140,7 @@ class Trainer(_Jobs):
         return self._run_job(plugin, {"hyperparameter": hyperparameter}, self._checkpoint)
 
     def resuming(self, checkpoint: JobResult | str | Path) -> Trainer:
-        """The same, going on from an artifact: `trialrun_train.resuming(first)(plugin, epochs=4)`."""
+        """Return a Trainer that resumes from an artifact: `trialrun_train.resuming(first)(plugin, epochs=4)`."""
         path = _find_model_path(self._recorder, checkpoint) if isinstance(checkpoint, JobResult) else checkpoint
         return Trainer(self._recorder, self._dataset, self._folder_given, path)
 
@@ -176,7 +176,7 @@ def _to_fixture_dataset(dataset: Any) -> Any:
 
 
 def _load_any_plugin(plugin: Any) -> Plugin:
-    """A function alone is a plugin too: it is train(), however it is named."""
+    """Return the plugin; a bare function, whatever its name, is the train() of one."""
     if isinstance(plugin, FunctionType):
         code = ModuleType(plugin.__module__)
         return build_plugin(

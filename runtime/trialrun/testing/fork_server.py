@@ -1,8 +1,8 @@
-"""The zygote: a warm process, with the engine imported and no plugin, that is forked for every scene.
+"""The fork server: a warm process, with the engine imported and no plugin, that is forked for every run.
 
-Its parent talks to it in lines of JSON over a socket. Each scene has a warden, which is forked from the zygote and
-forks the actor. Both lead a session of their own, so that a plugin which signals its group reaches itself only. The
-warden adopts what the actor leaves behind (Linux), says so, and ends it.
+Its parent sends lines of JSON over a socket. Each run has a supervisor, which is forked from the server and forks the
+child. Both lead their own session, so that a plugin which signals its process group reaches only itself. On Linux the
+supervisor adopts processes that the child leaves behind, reports them, and kills them.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from typing import Any
 __all__ = ["main"]
 
 _SUBREAPER, _PDEATHSIG = 36, 1  # of prctl(2)
-_GRACE_S = 0.3  # for helper processes that end by themselves when the actor does
-_LAST_WORDS_S = 0.2  # before its time is up, a scene writes down where it stands
+_GRACE_S = 0.3  # for helper processes that end by themselves after the child
+_STACK_DUMP_S = 0.2  # before the time limit, a run writes down its stacks
 _BIGGEST_FILE = 1 << 30
 _FIRST_OWN_FD, _LAST_FD = 3, 1024
 _PROC = Path("/proc")
 
 
 def main(fd: int) -> None:
-    """Serve scenes until the other end of the socket is closed."""
+    """Serve runs until the other end of the socket is closed."""
     with socket.socket(fileno=fd) as line:
         _ForkServer(line).serve()
 
@@ -42,7 +42,7 @@ def main(fd: int) -> None:
 class _ForkServer:
     def __init__(self, line: socket.socket) -> None:
         self._line = line
-        self._wardens: dict[int, tuple[int, int]] = {}  # pid -> id of the scene, the pipe that its warden writes to
+        self._supervisors: dict[int, tuple[int, int]] = {}  # pid -> (id of the run, pipe that its supervisor writes to)
         self._buffer = b""
 
     def serve(self) -> None:
@@ -51,7 +51,7 @@ class _ForkServer:
         os.set_blocking(awaken, False)
         os.set_blocking(waker, False)
         signal.signal(signal.SIGCHLD, lambda number, frame: None)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the whole terminal; our parent decides
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole terminal; the parent process decides
         signal.set_wakeup_fd(awaken, warn_on_full_buffer=False)
         hello = self._read_hello()
         sys.path[:] = hello["path"]
@@ -96,9 +96,9 @@ class _ForkServer:
         with contextlib.suppress(BrokenPipeError, ConnectionError):
             self._line.sendall(json.dumps(message).encode() + b"\n")
 
-    def _handle_order(self, order: dict[str, Any], play: Callable[..., None]) -> None:
+    def _handle_order(self, order: dict[str, Any], run_scenario: Callable[..., None]) -> None:
         if "kill" in order:
-            for pid, (number, _) in self._wardens.items():
+            for pid, (number, _) in self._supervisors.items():
                 if number == order["kill"]:
                     _kill_descendants(pid)
                     _kill(pid)
@@ -108,74 +108,74 @@ class _ForkServer:
         if pid == 0:
             signal.set_wakeup_fd(-1)
             os.close(reading)
-            _supervise(order, writing, play)
+            _supervise(order, writing, run_scenario)
         os.close(writing)
-        self._wardens[pid] = (order["id"], reading)
+        self._supervisors[pid] = (order["id"], reading)
 
     def _report_exits(self) -> None:
         for pid, status in _reap_children():
-            known = self._wardens.pop(pid, None)
+            known = self._supervisors.pop(pid, None)
             if known is None:
-                continue  # somebody's orphan
+                continue  # an orphan that the server adopted
             number, reading = known
             with os.fdopen(reading, "rb") as pipe:
-                said = pipe.read()
-            end: dict[str, Any] = json.loads(said) if said else {"exit_code": os.waitstatus_to_exitcode(status)}
-            if not said:  # the warden itself was killed: what it watched over is ours now
-                _kill_orphans(self._wardens)
+                text = pipe.read()
+            end: dict[str, Any] = json.loads(text) if text else {"exit_code": os.waitstatus_to_exitcode(status)}
+            if not text:  # the supervisor itself was killed, and the server adopted its processes
+                _kill_orphans(self._supervisors)
             self._send_message({"id": number, **end})
 
     def _kill_all(self) -> None:
-        """Our parent is gone or wants us gone: nothing may stay behind."""
-        for pid in self._wardens:
+        """Kill every process below the server, at the end or when the parent process is gone."""
+        for pid in self._supervisors:
             _kill_descendants(pid)
             _kill(pid)
         _kill_orphans({})
 
 
-def _supervise(order: dict[str, Any], writing: int, play: Callable[..., None]) -> None:
-    """Start the actor, wait for its end or the end of its time, clear up, and say what there was. Does not return."""
+def _supervise(order: dict[str, Any], writing: int, run_scenario: Callable[..., None]) -> None:
+    """Start the child, wait for its end or its time limit, clear up, and report. Does not return."""
     os.setsid()
     _prctl(_SUBREAPER, 1)
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
     started = time.monotonic()
-    actor = os.fork()
-    if actor == 0:
-        _run_child(order, play)
-    code, timed_out = _wait_for_child(actor, started + order["timeout"])
+    child = os.fork()
+    if child == 0:
+        _run_child(order, run_scenario)
+    code, timed_out = _wait_for_child(child, started + order["timeout"])
     seconds = time.monotonic() - started
-    left = _list_leftovers(actor)
+    left = _list_leftovers(child)
     _kill_own_descendants()
     end = {"exit_code": code, "timed_out": timed_out, "processes_left": left, "seconds": seconds}
     os.write(writing, json.dumps(end).encode()[:60_000])
     os._exit(0)
 
 
-def _wait_for_child(actor: int, deadline: float) -> tuple[int | None, bool]:
+def _wait_for_child(child: int, deadline: float) -> tuple[int | None, bool]:
     code: int | None = None
     while code is None:
         for pid, status in _reap_children():
-            if pid == actor:
+            if pid == child:
                 code = os.waitstatus_to_exitcode(status)
         left = deadline - time.monotonic()
         if code is None and left <= 0:
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(actor, signal.SIGKILL)
-            _kill(actor)
+                os.killpg(child, signal.SIGKILL)
+            _kill(child)
             return None, True
         if code is None:
             signal.sigtimedwait({signal.SIGCHLD}, min(left, 1.0))
     return code, False
 
 
-def _list_leftovers(actor: int) -> list[str]:
-    """What the actor left running, by command line."""
+def _list_leftovers(child: int) -> list[str]:
+    """Return the command lines of processes that the child left running."""
     end = time.monotonic() + _GRACE_S
     while True:
         _reap_children()
-        left = [pid for pid in _list_descendants(os.getpid()) if pid != actor and not _is_zombie(pid)]
+        left = [pid for pid in _list_descendants(os.getpid()) if pid != child and not _is_zombie(pid)]
         if not left or time.monotonic() > end:
             return [_read_command(pid) for pid in left][:50]
         time.sleep(0.01)
@@ -190,8 +190,8 @@ def _kill_own_descendants() -> None:
         time.sleep(0.002)
 
 
-def _run_child(order: dict[str, Any], play: Callable[..., None]) -> None:
-    """Become the actor: own session, own folder, no descriptor of anybody else's. Does not return."""
+def _run_child(order: dict[str, Any], run_scenario: Callable[..., None]) -> None:
+    """Become the child, with its own session and folder and no inherited descriptors. Does not return."""
     code = 1
     try:
         os.setsid()
@@ -208,9 +208,9 @@ def _run_child(order: dict[str, Any], play: Callable[..., None]) -> None:
         from trialrun.testing.scenario import Scenario
 
         renew_random_state()
-        play(Scenario.from_json(order["scenario"]), folder)
+        run_scenario(Scenario.from_json(order["scenario"]), folder)
         code = 0
-    except BaseException:  # noqa: BLE001  # nothing of the parent's code may run in here
+    except BaseException:  # noqa: BLE001  # none of the parent's handlers may run in the child
         import traceback
 
         traceback.print_exc()
@@ -227,7 +227,7 @@ def _redirect_streams(folder: Path) -> None:
     for target, file in enumerate(files):
         os.dup2(file, target)
     os.closerange(_FIRST_OWN_FD, _LAST_FD)
-    # text streams of our own: the inherited ones belong to whoever started the zygote
+    # new text streams: the inherited ones belong to the process that started the server
     sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
     sys.stdout = os.fdopen(1, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)
     sys.stderr = os.fdopen(2, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False)
@@ -247,10 +247,10 @@ def _prepare_process(folder: Path) -> None:
 
 
 def _enable_stack_dumps(folder: Path, timeout: float) -> None:
-    """Have Python write down where every thread is when the process crashes, and just before its time is up."""
+    """Make Python write the stacks of all threads at a crash, and just before the time limit."""
     file = os.open(folder / "stuck", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     faulthandler.enable(file)
-    faulthandler.dump_traceback_later(max(timeout - _LAST_WORDS_S, timeout / 2), file=file)
+    faulthandler.dump_traceback_later(max(timeout - _STACK_DUMP_S, timeout / 2), file=file)
 
 
 def _import_ray() -> None:
@@ -267,7 +267,7 @@ def _prctl(option: int, value: int) -> None:
 
 
 def _reap_children() -> Iterator[tuple[int, int]] | list[tuple[int, int]]:
-    """Children that ended, with their status."""
+    """Return pid and status of each child that has ended."""
     found = []
     while True:
         try:
@@ -290,10 +290,10 @@ def _kill_descendants(pid: int) -> None:
         _kill(child)
 
 
-def _kill_orphans(wardens: dict[int, Any]) -> None:
-    """End our children that are no wardens, and what they started."""
+def _kill_orphans(supervisors: dict[int, Any]) -> None:
+    """Kill the children that are not supervisors, and their descendants."""
     for pid, parent in _list_parents().items():
-        if parent == os.getpid() and pid not in wardens:
+        if parent == os.getpid() and pid not in supervisors:
             _kill_descendants(pid)
             _kill(pid)
 

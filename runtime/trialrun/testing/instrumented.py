@@ -1,4 +1,4 @@
-"""The plugin under observation: its hooks called with a `run` that remembers how it was used."""
+"""The instrumented plugin: its hooks get a `run` that records how it is used."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _LOCAL = ("log_metric", "log_visualization", "log_message", "log_trials", "set_p
 
 
 def describe_error(error: BaseException, inside: str) -> dict[str, Any]:
-    """An exception as plain data; `inside` is the plugin's file or folder."""
+    """Return an exception as plain data; `inside` is the plugin's file or folder."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [
         frame for frame in frames if inside and (frame.filename == inside or frame.filename.startswith(inside + os.sep))
@@ -49,9 +49,9 @@ def describe_error(error: BaseException, inside: str) -> dict[str, Any]:
 
 
 class HookLog:
-    """What happens while hooks run, written to one file per hook call: a trial may run in another process.
+    """A log of hook calls, with one file per call because a trial may run in another process.
 
-    `running` says whether a hook runs in this process now.
+    `running` counts the hooks that run in this process now.
     """
 
     def __init__(self, folder: Path, scenario: Scenario, inside: str) -> None:
@@ -68,7 +68,7 @@ class HookLog:
     ) -> Iterator[dict[str, Any]]:
         """Write down one call of a hook; the caller fills in what it returned."""
         before = set(threading.enumerate())
-        page: dict[str, Any] = {
+        entry: dict[str, Any] = {
             "hook": name,
             "trial_id": run.trial_id,
             "pid": os.getpid(),
@@ -84,37 +84,37 @@ class HookLog:
         self.on_phase("run")
         started = time.perf_counter()
         try:
-            yield page
+            yield entry
         except BaseException as error:
-            page["error"] = describe_error(error, self.inside)
+            entry["error"] = describe_error(error, self.inside)
             raise
         finally:
             self.running -= 1
-            page["seconds"] = time.perf_counter() - started
+            entry["seconds"] = time.perf_counter() - started
             self.on_phase("engine")
-            page["threads_left"] = [thread.name for thread in threading.enumerate() if thread not in before]
-            page["hyperparameter_after"] = to_plain_data(hyperparameter)
-            page["dataset_hash_after"] = hash_dataset(dataset)
-            page["checkpoint_output"] = getattr(run, "declared_output", None)
-            self.write_entry(page)
+            entry["threads_left"] = [thread.name for thread in threading.enumerate() if thread not in before]
+            entry["hyperparameter_after"] = to_plain_data(hyperparameter)
+            entry["dataset_hash_after"] = hash_dataset(dataset)
+            entry["checkpoint_output"] = getattr(run, "declared_output", None)
+            self.write_entry(entry)
 
-    def write_entry(self, page: dict[str, Any]) -> None:
+    def write_entry(self, entry: dict[str, Any]) -> None:
         self.count += 1
-        write_json(self.folder / f"{time.time_ns()}-{os.getpid()}-{self.count:05d}.json", page)
+        write_json(self.folder / f"{time.time_ns()}-{os.getpid()}-{self.count:05d}.json", entry)
 
     def read_entries(self) -> list[dict[str, Any]]:
-        """Every hook call so far, in the order in which they ended."""
+        """Return every hook call so far, in the order in which they ended."""
         return [json.loads(path.read_bytes()) for path in sorted(self.folder.glob("*.json"))]
 
 
 class SpyRun:
-    """Stands for `run`: passes everything on and remembers it, and raises where the scenario says so."""
+    """A proxy of `run` that records every use, and raises where the scenario says so."""
 
-    def __init__(self, run: Any, page: dict[str, Any], scenario: Scenario) -> None:
-        object.__setattr__(self, "_watched", (run, page["calls"], scenario, threading.Lock()))
+    def __init__(self, run: Any, entry: dict[str, Any], scenario: Scenario) -> None:
+        object.__setattr__(self, "_spied", (run, entry["calls"], scenario, threading.Lock()))
 
     def __getattr__(self, name: str) -> Any:
-        run, calls, scenario, lock = object.__getattribute__(self, "_watched")
+        run, calls, scenario, lock = object.__getattribute__(self, "_spied")
         value = getattr(run, name)
         if name in _LOCAL:
             return _spy_call(name, value, run, calls, scenario, lock)
@@ -123,7 +123,7 @@ class SpyRun:
         return value
 
     def __setattr__(self, name: str, value: Any) -> None:
-        run, calls, _, lock = object.__getattribute__(self, "_watched")
+        run, calls, _, lock = object.__getattribute__(self, "_spied")
         call = _record_call(f"set:{name}", (value,), {}, run, calls, lock)
         try:
             setattr(run, name, value)
@@ -132,26 +132,26 @@ class SpyRun:
             raise
 
     def __repr__(self) -> str:
-        return repr(object.__getattribute__(self, "_watched")[0])
+        return repr(object.__getattribute__(self, "_spied")[0])
 
 
 def _spy_call(
     name: str, function: Callable[..., Any], run: Any, calls: list[dict[str, Any]], scenario: Scenario, lock: Any
 ) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Any:
-        noted = _record_call(name, args, kwargs, run, calls, lock)
+        record = _record_call(name, args, kwargs, run, calls, lock)
         try:
             _inject_fault(sum(1 for known in calls if ":" not in known["name"]), scenario)
             return function(*args, **kwargs)
         except BaseException as error:
-            noted["raised"] = f"{type(error).__name__}: {error}"[:_LONGEST]
+            record["raised"] = f"{type(error).__name__}: {error}"[:_LONGEST]
             raise
 
     return call
 
 
 def _inject_fault(number: int, scenario: Scenario) -> None:
-    """Do at the n-th call of a method of `run` what the scenario says: meet, die, or raise."""
+    """Inject the scenario's fault at the n-th call of a method of `run`: wait for another run, die, or raise."""
     options = scenario.options
     if "meet" in options and number == 1:
         _rendezvous(Path(options["meet"]), str(options["as"]), str(options["prefix"]))
@@ -163,11 +163,11 @@ def _inject_fault(number: int, scenario: Scenario) -> None:
         raise KeyboardInterrupt
     if scenario.raise_at is not None and scenario.raise_at[0] == number:
         kind = getattr(builtins, scenario.raise_at[1])
-        raise kind("the conformance harness raised this, to see what the plugin leaves behind")
+        raise kind("raised by the conformance harness to test how the plugin cleans up")
 
 
 def _rendezvous(folder: Path, name: str, prefix: str, patience_s: float = 5.0) -> None:
-    """Wait until two runs have come this far, so that they are under way at the same time."""
+    """Wait until two runs are here, so that they overlap."""
     (folder / name).touch()
     end = time.monotonic() + patience_s
     while len(list(folder.glob(f"{prefix}*"))) < 2 and time.monotonic() < end:
@@ -195,37 +195,40 @@ def _record_call(
     return call
 
 
-def instrument_plugin(plugin: Plugin, diary: HookLog) -> Plugin:
-    """The plugin with its hooks under observation, for this process."""
+def instrument_plugin(plugin: Plugin, hook_log: HookLog) -> Plugin:
+    """Return the plugin with instrumented hooks, for this process."""
     hooks = dict(plugin.hooks)
     for name in ("train", "tune"):
         if plugin.has(name):
-            hooks[name] = replace(hooks[name], function=_instrument_hook(name, hooks[name], diary))
+            hooks[name] = replace(hooks[name], function=_instrument_hook(name, hooks[name], hook_log))
     return replace(plugin, hooks=MappingProxyType(hooks))
 
 
-def _instrument_hook(name: str, hook: Hook, diary: HookLog) -> Callable[..., Any]:
+def _instrument_hook(name: str, hook: Hook, hook_log: HookLog) -> Callable[..., Any]:
     def call(*args: Any, **extra: Any) -> Any:
         by_name = dict(zip(_PARAMETER_ORDER[name], args, strict=False))
         run, hyperparameter = by_name["run"], by_name["hyperparameter"]
         function = hook.function
-        if _is_skipped(run.trial_id, diary.scenario):
+        if _is_skipped(run.trial_id, hook_log.scenario):
             return None
-        recording = diary.record_hook(name, run, hyperparameter, by_name["dataset"], by_name["checkpoint"])
-        page = recording.__enter__()
-        watched = SpyRun(run, page, diary.scenario)
-        given = tuple(watched if value is run else value for value in args)
-        extra = {**extra, **{key: value for key, value in diary.scenario.extra.items() if _accepts_keyword(hook, key)}}
+        recording = hook_log.record_hook(name, run, hyperparameter, by_name["dataset"], by_name["checkpoint"])
+        entry = recording.__enter__()
+        spy = SpyRun(run, entry, hook_log.scenario)
+        given = tuple(spy if value is run else value for value in args)
+        extra = {
+            **extra,
+            **{key: value for key, value in hook_log.scenario.extra.items() if _accepts_keyword(hook, key)},
+        }
         try:
-            with limit_file_size(diary.scenario.disk):
+            with limit_file_size(hook_log.scenario.disk):
                 returned = function(*given, **extra)
         except BaseException as error:
             if not recording.__exit__(type(error), error, error.__traceback__):
                 raise
-            raise AssertionError("a diary hides nothing") from error
+            raise AssertionError("a hook log suppresses no exception") from error
         if inspect.isgenerator(returned):
-            return _drive_generator(returned, recording, page)
-        _record_return(page, returned, run)
+            return _drive_generator(returned, recording, entry)
+        _record_return(entry, returned, run)
         recording.__exit__(None, None, None)
         return returned
 
@@ -247,12 +250,12 @@ def _accepts_keyword(hook: Hook, keyword: str) -> bool:
     return keyword not in hook.positional_names if hook.keywords is None else keyword in hook.keywords
 
 
-def _drive_generator(generator: Any, recording: Any, page: dict[str, Any]) -> Iterator[Any]:
-    """A generator-style tune() is written down when it ends."""
-    page["returned_type"], page["returned"], page["yields"] = "generator", None, 0
+def _drive_generator(generator: Any, recording: Any, entry: dict[str, Any]) -> Iterator[Any]:
+    """Run a generator-style tune() and log it when it ends."""
+    entry["returned_type"], entry["returned"], entry["yields"] = "generator", None, 0
     try:
         for value in generator:
-            page["yields"] += 1
+            entry["yields"] += 1
             yield value
     except BaseException as error:
         recording.__exit__(type(error), error, error.__traceback__)
@@ -260,16 +263,16 @@ def _drive_generator(generator: Any, recording: Any, page: dict[str, Any]) -> It
     recording.__exit__(None, None, None)
 
 
-def _record_return(page: dict[str, Any], returned: Any, run: Any) -> None:
-    page["returned_type"] = type(returned).__name__
-    page["returned"] = to_plain_data(returned)
+def _record_return(entry: dict[str, Any], returned: Any, run: Any) -> None:
+    entry["returned_type"] = type(returned).__name__
+    entry["returned"] = to_plain_data(returned)
     if isinstance(returned, str | os.PathLike):
-        page["artifact"] = str(Path(returned).absolute()) if str(returned) else ""
+        entry["artifact"] = str(Path(returned).absolute()) if str(returned) else ""
 
 
 @contextlib.contextmanager
 def limit_file_size(size: int | None) -> Iterator[None]:
-    """While the block runs, no file of this process grows beyond `size` bytes: like a disk that is full."""
+    """Limit the files of this process to `size` bytes while the block runs, like a full disk."""
     if size is None:
         yield
         return
@@ -287,7 +290,7 @@ def limit_file_size(size: int | None) -> Iterator[None]:
 
 
 class InstrumentedPlugin:
-    """The plugin under observation in Ray's workers: loads itself there."""
+    """The instrumented plugin for Ray's workers, which loads itself there."""
 
     def __init__(self, spec: str, folder: str, scenario: str) -> None:
         self._spec, self._folder, self._scenario = spec, folder, scenario
@@ -299,8 +302,8 @@ class InstrumentedPlugin:
         plugin = _WORKER_PLUGINS.get(self._spec)
         if plugin is None:
             loaded = load_plugin(self._spec)
-            diary = HookLog(Path(self._folder), Scenario.from_json(self._scenario), find_code_path(loaded))
-            plugin = _WORKER_PLUGINS[self._spec] = instrument_plugin(loaded, diary)
+            hook_log = HookLog(Path(self._folder), Scenario.from_json(self._scenario), find_code_path(loaded))
+            plugin = _WORKER_PLUGINS[self._spec] = instrument_plugin(loaded, hook_log)
         return plugin
 
     @hookimpl
@@ -309,7 +312,7 @@ class InstrumentedPlugin:
 
 
 class InstrumentedTunePlugin(InstrumentedPlugin):
-    """The same of a plugin that tunes."""
+    """An instrumented plugin with tune(), for Ray's workers."""
 
     @hookimpl
     def tune(self, hyperparameter: Any, run: Any, dataset: Any, checkpoint: Any) -> Any:
@@ -320,7 +323,7 @@ _WORKER_PLUGINS: dict[str, Plugin] = {}
 
 
 def find_code_path(plugin: Plugin) -> str:
-    """The file or folder that holds the plugin's own code, or nothing."""
+    """Return the file or folder that holds the plugin's own code, or ""."""
     if plugin.modules is not None:
         return str(plugin.modules.target)
     file = getattr(plugin.code, "__file__", None) or getattr(
@@ -333,7 +336,7 @@ def find_code_path(plugin: Plugin) -> str:
 
 
 def to_plain_data(value: Any, depth: int = 0) -> Any:
-    """`value` as JSON holds it, for people: what JSON cannot hold is {"repr": …, "type": …}."""
+    """Return `value` as readable JSON data; a value that JSON cannot hold becomes {"repr": …, "type": …}."""
     if value is None or (isinstance(value, bool | str) and type(value) in (bool, str)):
         return value if not isinstance(value, str) or len(value) <= _LONGEST else _truncate_text(value)
     if type(value) in (int, float):
@@ -358,12 +361,12 @@ def _truncate_text(text: str) -> str:
 
 
 def hash_dataset(value: Any) -> str:
-    """A digest of a dataset's rows: the same as long as nobody changes them."""
+    """Return a digest of a dataset's rows, which changes when the rows change."""
     try:
         data = json.dumps(value, sort_keys=True, default=str).encode()
     except (TypeError, ValueError, RecursionError):
         try:
             data = pickle.dumps(value)
-        except Exception as error:  # noqa: BLE001  # whatever a plugin put into it
+        except Exception as error:  # noqa: BLE001  # a row can hold any object of the plugin
             return f"unreadable: {type(error).__name__}"
     return hashlib.sha256(data).hexdigest()[:16]

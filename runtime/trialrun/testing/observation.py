@@ -1,4 +1,4 @@
-"""The scene: what came of a scenario, read in the parent."""
+"""The observation: the facts about one run of a scenario, read in the parent process."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ if TYPE_CHECKING:
 
 __all__ = ["ErrorRecord", "Observation"]
 
-_TAIL = 64_000  # bytes of what a child printed
+_TAIL = 64_000  # bytes of a child's output
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorRecord:
-    """What was raised. `where` is the last line of the plugin's own in the traceback."""
+    """An exception. `where` is the last line of the plugin's own code in the traceback."""
 
     type: str
     message: str
     where: tuple[str, int] | None = None
     traceback: str = ""
-    bases: tuple[str, ...] = ()  # names of the classes it is one of
+    bases: tuple[str, ...] = ()  # names of its class and the base classes
 
     def __str__(self) -> str:
         return f"{self.type}: {self.message}" if self.message else self.type
 
 
-@dataclass(frozen=True, kw_only=True)  # no slots: it caches
+@dataclass(frozen=True, kw_only=True)  # cached_property needs a __dict__
 class Observation:
-    """Plain data about one run; `recorder` and the texts are read when asked for.
+    """Plain data about one run; `recorder`, `stdout` and `stderr` are read on access.
 
-    Exactly one of these holds: `ended` (the child came to its end and told us), `timed_out`, or neither: it died, with
-    `exit_code` (minus the signal's number when one killed it).
+    At most one of `has_ended` (the child reported its end), `timed_out` and `has_crashed` is true. `exit_code` is minus
+    the signal's number when a signal killed the child. `seconds` is wall-clock time.
     """
 
     scenario: Scenario
@@ -53,12 +53,12 @@ class Observation:
 
     @property
     def has_ended(self) -> bool:
-        """Whether the child came to its end by itself; what the plugin raised is then `error`."""
+        """Whether the child ended by itself; `error` then holds the exception that the plugin raised."""
         return bool(self.facts.get("done")) and not self.timed_out
 
     @property
     def ok(self) -> bool:
-        """Ended, without an error."""
+        """Whether the run ended without an error."""
         return self.has_ended and self.error is None
 
     @property
@@ -67,7 +67,7 @@ class Observation:
 
     @property
     def status_text(self) -> str:
-        """How it went, in a few words."""
+        """The end of the run in a few words."""
         if self.timed_out:
             return f"still running after {self.scenario.timeout_s:.2g} s"
         if self.has_crashed:
@@ -75,26 +75,26 @@ class Observation:
             return f"killed by signal {-code}" if code is not None and code < 0 else f"the process exited with {code}"
         return str(self.error) if self.error else "ended"
 
-    # what came of it
+    # results
 
     @property
     def result(self) -> dict[str, Any] | None:
-        """The job's result, as in result.json; None when there is none."""
+        """The job's result, as in result.json, or None."""
         return self.facts.get("result")
 
     @property
     def error(self) -> ErrorRecord | None:
-        """What the plugin (or the job) raised: the plugin's own exception where there was one."""
+        """The plugin's own exception where there was one, else the job's, or None."""
         return _parse_error(self.facts.get("error"))
 
     @property
     def hook_errors(self) -> list[ErrorRecord]:
-        """What each call of a hook raised, one per call that did."""
+        """The exceptions of hook calls, one per call that raised."""
         return [error for call in self.hook_calls if (error := _parse_error(call.get("error")))]
 
     @property
     def hook_calls(self) -> list[dict[str, Any]]:
-        """Each call of train or tune, in the order in which they ended.
+        """The calls of train and tune, in the order in which they ended.
 
         Keys: hook, trial_id, pid, started, seconds, cwd, checkpoint, returned, returned_type, artifact, error, calls,
         hyperparameter_before, hyperparameter_after, dataset_hash_before, dataset_hash_after, threads_left,
@@ -104,40 +104,40 @@ class Observation:
 
     @property
     def calls(self) -> list[dict[str, Any]]:
-        """Each use of `run`, in order: n, name, args, kwargs, time, trial_id, file, line, raised.
+        """The uses of `run`, in order: n, name, args, kwargs, time, trial_id, file, line, raised.
 
         Setting an attribute is a call named `set:checkpoint_output`; reading one, `get:checkpoint_output`.
         """
         return [call for hook in self.hook_calls for call in hook["calls"]]
 
     def find_calls(self, name: str) -> list[dict[str, Any]]:
-        """The uses of `run` of this name."""
+        """Return the uses of `run` with this name."""
         return [call for call in self.calls if call["name"] == name]
 
     @property
     def probe_answer(self) -> Any:
-        """What a probe returned."""
+        """The return value of a probe, as JSON data."""
         return self.facts.get("answer")
 
     @property
     def artifact_path(self) -> Path | None:
-        """The artifact that train() returned or a trial's `checkpoint_output`, when it is there: to resume from."""
+        """An existing artifact to resume from: train()'s return value or a trial's `checkpoint_output`; else None."""
         for hook in reversed(self.hook_calls):
             for path in (hook.get("artifact"), hook.get("checkpoint_output")):
                 if path and Path(path).exists():
                     return Path(path)
         return None
 
-    # what it did to its surroundings
+    # effects on the process and the machine
 
     @property
     def threads_left(self) -> list[str]:
-        """Names of threads that the plugin left running when its hook returned."""
+        """The names of threads that still ran at the end of the run."""
         return list(self.facts.get("threads_left", ()))
 
     @property
     def files_outside(self) -> list[dict[str, Any]]:
-        """Paths outside the scene's folder that were written, made, renamed or removed: path, event, phase, where."""
+        """Changes of files outside the run's folder: path, event, phase, where."""
         return list(self.facts.get("files_outside", ()))
 
     @property
@@ -147,7 +147,7 @@ class Observation:
 
     @property
     def process_starts(self) -> list[dict[str, Any]]:
-        """Each start of a process: event, what, phase, where."""
+        """The starts of processes: event, what, phase, where."""
         return list(self.facts.get("processes_started", ()))
 
     @property
@@ -160,11 +160,11 @@ class Observation:
         """Settings of the whole process that the plugin changed, by phase: signal handlers, cwd, patched functions."""
         return dict(self.facts.get("state_changes", {}))
 
-    # what was loaded
+    # the import
 
     @property
     def load_facts(self) -> dict[str, Any]:
-        """Of the import: seconds, cpu_seconds, modules, threads, name, source, inside, hooks, conformance."""
+        """Facts about the import: seconds, cpu_seconds, modules, threads, name, source, inside, hooks, conformance."""
         return dict(self.facts.get("loaded", {}))
 
     @property
@@ -173,12 +173,12 @@ class Observation:
 
     @property
     def modules(self) -> list[str]:
-        """Top-level modules that were imported by loading the plugin."""
+        """The top-level modules that loading the plugin imported."""
         return list(self.load_facts.get("modules", ()))
 
     @property
     def libraries(self) -> list[str]:
-        """The modules of installed libraries among them, in order; of a slow import only, and not the plugin's own."""
+        """The imported modules of installed libraries, in order. Empty unless a load run found a slow import."""
         return list(self.load_facts.get("libraries", ()))
 
     @property
@@ -186,7 +186,7 @@ class Observation:
         """Hook -> text, file, line, parameters [{name, kind, has_default}], is_generator, is_async."""
         return dict(self.load_facts.get("hooks", {}))
 
-    # of the first hook call, for short
+    # the first hook call
 
     @property
     def hyperparameter_before(self) -> Any:
@@ -204,11 +204,11 @@ class Observation:
     def dataset_hash_after(self) -> str | None:
         return self.hook_calls[0]["dataset_hash_after"] if self.hook_calls else None
 
-    # texts and the recording
+    # output and recording
 
     @property
     def stdout(self) -> str:
-        """The end of what the child printed."""
+        """The last part of the child's standard output."""
         return _read_tail(self.folder / "stdout")
 
     @property
@@ -217,12 +217,12 @@ class Observation:
 
     @property
     def stack_dump(self) -> str:
-        """Where every thread was when the time ran out, or when the process crashed; empty when neither happened."""
+        """The stacks of all threads at the time-out or the crash of the process, or ""."""
         return _read_tail(self.folder / "stuck")
 
     @property
     def hang_location(self) -> tuple[str, int] | None:
-        """The plugin's own line that the process did not come back from."""
+        """File and line of the plugin at which the process hung or crashed, or None."""
         inside = self.load_facts.get("inside") or self.scenario.plugin
         for file, line in re.findall(r'File "(.+)", line (\d+) in ', self.stack_dump):
             if file == inside or file.startswith(f"{inside}/"):
@@ -231,7 +231,7 @@ class Observation:
 
     @property
     def output_bytes(self) -> int:
-        """Bytes that the child printed, on both streams."""
+        """The bytes that the child printed, on both streams."""
         files = (self.folder / "stdout", self.folder / "stderr")
         return sum(path.stat().st_size for path in files if path.exists())
 
@@ -241,14 +241,14 @@ class Observation:
 
     @cached_property
     def recorder(self) -> Recorder:
-        """The recording, read-only. An empty one when the scene has none."""
+        """The recording, read-only; an empty one when the run recorded nothing."""
         from trialrun.recorder import Recorder
 
         path = self.folder / layout.RECORDING
         return Recorder.open(path) if path.exists() else Recorder()
 
     def reports(self, trial_id: str | None = None) -> list[dict[str, Any]]:
-        """What trials reported, in order: each with trial_id, iteration, metrics and time."""
+        """Return the reports of trials, in order: each has trial_id, iteration, metrics and time."""
         events = self.recorder.events("trial_result", trial_id=trial_id)
         return [
             {**event["data"], "trial_id": event["trial_id"] or event["data"].get("trial_id"), "time": event["time"]}
@@ -266,10 +266,10 @@ class Observation:
         exit_code: int | None,
         processes_left: Sequence[str] = (),
     ) -> Observation:
-        """The scene that a child left in its folder. What cannot be read is what a child that died left."""
-        facts = _read_object(folder / "scene.json") or {
+        """Read a child's folder. A child that died left only `partial.json` and its finished hook calls."""
+        facts = _read_object(folder / "observation.json") or {
             **_read_object(folder / "partial.json"),
-            "hooks": [page for path in sorted((folder / "diary").glob("*.json")) if (page := _read_object(path))],
+            "hooks": [entry for path in sorted((folder / "hooks").glob("*.json")) if (entry := _read_object(path))],
         }
         return cls(
             scenario=scenario,
@@ -283,7 +283,7 @@ class Observation:
 
 
 def _read_object(path: Path) -> dict[str, Any]:
-    """A JSON object; an empty one when there is none."""
+    """Return the JSON object in a file, or an empty dict when there is none."""
     try:
         data = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):

@@ -1,8 +1,8 @@
-"""The libraries: what a plugin imports of other people's, which its scenes may find imported already.
+"""Preloading of a plugin's libraries in the fork server.
 
-A scene is to import the plugin anew. That its libraries are imported anew as well proves nothing more, and takes
-seconds each time. They are imported once, in a process that scenes are forked from, where that can make no difference:
-nothing of the plugin's own is among them, and no library that starts a thread or changes the process.
+Every run imports the plugin afresh. Importing its libraries afresh as well proves nothing more, and takes seconds each
+time. They are imported once, in the process that runs are forked from, where this makes no difference: neither code of
+the plugin itself nor a library that starts a thread or changes the process is preloaded.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from trialrun.testing.audit import read_process_state
 
 __all__ = ["SLOW_S", "import_libraries", "renew_random_state", "select_shareable"]
 
-SLOW_S = 0.5  # an import that is quicker than this is cheaper than another process
+SLOW_S = 0.5  # preloading a faster import costs more than it saves
 _DECIDES = ("RAY_", "TRIALRUN_", "CUDA_", "PATH", "HOME", "TMPDIR", "PYTHON", "LD_")
-_FORKS_WELL = ("jemalloc_bg_thd",)  # pyarrow's allocator: it starts that thread anew in the child
+_FORKS_WELL = ("jemalloc_bg_thd",)  # pyarrow's allocator, which starts that thread again in the child
 _OURS = frozenset({"trialrun", "trialrun_hookspecs", "trialrun_reference"})
 
 
 def select_shareable(names: Iterable[str], plugin: str) -> list[str]:
-    """Of the modules that loading `plugin` (its module's name) brought in, in order, those of installed libraries."""
+    """Return the modules of installed libraries among `names`, which loading the module `plugin` imported, in order."""
     own = _sibling_packages(plugin.partition(".")[0]) | _OURS
     folders = tuple(os.path.realpath(folder) + os.sep for folder in _site_folders())
     return [
@@ -42,7 +42,7 @@ def select_shareable(names: Iterable[str], plugin: str) -> list[str]:
 
 
 def _sibling_packages(package: str) -> frozenset[str]:
-    """The top-level packages that were installed together with this one."""
+    """Return the top-level packages that were installed by the same distribution as this one."""
     found = metadata.packages_distributions()
     together = set(found.get(package, ()))
     return frozenset({package, *(name for name, owners in found.items() if together & set(owners))})
@@ -59,15 +59,15 @@ def _source_path(module: ModuleType | None) -> str:
 
 
 def import_libraries(names: Iterable[str]) -> str:
-    """Import them here. Why this process is no place to fork scenes from afterwards; "" when it is one.
+    """Import the modules here. Return why runs must not be forked from this process afterwards, or "".
 
-    Native threads are looked for after a fork: a library that knows how to be forked ends its own before one.
+    Native threads are counted after a fork, because a fork-safe library ends its threads before one.
     """
     environment, state = dict(os.environ), read_process_state()
     for name in names:
         try:
             importlib.import_module(name)
-        except Exception:  # noqa: BLE001, S112  # the plugin may import it in another way, and will tell
+        except Exception:  # noqa: BLE001, S112  # the plugin may import it differently, and will report the error
             continue
     return _describe_changes(environment, state) or _describe_threads()
 
@@ -92,7 +92,7 @@ def _describe_threads() -> str:
 
 
 def _native_threads() -> list[str]:
-    """The names of the other threads of this process that a fork would lose, as far as /proc tells."""
+    """Return the names of other threads of this process that a fork would lose, from /proc."""
     tasks = Path("/proc/self/task")
     others = [path for path in tasks.iterdir() if path.name != str(os.getpid())] if tasks.is_dir() else []
     names = [(path / "comm").read_text(encoding="utf-8", errors="replace").strip() for path in others]
@@ -100,7 +100,7 @@ def _native_threads() -> list[str]:
 
 
 def renew_random_state() -> None:
-    """After a fork: what draws at random without a seed draws something else in each process, as after an import."""
+    """Reseed the global generators after a fork, so that unseeded draws differ between processes as after an import."""
     random.seed()
     numpy_random = sys.modules.get("numpy.random")
     if numpy_random is not None:

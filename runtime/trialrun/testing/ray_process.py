@@ -1,4 +1,4 @@
-"""The keeper: one local Ray for all scenes of a session, held by a process of its own."""
+"""One local Ray for all runs of a session, held by a separate process."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ __all__ = ["RayProcess", "main"]
 CPUS = 4
 _START_S = 120.0
 _NEEDED = ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
-_SAYS = "here: "
+_ADDRESS_PREFIX = "here: "
 
 
 class RayProcess:
     """A Ray with four logical CPUs and one logical GPU, until `close()` or the end of this process.
 
-    `environment` is what a process needs to join it: Ray lets in those only who know its token. `seconds` is what its
-    start took. Raises RuntimeError when Ray does not start.
+    `environment` holds the variables that a process needs to join, such as Ray's token. `seconds` is the duration of
+    the start. Raises RuntimeError when Ray does not start.
     """
 
     def __init__(self) -> None:
@@ -41,9 +41,9 @@ class RayProcess:
             env={**environment, "PYTHONPATH": os.pathsep.join(paths), "PYTHONDONTWRITEBYTECODE": "1"},
             start_new_session=True,
         )
-        said: dict[str, Any] = json.loads(self._read_hello(started + _START_S))
-        self.address: str = said["address"]
-        self.environment: dict[str, str] = said["environment"]
+        hello: dict[str, Any] = json.loads(self._read_hello(started + _START_S))
+        self.address: str = hello["address"]
+        self.environment: dict[str, str] = hello["environment"]
         self.seconds = time.monotonic() - started
 
     def close(self) -> None:
@@ -60,28 +60,28 @@ class RayProcess:
         self._log.close()
 
     def _read_hello(self, deadline: float) -> str:
-        """What the process says as its address, in one of its lines."""
+        """Return the JSON that the process prints after the prefix, in one of its lines."""
         pipe = self._process.stdout
-        if pipe is None:  # it was asked for
+        if pipe is None:  # Popen opened it
             raise RuntimeError("the process that holds Ray has no output")
-        said = b""
+        output = b""
         while time.monotonic() < deadline:
             ready, _, _ = select.select([pipe], [], [], 1.0)
             data = os.read(pipe.fileno(), 4096) if ready else b""
             if ready and not data:
                 break
-            said += data
-            for line in said.decode(errors="replace").splitlines(keepends=True):
-                if line.startswith(_SAYS) and line.endswith("\n"):
-                    return line.removeprefix(_SAYS).strip()
+            output += data
+            for line in output.decode(errors="replace").splitlines(keepends=True):
+                if line.startswith(_ADDRESS_PREFIX) and line.endswith("\n"):
+                    return line.removeprefix(_ADDRESS_PREFIX).strip()
         self._log.seek(0)
-        told = self._log.read().decode(errors="replace")[-1_000:]
+        log = self._log.read().decode(errors="replace")[-1_000:]
         self.close()
-        raise RuntimeError(f"Ray did not start: {told}")
+        raise RuntimeError(f"Ray did not start: {log}")
 
 
 def main() -> None:
-    """Start Ray, say where, and hold it until standard input ends."""
+    """Start Ray, print its address, and keep it running until standard input ends."""
     from trialrun.executors.ray_tune import cluster
 
     with (
@@ -90,7 +90,9 @@ def main() -> None:
         cluster.connect_ray(None, {"CPU": CPUS, "GPU": 1}, {}),
     ):
         needed = {name: os.environ[name] for name in _NEEDED if name in os.environ}
-        sys.stdout.write(f"{_SAYS}{json.dumps({'address': cluster.get_cluster_address(), 'environment': needed})}\n")
+        sys.stdout.write(
+            f"{_ADDRESS_PREFIX}{json.dumps({'address': cluster.get_cluster_address(), 'environment': needed})}\n"
+        )
         sys.stdout.flush()
         sys.stdin.buffer.read()
 

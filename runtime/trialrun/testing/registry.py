@@ -1,4 +1,4 @@
-"""The registry of checks: each with its permanent id, what it demands, why, and how to fix what it finds."""
+"""The registry of checks: each has a permanent id, a demand, a reason and a fix."""
 
 from __future__ import annotations
 
@@ -9,20 +9,16 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from trialrun.testing.verdicts import Level
+from trialrun.testing.verdicts import CAPABILITIES, Level
 
 if TYPE_CHECKING:
     from trialrun.testing.context import CheckContext
 
 __all__ = [
-    "CAPABILITIES",
     "FAMILIES",
     "REGISTRY",
     "Check",
-    "CheckFailed",
     "Family",
-    "NotApplicable",
-    "Vacuous",
     "all_checks",
     "check",
     "select_checks",
@@ -37,38 +33,18 @@ FAMILIES: Mapping[str, Family] = {
     "4": "reporting",
     "5": "faults",
 }
-"""First digit of an id -> its family."""
-
-CAPABILITIES = ("tunes", "resumes", "gpu", "deterministic")
-"""What a plugin may declare."""
+"""The first digit of an id -> its family."""
 
 _NEEDS = frozenset({*CAPABILITIES, "ray"})
 _ID = re.compile(r"TR([1-5])[0-9]{2}")
 
 
-class CheckFailed(Exception):
-    """The plugin breaks the promise. `signature` says how in stable words: no numbers, no paths."""
-
-    def __init__(self, message: str, *, where: tuple[str, int] | None = None, signature: str) -> None:
-        super().__init__(message)
-        self.message = message
-        self.where = where
-        self.signature = signature
-
-
-class Vacuous(Exception):
-    """Nothing was seen that could have failed."""
-
-
-class NotApplicable(Exception):
-    """The promise is none that this plugin makes."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One promise of the contract, as code. `before` and `after` are an excerpt of a plugin that breaks it, and mended.
+    """One promise of the contract, as code.
 
-    `needs` are capabilities of the plugin, and "ray". `clause` says which promise this is.
+    `clause` names the document that makes the promise. `before` and `after` show an excerpt of a plugin that breaks it
+    and the corrected lines. `needs` holds capabilities of the plugin, and "ray".
     """
 
     id: str
@@ -86,12 +62,12 @@ class Check:
 
 
 REGISTRY: dict[str, Check] = {}
-"""All checks that were imported, by id. `all_checks()` imports those that ship with trialrun."""
+"""The imported checks by id. `all_checks()` imports those that ship with trialrun."""
 
 
-def check(  # what a check has to say for itself
+def check(
     *,
-    id: str,  # noqa: A002  # its name everywhere
+    id: str,  # noqa: A002  # the name that users see
     title: str,
     clause: str,
     why: str,
@@ -102,20 +78,20 @@ def check(  # what a check has to say for itself
     needs: Collection[str] = (),
     timeout_s: float = 20.0,
 ) -> Callable[[Callable[[CheckContext], None]], Callable[[CheckContext], None]]:
-    """Register a function that takes a Lab: it returns when the plugin holds the promise.
+    """Register a function that takes a CheckContext and returns when the plugin keeps the promise.
 
-    It raises CheckFailed, Vacuous or NotApplicable; anything else that it raises is an error of the harness. The family
-    is that of the id's first digit. Raises ValueError for an id that is taken or none.
+    The function raises CheckFailed, Vacuous or NotApplicable; any other exception is an error of the harness. The first
+    digit of the id names the family. Raises ValueError for an id that is malformed or taken, and for unknown needs.
     """
     found = _ID.fullmatch(id)
     if found is None:
-        raise ValueError(f"check {id!r}: an id is TR and three digits, the first of 1 to {len(FAMILIES)}")
+        raise ValueError(f"check {id!r}: an id is TR and three digits, the first from 1 to {len(FAMILIES)}")
     if id in REGISTRY:
-        raise ValueError(f"check {id}: this id belongs to {REGISTRY[id].title!r}; ids are never used twice")
+        raise ValueError(f"check {id}: the id belongs to {REGISTRY[id].title!r}; choose one that was never used")
     if unknown := set(needs) - _NEEDS:
         raise ValueError(f"check {id}: needs {sorted(unknown)}; known are {sorted(_NEEDS)}")
     if "ray" in needs and level == "core":
-        raise ValueError(f"check {id}: a core check needs no Ray")
+        raise ValueError(f"check {id}: a core check cannot need Ray; make it an extended one")
     family = FAMILIES[found[1]]
 
     def register(function: Callable[[CheckContext], None]) -> Callable[[CheckContext], None]:
@@ -139,7 +115,7 @@ def check(  # what a check has to say for itself
 
 
 def all_checks() -> dict[str, Check]:
-    """Every check that ships with trialrun, sorted by id."""
+    """Return every check that ships with trialrun or was imported, sorted by id."""
     from trialrun.testing import checks
 
     for found in pkgutil.iter_modules(checks.__path__):
@@ -150,9 +126,9 @@ def all_checks() -> dict[str, Check]:
 def select_checks(
     checks: Mapping[str, Check], *, profile: str = "core", select: Iterable[str] = (), ignore: Iterable[str] = ()
 ) -> dict[str, Check]:
-    """Those that are asked for. `select` and `ignore` hold ids or their beginnings (`TR2`).
+    """Return the selected checks. `select` and `ignore` hold ids or prefixes of ids (`TR2`).
 
-    `select` overrules `profile`. Raises ValueError for a word that fits no check.
+    `select` overrides `profile`. Raises ValueError for a word that matches no check.
     """
     wanted, unwanted = tuple(select), tuple(ignore)
     for word in (*wanted, *unwanted):

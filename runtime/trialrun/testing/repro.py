@@ -1,4 +1,4 @@
-"""Reproductions: a failure as a script of its own, run and seen to fail before it is shown."""
+"""Repro scripts: a failure as a script, which is run and must fail before it is shown."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from typing import Any
 from trialrun.testing.target import Target
 from trialrun.testing.verdicts import Outcome
 
-__all__ = ["FAILS", "HOLDS", "UNTOLD", "attach_repro", "render_script"]
+__all__ = ["FAILS", "PASSES", "UNKNOWN", "attach_repro", "render_script"]
 
-HOLDS, FAILS, UNTOLD = 0, 1, 125  # 125 tells `git bisect run` to skip
+PASSES, FAILS, UNKNOWN = 0, 1, 125  # 125 tells `git bisect run` to skip
 
 _LONGEST_S = 180.0
 
 
 def attach_repro(outcome: Outcome, spec: str, settings: Target, folder: Path, *, seed: int) -> Outcome:
-    """The outcome with its script, where the script fails too; else a remark that it could not be carried away."""
+    """Write and run a script of the failure. Return the outcome with its path, or with a note."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{outcome.id}_{_plugin_slug(spec)}.py"
     path.write_text(render_script(outcome, spec, settings, seed=seed), encoding="utf-8")
     try:
-        ran = subprocess.run(  # noqa: S603  # our own script
+        ran = subprocess.run(  # noqa: S603  # written above
             [sys.executable, str(path)], capture_output=True, timeout=_LONGEST_S, check=False, start_new_session=True
         )
         code: int | None = ran.returncode
@@ -35,19 +35,19 @@ def attach_repro(outcome: Outcome, spec: str, settings: Target, folder: Path, *,
     if code == FAILS:
         return replace(outcome, repro=str(path))
     path.unlink()
-    return replace(outcome, evidence={**outcome.evidence, "repro": f"its script did not fail (exit code {code})"})
+    return replace(outcome, evidence={**outcome.evidence, "repro": f"the script did not fail (exit code {code})"})
 
 
 def render_script(outcome: Outcome, spec: str, settings: Target, *, seed: int) -> str:
-    """The text of the script. It takes the path of a plugin as its argument; without one, the plugin that failed."""
+    """Return the script. Its argument is a plugin; the default is the plugin that failed."""
     options = {**_script_options(settings), "seed": seed}
     rows = "\n".join(f"    {key}={value!r}," for key, value in options.items())
-    told = _escape_docstring(outcome.message)
+    message = _escape_docstring(outcome.message)
     return f'''"""{outcome.id}: {outcome.title}.
 
-{told}
+{message}
 
-    python {outcome.id}_….py [PLUGIN]     exit 0: holds, 1: fails, 125: could not be told
+    python {outcome.id}_….py [PLUGIN]     exit 0: passes, 1: fails, 125: unknown
     git bisect run python {outcome.id}_….py
 """
 
@@ -57,7 +57,7 @@ try:
     from trialrun.testing import check_plugin
 except ImportError as error:
     print(f"trialrun cannot be imported: {{error}}")
-    sys.exit({UNTOLD})
+    sys.exit({UNKNOWN})
 
 PLUGIN = {spec!r}
 OPTIONS = dict(
@@ -71,7 +71,7 @@ def main() -> int:
     report = check_plugin(sys.argv[1] if len(sys.argv) > 1 else PLUGIN, **OPTIONS)
     outcome = next(outcome for outcome in report.outcomes if outcome.id == {outcome.id!r})
     print(f"{{outcome.id}} {{outcome.verdict}}: {{outcome.message or outcome.title}}")
-    return {{"pass": {HOLDS}, "n/a": {HOLDS}, "fail": {FAILS}}}.get(str(outcome.verdict), {UNTOLD})
+    return {{"pass": {PASSES}, "n/a": {PASSES}, "fail": {FAILS}}}.get(str(outcome.verdict), {UNKNOWN})
 
 
 if __name__ == "__main__":
@@ -79,7 +79,7 @@ if __name__ == "__main__":
         sys.exit(main())
     except Exception as error:
         print(f"{{type(error).__name__}}: {{error}}")
-        sys.exit({UNTOLD})
+        sys.exit({UNKNOWN})
 '''
 
 

@@ -1,4 +1,4 @@
-"""The notebook: JSON written with functions that were looked up before any plugin could replace them."""
+"""JSON files, written with functions that were looked up before a plugin could replace them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NEW = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
 
 
 def write_json(path: Path, data: Any) -> None:
-    """Write the file so that it is there whole or not at all."""
+    """Write the file atomically: a reader sees all of it or nothing."""
     name = _fspath(path)
     left = memoryview(_encode(data).encode("utf-8", "backslashreplace"))
     file = _open(f"{name}.tmp", _NEW, 0o644)

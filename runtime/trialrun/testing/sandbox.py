@@ -1,4 +1,4 @@
-"""The stage: plays scenarios in child processes that nothing of the plugin's can leave."""
+"""The sandbox: runs scenarios in child processes that a plugin cannot escape from."""
 
 from __future__ import annotations
 
@@ -24,19 +24,18 @@ from trialrun.testing.scenario import Fault, Kind, Scenario
 __all__ = ["Fault", "Kind", "Observation", "Sandbox", "SandboxBroken", "Scenario"]
 
 _START_S = 60.0
-_PATIENCE_S = 15.0  # beyond a scene's own time: to kill and clear up, on a machine that is busy
+_PATIENCE_S = 15.0  # beyond the time limit of a run: killing and clearing up take time on a busy machine
 
 
 class SandboxBroken(RuntimeError):
-    """The process that scenes are forked from does not start: a fault of the installation, not of a plugin."""
+    """The fork server does not start: a fault of the installation, not of the plugin."""
 
 
 class Sandbox:
-    """Plays scenes, several at once when asked from several threads. Closing it ends every process of its own.
+    """Runs scenarios, several at once when called from several threads. `close()` ends all of its processes.
 
-    `folder` holds a folder per scene; None makes a temporary one, which `close()` removes. `ray`: import Ray once,
-    before the scenes, which then need not; `libraries`: modules to import in the same way. `environment` is added to
-    that of this process.
+    `folder` holds a folder per run; None makes a temporary one, which `close()` removes. `ray` imports Ray once, in the
+    fork server, and `libraries` names modules to import there too. `environment` is added to that of this process.
     """
 
     def __init__(
@@ -54,16 +53,16 @@ class Sandbox:
         self._environment = dict(environment or {})
         self._numbers = itertools.count(1)
         self._lock = threading.Lock()
-        self._zygote: _ForkServerClient | None = None
+        self._server: _ForkServerClient | None = None
         self._closed = False
-        self._alone = threading.Lock()
+        self._retry_lock = threading.Lock()
 
     def get_unfit_reason(self) -> str:
-        """Start now. Why scenes would not be what they are without its libraries imported; "" when they would."""
+        """Start now. Return why its preloaded libraries could change the behaviour of a run, or ""."""
         return self._ensure_server().unfit
 
     def run(self, scenario: Scenario) -> Observation:
-        """The scene. Whatever the plugin does, this returns, soon after the scenario's time at the latest."""
+        """Run a scenario. Returns soon after the scenario's time limit at the latest, whatever the plugin does."""
         number = next(self._numbers)
         folder = (self.folder / f"{number:04d}-{scenario.kind}").absolute()
         folder.mkdir()
@@ -71,8 +70,8 @@ class Sandbox:
         (folder / "scenario.json").write_text(text, encoding="utf-8")
         order = {"id": number, "scenario": text, "folder": str(folder), "timeout": scenario.timeout_s}
         end = self._execute_order(order)
-        if end.get("lost"):  # another scene may have taken it along: once more, with nobody beside it
-            with self._alone:
+        if end.get("lost"):  # another run may have killed the server: try once more, alone
+            with self._retry_lock:
                 shutil.rmtree(folder)
                 folder.mkdir()
                 end = self._execute_order(order)
@@ -86,16 +85,16 @@ class Sandbox:
         )
 
     def start(self) -> None:
-        """Start the zygote now."""
+        """Start the fork server now. Raises SandboxBroken when it does not start."""
         self._ensure_server()
 
     def close(self) -> None:
-        """Safe to call twice."""
+        """End all processes and remove a temporary folder. Safe to call twice."""
         self._closed = True
         with self._lock:
-            zygote, self._zygote = self._zygote, None
-        if zygote is not None:
-            zygote.close()
+            server, self._server = self._server, None
+        if server is not None:
+            server.close()
         if self._temporary:
             shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -110,22 +109,22 @@ class Sandbox:
     def _ensure_server(self) -> _ForkServerClient:
         with self._lock:
             if self._closed:
-                raise SandboxBroken("the stage is closed")
-            if self._zygote is None or self._zygote.is_gone:
-                self._zygote = _ForkServerClient(self._hello, self._environment)
-            return self._zygote
+                raise SandboxBroken("the sandbox is closed; make a new one")
+            if self._server is None or self._server.is_gone:
+                self._server = _ForkServerClient(self._hello, self._environment)
+            return self._server
 
     def _execute_order(self, order: dict[str, Any]) -> dict[str, Any]:
-        zygote = self._ensure_server()
+        server = self._ensure_server()
         try:
-            return zygote.submit(order).result(order["timeout"] + _PATIENCE_S)
-        except TimeoutError:  # whoever should have ended it does not answer: begin with a new one
-            zygote.close()
+            return server.submit(order).result(order["timeout"] + _PATIENCE_S)
+        except TimeoutError:  # the supervisor does not answer: the next run starts a new server
+            server.close()
             return {"timed_out": True}
 
 
 class _ForkServerClient:
-    """The parent's end of the line."""
+    """The parent's side of the connection to a fork server."""
 
     def __init__(self, hello: Mapping[str, Any], added: Mapping[str, str]) -> None:
         ours, theirs = socket.socketpair()
@@ -133,7 +132,7 @@ class _ForkServerClient:
         command = [sys.executable, "-P", "-m", "trialrun.testing.fork_server", str(theirs.fileno())]
         path = [entry or os.getcwd() for entry in sys.path]  # noqa: PTH109  # import paths are text
         environment["PYTHONPATH"] = os.pathsep.join(path)
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the process
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115  # open as long as the process
         self._process = subprocess.Popen(  # noqa: S603
             command,
             pass_fds=[theirs.fileno()],
@@ -149,14 +148,14 @@ class _ForkServerClient:
         self._waiting: dict[int, Future[dict[str, Any]]] = {}
         self._ready: Future[dict[str, Any]] = Future()
         self.is_gone = False
-        self._reader = threading.Thread(target=self._read_messages, name="trialrun-stage", daemon=True)
+        self._reader = threading.Thread(target=self._read_messages, name="trialrun-sandbox", daemon=True)
         self._reader.start()
         self._send_message({"path": path, **hello})
         try:
             self.unfit: str = self._ready.result(_START_S)["unfit"]
         except Exception as error:
             self.close()
-            raise SandboxBroken(f"the process for scenes did not start: {self._read_log()}") from error
+            raise SandboxBroken(f"the fork server did not start: {self._read_log()}") from error
 
     def submit(self, order: dict[str, Any]) -> Future[dict[str, Any]]:
         future: Future[dict[str, Any]] = Future()
@@ -181,7 +180,7 @@ class _ForkServerClient:
         self._log.close()
 
     def _send_message(self, message: dict[str, Any]) -> None:
-        with contextlib.suppress(OSError), self._lock:  # the reader notices
+        with contextlib.suppress(OSError), self._lock:  # the reader thread handles a closed connection
             self._line.sendall(json.dumps(message).encode() + b"\n")
 
     def _read_log(self) -> str:
@@ -202,7 +201,7 @@ class _ForkServerClient:
             self.is_gone = True
             waiting, self._waiting = self._waiting, {}
         if not self._ready.done():
-            self._ready.set_exception(SandboxBroken("it ended"))
+            self._ready.set_exception(SandboxBroken("the fork server ended"))
         for future in waiting.values():
             future.set_result({"lost": True})
 

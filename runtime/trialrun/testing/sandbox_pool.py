@@ -1,4 +1,4 @@
-"""The host: the processes behind a session, its stages and at most one Ray, which several sessions may share."""
+"""The sandboxes behind a session and at most one Ray; several sessions may share them."""
 
 from __future__ import annotations
 
@@ -18,69 +18,69 @@ __all__ = ["SandboxPool"]
 
 
 class SandboxPool:
-    """Plays scenes. Ray is started when the first one needs it. `folder`: see Stage.
+    """Runs each scenario in a fitting sandbox, and starts Ray on first use. `folder`: see Sandbox.
 
-    A plugin whose libraries take long to import gets a stage on which they are imported already; it is made when a
-    scene that only loads the plugin has shown which they are, and such scenes never play on it.
+    A plugin whose libraries are slow to import gets a sandbox that has imported them. A load run, which is never run
+    there, shows which libraries these are.
     """
 
     def __init__(self, folder: Path | None = None) -> None:
-        self.stage = Sandbox(folder)
+        self.sandbox = Sandbox(folder)
         self._lock = threading.Lock()
         self._ray: RayProcess | None = None
-        self._ray_stage: Sandbox | None = None
+        self._ray_sandbox: Sandbox | None = None
         self._warm: dict[tuple[str, ...], Sandbox | None] = {}
-        self._stages: dict[str, Sandbox] = {}  # plugin -> the one to play it on
+        self._by_plugin: dict[str, Sandbox] = {}  # plugin -> the sandbox for its runs
 
     def run(self, scenario: Scenario) -> Observation:
-        """See Stage; scenes on Ray are forked from a process that has imported it."""
+        """Run a scenario; see `Sandbox.run`. One on Ray is forked from a process that has imported Ray."""
         if scenario.kind == "load":
-            scene = self.stage.run(scenario)
-            warm = self._prepare_sandbox(tuple(scene.libraries))
+            observation = self.sandbox.run(scenario)
+            warm = self._prepare_sandbox(tuple(observation.libraries))
             with self._lock:
-                self._stages[scenario.plugin] = warm or self.stage
-            return scene
-        stage = self._ray_stage if scenario.executor == "ray" else self._stages.get(scenario.plugin)
-        return (stage or self.stage).run(scenario)
+                self._by_plugin[scenario.plugin] = warm or self.sandbox
+            return observation
+        sandbox = self._ray_sandbox if scenario.executor == "ray" else self._by_plugin.get(scenario.plugin)
+        return (sandbox or self.sandbox).run(scenario)
 
     def is_warm(self, plugin: str) -> bool:
-        """Whether scenes of this plugin find its libraries imported."""
-        return self._stages.get(plugin, self.stage) is not self.stage
+        """Return whether runs of this plugin find its libraries imported."""
+        return self._by_plugin.get(plugin, self.sandbox) is not self.sandbox
 
     def _prepare_sandbox(self, libraries: tuple[str, ...]) -> Sandbox | None:
         if not libraries:
             return None
         with self._lock:
             if libraries not in self._warm:
-                stage = Sandbox(self.stage.folder / f"warm{len(self._warm)}", libraries=libraries)
+                sandbox = Sandbox(self.sandbox.folder / f"warm{len(self._warm)}", libraries=libraries)
                 try:
-                    fit = not stage.get_unfit_reason()
-                except SandboxBroken:  # an import that hangs in that process; the plugin's checks will tell
+                    fit = not sandbox.get_unfit_reason()
+                except SandboxBroken:  # an import hangs there; the plugin's checks will report it
                     fit = False
                 if not fit:
-                    stage.close()
-                self._warm[libraries] = stage if fit else None
+                    sandbox.close()
+                self._warm[libraries] = sandbox if fit else None
             return self._warm[libraries]
 
     def ray_address(self) -> str:
-        """Where the one Ray is. Raises RuntimeError when it does not start."""
+        """Return the address of Ray, after starting it. Raises RuntimeError when it does not start."""
         with self._lock:
             if self._ray is None:
                 from trialrun.testing.ray_process import RayProcess
 
                 self._ray = RayProcess()
-                self._ray_stage = Sandbox(self.stage.folder / "ray", ray=True, environment=self._ray.environment)
+                self._ray_sandbox = Sandbox(self.sandbox.folder / "ray", ray=True, environment=self._ray.environment)
             return self._ray.address
 
     @property
     def ray_seconds(self) -> float:
-        """What the start of Ray took; 0 when nobody needed it."""
+        """The seconds that the start of Ray took; 0 when no run needed it."""
         return 0.0 if self._ray is None else self._ray.seconds
 
     def close(self) -> None:
-        """End every process and remove the scenes. Safe to call twice."""
+        """End every process and remove the folders of runs. Safe to call twice."""
         with self._lock:
-            for closable in (self._ray_stage, self._ray, *self._warm.values(), self.stage):
+            for closable in (self._ray_sandbox, self._ray, *self._warm.values(), self.sandbox):
                 if closable is not None:
                     closable.close()
 

@@ -1,4 +1,4 @@
-"""The scenario: what a plugin is to be put through, as a value that travels to a child process."""
+"""One run of a plugin, described as a value that a child process receives."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ Kind = Literal["load", "train", "tune", "probe"]
 class Scenario:
     """One run of a plugin in a child process.
 
-    load: import it and look. train, tune: a whole job on the engine. probe: `probe` names a function of ours as
-    `module:function`, called in the child with the plugin and this scenario; what it returns (JSON) is `Scene.answer`.
+    load: import the plugin and describe it. train, tune: a whole job on the engine. probe: call `probe`, a function of
+    trialrun as `module:function`, with the plugin and this scenario; `Observation.probe_answer` is its result as JSON.
 
-    `checkpoint` is the path of an artifact to resume from. `dataset` is what the recorder serves: rows, a path, or the
-    name of a dataset that a plugin offers; None is the small one that is built in. `interrupt_at` and `raise_at` make
-    the n-th call of `run` (from 1, all methods counted) raise KeyboardInterrupt, or the built-in exception of that
-    name. `extra` are keyword arguments that the hook gets besides. `disk` limits the size of any one file that is
-    written while the hook runs, in bytes; a write beyond it fails with ENOSPC's sibling EFBIG. `environment` is set
-    before the plugin is loaded. `options` are for probes.
+    `checkpoint` is the path of an artifact to resume from. `dataset` holds rows, a path, or the name of a dataset that
+    a plugin offers; None is the small built-in one. `interrupt_at` and `raise_at` make the n-th call of `run` (from 1,
+    all methods counted) raise KeyboardInterrupt, or the built-in exception of that name. `extra` holds additional
+    keyword arguments of the hook. `disk` limits the size in bytes of each file that is written while the hook runs; a
+    write beyond it fails with EFBIG. `environment` is set before the plugin is loaded. `options` steer probes and
+    injected faults.
     """
 
     kind: Kind
@@ -66,6 +66,6 @@ class Scenario:
 
     @property
     def cache_key(self) -> str:
-        """The same for the same scenario."""
+        """A digest that is equal for equal scenarios; the time limit does not count."""
         data = {**asdict(self), "timeout_s": 0}
         return hashlib.sha256(json.dumps(data, sort_keys=True, default=str).encode()).hexdigest()[:20]

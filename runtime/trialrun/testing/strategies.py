@@ -1,4 +1,4 @@
-"""Hypothesis strategies for people who test plugins: jobs, spaces, and the hyperparameters of a space."""
+"""Hypothesis strategies for tests of plugins: jobs, spaces, and hyperparameters of a space."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _PARENT = "parent"
 
 @st.composite
 def _unique_names(draw: st.DrawFn) -> list[str]:
-    """Unique names, some of them nested, none nested in another."""
+    """Draw unique names, some of them nested, none a prefix of another."""
     made = draw(_several_parts)
     plain = draw(st.integers(1, len(made)))
     return [*made[:plain], *(f"{_PARENT}/{part}" for part in made[plain:])]
@@ -113,19 +113,19 @@ FIELDS: dict[str, Callable[[], st.SearchStrategy[Json]]] = {
 
 @cache
 def distribution_fields(kind: str) -> st.SearchStrategy[Json]:
-    """What a distribution of this type has beside name and type."""
+    """Return the fields of a distribution of this type, without name and type."""
     return FIELDS[kind]()
 
 
 @st.composite
 def distribution_dicts(draw: st.DrawFn, name: str = "x", kinds: tuple[str, ...] = tuple(FIELDS)) -> Json:
-    """A distribution as it is written in a job."""
+    """Draw a distribution as JSON of a job."""
     kind = draw(st.sampled_from(kinds))
     return {"name": name, "type": kind, **draw(distribution_fields(kind))}
 
 
 def distributions(name: str = "x", kinds: tuple[str, ...] = tuple(FIELDS)) -> st.SearchStrategy[Any]:
-    """A distribution's model."""
+    """Return distributions as models."""
     return distribution_dicts(name, kinds).map(_build_model)
 
 
@@ -135,7 +135,7 @@ def _space_dicts(draw: st.DrawFn, kinds: tuple[str, ...] = tuple(FIELDS)) -> lis
 
 
 def spaces(kinds: tuple[str, ...] = tuple(FIELDS)) -> st.SearchStrategy[list[DistributionBase]]:
-    """The distributions of a space, as models."""
+    """Return spaces: lists of distributions as models."""
     return _space_dicts(kinds).map(lambda made: [_build_model(distribution) for distribution in made])
 
 
@@ -173,7 +173,7 @@ _tune_config = st.fixed_dictionaries(
     },
 ).map(lambda made: {**made, "max_failures": 0} if made.get("fail_fast") else made)
 
-_gpus = st.just(0) | st.floats(0.0001, 1) | st.integers(1, 8)  # none, a part of one, or whole ones
+_gpus = st.just(0) | st.floats(0.0001, 1) | st.integers(1, 8)  # none, a fraction, or whole devices
 _custom = st.dictionaries(st.sampled_from(["disk", "memory", "라이선스"]), st.floats(0.001, 1e9), max_size=2)
 _workers = st.fixed_dictionaries(
     {"count": st.integers(1, 8)},
@@ -191,7 +191,7 @@ def _build_job(params: Json) -> Json:
 
 
 def job_dicts() -> st.SearchStrategy[Json]:
-    """A valid job as JSON, of either mode."""
+    """Return valid jobs as JSON, of either mode."""
     head = {"name": _named, "dataset": st.integers()}
     training = st.fixed_dictionaries(
         {**head, "hyperparameter": objects}, optional={**_common, "is_tune": st.just(value=False)}
@@ -210,12 +210,12 @@ def job_dicts() -> st.SearchStrategy[Json]:
 
 
 def requests() -> st.SearchStrategy[Request]:
-    """A valid job, of either mode."""
+    """Return valid jobs as requests, of either mode."""
     return job_dicts().map(parse_request)
 
 
 def job_names(max_size: int = 40) -> st.SearchStrategy[str]:
-    """A name that a job may have: with what needs encoding in a query, and with what no file may be called, too."""
+    """Return names of jobs, including characters that need URL encoding or are invalid in file names."""
     traps = st.sampled_from(["%", "%25", ":", ",", "/", "..", " ", "\n", "\\", "é", "이름", "CON", "*", "a%3Ab"])
     mixed = st.lists(traps | _text, min_size=1, max_size=6).map("".join)
     plain = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=max_size)
@@ -223,13 +223,13 @@ def job_names(max_size: int = 40) -> st.SearchStrategy[str]:
 
 
 def from_space(space: Iterable[Mapping[str, Any] | DistributionBase]) -> st.SearchStrategy[dict[str, Any]]:
-    """Flat hyperparameters of a space, given as distributions of a job: `{"optimizer/lr": 0.1}`."""
+    """Return flat hyperparameters of a space of models or JSON: `{"optimizer/lr": 0.1}`."""
     made = Space([d if isinstance(d, DistributionBase) else _build_model(d) for d in space])
     return st.fixed_dictionaries({name: _distribution_values(d) for name, d in made.distributions.items()})
 
 
 def configs(space: Iterable[Mapping[str, Any] | DistributionBase]) -> st.SearchStrategy[dict[str, Any]]:
-    """Hyperparameters of a space as a plugin gets them: `{"optimizer": {"lr": 0.1}}`."""
+    """Return hyperparameters of a space as a plugin receives them: `{"optimizer": {"lr": 0.1}}`."""
     return from_space(space).map(nest_values)
 
 

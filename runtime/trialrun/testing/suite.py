@@ -1,4 +1,4 @@
-"""What stands in a test file: `test_conformance = conformance("./my_plugin")`, or a class."""
+"""The two forms for test files: `test_conformance = conformance("./my_plugin")`, and a class."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _SETTINGS = ("hyperparameter", "hyperparameters", "metric", "mode", "dataset", "
 
 
 class Conformance:
-    """A plugin that is to be checked. pytest collects it as one item per check.
+    """A plugin to check. pytest collects it as one item per check.
 
-    Without our pytest plugin (`-p no:trialrun`) it is a plain test function: one test for all checks.
+    Without trialrun's pytest plugin (`-p no:trialrun`) it is a plain test function: one test for all checks.
     """
 
-    # What the pytest plugin looks for: an attribute, so that it imports nothing to recognise one.
+    # The pytest plugin recognises this attribute, and so needs no import of this module.
     trialrun_conformance = True
-    __name__ = "conformance"  # pytest's marks go onto what has a name
+    __name__ = "conformance"  # pytest's marks need an object with a name
 
     def __init__(
         self,
@@ -46,25 +46,26 @@ class Conformance:
         return f"conformance({self.plugin!r})"
 
     def __call__(self) -> None:
-        """Check it here and now. Raises AssertionError with the report, unless the plugin is conformant."""
+        """Run all checks. Raises AssertionError with the report unless its exit code is 0."""
         report = self.report()
         if report.exit_code != 0:
             raise AssertionError(_render_report(report))
 
     def report(self) -> Report:
+        """Run all checks and return the report."""
         from trialrun.testing.harness import check_plugin
 
         return check_plugin(self.spec, **self.options)
 
     @property
     def options(self) -> dict[str, Any]:
-        """What the test file says, as options of `check_plugin`."""
-        words = {"select": self.select, "ignore": self.ignore}
-        return {**{name: word for name, word in words.items() if word}, **self.settings}
+        """The settings of the test file, as options of `check_plugin`."""
+        ids = {"select": self.select, "ignore": self.ignore}
+        return {**{name: value for name, value in ids.items() if value}, **self.settings}
 
     @property
     def spec(self) -> str:
-        """The plugin as a text for another process. A relative path is one of the project, or else of the test file."""
+        """The plugin as a string. A relative path is looked up in the project, then beside the test file."""
         return _format_spec(self.plugin, self.home)
 
 
@@ -81,11 +82,11 @@ def conformance(
     dataset: Any = None,
     capabilities: Iterable[str] | None = None,
 ) -> Conformance:
-    """All checks of a plugin, for pytest to collect from a test file: `file::test_conformance::TR101`.
+    """Return all checks of a plugin, for pytest to collect from a test file: `file::test_conformance::TR101`.
 
     plugin: a path (relative to the project or to the test file), a dotted name, an installed plugin, or a module.
-    profile, select, ignore: which checks; options of pytest's command line go before them.
-    The rest overrides what [tool.trialrun] and the plugin's own `conformance` dict say.
+    profile, select, ignore: the checks to run; options of pytest's command line take precedence.
+    The other settings override [tool.trialrun] and the plugin's own `conformance` dict.
     """
     settings = {
         "profile": profile,
@@ -100,13 +101,13 @@ def conformance(
 
 
 class TrainPluginSuite:
-    """The same as a class, beside tests of your own.
+    """All checks of a plugin as a class, beside tests of your own.
 
         class TestMyPlugin(TrainPluginSuite):
             plugin = "./my_plugin"
             hyperparameter = {"epochs": 2}
 
-    Its checks are collected as `file::TestMyPlugin::TR101`; a method cannot take the place of one.
+    Its checks are collected as `file::TestMyPlugin::TR101`; a method cannot replace a check.
     """
 
     trialrun_suite = True
@@ -122,12 +123,12 @@ class TrainPluginSuite:
     capabilities: ClassVar[Iterable[str] | None] = None
 
     def test_conformance(self) -> None:
-        """All checks as one test, for pytest without our plugin."""
+        """Run all checks as one test, for pytest without trialrun's plugin."""
         suite_conformance(type(self))()
 
 
 def suite_conformance(suite: type[TrainPluginSuite]) -> Conformance:
-    """What a class form stands for."""
+    """Return the Conformance object that a class stands for."""
     file = getattr(sys.modules.get(suite.__module__), "__file__", None)
     settings = {name: getattr(suite, name) for name in _SETTINGS}
     home = Path(file).parent if file else None
@@ -135,7 +136,7 @@ def suite_conformance(suite: type[TrainPluginSuite]) -> Conformance:
 
 
 def _build_test_function(conformance: Conformance) -> Callable[[], None]:
-    """By this pytest sees in the object a function without parameters."""
+    """Return a function without parameters, whose signature pytest reads instead of the object's."""
 
     def run_conformance() -> None:
         conformance()
@@ -144,7 +145,7 @@ def _build_test_function(conformance: Conformance) -> Callable[[], None]:
 
 
 def _caller_folder() -> Path | None:
-    """The folder of the file that calls `conformance`."""
+    """Return the folder of the file that calls `conformance`."""
     file = sys._getframe(2).f_globals.get("__file__")  # noqa: SLF001  # as `logging` finds its callers
     return Path(file).absolute().parent if file else None
 
@@ -153,12 +154,12 @@ def _format_spec(plugin: Any, home: Path | None) -> str:
     if isinstance(plugin, ModuleType):
         file = getattr(plugin, "__file__", None)
         if file is None or plugin.__name__ == "__main__":
-            raise TypeError(f"{plugin!r} has no file: hand the plugin over by its path")
+            raise TypeError(f"{plugin!r} has no file: pass the path of the plugin")
         path = Path(file)
         return str(path.parent if path.name == "__init__.py" else path)
     if not isinstance(plugin, str | Path):
         kind = plugin if isinstance(plugin, type) else type(plugin)
-        fix = "hand it over by its path or its name: the checks run in processes of their own"
+        fix = "pass a path or a name, because the checks run in other processes"
         raise TypeError(f"plugin must be a path, a name or a module, got {kind.__qualname__}; {fix}")
     if home is not None and _is_relative_path(plugin):
         found = next((base / plugin for base in (*_project_folders(home), home) if (base / plugin).exists()), None)
@@ -175,7 +176,7 @@ def _is_relative_path(plugin: str | Path) -> bool:
 
 
 def _project_folders(home: Path) -> list[Path]:
-    """The project that holds `home`: the nearest folder with a pyproject.toml."""
+    """Return the nearest folder at or above `home` with a pyproject.toml, in a list."""
     found = next((folder for folder in (home, *home.parents) if (folder / "pyproject.toml").is_file()), None)
     return [] if found is None else [found]
 
@@ -187,6 +188,6 @@ def _render_report(report: Report) -> str:
 
     from trialrun.testing.reports.terminal import print_report
 
-    told = StringIO()
-    print_report(report.to_json(), Console(file=told, width=110, color_system=None))
-    return told.getvalue()
+    output = StringIO()
+    print_report(report.to_json(), Console(file=output, width=110, color_system=None))
+    return output.getvalue()

@@ -1,35 +1,35 @@
-"""The subject: which plugin is checked, and with what settings."""
+"""The plugin that is checked, and its settings."""
 
 from __future__ import annotations
 
 import hashlib
-import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
+from trialrun.testing.verdicts import CAPABILITIES
 from trialrun_hookspecs.errors import Problem, UsageError
 from trialrun_hookspecs.suggestions import did_you_mean
 
-__all__ = ["BUILT_IN_ROWS", "ProjectConfig", "Target", "find_pyproject", "read_config", "resolve_spec"]
+__all__ = ["BUILT_IN_ROWS", "Target", "hash_files", "resolve_spec"]
 
 BUILT_IN_ROWS: tuple[Mapping[str, Any], ...] = tuple(
     {"category": category, "data": {"x": [step / 4, (step % 3) / 2], "y": step / 2 + 1}}
     for category, steps in (("train", range(8)), ("validation", range(8, 12)))
     for step in steps
 )
-"""The dataset where none is named."""
+"""The dataset of a check when no other is named."""
 
 _KEYS = ("hyperparameter", "hyperparameters", "metric", "mode", "dataset", "capabilities")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """A plugin as the checks use it. What is None was said nowhere, until `settled()` gives it its default.
+    """A plugin and the settings that the checks use. None means not set; `with_defaults()` fills these fields.
 
-    `spec` is what `load_plugin` takes, a path being absolute. `dataset` is a path, the name of one that a plugin
-    offers, or rows.
+    `spec` is an argument of `load_plugin`; a path is absolute. `dataset` is a path, the name of a dataset that a plugin
+    offers, or a list of rows.
     """
 
     spec: str
@@ -41,7 +41,7 @@ class Target:
     capabilities: frozenset[str] | None = None
 
     def fill_from(self, lower: Target) -> Target:
-        """This, with what it leaves open taken from `lower`."""
+        """Return a copy whose unset fields are taken from `lower`."""
         taken = {
             item.name: getattr(lower, item.name)
             for item in fields(self)
@@ -50,7 +50,7 @@ class Target:
         return replace(self, **taken)
 
     def with_defaults(self, *, has_tune: bool) -> Target:
-        """This with defaults. Who declares nothing is taken to tune when there is a tune(), to resume and to repeat."""
+        """Return a copy with defaults. Default capabilities: resumes, deterministic, and tunes if there is a tune()."""
         hyperparameter = dict(self.hyperparameter or {})
         declared = {"resumes", "deterministic", *(("tunes",) if has_tune else ())}
         space = self.space
@@ -67,7 +67,7 @@ class Target:
         )
 
     def resolve_dataset(self, plugin: str | None) -> Target:
-        """This with a dataset that is a path relative to the plugin's file or folder made absolute."""
+        """Return a copy whose dataset, if it is a path relative to the plugin's file or folder, is absolute."""
         if not plugin or not isinstance(self.dataset, str) or not self.dataset:
             return self
         path = Path(plugin)
@@ -75,7 +75,7 @@ class Target:
         return replace(self, dataset=str(found)) if found.exists() else self
 
     def check_settings(self) -> None:
-        """Raises UsageError when no job can be made of these settings."""
+        """Raise UsageError when these settings do not make a valid job."""
         from trialrun.job_file import to_request
 
         tuning = {"metric": self.metric, "mode": self.mode}
@@ -85,7 +85,7 @@ class Target:
 
     @classmethod
     def from_mapping(cls, spec: str, data: Mapping[str, Any], where: str) -> Target:
-        """Read a `conformance` dict or a `[tool.trialrun]` table; raises UsageError with every problem in it."""
+        """Read a `conformance` dict or a `[tool.trialrun]` table. Raises UsageError with every problem in it."""
         problems = [
             Problem(where=where, rule="unknown key", got=repr(key), fix=did_you_mean(str(key), _KEYS) or _format_keys())
             for key in data
@@ -124,8 +124,6 @@ def _format_keys() -> str:
 
 
 def _capability_problems(value: Any, where: str) -> list[Problem]:
-    from trialrun.testing.registry import CAPABILITIES
-
     where = f"{where}.capabilities"
     if value is None:
         return []
@@ -141,52 +139,8 @@ def _capability_problems(value: Any, where: str) -> list[Problem]:
     ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProjectConfig:
-    """What a pyproject.toml says: the plugin, its settings, and its waivers as they stand there."""
-
-    path: Path | None = None
-    plugin: str | None = None
-    data: Mapping[str, Any] = field(default_factory=dict)
-    waivers: Sequence[Mapping[str, Any]] = ()
-    text: str = ""
-
-
-def find_pyproject(start: Path) -> Path | None:
-    """The nearest pyproject.toml at or above `start` that has a [tool.trialrun] table."""
-    start = start if start.is_dir() else start.parent
-    for folder in (start, *start.parents):
-        path = folder / "pyproject.toml"
-        if path.is_file() and b"tool.trialrun" in path.read_bytes():
-            return path
-    return None
-
-
-def read_config(path: Path | None) -> ProjectConfig:
-    """Read [tool.trialrun]; raises UsageError when it cannot be read. A relative plugin or dataset is the file's."""
-    if path is None:
-        return ProjectConfig()
-    text = path.read_text(encoding="utf-8")
-    try:
-        table = tomllib.loads(text).get("tool", {}).get("trialrun", {})
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError("must be TOML", where=str(path), got=str(error), fix="Correct that line.") from None
-    if not isinstance(table, Mapping):
-        raise UsageError("must be a table", where=f"{path}, [tool.trialrun]", got=repr(table)[:80])
-    data = {key: value for key, value in table.items() if key not in ("plugin", "waivers")}
-    waivers, plugin = table.get("waivers", ()), table.get("plugin")
-    if not isinstance(waivers, list | tuple) or not all(isinstance(waiver, Mapping) for waiver in waivers):
-        fix = "Write each as [[tool.trialrun.waivers]]."
-        raise UsageError("must be a list of tables", where=f"{path}, tool.trialrun.waivers", got="none", fix=fix)
-    if isinstance(data.get("dataset"), str) and (path.parent / data["dataset"]).exists():
-        data["dataset"] = str((path.parent / data["dataset"]).resolve())
-    if isinstance(plugin, str) and (path.parent / plugin).exists():
-        plugin = str((path.parent / plugin).resolve())
-    return ProjectConfig(path=path, plugin=plugin, data=data, waivers=tuple(waivers), text=text)
-
-
 def resolve_spec(plugin: str | Path) -> str:
-    """The plugin as a text that means the same in another folder."""
+    """Return the plugin as a string that has the same meaning in any working directory."""
     path = Path(plugin).expanduser()
     looks_like_path = isinstance(plugin, Path) or "/" in plugin or plugin.startswith(".") or plugin.endswith(".py")
     if looks_like_path or _is_local_plugin(path):
@@ -195,7 +149,7 @@ def resolve_spec(plugin: str | Path) -> str:
 
 
 def _is_local_plugin(path: Path) -> bool:
-    """A bare name that is a folder of this one, unless a plugin of that name is installed."""
+    """Return whether a bare name is a plugin's folder here; an installed plugin of that name takes precedence."""
     if not any((path / name).is_file() for name in ("__init__.py", "config.yaml")):
         return False
     from trialrun.plugins.installed import find_installed
@@ -204,7 +158,7 @@ def _is_local_plugin(path: Path) -> bool:
 
 
 def hash_files(source: Path) -> str:
-    """A digest of the plugin's files: the same for the same content."""
+    """Return a digest of the plugin's files: 16 hex digits, equal for equal content."""
     digest = hashlib.sha256()
     files = [source] if source.is_file() else sorted(path for path in source.rglob("*") if _is_hashed(path))
     for path in files:

@@ -1,4 +1,4 @@
-"""Verdicts: what may come of a check, and what they add up to for a plugin."""
+"""Verdicts of checks, and the report that sums them up for a plugin."""
 
 from __future__ import annotations
 
@@ -9,14 +9,18 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 __all__ = [
+    "CAPABILITIES",
     "CONFORMANT",
     "CONTRACT_VERSION",
     "INTERRUPTED",
     "NOT_CONFORMANT",
     "UNABLE",
+    "CheckFailed",
     "Level",
+    "NotApplicable",
     "Outcome",
     "Report",
+    "Vacuous",
     "Verdict",
     "report_schema",
 ]
@@ -27,9 +31,33 @@ CONFORMANT, NOT_CONFORMANT, UNABLE, INTERRUPTED = 0, 1, 2, 130
 
 Level = Literal["core", "extended"]
 
+CAPABILITIES = ("tunes", "resumes", "gpu", "deterministic")
+"""The capabilities that a plugin may declare."""
+
+
+class CheckFailed(Exception):
+    """The plugin breaks a promise of the contract.
+
+    `signature` names the failure in stable words, without numbers and paths; `where` is a file and line of the plugin.
+    """
+
+    def __init__(self, message: str, *, where: tuple[str, int] | None = None, signature: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.where = where
+        self.signature = signature
+
+
+class Vacuous(Exception):
+    """The check observed nothing that could have failed."""
+
+
+class NotApplicable(Exception):
+    """The check tests a promise that this plugin does not make."""
+
 
 class Verdict(enum.StrEnum):
-    """FAIL is the plugin's, ERROR the harness's own. VACUOUS: nothing was seen that could have failed."""
+    """The result of one check. FAIL: the plugin is wrong. ERROR: the harness failed. VACUOUS: nothing was observed."""
 
     PASS = "pass"  # noqa: S105  # a verdict
     FAIL = "fail"
@@ -45,11 +73,11 @@ RAN_VERDICTS = (Verdict.PASS, Verdict.FAIL)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What came of one check.
+    """The outcome of one check.
 
-    `signature` names the failure in stable words; `where` is the file and line of the plugin that it concerns; `fix`
-    says what to do; `repro` is the script that shows it. `evidence` says what was seen. `selected` is False when nobody
-    asked for the check.
+    `signature` names the failure in stable words. `where` is the file and line of the plugin that it concerns. `fix`
+    says what to do. `repro` is the path of a script that shows the failure. `evidence` holds what the check observed.
+    `selected` is False when the profile or the selection leaves the check out. `seconds` is wall-clock time.
     """
 
     id: str
@@ -69,7 +97,7 @@ class Outcome:
 
     @property
     def is_red(self) -> bool:
-        """Whether the plugin is not conformant because of this."""
+        """Whether this outcome makes the plugin not conformant."""
         if self.verdict is Verdict.FAIL:
             return True
         unseen = self.verdict in (Verdict.VACUOUS, Verdict.NOT_RUN)
@@ -96,7 +124,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What came of all checks of one plugin. `notes` are remarks about the run itself, such as a stale waiver."""
+    """The outcomes of all checks of one plugin. `notes` are remarks about the run, such as an unused waiver."""
 
     plugin: str
     plugin_hash: str
@@ -113,11 +141,12 @@ class Report:
     curves: Mapping[str, Any] = field(default_factory=dict)  # a recorded trial table and metrics, for the HTML page
 
     def of(self, *verdicts: Verdict) -> tuple[Outcome, ...]:
+        """Return the outcomes with one of these verdicts, by id."""
         return tuple(outcome for outcome in self.outcomes if outcome.verdict in verdicts)
 
     @property
     def ledger(self) -> dict[str, int]:
-        """Ran, not applicable, waived and not run: they add up to `total`, all checks of the contract."""
+        """Counts by verdict: ran + not applicable + waived + not run = total, all checks of the contract."""
         ran = len(self.of(*RAN_VERDICTS))
         na, waived = len(self.of(Verdict.NA)), len(self.of(Verdict.WAIVED))
         total = len(self.outcomes)
@@ -135,7 +164,7 @@ class Report:
 
     @property
     def is_partial(self) -> bool:
-        """Whether a core check did not run, for whatever reason."""
+        """Whether a core check came to no verdict, for any reason."""
         unseen = (Verdict.VACUOUS, Verdict.NOT_RUN, Verdict.ERROR)
         return any(outcome.level == "core" for outcome in self.of(*unseen))
 
@@ -145,7 +174,7 @@ class Report:
 
     @property
     def exit_code(self) -> int:
-        """0: all that was asked for holds. 1: something does not. 2: it could not be told. 130: interrupted."""
+        """0: every selected check passed. 1: one failed. 2: the verdict is unknown. 130: interrupted."""
         if self.interrupted:
             return INTERRUPTED
         if any(outcome.is_red for outcome in self.outcomes):
@@ -165,7 +194,7 @@ class Report:
         }[self.exit_code]
 
     def to_json(self) -> dict[str, Any]:
-        """As `report_schema()` describes it."""
+        """Return the report as JSON data; `report_schema()` describes it."""
         return {
             "contract": self.contract,
             "plugin": {"name": self.plugin, "hash": self.plugin_hash},
@@ -188,7 +217,7 @@ class Report:
 
 
 def _to_json_value(value: Any) -> Any:
-    """`value` as JSON holds it; what it cannot hold becomes text."""
+    """Return `value` as JSON data; a value that JSON cannot hold becomes text."""
     if isinstance(value, Mapping):
         return {str(key): _to_json_value(item) for key, item in value.items()}
     if isinstance(value, str) or value is None or isinstance(value, bool | int):
@@ -206,7 +235,7 @@ def _object_schema(properties: dict[str, Any], *, required: Iterable[str] | None
 
 
 def report_schema() -> dict[str, Any]:
-    """The JSON Schema (draft 2020-12) of a report."""
+    """Return the JSON Schema (draft 2020-12) of a report."""
     text, count, flag, number = {"type": "string"}, {"type": "integer", "minimum": 0}, {"type": "boolean"}, "number"
     seconds = {"type": number, "minimum": 0}
     texts = {"type": "array", "items": text}

@@ -1,4 +1,4 @@
-"""Waivers: failures that are expected, each with a reason, a signature and a last day."""
+"""Waivers: expected failures, each with a reason, a signature and an expiry date."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _KEYS = ("check", "reason", "expires", "signature")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiver:
-    """`expires` is its last day. `where` says where it is written."""
+    """One expected failure. `expires` is the last valid day. `where` is the file and line of the waiver."""
 
     check: str
     reason: str
@@ -35,9 +35,9 @@ def read_waivers(
     path: str = "",
     text: str = "",
 ) -> dict[str, Waiver]:
-    """The waivers by check. Raises UsageError with every problem, such as an unknown id or a date that is past.
+    """Return the waivers by check. Raises UsageError with every problem, such as an unknown id or a past date.
 
-    `text` is that of the file at `path` which they come from, for the line numbers.
+    `path` and `text` are those of the file that holds the waivers; problems name its lines.
     """
     problems: list[Problem] = []
     waivers: dict[str, Waiver] = {}
@@ -61,19 +61,19 @@ def read_waivers(
 
 
 def apply_waiver(outcome: Outcome, waiver: Waiver) -> Outcome:
-    """The outcome in the light of its waiver: waived, or red because it is not what was expected."""
+    """Return the outcome with its waiver applied: waived, or a failure when the waiver does not match."""
     if outcome.verdict is Verdict.FAIL and outcome.signature == waiver.signature:
         until = f"waived until {waiver.expires.isoformat()}: {waiver.reason}"
         return replace(outcome, verdict=Verdict.WAIVED, evidence={**outcome.evidence, "waiver": until})
     if outcome.verdict is Verdict.FAIL:
-        told = f"another failure than the one that is waived ({waiver.signature!r} in {waiver.where}): "
+        reason = f"the failure is not the waived one ({waiver.signature!r} in {waiver.where}): "
         fix = f"{outcome.fix}\nThe signature of this failure is {outcome.signature!r}."
-        return replace(outcome, message=told + outcome.message, fix=fix)
+        return replace(outcome, message=reason + outcome.message, fix=fix)
     if outcome.verdict is Verdict.PASS:
         return replace(
             outcome,
             verdict=Verdict.FAIL,
-            message=f"it passes, and {waiver.where} waives it ({waiver.reason})",
+            message=f"the check passes, but {waiver.where} waives it ({waiver.reason})",
             signature="waived and passes",
             fix=f"Delete the waiver of {outcome.id}.",
         )
@@ -92,13 +92,13 @@ def _find_problems(entry: Mapping[str, Any], known: Collection[str], where: str,
         if key not in entry
     ]
     problems += [
-        Problem(where=f"{where}.{key}", rule="must be a text that is not blank", got=repr(entry[key]))
+        Problem(where=f"{where}.{key}", rule="must be text that is not blank", got=repr(entry[key]))
         for key in ("check", "reason", "signature")
         if key in entry and (not isinstance(entry[key], str) or not entry[key].strip())
     ]
     check = entry.get("check")
     if isinstance(check, str) and check.strip() and check not in known:
-        fix = did_you_mean(check, known) or "`trialrun explain --list` has them all."
+        fix = did_you_mean(check, known) or "`trialrun explain --list` prints all of them."
         problems.append(Problem(where=f"{where}.check", rule="must be the id of a check", got=repr(check), fix=fix))
     if "expires" in entry:
         problems += _find_date_problems(entry["expires"], f"{where}.expires", today)
@@ -111,7 +111,7 @@ def _find_date_problems(value: Any, where: str, today: dt.date) -> list[Problem]
     except ValueError:
         return [Problem(where=where, rule="must be a date", got=repr(value), fix="Write it as 2031-12-31.")]
     if date < today:
-        fix = "Mend the plugin and delete the waiver, or give it a new date."
+        fix = "Fix the plugin and delete the waiver, or set a new date."
         return [Problem(where=where, rule="the waiver has expired", got=date.isoformat(), fix=fix)]
     return []
 
@@ -125,11 +125,11 @@ def _parse_date(value: Any) -> dt.date:
 
 
 def _describe_keys() -> str:
-    return f"A waiver has {', '.join(_KEYS)}."
+    return f"The keys of a waiver are {', '.join(_KEYS)}."
 
 
 def _find_entry_lines(text: str) -> list[int]:
-    """The lines at which the entries begin."""
+    """Return the line numbers, from 1, at which the entries begin."""
     return [
         number
         for number, line in enumerate(text.splitlines(), 1)

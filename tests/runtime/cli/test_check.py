@@ -1,4 +1,4 @@
-"""`trialrun check`, `explain` and `selftest` from the command line."""
+"""`trialrun check` and `explain` from the command line."""
 
 from __future__ import annotations
 
@@ -100,12 +100,6 @@ def test_the_list_has_every_check() -> None:
 @pytest.mark.parametrize("args", [["TR999"], []])
 def test_explaining_nothing_exits_with_2(args: list[str]) -> None:
     assert CliRunner().invoke(main, ["explain", *args]).exit_code == 2
-
-
-def test_selftest_without_broken_plugins_exits_with_2(tmp_path: Path) -> None:
-    result = CliRunner().invoke(main, ["selftest", "--plugins", str(tmp_path)])
-    assert result.exit_code == 2
-    assert "there must be broken plugins" in result.stderr
 
 
 def test_checking_imports_neither_hypothesis_nor_ray(plugin: Path) -> None:

@@ -1,4 +1,4 @@
-"""What the tests of the harness share: one stage, and plugins written on the spot."""
+"""What the tests of the harness share: one sandbox, and plugins written on the spot."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from trialrun.testing.sandbox import Scenario
 from trialrun.testing.sandbox_pool import SandboxPool
 
 Write = Callable[..., Path]
-Play = Callable[..., Observation]
+RunPlugin = Callable[..., Observation]
 
 
 @pytest.fixture(scope="session")
-def host() -> Iterator[SandboxPool]:
+def sandboxes() -> Iterator[SandboxPool]:
     with SandboxPool() as shared:
         yield shared
 
@@ -36,9 +36,9 @@ def write(tmp_path: Path) -> Write:
 
 
 @pytest.fixture
-def play(host: SandboxPool, write: Write) -> Iterator[Play]:
+def run_plugin(sandboxes: SandboxPool, write: Write) -> Iterator[RunPlugin]:
     """Play a scenario with a plugin that is given as text, or by name."""
-    scenes: list[Observation] = []
+    observations: list[Observation] = []
 
     def played(text: str, kind: Any = "train", **fields: Any) -> Observation:
         plugin = str(write(text)) if "\n" in text else text
@@ -46,11 +46,11 @@ def play(host: SandboxPool, write: Write) -> Iterator[Play]:
         if kind == "tune":
             fields.setdefault("space", [{"name": "rate", "type": "uniform", "min": 1, "max": 2}])
             fields.setdefault("tune_config", {"metric": "loss", "mode": "min", "num_samples": 2})
-        scene = host.run(Scenario(kind=kind, plugin=plugin, **fields))
-        scenes.append(scene)
-        return scene
+        observation = sandboxes.run(Scenario(kind=kind, plugin=plugin, **fields))
+        observations.append(observation)
+        return observation
 
     yield played
-    for scene in scenes:
-        if "recorder" in vars(scene):
-            scene.recorder.close()
+    for observation in observations:
+        if "recorder" in vars(observation):
+            observation.recorder.close()

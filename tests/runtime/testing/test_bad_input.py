@@ -56,11 +56,11 @@ def doing(line: str) -> str:
         pytest.param("", "TR102", id="empty"),
     ],
 )
-def test_it_gets_a_verdict_in_time(text: str, check: str, host: SandboxPool, tmp_path: Path) -> None:
+def test_it_gets_a_verdict_in_time(text: str, check: str, sandboxes: SandboxPool, tmp_path: Path) -> None:
     path = tmp_path / "plugin_of_a_kind.py"
     path.write_text(text, encoding="utf-8")
     started = time.monotonic()
-    report = check_plugin(path, select=["TR1", "TR201", "TR217", "TR218", "TR405"], config=False, host=host)
+    report = check_plugin(path, select=["TR1", "TR201", "TR217", "TR218", "TR405"], config=False, sandboxes=sandboxes)
     assert time.monotonic() - started < 60
     assert check in [outcome.id for outcome in report.of(Verdict.FAIL)]
     assert report.of(Verdict.ERROR) == ()
@@ -68,9 +68,9 @@ def test_it_gets_a_verdict_in_time(text: str, check: str, host: SandboxPool, tmp
 
 
 @pytest.mark.parametrize("name", ["notes.txt", "folder"])
-def test_what_is_no_plugin_at_all_does_not_load(name: str, host: SandboxPool, tmp_path: Path) -> None:
+def test_what_is_no_plugin_at_all_does_not_load(name: str, sandboxes: SandboxPool, tmp_path: Path) -> None:
     path = tmp_path / name
     path.mkdir() if name == "folder" else path.write_text("hello", encoding="utf-8")
-    report = check_plugin(path, select=["TR1"], config=False, host=host)
+    report = check_plugin(path, select=["TR1"], config=False, sandboxes=sandboxes)
     assert [outcome.id for outcome in report.of(Verdict.FAIL)] == ["TR101"]
     assert report.exit_code == 1

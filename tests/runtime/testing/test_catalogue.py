@@ -11,12 +11,13 @@ import pytest
 from trialrun.testing.harness import Session
 from trialrun.testing.registry import Check, all_checks
 from trialrun.testing.sandbox_pool import SandboxPool
-from trialrun.testing.selftest import Row, build_row, find_mutants, find_plugins_dir, list_clean_plugins
 from trialrun.testing.verdicts import Report, Verdict
 
+from .catalogue import MUTANTS_DIR, Row, build_row, find_mutants, list_clean_plugins
+
 CHECKS = all_checks()
-KILLERS = {path.stem: (path, check) for path, check in find_mutants(find_plugins_dir()).items()}
-CLEAN = {Path(plugin).stem: str(plugin) for plugin in list_clean_plugins(find_plugins_dir())}
+MUTANTS = {path.stem: (path, check) for path, check in find_mutants(MUTANTS_DIR).items()}
+CLEAN = {Path(plugin).stem: str(plugin) for plugin in list_clean_plugins(MUTANTS_DIR)}
 CORE = [name for name, check in CHECKS.items() if check.level == "core"]
 EXTENDED = [name for name, check in CHECKS.items() if check.level == "extended" and "ray" not in check.needs]
 CHEAP = [
@@ -24,14 +25,14 @@ CHEAP = [
     *(name for name in EXTENDED if name != "TR502"),
 ]  # that one makes every call of the backend fail in turn
 ON_RAY = [name for name, check in CHECKS.items() if "ray" in check.needs]
-ITS_FAMILY_ONLY = {"TR112_slow_import": "TR1"}  # each scene of it takes as long as its import does
+ITS_FAMILY_ONLY = {"TR112_slow_import": "TR1"}  # each observation of it takes as long as its import does
 
-ALONE = [name for name, (_, check) in KILLERS.items() if check not in ON_RAY]
-WITH_RAY = [name for name, (_, check) in KILLERS.items() if check in ON_RAY]
+ALONE = [name for name, (_, check) in MUTANTS.items() if check not in ON_RAY]
+WITH_RAY = [name for name, (_, check) in MUTANTS.items() if check in ON_RAY]
 
 
-def _checked(plugin: str | Path, select: list[str], host: SandboxPool) -> Report:
-    with Session(plugin, profile="full", select=select, config=False, host=host) as session:
+def _checked(plugin: str | Path, select: list[str], sandboxes: SandboxPool) -> Report:
+    with Session(plugin, profile="full", select=select, config=False, sandboxes=sandboxes) as session:
         for _ in session.outcomes():
             pass
         return session.report()
@@ -39,19 +40,19 @@ def _checked(plugin: str | Path, select: list[str], host: SandboxPool) -> Report
 
 def _asked(name: str) -> list[str]:
     family = ITS_FAMILY_ONLY.get(name)
-    return [family] if family else sorted({*CORE, KILLERS[name][1]})
+    return [family] if family else sorted({*CORE, MUTANTS[name][1]})
 
 
 @pytest.fixture(scope="module")
-def reports(request: pytest.FixtureRequest, host: SandboxPool) -> Iterator[dict[str, Future[Report]]]:
+def reports(request: pytest.FixtureRequest, sandboxes: SandboxPool) -> Iterator[dict[str, Future[Report]]]:
     """The reports of the plugins that this run asks for, two at a time."""
     here = (item for item in request.session.items if isinstance(item, pytest.Function) and item.path == request.path)
     wanted = {item.callspec.params.get("plugin") for item in here if hasattr(item, "callspec")}
     with ThreadPoolExecutor(2) as pool:
         yield {
-            name: pool.submit(_checked, KILLERS[name][0], _asked(name), host)
-            if name in KILLERS
-            else pool.submit(_checked, CLEAN[name], CHEAP, host)
+            name: pool.submit(_checked, MUTANTS[name][0], _asked(name), sandboxes)
+            if name in MUTANTS
+            else pool.submit(_checked, CLEAN[name], CHEAP, sandboxes)
             for name in (*ALONE, *CLEAN)
             if name in wanted
         }
@@ -59,12 +60,12 @@ def reports(request: pytest.FixtureRequest, host: SandboxPool) -> Iterator[dict[
 
 
 def test_every_check_has_a_plugin_that_it_is_there_for() -> None:
-    assert sorted(CHECKS) == sorted({check for _, check in KILLERS.values()})
+    assert sorted(CHECKS) == sorted({check for _, check in MUTANTS.values()})
 
 
 @pytest.mark.parametrize("plugin", ALONE)
 def test_a_broken_plugin_trips_its_check_and_nothing_else(plugin: str, reports: dict[str, Future[Report]]) -> None:
-    path, check = KILLERS[plugin]
+    path, check = MUTANTS[plugin]
     assert build_row(reports[plugin].result(), path, check).problems == []
 
 
@@ -91,16 +92,16 @@ def test_a_clean_plugin_is_conformant(plugin: str, reports: dict[str, Future[Rep
 
 @pytest.mark.ray(session=False)
 @pytest.mark.parametrize("plugin", WITH_RAY)
-def test_on_ray_a_broken_plugin_trips_its_check_and_nothing_else(plugin: str, host: SandboxPool) -> None:
-    path, check = KILLERS[plugin]
-    row: Row = build_row(_checked(path, sorted({*CORE, *ON_RAY}), host), path, check)
+def test_on_ray_a_broken_plugin_trips_its_check_and_nothing_else(plugin: str, sandboxes: SandboxPool) -> None:
+    path, check = MUTANTS[plugin]
+    row: Row = build_row(_checked(path, sorted({*CORE, *ON_RAY}), sandboxes), path, check)
     assert row.problems == []
 
 
 @pytest.mark.ray(session=False)
 @pytest.mark.parametrize("plugin", ["plain_functions", "pure"])
-def test_on_ray_a_clean_plugin_trips_nothing(plugin: str, host: SandboxPool) -> None:
-    report = _checked(CLEAN[plugin], ON_RAY, host)
+def test_on_ray_a_clean_plugin_trips_nothing(plugin: str, sandboxes: SandboxPool) -> None:
+    report = _checked(CLEAN[plugin], ON_RAY, sandboxes)
     assert build_row(report, plugin, None).problems == []
     assert {outcome.id for outcome in report.of(Verdict.PASS)} == set(ON_RAY)
 

@@ -13,9 +13,9 @@ import pytest
 
 from trialrun.testing.context import CheckContext
 from trialrun.testing.harness import Session, check_plugin, iterate
-from trialrun.testing.registry import Check, NotApplicable
+from trialrun.testing.registry import Check
 from trialrun.testing.sandbox_pool import SandboxPool
-from trialrun.testing.verdicts import Report, Verdict
+from trialrun.testing.verdicts import NotApplicable, Report, Verdict
 from trialrun_hookspecs.errors import PluginAbsent, UsageError
 
 from .conftest import Write
@@ -36,31 +36,31 @@ def made(name: str, run: Callable[[CheckContext], None], **more: Any) -> Check:
     return Check(id=name, run=run, **facts)
 
 
-def passes(lab: CheckContext) -> None:
-    lab.require_events(lab.require_ok(lab.train()), "metric")
+def passes(context: CheckContext) -> None:
+    context.require_events(context.require_ok(context.train()), "metric")
 
 
-def fails(lab: CheckContext) -> None:
-    lab.fail("it is not so", signature="not so")
+def fails(context: CheckContext) -> None:
+    context.fail("it is not so", signature="not so")
 
 
-def sees_nothing(lab: CheckContext) -> None:
-    lab.require_events(lab.require_ok(lab.train()), "visualization")
+def sees_nothing(context: CheckContext) -> None:
+    context.require_events(context.require_ok(context.train()), "visualization")
 
 
-def does_not_concern(lab: CheckContext) -> None:
+def does_not_concern(context: CheckContext) -> None:
     raise NotApplicable("it has no images")
 
 
-def breaks(lab: CheckContext) -> None:
+def breaks(context: CheckContext) -> None:
     raise ZeroDivisionError("ours")
 
 
 @pytest.fixture
-def checked(write: Write, host: SandboxPool) -> Callable[..., Report]:
+def checked(write: Write, sandboxes: SandboxPool) -> Callable[..., Report]:
     def run(*checks: Check, text: str = GOOD, **options: Any) -> Report:
         plugin = write(text)
-        return check_plugin(plugin, checks={found.id: found for found in checks}, host=host, **options)
+        return check_plugin(plugin, checks={found.id: found for found in checks}, sandboxes=sandboxes, **options)
 
     return run
 
@@ -81,7 +81,7 @@ def test_each_way_to_end_is_a_verdict_of_its_own(checked: Checked) -> None:
 def test_a_failure_says_where_why_and_how_to_fix(checked: Checked) -> None:
     [outcome] = checked(made("TR201", fails)).outcomes
     assert (outcome.why, outcome.fix, outcome.signature) == ("text of TR201", "text of TR201", "not so")
-    assert outcome.where is None  # no scene was played, so that no line is known
+    assert outcome.where is None  # no observation was played, so that no line is known
 
 
 def test_an_error_of_ours_is_not_the_plugins(checked: Checked) -> None:
@@ -91,13 +91,13 @@ def test_an_error_of_ours_is_not_the_plugins(checked: Checked) -> None:
 
 
 def test_the_same_scenario_is_played_once(checked: Checked) -> None:
-    scenes = []
+    observations = []
 
-    def keeps(lab: CheckContext) -> None:
-        scenes.append(lab.train())
+    def keeps(context: CheckContext) -> None:
+        observations.append(context.train())
 
     checked(made("TR201", keeps), made("TR202", keeps))
-    assert scenes[0] is scenes[1]
+    assert observations[0] is observations[1]
 
 
 def test_what_is_not_declared_does_not_apply(checked: Checked) -> None:
@@ -139,8 +139,8 @@ def test_nothing_tested_is_no_success(checked: Checked) -> None:
 def test_verify_finds_a_verdict_that_depends_on_the_order(checked: Checked) -> None:
     turns = itertools.count()
 
-    def moody(lab: CheckContext) -> None:
-        lab.expect(next(turns) == 0, "it was asked before", signature="moody")
+    def moody(context: CheckContext) -> None:
+        context.expect(next(turns) == 0, "it was asked before", signature="moody")
 
     report = checked(made("TR201", passes), made("TR202", moody), verify=True)
     assert verdicts(report) == {"TR201": "pass", "TR202": "error"}
@@ -153,8 +153,8 @@ def test_several_at_once_give_the_same_verdicts(checked: Checked) -> None:
 
 
 def test_a_check_gets_no_more_than_its_time(checked: Checked) -> None:
-    def waits(lab: CheckContext) -> None:
-        lab.expect(not lab.train().timed_out, "it hangs", signature="hangs")
+    def waits(context: CheckContext) -> None:
+        context.expect(not context.train().timed_out, "it hangs", signature="hangs")
 
     text = GOOD + "    \ndef train(run, dataset, hyperparameter, checkpoint):\n    import time; time.sleep(60)\n"
     [outcome] = checked(made("TR201", waits, timeout_s=1.5), text=text).outcomes
@@ -175,7 +175,7 @@ def test_a_waiver_of_a_check_that_passes_is_red(checked: Checked) -> None:
     assert checked(made("TR201", passes), waivers=[WAIVER]).exit_code == 1
 
 
-def test_waivers_and_settings_come_from_pyproject(write: Write, host: SandboxPool) -> None:
+def test_waivers_and_settings_come_from_pyproject(write: Write, sandboxes: SandboxPool) -> None:
     plugin = write(GOOD)
     file = write(
         """
@@ -191,9 +191,9 @@ def test_waivers_and_settings_come_from_pyproject(write: Write, host: SandboxPoo
         "pyproject.toml",
     )
     checks = {"TR201": made("TR201", fails)}
-    with Session(None, config=file, checks=checks, host=host) as session:
+    with Session(None, config=file, checks=checks, sandboxes=sandboxes) as session:
         assert session.spec == str(plugin)
-        assert session.subject.metric == "f1"
+        assert session.target.metric == "f1"
         assert session.run("TR201").verdict is Verdict.WAIVED
     with pytest.raises(UsageError, match=r"pyproject.toml:5, waivers\[0\].expires: the waiver has expired"):
         Session(plugin, checks=checks, today=dt.date(2100, 1, 2))
@@ -218,9 +218,9 @@ def test_wrong_settings_in_the_plugin_are_refused(checked: Checked) -> None:
         checked(made("TR201", passes), text=GOOD.replace('"hyperparameter":', '"hyperparam":'))
 
 
-def test_a_plugin_that_is_not_there_is_refused(host: SandboxPool) -> None:
+def test_a_plugin_that_is_not_there_is_refused(sandboxes: SandboxPool) -> None:
     with pytest.raises(PluginAbsent):
-        check_plugin("./no/such.py", checks={"TR201": made("TR201", passes)}, host=host)
+        check_plugin("./no/such.py", checks={"TR201": made("TR201", passes)}, sandboxes=sandboxes)
 
 
 def test_a_live_object_is_refused() -> None:
@@ -233,14 +233,16 @@ def test_the_plugin_is_never_imported_here(checked: Checked) -> None:
     assert report.exit_code == 0
 
 
-def test_outcomes_come_one_by_one(write: Write, host: SandboxPool) -> None:
-    outcomes = iterate(write(GOOD), checks={"TR201": made("TR201", fails), "TR202": made("TR202", passes)}, host=host)
+def test_outcomes_come_one_by_one(write: Write, sandboxes: SandboxPool) -> None:
+    outcomes = iterate(
+        write(GOOD), checks={"TR201": made("TR201", fails), "TR202": made("TR202", passes)}, sandboxes=sandboxes
+    )
     assert next(outcomes).id == "TR201"
     assert next(outcomes).id == "TR202"
 
 
 def test_an_interrupt_ends_the_report_early(checked: Checked) -> None:
-    def interrupted(lab: CheckContext) -> None:
+    def interrupted(context: CheckContext) -> None:
         raise KeyboardInterrupt
 
     report = checked(made("TR201", passes), made("TR202", interrupted), made("TR203", passes))
@@ -259,11 +261,11 @@ def test_the_report_knows_plugin_and_machine(checked: Checked, tmp_path: Path) -
 def test_a_plugin_that_hangs_does_so_once(checked: Checked, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("trialrun.testing.context.PLAIN_S", 1.0)
 
-    def trains(lab: CheckContext) -> None:
-        lab.require_ok(lab.train())
+    def trains(context: CheckContext) -> None:
+        context.require_ok(context.train())
 
-    def trains_otherwise(lab: CheckContext) -> None:
-        lab.require_ok(lab.train(seed=1))
+    def trains_otherwise(context: CheckContext) -> None:
+        context.require_ok(context.train(seed=1))
 
     text = GOOD + "    \ndef train(run, dataset, hyperparameter, checkpoint):\n    import time; time.sleep(60)\n"
     checks = [made("TR201", trains), made("TR202", trains, timeout_s=40.0), made("TR203", trains_otherwise)]

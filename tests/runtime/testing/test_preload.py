@@ -27,8 +27,8 @@ SLOW = """
 """
 
 
-def train(stage: Sandbox | SandboxPool, path: Path) -> Observation:
-    return stage.run(Scenario(kind="train", plugin=str(path), dataset=ROWS))
+def train(sandbox: Sandbox | SandboxPool, path: Path) -> Observation:
+    return sandbox.run(Scenario(kind="train", plugin=str(path), dataset=ROWS))
 
 
 def test_installed_libraries_are_shared() -> None:
@@ -62,32 +62,34 @@ def test_a_library_that_a_fork_would_break_is_not_shared(
     line: str, reason: str, write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(write(f"import time\n{line}\n", "a_library.py").parent)
-    with Sandbox(libraries=["a_library"]) as stage:
-        unfit = stage.get_unfit_reason()
+    with Sandbox(libraries=["a_library"]) as sandbox:
+        unfit = sandbox.get_unfit_reason()
     assert (reason in unfit) if reason else unfit == ""
 
 
-def test_a_plugin_whose_import_is_slow_finds_its_libraries_imported(host: SandboxPool, write: Write) -> None:
+def test_a_plugin_whose_import_is_slow_finds_its_libraries_imported(sandboxes: SandboxPool, write: Write) -> None:
     path = write(SLOW)
-    assert not host.is_warm(str(path))
-    first = host.run(Scenario(kind="load", plugin=str(path)))
+    assert not sandboxes.is_warm(str(path))
+    first = sandboxes.run(Scenario(kind="load", plugin=str(path)))
     assert "numpy" in first.modules
-    scenes = [train(host, path), train(host, path)]
-    assert host.is_warm(str(path))
-    assert all(scene.ok for scene in scenes)
-    assert all("numpy" not in scene.modules for scene in scenes)
-    assert all((scene.import_seconds or 0) > 0.6 for scene in scenes), "the plugin itself is imported anew"
-    drawn = {scene.find_calls("log_metric")[0]["args"][-1] for scene in scenes}
+    observations = [train(sandboxes, path), train(sandboxes, path)]
+    assert sandboxes.is_warm(str(path))
+    assert all(observation.ok for observation in observations)
+    assert all("numpy" not in observation.modules for observation in observations)
+    assert all((observation.import_seconds or 0) > 0.6 for observation in observations), (
+        "the plugin itself is imported anew"
+    )
+    drawn = {observation.find_calls("log_metric")[0]["args"][-1] for observation in observations}
     assert len(drawn) == 2, "what the import draws by chance is not that of the process before"
 
 
-def test_loading_alone_is_always_seen_from_nothing(host: SandboxPool, write: Write) -> None:
+def test_loading_alone_is_always_seen_from_nothing(sandboxes: SandboxPool, write: Write) -> None:
     path = write(SLOW)
-    scenes = [host.run(Scenario(kind="load", plugin=str(path))) for _ in range(2)]
-    assert all("numpy" in scene.modules for scene in scenes)
+    observations = [sandboxes.run(Scenario(kind="load", plugin=str(path))) for _ in range(2)]
+    assert all("numpy" in observation.modules for observation in observations)
 
 
-def test_a_plugin_whose_import_is_quick_needs_no_other_process(host: SandboxPool, write: Write) -> None:
+def test_a_plugin_whose_import_is_quick_needs_no_other_process(sandboxes: SandboxPool, write: Write) -> None:
     path = write(SLOW.replace("time.sleep(0.6)", "").replace("import numpy\n", "numpy = None\n"))
-    host.run(Scenario(kind="load", plugin=str(path)))
-    assert not host.is_warm(str(path))
+    sandboxes.run(Scenario(kind="load", plugin=str(path)))
+    assert not sandboxes.is_warm(str(path))

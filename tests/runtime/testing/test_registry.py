@@ -18,7 +18,7 @@ def _own_registry(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def made(name: str, **options: Any) -> Check:
-    check(id=name, **TEXTS, **options)(lambda lab: None)
+    check(id=name, **TEXTS, **options)(lambda context: None)
     return registry.REGISTRY[name]
 
 
@@ -28,7 +28,7 @@ def test_the_family_is_that_of_the_first_digit() -> None:
 
 def test_an_id_is_never_used_twice() -> None:
     made("TR101")
-    with pytest.raises(ValueError, match="never used twice"):
+    with pytest.raises(ValueError, match="choose one that was never used"):
         made("TR101")
 
 
@@ -39,7 +39,7 @@ def test_what_is_no_id_is_refused(name: str) -> None:
 
 
 def test_a_core_check_needs_no_ray() -> None:
-    with pytest.raises(ValueError, match="needs no Ray"):
+    with pytest.raises(ValueError, match="cannot need Ray"):
         made("TR101", needs=["ray"])
 
 

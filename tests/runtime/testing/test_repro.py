@@ -25,9 +25,9 @@ def ran(path: Path, *args: str) -> int:
     return subprocess.run([sys.executable, str(path), *args], capture_output=True, check=False).returncode
 
 
-def test_a_script_fails_holds_or_cannot_tell(write: Write, host: SandboxPool, tmp_path: Path) -> None:
+def test_a_script_fails_holds_or_cannot_tell(write: Write, sandboxes: SandboxPool, tmp_path: Path) -> None:
     bad, folder = write(BAD, "bad.py"), tmp_path / "repro"
-    report = check_plugin(bad, select=["TR202"], repro_dir=folder, host=host, config=False)
+    report = check_plugin(bad, select=["TR202"], repro_dir=folder, sandboxes=sandboxes, config=False)
     [outcome] = report.of(Verdict.FAIL)
     assert outcome.repro is not None
     path = Path(outcome.repro)

@@ -1,4 +1,4 @@
-"""The stage stands, whatever a plugin does to the processes around it."""
+"""The sandbox stands, whatever a plugin does to the processes around it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from trialrun.testing.sandbox import Sandbox, SandboxBroken, Scenario
 from trialrun.testing.sandbox_pool import SandboxPool
 
-from .conftest import Play, Write
+from .conftest import RunPlugin, Write
 
 GOOD = """
     from pathlib import Path
@@ -37,21 +37,21 @@ def doing(line: str) -> str:
 
 
 @pytest.fixture(autouse=True)
-def _still_stands(host: SandboxPool, write: Write) -> Iterator[None]:
-    """After every test, the same stage plays a good plugin well."""
+def _still_stands(sandboxes: SandboxPool, write: Write) -> Iterator[None]:
+    """After every test, the same sandbox plays a good plugin well."""
     yield
     path = write(GOOD, "good.py")
     rows = [{"category": "train", "data": {"x": 1}}]
-    assert host.run(Scenario(kind="train", plugin=str(path), dataset=rows)).ok
+    assert sandboxes.run(Scenario(kind="train", plugin=str(path), dataset=rows)).ok
 
 
-def test_a_good_plugin_ends_with_a_result_and_an_artifact(play: Play) -> None:
-    scene = play(GOOD)
-    assert scene.ok
-    assert scene.result is not None
-    assert scene.artifact_path is not None
-    assert scene.artifact_path.name == "model.txt"
-    assert [call["name"] for call in scene.calls if ":" not in call["name"]] == ["log_metric"]
+def test_a_good_plugin_ends_with_a_result_and_an_artifact(run_plugin: RunPlugin) -> None:
+    observation = run_plugin(GOOD)
+    assert observation.ok
+    assert observation.result is not None
+    assert observation.artifact_path is not None
+    assert observation.artifact_path.name == "model.txt"
+    assert [call["name"] for call in observation.calls if ":" not in call["name"]] == ["log_metric"]
 
 
 @pytest.mark.parametrize(
@@ -63,19 +63,19 @@ def test_a_good_plugin_ends_with_a_result_and_an_artifact(play: Play) -> None:
         "[signal.signal(n, signal.SIG_IGN) for n in (1, 2, 3, 15)]; time.sleep(60)",
     ],
 )
-def test_a_plugin_that_hangs_times_out(play: Play, line: str) -> None:
+def test_a_plugin_that_hangs_times_out(run_plugin: RunPlugin, line: str) -> None:
     started = time.monotonic()
-    scene = play(doing(line), timeout_s=1.5)
-    assert scene.timed_out
-    assert not scene.has_ended
+    observation = run_plugin(doing(line), timeout_s=1.5)
+    assert observation.timed_out
+    assert not observation.has_ended
     assert time.monotonic() - started < 8
 
 
-def test_a_hang_is_located_in_the_plugin(play: Play) -> None:
-    scene = play(doing("time.sleep(60)"), timeout_s=1.5)
-    assert scene.hang_location is not None
-    assert scene.hang_location[0].endswith("plugin_on_the_spot.py")
-    assert scene.load_facts["name"] == "plugin_on_the_spot"
+def test_a_hang_is_located_in_the_plugin(run_plugin: RunPlugin) -> None:
+    observation = run_plugin(doing("time.sleep(60)"), timeout_s=1.5)
+    assert observation.hang_location is not None
+    assert observation.hang_location[0].endswith("plugin_on_the_spot.py")
+    assert observation.load_facts["name"] == "plugin_on_the_spot"
 
 
 @pytest.mark.parametrize(
@@ -88,25 +88,25 @@ def test_a_hang_is_located_in_the_plugin(play: Play) -> None:
         ("import ctypes; ctypes.string_at(0)", -11),
     ],
 )
-def test_a_plugin_that_ends_its_process_died(play: Play, line: str, code: int) -> None:
-    scene = play(doing(line))
-    assert scene.has_crashed
-    assert scene.exit_code == code
-    assert not scene.timed_out
+def test_a_plugin_that_ends_its_process_died(run_plugin: RunPlugin, line: str, code: int) -> None:
+    observation = run_plugin(doing(line))
+    assert observation.has_crashed
+    assert observation.exit_code == code
+    assert not observation.timed_out
 
 
-def test_a_plugin_that_kills_its_parent_died(play: Play) -> None:
-    assert not play(doing("os.kill(os.getppid(), signal.SIGKILL); time.sleep(60)"), timeout_s=3).has_ended
+def test_a_plugin_that_kills_its_parent_died(run_plugin: RunPlugin) -> None:
+    assert not run_plugin(doing("os.kill(os.getppid(), signal.SIGKILL); time.sleep(60)"), timeout_s=3).has_ended
 
 
-def test_a_plugin_that_asks_its_parent_to_end_is_not_heard(play: Play) -> None:
-    assert play(doing("os.kill(os.getppid(), signal.SIGTERM)")).ok
+def test_a_plugin_that_asks_its_parent_to_end_is_not_heard(run_plugin: RunPlugin) -> None:
+    assert run_plugin(doing("os.kill(os.getppid(), signal.SIGTERM)")).ok
 
 
-def test_processes_that_are_left_are_named_and_ended(play: Play) -> None:
-    scene = play(doing("subprocess.Popen(['sleep', '987'], start_new_session=True)"))
-    assert scene.ok
-    assert scene.processes_left == ("sleep 987",)
+def test_processes_that_are_left_are_named_and_ended(run_plugin: RunPlugin) -> None:
+    observation = run_plugin(doing("subprocess.Popen(['sleep', '987'], start_new_session=True)"))
+    assert observation.ok
+    assert observation.processes_left == ("sleep 987",)
     assert not any("sleep\x00987" in command for command in _commands())
 
 
@@ -120,76 +120,76 @@ def _commands() -> list[str]:
     return found
 
 
-def test_a_fork_that_comes_back_writes_no_second_scene(play: Play) -> None:
-    scene = play(doing("os.fork()"))
-    assert scene.has_ended
-    assert scene.facts["pid"] != os.getpid()
+def test_a_fork_that_comes_back_writes_no_second_scene(run_plugin: RunPlugin) -> None:
+    observation = run_plugin(doing("os.fork()"))
+    assert observation.has_ended
+    assert observation.facts["pid"] != os.getpid()
 
 
-def test_threads_that_are_left_are_named(play: Play) -> None:
-    scene = play(doing("threading.Thread(target=time.sleep, args=(60,), name='mine').start()"))
-    assert scene.ok
-    assert scene.hook_calls[0]["threads_left"] == ["mine"]
+def test_threads_that_are_left_are_named(run_plugin: RunPlugin) -> None:
+    observation = run_plugin(doing("threading.Thread(target=time.sleep, args=(60,), name='mine').start()"))
+    assert observation.ok
+    assert observation.hook_calls[0]["threads_left"] == ["mine"]
 
 
-def test_megabytes_of_output_stay_out_of_the_parent(play: Play) -> None:
-    scene = play(doing("[os.write(1, b'x' * 2**20) for _ in range(20)]"))
-    assert scene.ok
-    assert scene.output_bytes >= 20 * 2**20
-    assert len(scene.stdout) < 10**6
+def test_megabytes_of_output_stay_out_of_the_parent(run_plugin: RunPlugin) -> None:
+    observation = run_plugin(doing("[os.write(1, b'x' * 2**20) for _ in range(20)]"))
+    assert observation.ok
+    assert observation.output_bytes >= 20 * 2**20
+    assert len(observation.stdout) < 10**6
 
 
-def test_what_is_written_elsewhere_is_seen(play: Play, tmp_path: Path) -> None:
-    scene = play(doing(f"Path({str(tmp_path)!r}, 'elsewhere').write_text('x')"))
-    [found] = scene.files_outside
+def test_what_is_written_elsewhere_is_seen(run_plugin: RunPlugin, tmp_path: Path) -> None:
+    observation = run_plugin(doing(f"Path({str(tmp_path)!r}, 'elsewhere').write_text('x')"))
+    [found] = observation.files_outside
     assert found["path"] == str(tmp_path / "elsewhere")
     assert found["where"][1] == 5
     assert found["phase"] == "run"
 
 
-def test_temporary_files_are_inside(play: Play) -> None:
-    assert play(doing("import tempfile; tempfile.mkdtemp()")).files_outside == []
+def test_temporary_files_are_inside(run_plugin: RunPlugin) -> None:
+    assert run_plugin(doing("import tempfile; tempfile.mkdtemp()")).files_outside == []
 
 
-def test_connections_to_other_machines_are_seen(play: Play) -> None:
+def test_connections_to_other_machines_are_seen(run_plugin: RunPlugin) -> None:
     connect = "import socket; s = socket.socket(); s.settimeout(0.05); s.connect_ex(('192.0.2.77', 9)); s.close()"
-    assert "192.0.2.77" in play(doing(connect)).network_events[0]["address"]
+    assert "192.0.2.77" in run_plugin(doing(connect)).network_events[0]["address"]
 
 
-def test_what_is_patched_is_seen(play: Play) -> None:
-    scene = play(doing("import json; json.dumps = lambda *a, **k: '{}'"))
-    assert "json.dumps" in scene.state_changes["run"]
+def test_what_is_patched_is_seen(run_plugin: RunPlugin) -> None:
+    observation = run_plugin(doing("import json; json.dumps = lambda *a, **k: '{}'"))
+    assert "json.dumps" in observation.state_changes["run"]
 
 
-def test_changes_of_the_environment_are_seen(play: Play) -> None:
-    scene = play(doing("os.environ['MINE'] = '1'"))
-    assert scene.environment_changes["run"] == {"MINE": [None, "1"]}
+def test_changes_of_the_environment_are_seen(run_plugin: RunPlugin) -> None:
+    observation = run_plugin(doing("os.environ['MINE'] = '1'"))
+    assert observation.environment_changes["run"] == {"MINE": [None, "1"]}
 
 
-def test_an_error_while_importing_is_the_plugins(play: Play) -> None:
-    scene = play("raise RuntimeError('no')\n", "load")
-    assert scene.has_ended
-    assert scene.error is not None
-    assert scene.error.type == "RuntimeError"
-    assert scene.error.where is not None
-    assert scene.error.where[1] == 1
+def test_an_error_while_importing_is_the_plugins(run_plugin: RunPlugin) -> None:
+    observation = run_plugin("raise RuntimeError('no')\n", "load")
+    assert observation.has_ended
+    assert observation.error is not None
+    assert observation.error.type == "RuntimeError"
+    assert observation.error.where is not None
+    assert observation.error.where[1] == 1
 
 
-def test_what_is_no_plugin_is_told_of(play: Play, tmp_path: Path) -> None:
+def test_what_is_no_plugin_is_told_of(run_plugin: RunPlugin, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("hello", encoding="utf-8")
-    scene = play(str(tmp_path / "notes.txt"), "load")
-    assert scene.error is not None
-    assert scene.error.type == "PluginAbsent"
+    observation = run_plugin(str(tmp_path / "notes.txt"), "load")
+    assert observation.error is not None
+    assert observation.error.type == "PluginAbsent"
 
 
-def test_the_error_is_the_plugins_own_with_its_line(play: Play) -> None:
-    scene = play(doing("raise KeyError('epochs')"))
-    assert scene.error is not None
-    assert (scene.error.type, scene.error.where and scene.error.where[1]) == ("KeyError", 5)
+def test_the_error_is_the_plugins_own_with_its_line(run_plugin: RunPlugin) -> None:
+    observation = run_plugin(doing("raise KeyError('epochs')"))
+    assert observation.error is not None
+    assert (observation.error.type, observation.error.where and observation.error.where[1]) == ("KeyError", 5)
 
 
-def test_a_trial_of_a_generator_is_written_down(play: Play) -> None:
-    scene = play(
+def test_a_trial_of_a_generator_is_written_down(run_plugin: RunPlugin) -> None:
+    observation = run_plugin(
         """
         def train(run, dataset, hyperparameter, checkpoint): ...
         def tune(hyperparameter, run, dataset, checkpoint):
@@ -198,33 +198,33 @@ def test_a_trial_of_a_generator_is_written_down(play: Play) -> None:
         """,
         "tune",
     )
-    assert [hook["yields"] for hook in scene.hook_calls] == [2, 2]
-    assert [report["metrics"]["loss"] for report in scene.reports()] == [2.0, 1.0, 2.0, 1.0]
+    assert [hook["yields"] for hook in observation.hook_calls] == [2, 2]
+    assert [report["metrics"]["loss"] for report in observation.reports()] == [2.0, 1.0, 2.0, 1.0]
 
 
-def test_interrupts_reach_the_plugin_at_the_call_that_is_asked_for(play: Play) -> None:
-    scene = play(doing("run.log_message('one')"), interrupt_at=2)
-    assert scene.calls[-1]["name"] == "log_metric"
-    assert scene.calls[-1]["raised"].startswith("KeyboardInterrupt")
-    assert scene.error is not None
-    assert scene.error.type == "JobInterrupted"
+def test_interrupts_reach_the_plugin_at_the_call_that_is_asked_for(run_plugin: RunPlugin) -> None:
+    observation = run_plugin(doing("run.log_message('one')"), interrupt_at=2)
+    assert observation.calls[-1]["name"] == "log_metric"
+    assert observation.calls[-1]["raised"].startswith("KeyboardInterrupt")
+    assert observation.error is not None
+    assert observation.error.type == "JobInterrupted"
 
 
-def test_a_full_disk_is_an_error_at_the_write(play: Play) -> None:
-    scene = play(doing("Path('big').write_bytes(b'x' * 10_000)"), disk=1_000)
-    assert scene.error is not None
-    assert scene.error.type == "OSError"
+def test_a_full_disk_is_an_error_at_the_write(run_plugin: RunPlugin) -> None:
+    observation = run_plugin(doing("Path('big').write_bytes(b'x' * 10_000)"), disk=1_000)
+    assert observation.error is not None
+    assert observation.error.type == "OSError"
 
 
 def test_a_closed_stage_says_so() -> None:
-    stage = Sandbox()
-    stage.close()
+    sandbox = Sandbox()
+    sandbox.close()
     with pytest.raises(SandboxBroken, match="closed"):
-        stage.start()
+        sandbox.start()
 
 
 def test_closing_a_stage_leaves_no_process(write: Write) -> None:
-    with Sandbox() as stage:
-        stage.start()
-        folder = stage.folder
+    with Sandbox() as sandbox:
+        sandbox.start()
+        folder = sandbox.folder
     assert not folder.exists()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from trialrun.testing.target import Target, find_pyproject, hash_files, read_config, resolve_spec
+from trialrun.testing.target import Target, hash_files, resolve_spec
 from trialrun_hookspecs.errors import UsageError
 
 
@@ -45,34 +45,9 @@ def test_wrong_settings_are_refused(data: dict[str, Any], told: str) -> None:
 
 
 def test_settings_that_make_no_job_are_refused() -> None:
-    subject = Target(spec="p", space=[{"name": "x", "type": "uniform", "min": 2, "max": 1}]).with_defaults(
-        has_tune=True
-    )
+    target = Target(spec="p", space=[{"name": "x", "type": "uniform", "min": 2, "max": 1}]).with_defaults(has_tune=True)
     with pytest.raises(UsageError, match="min"):
-        subject.check_settings()
-
-
-def test_the_nearest_file_with_our_table_is_read(tmp_path: Path) -> None:
-    (tmp_path / "pyproject.toml").write_text('[tool.trialrun]\nplugin = "plug.py"\nmetric = "f1"\n', encoding="utf-8")
-    (tmp_path / "plug.py").touch()
-    inner = tmp_path / "a" / "b"
-    inner.mkdir(parents=True)
-    (tmp_path / "a" / "pyproject.toml").write_text("[project]\nname = 'x'\n", encoding="utf-8")
-    file = find_pyproject(inner)
-    found = read_config(file)
-    assert file == tmp_path / "pyproject.toml"
-    assert found.plugin == str(tmp_path / "plug.py")
-    assert found.data == {"metric": "f1"}
-
-
-@pytest.mark.parametrize(
-    "text", ["[tool.trialrun\n", "[tool]\ntrialrun = 3 # tool.trialrun\n", "[tool.trialrun]\nwaivers = 3\n"]
-)
-def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, text: str) -> None:
-    path = tmp_path / "pyproject.toml"
-    path.write_text(text, encoding="utf-8")
-    with pytest.raises(UsageError, match="must be"):
-        read_config(path)
+        target.check_settings()
 
 
 def test_a_path_means_the_same_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

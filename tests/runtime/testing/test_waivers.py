@@ -42,8 +42,8 @@ def test_toml_dates_and_texts_are_dates(expires: Any) -> None:
         ({"expires": "2031-05-04"}, "the waiver has expired, got 2031-05-04"),
         ({"expires": "soon"}, "must be a date, got 'soon'"),
         ({"expires": 7}, "must be a date, got 7"),
-        ({"reason": " "}, "must be a text that is not blank"),
-        ({"signature": None}, "must be a text"),
+        ({"reason": " "}, "must be text that is not blank"),
+        ({"signature": None}, "must be text"),
         ({"resaon": "x"}, "unknown key"),
     ],
 )

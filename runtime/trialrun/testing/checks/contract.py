@@ -19,12 +19,12 @@ _SIGNATURE = "docs/how-to/plugins.md#train, #tune: the parameters, in order and 
 _IMPORT = "docs/how-to/plugins.md#where-it-runs: a plugin is imported in every worker"
 
 
-def _find_load_owner(scene: Observation) -> str:
+def _find_load_owner(observation: Observation) -> str:
     """The check that a plugin which does not load belongs to."""
-    error = scene.error
-    if scene.ok or error is None or not scene.has_ended:
-        return "" if scene.ok else "TR101"
-    job = scene.facts["error"].get("job") or {}  # what the loader made of it
+    error = observation.error
+    if observation.ok or error is None or not observation.has_ended:
+        return "" if observation.ok else "TR101"
+    job = observation.facts["error"].get("job") or {}  # what the loader made of it
     kind, text = job.get("type", error.type), job.get("message", error.message)
     if kind == "PluginRefused":
         if "must implement a hook" in text or "must have `train(" in text:
@@ -36,34 +36,39 @@ def _find_load_owner(scene: Observation) -> str:
     return "TR115" if "config.yaml" in text and kind != "PluginAbsent" else "TR101"
 
 
-def _check_load(lab: CheckContext, owner: str, signature: str) -> None:
+def _check_load(context: CheckContext, owner: str, signature: str) -> None:
     """Fail when loading failed in this check's way; Vacuous when it failed in another's."""
-    scene = lab.load()
-    found = _find_load_owner(scene)
+    observation = context.load()
+    found = _find_load_owner(observation)
     if found == owner:
-        where = scene.error.where if scene.error else None
-        lab.fail(f"the plugin was refused: {scene.status_text}", signature=signature, where=where)
+        where = observation.error.where if observation.error else None
+        context.fail(f"the plugin was refused: {observation.status_text}", signature=signature, where=where)
     if found:
-        lab.raise_vacuous(f"the plugin does not load: see {found}")
+        context.raise_vacuous(f"the plugin does not load: see {found}")
 
 
 @check(
     id="TR101",
     title="loads in a fresh interpreter",
-    clause="docs/how-to/plugins.md#handing-it-over: a plugin is a module that can be imported",
+    clause="docs/how-to/plugins.md#pass-it-to-trialrun: a plugin is a module that can be imported",
     why="Every worker imports the plugin anew. What needs your shell, your path or your packages fails there.",
     fix="Import it alone, in a new interpreter and another folder: what it needs is installed or beside it.",
     before="import helpers  # found only because the shell stood in that folder",
     after="from . import helpers  # beside this file, in the same package",
 )
-def loads_in_fresh_process(lab: CheckContext) -> None:
-    scene = lab.load()
-    if _find_load_owner(scene) not in ("", "TR101"):
+def loads_in_fresh_process(context: CheckContext) -> None:
+    observation = context.load()
+    if _find_load_owner(observation) not in ("", "TR101"):
         return  # it imports; what is wrong with its hooks is told by TR102 to TR105 and TR115
-    where = scene.error.where if scene.error else None
-    kind = scene.error.type if scene.error else "timed out" if scene.timed_out else "died"
-    lab.expect(scene.ok, f"importing the plugin failed: {scene.status_text}", signature=f"import: {kind}", where=where)
-    lab.note(hooks=sorted(scene.hook_signatures))
+    where = observation.error.where if observation.error else None
+    kind = observation.error.type if observation.error else "timed out" if observation.timed_out else "died"
+    context.expect(
+        observation.ok,
+        f"importing the plugin failed: {observation.status_text}",
+        signature=f"import: {kind}",
+        where=where,
+    )
+    context.note(hooks=sorted(observation.hook_signatures))
 
 
 @check(
@@ -75,9 +80,9 @@ def loads_in_fresh_process(lab: CheckContext) -> None:
     before="def fit(run, dataset, hyperparameter, checkpoint): ...",
     after="def train(run, dataset, hyperparameter, checkpoint, **kwargs): ...",
 )
-def has_train(lab: CheckContext) -> None:
-    _check_load(lab, "TR102", "no train")
-    lab.expect("train" in lab.load().hook_signatures, "there is no train()", signature="no train")
+def has_train(context: CheckContext) -> None:
+    _check_load(context, "TR102", "no train")
+    context.expect("train" in context.load().hook_signatures, "there is no train()", signature="no train")
 
 
 @check(
@@ -89,8 +94,8 @@ def has_train(lab: CheckContext) -> None:
     before="def train(hyperparameter, run, dataset, checkpoint): ...",
     after="def train(run, dataset, hyperparameter, checkpoint, **kwargs): ...",
 )
-def train_takes_its_arguments(lab: CheckContext) -> None:
-    _check_load(lab, "TR103", "train signature")
+def train_takes_its_arguments(context: CheckContext) -> None:
+    _check_load(context, "TR103", "train signature")
 
 
 @check(
@@ -102,10 +107,10 @@ def train_takes_its_arguments(lab: CheckContext) -> None:
     before="def tune(run, dataset, hyperparameter, checkpoint): ...",
     after="def tune(hyperparameter, run, dataset, checkpoint, **kwargs): ...",
 )
-def tune_takes_its_arguments(lab: CheckContext) -> None:
-    _check_load(lab, "TR104", "tune signature")
-    if "tune" not in lab.load().hook_signatures:
-        lab.raise_not_applicable("the plugin has no tune()")
+def tune_takes_its_arguments(context: CheckContext) -> None:
+    _check_load(context, "TR104", "tune signature")
+    if "tune" not in context.load().hook_signatures:
+        context.raise_not_applicable("the plugin has no tune()")
 
 
 @check(
@@ -117,8 +122,8 @@ def tune_takes_its_arguments(lab: CheckContext) -> None:
     before="@hookimpl\ndef reports(event): ...",
     after="@hookimpl\ndef report(event): ...",
 )
-def marked_hooks_are_hooks(lab: CheckContext) -> None:
-    _check_load(lab, "TR105", "marked hooks")
+def marked_hooks_are_hooks(context: CheckContext) -> None:
+    _check_load(context, "TR105", "marked hooks")
 
 
 @check(
@@ -130,12 +135,12 @@ def marked_hooks_are_hooks(lab: CheckContext) -> None:
     before="def train(run, dataset, hyperparameter, checkpoint, **kwargs):\n    model = Model(**kwargs)",
     after="def train(run, dataset, hyperparameter, checkpoint, **kwargs):\n    model = Model(**hyperparameter)",
 )
-def extra_keywords_do_no_harm(lab: CheckContext) -> None:
-    require_training(lab)
-    scene = lab.train(extra={"conformance_extra": 1})
-    where = scene.error.where if scene.error else None
-    message = f"train() was called with one more keyword argument, and failed: {scene.status_text}"
-    lab.expect(scene.ok, message, signature="extra keyword", where=where or lab.locate_hook())
+def extra_keywords_do_no_harm(context: CheckContext) -> None:
+    require_training(context)
+    observation = context.train(extra={"conformance_extra": 1})
+    where = observation.error.where if observation.error else None
+    message = f"train() was called with one more keyword argument, and failed: {observation.status_text}"
+    context.expect(observation.ok, message, signature="extra keyword", where=where or context.locate_hook())
 
 
 @check(
@@ -147,13 +152,13 @@ def extra_keywords_do_no_harm(lab: CheckContext) -> None:
     before="@functools.wraps(f)\ndef wrapper(run, dataset, hyperparameter): ...",
     after="@functools.wraps(f)\ndef wrapper(*args, **kwargs):\n    return f(*args, **kwargs)",
 )
-def decorated_hooks_take_their_arguments(lab: CheckContext) -> None:
-    scene = lab.require_ok(lab.load())
+def decorated_hooks_take_their_arguments(context: CheckContext) -> None:
+    observation = context.require_ok(context.load())
     for name in ("train", "tune"):
-        if not can_bind(scene, name):
-            written = f"{name}{scene.hook_signatures[name]['text']}"
+        if not can_bind(observation, name):
+            written = f"{name}{observation.hook_signatures[name]['text']}"
             message = f"{written} is wrapped in a function that does not take these arguments"
-            lab.fail(message, signature="decorated hook", where=lab.locate_hook(name))
+            context.fail(message, signature="decorated hook", where=context.locate_hook(name))
 
 
 @check(
@@ -165,13 +170,13 @@ def decorated_hooks_take_their_arguments(lab: CheckContext) -> None:
     before="POOL = multiprocessing.Pool(4)",
     after="def train(…):\n    with multiprocessing.Pool(4) as pool: ...",
 )
-def importing_starts_nothing(lab: CheckContext) -> None:
-    scene = require_load(lab)
-    threads = scene.load_facts.get("threads", [])
-    lab.expect(
+def importing_starts_nothing(context: CheckContext) -> None:
+    observation = require_load(context)
+    threads = observation.load_facts.get("threads", [])
+    context.expect(
         not threads, f"importing the plugin started a thread: {_format_few(threads)}", signature="thread at import"
     )
-    _expect_no_event(lab, scene.process_starts, "started a process", "process at import", key="what")
+    _expect_no_event(context, observation.process_starts, "started a process", "process at import", key="what")
 
 
 @check(
@@ -183,16 +188,16 @@ def importing_starts_nothing(lab: CheckContext) -> None:
     before='LOG = open("plugin.log", "w")',
     after='def train(run, dataset, hyperparameter, checkpoint, **kwargs):\n    log = open("plugin.log", "w")',
 )
-def importing_writes_nothing(lab: CheckContext) -> None:
-    scene = require_load(lab)
-    written = [found for found in scene.files_outside if "__pycache__" not in found["path"]]
-    _expect_no_event(lab, written, "wrote a file", "file at import", key="path")
-    inside = [path.name for path in (scene.folder / "work").glob("*")]
-    lab.expect(
+def importing_writes_nothing(context: CheckContext) -> None:
+    observation = require_load(context)
+    written = [found for found in observation.files_outside if "__pycache__" not in found["path"]]
+    _expect_no_event(context, written, "wrote a file", "file at import", key="path")
+    inside = [path.name for path in (observation.folder / "work").glob("*")]
+    context.expect(
         not inside,
         f"importing the plugin wrote {_format_few(inside)}",
         signature="file at import",
-        where=lab.locate_hook(),
+        where=context.locate_hook(),
     )
 
 
@@ -205,8 +210,10 @@ def importing_writes_nothing(lab: CheckContext) -> None:
     before="WEIGHTS = hub.load('resnet')",
     after="def train(run, dataset, hyperparameter, checkpoint, **kwargs):\n    weights = hub.load('resnet')",
 )
-def importing_needs_no_network(lab: CheckContext) -> None:
-    _expect_no_event(lab, require_load(lab).network_events, "used the network", "network at import", key="address")
+def importing_needs_no_network(context: CheckContext) -> None:
+    _expect_no_event(
+        context, require_load(context).network_events, "used the network", "network at import", key="address"
+    )
 
 
 _RESERVED_PREFIXES = ("RAY_", "TRIALRUN_")
@@ -222,24 +229,26 @@ _SHARED_VARIABLES = ("PATH", "HOME", "TMPDIR", "PYTHONPATH", "LD_LIBRARY_PATH")
     before="signal.signal(signal.SIGTERM, save_and_exit)",
     after="try: ...\nfinally: save()",
 )
-def leaves_the_process_as_it_was(lab: CheckContext) -> None:
-    scene = require_load(lab)
-    _expect_unchanged(lab, scene, ("load",))
-    run = lab.train()
+def leaves_the_process_as_it_was(context: CheckContext) -> None:
+    observation = require_load(context)
+    _expect_unchanged(context, observation, ("load",))
+    run = context.train()
     if run.has_ended:
-        _expect_unchanged(lab, run, ("load", "run"))
+        _expect_unchanged(context, run, ("load", "run"))
 
 
-def _expect_unchanged(lab: CheckContext, scene: Observation, phases: tuple[str, ...]) -> None:
+def _expect_unchanged(context: CheckContext, observation: Observation, phases: tuple[str, ...]) -> None:
     for phase in phases:
         during = "importing the plugin" if phase == "load" else "a hook"
-        for name, (before, _) in scene.state_changes.get(phase, {}).items():
+        for name, (before, _) in observation.state_changes.get(phase, {}).items():
             if (phase == "run" and name == "working directory") or (name == "temporary folder" and before == "None"):
                 continue  # the one is put back, the other was only asked for
-            lab.fail(f"{during} changed {name}", signature=f"changed: {name}", where=lab.locate_hook())
-        for name in scene.environment_changes.get(phase, {}):
+            context.fail(f"{during} changed {name}", signature=f"changed: {name}", where=context.locate_hook())
+        for name in observation.environment_changes.get(phase, {}):
             if name.startswith(_RESERVED_PREFIXES) or name in _SHARED_VARIABLES:
-                lab.fail(f"{during} changed the variable {name}", signature=f"changed: {name}", where=lab.locate_hook())
+                context.fail(
+                    f"{during} changed the variable {name}", signature=f"changed: {name}", where=context.locate_hook()
+                )
 
 
 @check(
@@ -251,29 +260,29 @@ def _expect_unchanged(lab: CheckContext, scene: Observation, phases: tuple[str, 
     before="MODEL = build_and_warm_up()",
     after="@functools.cache\ndef model(): ...",
 )
-def imports_within_budget(lab: CheckContext) -> None:
-    scene = require_load(lab)
-    seconds = float(scene.import_seconds or 0.0)
-    budget = WITH_LIBRARIES_S if _has_libraries(scene) else OWN_IMPORT_S
-    lab.note(import_seconds=round(seconds, 2), budget_s=budget)
+def imports_within_budget(context: CheckContext) -> None:
+    observation = require_load(context)
+    seconds = float(observation.import_seconds or 0.0)
+    budget = WITH_LIBRARIES_S if _has_libraries(observation) else OWN_IMPORT_S
+    context.note(import_seconds=round(seconds, 2), budget_s=budget)
     message = f"importing the plugin took {seconds:.1f} s; at most {budget:g} s are in order"
-    lab.expect(seconds <= budget, message, signature="slow import", where=lab.locate_hook())
+    context.expect(seconds <= budget, message, signature="slow import", where=context.locate_hook())
 
 
-def _has_libraries(scene: Observation) -> bool:
+def _has_libraries(observation: Observation) -> bool:
     import sys
 
     return bool(
-        {name for name in scene.modules if not name.startswith("_")}
+        {name for name in observation.modules if not name.startswith("_")}
         - set(sys.stdlib_module_names)
-        - {_own_module_name(scene)}
+        - {_own_module_name(observation)}
     )
 
 
-def _own_module_name(scene: Observation) -> str:
+def _own_module_name(observation: Observation) -> str:
     from pathlib import Path
 
-    return Path(str(scene.load_facts.get("inside") or "")).stem
+    return Path(str(observation.load_facts.get("inside") or "")).stem
 
 
 @check(
@@ -285,15 +294,15 @@ def _own_module_name(scene: Observation) -> str:
     before='codecs.register_error("mine", handler)\nregistry.add("mine")  # raises when it is there',
     after='if "mine" not in registry:\n    registry.add("mine")',
 )
-def loads_twice(lab: CheckContext) -> None:
-    require_load(lab)
-    scene = lab.probe("trialrun.testing.checks.probes:load_again")
-    where = scene.error.where if scene.error else None
-    lab.expect(
-        scene.ok,
-        f"loading it again failed: {scene.status_text}",
+def loads_twice(context: CheckContext) -> None:
+    require_load(context)
+    observation = context.probe("trialrun.testing.checks.probes:load_again")
+    where = observation.error.where if observation.error else None
+    context.expect(
+        observation.ok,
+        f"loading it again failed: {observation.status_text}",
         signature="second load",
-        where=where or lab.locate_hook(),
+        where=where or context.locate_hook(),
     )
 
 
@@ -306,32 +315,34 @@ def loads_twice(lab: CheckContext) -> None:
     before='TABLE = numpy.load("table.npy")',
     after='def train(…):\n    table = numpy.load("table.npy", mmap_mode="r")',
 )
-def holds_no_data(lab: CheckContext) -> None:
-    require_load(lab)
-    scene = lab.require_ok(lab.probe("trialrun.testing.checks.probes:find_largest_value"))
-    lab.note(module_bytes=scene.probe_answer["bytes"])
-    message = f"{scene.probe_answer['name']} holds {scene.probe_answer['bytes'] // 2**20} MiB, in every worker"
-    lab.expect(
-        scene.probe_answer["bytes"] <= BIGGEST_MODULE,
+def holds_no_data(context: CheckContext) -> None:
+    require_load(context)
+    observation = context.require_ok(context.probe("trialrun.testing.checks.probes:find_largest_value"))
+    context.note(module_bytes=observation.probe_answer["bytes"])
+    message = (
+        f"{observation.probe_answer['name']} holds {observation.probe_answer['bytes'] // 2**20} MiB, in every worker"
+    )
+    context.expect(
+        observation.probe_answer["bytes"] <= BIGGEST_MODULE,
         message,
         signature="data at module level",
-        where=lab.locate_hook(),
+        where=context.locate_hook(),
     )
 
 
 @check(
     id="TR115",
     title="config.yaml agrees with the code",
-    clause="docs/how-to/plugins.md#handing-it-over: config.yaml names the function",
+    clause="docs/how-to/plugins.md#pass-it-to-trialrun: config.yaml names the function",
     why="The platform starts what config.yaml names, not what is there.",
     fix="Name a function that exists: `actions: {train: {entrypoint: plugin.train.train}}`.",
     before="entrypoint: plugin.train.main",
     after="entrypoint: plugin.train.train",
 )
-def config_agrees_with_code(lab: CheckContext) -> None:
-    _check_load(lab, "TR115", "config.yaml")
-    if find_config_file(lab) is None:
-        lab.raise_not_applicable("the plugin has no config.yaml")
+def config_agrees_with_code(context: CheckContext) -> None:
+    _check_load(context, "TR115", "config.yaml")
+    if find_config_file(context) is None:
+        context.raise_not_applicable("the plugin has no config.yaml")
 
 
 @check(
@@ -345,40 +356,45 @@ def config_agrees_with_code(lab: CheckContext) -> None:
     after="conformance = {'capabilities': ['tunes', 'resumes', 'deterministic']}",
     timeout_s=40.0,
 )
-def declares_what_it_can(lab: CheckContext) -> None:
-    scene = require_load(lab)
-    _expect_declared(lab, "tunes", "tune" in scene.hook_signatures, "it has a tune()")
-    first = require_training(lab)
-    again = lab.train(seed=first.scenario.seed, environment={"CONFORMANCE_AGAIN": "1"})
+def declares_what_it_can(context: CheckContext) -> None:
+    observation = require_load(context)
+    _expect_declared(context, "tunes", "tune" in observation.hook_signatures, "it has a tune()")
+    first = require_training(context)
+    again = context.train(seed=first.scenario.seed, environment={"CONFORMANCE_AGAIN": "1"})
     same = again.ok and list_points(first) == list_points(again) and bool(list_points(first))
-    _expect_declared(lab, "deterministic", same, "two runs with one seed logged the same")
+    _expect_declared(context, "deterministic", same, "two runs with one seed logged the same")
     if first.artifact_path is not None and same:
-        resumed = lab.train(checkpoint=first.artifact_path)
+        resumed = context.train(checkpoint=first.artifact_path)
         goes_on = resumed.ok and list_points(resumed) != list_points(first)
-        _expect_declared(lab, "resumes", goes_on, "it went on from its artifact")
+        _expect_declared(context, "resumes", goes_on, "it went on from its artifact")
 
 
-def _expect_declared(lab: CheckContext, capability: str, seen: bool, how: str) -> None:
+def _expect_declared(context: CheckContext, capability: str, seen: bool, how: str) -> None:
     message = f"{how}, and the plugin does not declare {capability!r}"
-    lab.expect(
-        lab.is_declared(capability) or not seen, message, signature=f"undeclared: {capability}", where=lab.locate_hook()
+    context.expect(
+        context.is_declared(capability) or not seen,
+        message,
+        signature=f"undeclared: {capability}",
+        where=context.locate_hook(),
     )
 
 
-def find_config_file(lab: CheckContext) -> Any:
+def find_config_file(context: CheckContext) -> Any:
     """The plugin's config.yaml, or None."""
     from pathlib import Path
 
-    folder = Path(lab.target.spec)
+    folder = Path(context.target.spec)
     file = folder if folder.name == "config.yaml" else folder / "config.yaml"
     return file if file.is_file() else None
 
 
-def _expect_no_event(lab: CheckContext, found: list[dict[str, Any]], did: str, signature: str, *, key: str) -> None:
+def _expect_no_event(context: CheckContext, found: list[dict[str, Any]], did: str, signature: str, *, key: str) -> None:
     seen = [event for event in found if event["phase"] == "load"]
     if seen:
-        where = tuple(seen[0]["where"]) if seen[0]["where"] else lab.locate_hook()
-        lab.fail(f"importing the plugin {did}: {_format_few([e[key] for e in seen])}", signature=signature, where=where)
+        where = tuple(seen[0]["where"]) if seen[0]["where"] else context.locate_hook()
+        context.fail(
+            f"importing the plugin {did}: {_format_few([e[key] for e in seen])}", signature=signature, where=where
+        )
 
 
 def _format_few(found: list[Any]) -> str:

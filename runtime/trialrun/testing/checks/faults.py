@@ -25,20 +25,20 @@ _MOST_CALLS = 16
 _FULL = ("no space", "errno 28", "disk", "space left")
 
 
-def _count_accepted(scene: Observation) -> Counter[str]:
+def _count_accepted(observation: Observation) -> Counter[str]:
     """What the calls of run took: it lies in the spools."""
     lines = (
         line
-        for path in scene.folder.glob(f"results/*/{layout.SPOOL_DIR}/{layout.SPOOLS}")
+        for path in observation.folder.glob(f"results/*/{layout.SPOOL_DIR}/{layout.SPOOLS}")
         for line in path.read_bytes().splitlines()
     )
     events = (json.loads(line) for line in lines)
     return Counter(_event_key(event["kind"], event["data"], event["file"]) for event in events)
 
 
-def _count_arrived(scene: Observation) -> Counter[str]:
+def _count_arrived(observation: Observation) -> Counter[str]:
     """What the backend has."""
-    events = scene.recorder.events()
+    events = observation.recorder.events()
     return Counter(_event_key(event["event"], event["data"], event["file"]) for event in events)
 
 
@@ -49,40 +49,42 @@ def _event_key(kind: str, data: Any, file: str | None) -> str:
     return json.dumps([kind, kept, len(file or "")], sort_keys=True, default=str)
 
 
-def _is_lossless(scene: Observation) -> bool:
-    return _count_lost(scene) == _count_duplicates(scene) == 0
+def _is_lossless(observation: Observation) -> bool:
+    return _count_lost(observation) == _count_duplicates(observation) == 0
 
 
-def _count_lost(scene: Observation) -> int:
-    return sum(count for mark, count in (_count_accepted(scene) - _count_arrived(scene)).items() if mark)
+def _count_lost(observation: Observation) -> int:
+    return sum(count for mark, count in (_count_accepted(observation) - _count_arrived(observation)).items() if mark)
 
 
-def _count_duplicates(scene: Observation) -> int:
-    return sum(count for mark, count in (_count_arrived(scene) - _count_accepted(scene)).items() if mark)
+def _count_duplicates(observation: Observation) -> int:
+    return sum(count for mark, count in (_count_arrived(observation) - _count_accepted(observation)).items() if mark)
 
 
-def _run_without_faults(lab: CheckContext) -> Observation:
+def _run_without_faults(context: CheckContext) -> Observation:
     """The same run with a backend that is well: what is lost there is not lost by a fault."""
-    scene = require_training(lab)
-    if not scene.calls:
-        lab.raise_vacuous("the plugin reports nothing that could be lost")
-    if not _is_lossless(scene):
-        lab.raise_vacuous("events are lost or doubled without any fault: see TR407")
-    return scene
+    observation = require_training(context)
+    if not observation.calls:
+        context.raise_vacuous("the plugin reports nothing that could be lost")
+    if not _is_lossless(observation):
+        context.raise_vacuous("events are lost or doubled without any fault: see TR407")
+    return observation
 
 
-def _find_first_log(scene: Observation) -> int:
-    calls = scene.facts.get("backend_calls", ())
+def _find_first_log(observation: Observation) -> int:
+    calls = observation.facts.get("backend_calls", ())
     return next((number for number, call in enumerate(calls, 1) if "logs" in call), 1)
 
 
-def _expect_lossless(lab: CheckContext, scene: Observation, how: str, signature: str) -> None:
-    error = first_error(scene)
-    where = (error.where if error else None) or lab.locate_hook()
-    lab.expect(scene.ok, f"{how}, the run did not succeed: {scene.status_text}", signature=signature, where=where)
-    lost, doubled = _count_lost(scene), _count_duplicates(scene)
-    lab.expect(not lost, f"{how}, {lost} events were lost", signature=f"{signature}: lost", where=where)
-    lab.expect(not doubled, f"{how}, {doubled} events came twice", signature=f"{signature}: doubled", where=where)
+def _expect_lossless(context: CheckContext, observation: Observation, how: str, signature: str) -> None:
+    error = first_error(observation)
+    where = (error.where if error else None) or context.locate_hook()
+    context.expect(
+        observation.ok, f"{how}, the run did not succeed: {observation.status_text}", signature=signature, where=where
+    )
+    lost, doubled = _count_lost(observation), _count_duplicates(observation)
+    context.expect(not lost, f"{how}, {lost} events were lost", signature=f"{signature}: lost", where=where)
+    context.expect(not doubled, f"{how}, {doubled} events came twice", signature=f"{signature}: doubled", where=where)
 
 
 @check(
@@ -95,15 +97,15 @@ def _expect_lossless(lab: CheckContext, scene: Observation, how: str, signature:
     after="run.log_metric(…)",
     timeout_s=40.0,
 )
-def survives_an_outage(lab: CheckContext) -> None:
-    calm = _run_without_faults(lab)
+def survives_an_outage(context: CheckContext) -> None:
+    calm = _run_without_faults(context)
     first = _find_first_log(calm)
-    scene = lab.train(faults=(Fault(kind="unavailable", first=first, last=first + _OUTAGE - 1),))
-    struck = len(scene.facts.get("backend_struck", ()))
-    lab.note(calls_without_answer=struck, events=sum(_count_accepted(calm).values()))
-    if scene.has_ended and not struck:
-        lab.raise_vacuous("no call of the backend was made while it was away")
-    _expect_lossless(lab, scene, "with the backend away", "outage")
+    observation = context.train(faults=(Fault(kind="unavailable", first=first, last=first + _OUTAGE - 1),))
+    struck = len(observation.facts.get("backend_struck", ()))
+    context.note(calls_without_answer=struck, events=sum(_count_accepted(calm).values()))
+    if observation.has_ended and not struck:
+        context.raise_vacuous("no call of the backend was made while it was away")
+    _expect_lossless(context, observation, "with the backend away", "outage")
 
 
 @check(
@@ -117,18 +119,18 @@ def survives_an_outage(lab: CheckContext) -> None:
     after="run.log_metric(…)",
     timeout_s=240.0,
 )
-def survives_every_failing_call(lab: CheckContext) -> None:
-    calm = _run_without_faults(lab)
+def survives_every_failing_call(context: CheckContext) -> None:
+    calm = _run_without_faults(context)
     count = min(len(calm.facts.get("backend_calls", ())), _MOST_CALLS)
     struck = 0
     for kind, numbers in _schedule_faults(count):
-        scene = lab.train(faults=tuple(Fault(kind=kind, first=number, last=number) for number in numbers))
-        struck += len(scene.facts.get("backend_struck", ()))
+        observation = context.train(faults=tuple(Fault(kind=kind, first=number, last=number) for number in numbers))
+        struck += len(observation.facts.get("backend_struck", ()))
         which = f"call {numbers[0]}" if len(numbers) == 1 else "every other call"
-        _expect_lossless(lab, scene, f"with {which} of the backend failing ({kind})", f"fault: {kind}")
-    lab.note(calls=count, faults=struck)
+        _expect_lossless(context, observation, f"with {which} of the backend failing ({kind})", f"fault: {kind}")
+    context.note(calls=count, faults=struck)
     if not struck:
-        lab.raise_vacuous("no call of the backend could be made to fail")
+        context.raise_vacuous("no call of the backend could be made to fail")
 
 
 def _schedule_faults(count: int) -> Iterator[tuple[FaultKind, tuple[int, ...]]]:
@@ -150,17 +152,17 @@ def _schedule_faults(count: int) -> Iterator[tuple[FaultKind, tuple[int, ...]]]:
     before="try:\n    save(model, path)\nexcept OSError:\n    pass",
     after="save(model, path)",
 )
-def full_disk_is_reported(lab: CheckContext) -> None:
-    require_training(lab)
-    scene = lab.train(options={"full": True})
-    struck = int(scene.facts.get("disk_struck", 0))
-    lab.note(writes_refused=struck)
-    if scene.has_ended and not struck:
-        lab.raise_not_applicable("the plugin writes its artifact in a way that Python does not see")
-    error = first_error(scene)
-    where = (error.where if error else None) or lab.locate_hook()
+def full_disk_is_reported(context: CheckContext) -> None:
+    require_training(context)
+    observation = context.train(options={"full": True})
+    struck = int(observation.facts.get("disk_struck", 0))
+    context.note(writes_refused=struck)
+    if observation.has_ended and not struck:
+        context.raise_not_applicable("the plugin writes its artifact in a way that Python does not see")
+    error = first_error(observation)
+    where = (error.where if error else None) or context.locate_hook()
     message = "no space was left for the artifact, and the run succeeded all the same"
-    lab.expect(not scene.ok, message, signature="full disk unnoticed", where=where)
-    told = f"{scene.error} {error} {error.traceback if error else ''}".lower() if scene.has_ended else ""
-    message = f"no space was left for the artifact, and the error does not say so: {error or scene.status_text}"
-    lab.expect(any(word in told for word in _FULL), message, signature="full disk unclear", where=where)
+    context.expect(not observation.ok, message, signature="full disk unnoticed", where=where)
+    told = f"{observation.error} {error} {error.traceback if error else ''}".lower() if observation.has_ended else ""
+    message = f"no space was left for the artifact, and the error does not say so: {error or observation.status_text}"
+    context.expect(any(word in told for word in _FULL), message, signature="full disk unclear", where=where)

@@ -29,10 +29,10 @@ BIGGEST_OUTPUT = 1_000_000
 MOST_A_SECOND = 500
 
 
-def _run_jobs(lab: CheckContext) -> Iterator[Observation]:
-    yield require_training(lab)
-    if "tune" in lab.load().hook_signatures:
-        yield lab.require_ok(lab.tune())
+def _run_jobs(context: CheckContext) -> Iterator[Observation]:
+    yield require_training(context)
+    if "tune" in context.load().hook_signatures:
+        yield context.require_ok(context.tune())
 
 
 @check(
@@ -44,27 +44,29 @@ def _run_jobs(lab: CheckContext) -> Iterator[Observation]:
     before='metrics: {train: [loss]}   # and run.log_metric("training", "loss", …)',
     after='metrics: {train: [loss]}   # and run.log_metric("train", "loss", …)',
 )
-def logs_what_config_names(lab: CheckContext) -> None:
-    scene = require_training(lab)
-    named = _read_config_metrics(lab)
+def logs_what_config_names(context: CheckContext) -> None:
+    observation = require_training(context)
+    named = _read_config_metrics(context)
     if not named:
-        lab.raise_not_applicable("no config.yaml names metrics")
-    logged = {(point["category"], point["key"]) for point in scene.recorder.metrics()}
-    lab.note(named=len(named), logged=len(logged))
+        context.raise_not_applicable("no config.yaml names metrics")
+    logged = {(point["category"], point["key"]) for point in observation.recorder.metrics()}
+    context.note(named=len(named), logged=len(logged))
     for category, key in sorted(named - logged):
-        lab.fail(
-            f"config.yaml names {category}/{key}, which is not logged", signature="not logged", where=lab.locate_hook()
+        context.fail(
+            f"config.yaml names {category}/{key}, which is not logged",
+            signature="not logged",
+            where=context.locate_hook(),
         )
     for category, key in sorted(logged - named):
-        lab.fail(
+        context.fail(
             f"{category}/{key} is logged, and config.yaml does not name it",
             signature="not named",
-            where=lab.locate_hook(),
+            where=context.locate_hook(),
         )
 
 
-def _read_config_metrics(lab: CheckContext) -> set[tuple[str, str]]:
-    file = find_config_file(lab)
+def _read_config_metrics(context: CheckContext) -> set[tuple[str, str]]:
+    file = find_config_file(context)
     if file is None:
         return set()
     action = load_yaml(file)["actions"]["train"]
@@ -83,31 +85,31 @@ def _read_config_metrics(lab: CheckContext) -> set[tuple[str, str]]:
     before='run.log_visualization("val", "curve", 0, figure.canvas.buffer_rgba().tobytes())',
     after='figure.savefig(buffer, format="png")\nrun.log_visualization("val", "curve", 0, buffer.getvalue())',
 )
-def images_can_be_shown(lab: CheckContext) -> None:
-    require_load(lab)
-    scenes = [lab.train()]
-    if "tune" in lab.load().hook_signatures:
-        scenes.append(lab.tune())
+def images_can_be_shown(context: CheckContext) -> None:
+    require_load(context)
+    observations = [context.train()]
+    if "tune" in context.load().hook_signatures:
+        observations.append(context.tune())
     images = 0
-    for scene in scenes:
-        calls = scene.find_calls("log_visualization")
+    for observation in observations:
+        calls = observation.find_calls("log_visualization")
         for call in calls:
             if str(call["raised"] or "").startswith("BadValue"):
-                lab.fail(
+                context.fail(
                     f"run.log_visualization refused: {call['raised']}",
                     signature="image refused",
                     where=locate_call(call),
                 )
-        if scene.has_ended and scene.has_recording:
-            for image in scene.recorder.visualizations():
+        if observation.has_ended and observation.has_recording:
+            for image in observation.recorder.visualizations():
                 images += 1
                 fault = _find_image_fault(str(image["file"]))
-                where = locate_call(calls[0]) if calls else lab.locate_hook()
+                where = locate_call(calls[0]) if calls else context.locate_hook()
                 message = f"image {image['category']}/{image['group']} does not decode: {fault}"
-                lab.expect(not fault, message, signature="image broken", where=where)
-    lab.note(images=images)
+                context.expect(not fault, message, signature="image broken", where=where)
+    context.note(images=images)
     if not images:
-        lab.raise_not_applicable("the plugin logs no image")
+        context.raise_not_applicable("the plugin logs no image")
 
 
 def _find_image_fault(uri: str) -> str:
@@ -158,17 +160,19 @@ def _find_png_fault(content: bytes) -> str:
     before="run.report({**losses, **accuracies, **times})",
     after='run.report({"loss": loss, "accuracy": accuracy})',
 )
-def table_has_room(lab: CheckContext) -> None:
-    scene = require_tuning(lab)
-    lab.require_events(scene, "trial_result")
+def table_has_room(context: CheckContext) -> None:
+    observation = require_tuning(context)
+    context.require_events(observation, "trial_result")
     seen: dict[str, None] = {}
-    for reports in group_reports(scene).values():
+    for reports in group_reports(observation).values():
         for report in reports:
             flat = flatten_mapping(report["metrics"])
             numbers = (k for k, v in flat.items() if is_number(v))
             seen.update(dict.fromkeys(key for key in numbers if key not in RESULT_KEYS))
     message = f"trials report {len(seen)} metrics: {', '.join(seen)}"
-    lab.expect(len(seen) <= METRIC_COLUMNS, message, signature="too many metrics", where=lab.locate_hook("tune"))
+    context.expect(
+        len(seen) <= METRIC_COLUMNS, message, signature="too many metrics", where=context.locate_hook("tune")
+    )
 
 
 @check(
@@ -180,22 +184,22 @@ def table_has_room(lab: CheckContext) -> None:
     before='run.log_message("diverged", "error")',
     after='run.log_message("diverged", "danger")',
 )
-def message_levels_are_known(lab: CheckContext) -> None:
-    require_load(lab)
-    scenes = [lab.train()]
-    if "tune" in lab.load().hook_signatures:
-        scenes.append(lab.tune())
+def message_levels_are_known(context: CheckContext) -> None:
+    require_load(context)
+    observations = [context.train()]
+    if "tune" in context.load().hook_signatures:
+        observations.append(context.tune())
     seen = 0
-    for scene in scenes:
-        for call in scene.find_calls("log_message"):
+    for observation in observations:
+        for call in observation.find_calls("log_message"):
             seen += 1
             if str(call["raised"] or "").startswith("BadValue"):
-                lab.fail(
+                context.fail(
                     f"run.log_message refused: {call['raised']}", signature="message level", where=locate_call(call)
                 )
-    lab.note(messages=seen)
+    context.note(messages=seen)
     if not seen:
-        lab.raise_not_applicable("the plugin logs no message")
+        context.raise_not_applicable("the plugin logs no message")
 
 
 @check(
@@ -207,32 +211,37 @@ def message_levels_are_known(lab: CheckContext) -> None:
     before="run.log_message(str(model.state_dict()))",
     after='run.log_message(f"{len(model.state_dict())} tensors")',
 )
-def sizes_are_sane(lab: CheckContext) -> None:
-    for scene in _run_jobs(lab):
+def sizes_are_sane(context: CheckContext) -> None:
+    for observation in _run_jobs(context):
         for kind in ("metric", "message", "visualization"):
-            for entry in scene.recorder.events(kind):
+            for entry in observation.recorder.events(kind):
                 size, image = len(str(entry["data"])), len(entry["file"] or "")
                 message = f"one {kind} has {max(size, image) // 1000} kB"
                 held = size <= BIGGEST_ENTRY and image <= BIGGEST_IMAGE
-                lab.expect(
+                context.expect(
                     held,
                     message,
                     signature=f"size of {kind}",
-                    where=_locate_largest_call(scene, kind) or lab.locate_hook(),
+                    where=_locate_largest_call(observation, kind) or context.locate_hook(),
                 )
-        message = f"the run printed {scene.output_bytes // 1000} kB"
-        lab.expect(
-            _count_output_bytes(scene) <= BIGGEST_OUTPUT, message, signature="size of output", where=lab.locate_hook()
+        message = f"the run printed {observation.output_bytes // 1000} kB"
+        context.expect(
+            _count_output_bytes(observation) <= BIGGEST_OUTPUT,
+            message,
+            signature="size of output",
+            where=context.locate_hook(),
         )
 
 
-def _count_output_bytes(scene: Observation) -> int:
-    files = [path for name in layout.OUTPUT_FILES for path in scene.folder.glob(f"results/*/{layout.TRAIN_DIR}/{name}")]
-    return max(scene.output_bytes, sum(path.stat().st_size for path in files))
+def _count_output_bytes(observation: Observation) -> int:
+    files = [
+        path for name in layout.OUTPUT_FILES for path in observation.folder.glob(f"results/*/{layout.TRAIN_DIR}/{name}")
+    ]
+    return max(observation.output_bytes, sum(path.stat().st_size for path in files))
 
 
-def _locate_largest_call(scene: Observation, kind: str) -> tuple[str, int] | None:
-    calls = scene.find_calls(f"log_{kind}")
+def _locate_largest_call(observation: Observation, kind: str) -> tuple[str, int] | None:
+    calls = observation.find_calls(f"log_{kind}")
     return locate_call(max(calls, key=lambda call: len(str(call["args"])))) if calls else None
 
 
@@ -245,14 +254,14 @@ def _locate_largest_call(scene: Observation, kind: str) -> tuple[str, int] | Non
     before='for batch in loader: run.log_metric("train", "loss", loss)',
     after='if step % 100 == 0:\n    run.log_metric("train", "loss", loss, step=step)',
 )
-def rate_is_sane(lab: CheckContext) -> None:
-    for scene in _run_jobs(lab):
-        calls = [call for call in scene.calls if call["name"].startswith("log_")]
+def rate_is_sane(context: CheckContext) -> None:
+    for observation in _run_jobs(context):
+        calls = [call for call in observation.calls if call["name"].startswith("log_")]
         within = [b["time"] - a["time"] for a, b in zip(calls, calls[MOST_A_SECOND:], strict=False)]
-        lab.note(calls=len(calls))
+        context.note(calls=len(calls))
         message = f"{len(calls)} calls of run.log_*, more than {MOST_A_SECOND} of them within a second"
         held = not within or min(within) > 1.0
-        lab.expect(held, message, signature="log rate", where=locate_call(calls[0]) if calls else None)
+        context.expect(held, message, signature="log rate", where=locate_call(calls[0]) if calls else None)
 
 
 @check(
@@ -264,16 +273,16 @@ def rate_is_sane(lab: CheckContext) -> None:
     before="def worker(run, part): run.log_metric(…)  # in a multiprocessing.Process",
     after="for loss in pool.map(worker, parts): run.log_metric(…)",
 )
-def logs_from_its_own_process(lab: CheckContext) -> None:
-    for scene in _run_jobs(lab):
+def logs_from_its_own_process(context: CheckContext) -> None:
+    for observation in _run_jobs(context):
         keys: dict[tuple[str, int], int] = {}
-        for path in sorted(scene.folder.glob(f"results/*/{layout.SPOOL_DIR}/{layout.SPOOLS}")):
+        for path in sorted(observation.folder.glob(f"results/*/{layout.SPOOL_DIR}/{layout.SPOOLS}")):
             for key in _read_sequences(path.read_bytes()):
                 keys[path.name, key] = keys.get((path.name, key), 0) + 1
         twice = sum(count > 1 for count in keys.values())
-        lab.note(events=len(keys))
+        context.note(events=len(keys))
         message = f"{twice} events came twice under one number: run was used in a forked process"
-        lab.expect(not twice, message, signature="other process", where=lab.locate_hook())
+        context.expect(not twice, message, signature="other process", where=context.locate_hook())
 
 
 def _read_sequences(content: bytes) -> Iterator[int]:
@@ -294,12 +303,12 @@ def _read_sequences(content: bytes) -> Iterator[int]:
     before="model.fit(callbacks=[Log(run), Log(run)])",
     after="model.fit(callbacks=[Log(run)])",
 )
-def points_come_once(lab: CheckContext) -> None:
-    scene = require_training(lab)
-    calls = [call for call in scene.find_calls("log_metric") if call["kwargs"]]
+def points_come_once(context: CheckContext) -> None:
+    observation = require_training(context)
+    calls = [call for call in observation.find_calls("log_metric") if call["kwargs"]]
     if not calls:
-        lab.raise_vacuous("no point with a step was logged")
+        context.raise_vacuous("no point with a step was logged")
     for one, other in pairwise(sorted(calls, key=lambda call: (str(call["args"]), str(call["kwargs"])))):
         same = (one["args"], one["kwargs"]) == (other["args"], other["kwargs"])
         message = f"the point {one['args']} {one['kwargs']} was logged twice"
-        lab.expect(not same, message, signature="point twice", where=locate_call(other))
+        context.expect(not same, message, signature="point twice", where=locate_call(other))

@@ -1,4 +1,4 @@
-"""What several checks need: the usual scenes, whose fault a failed run is, and how runs are compared."""
+"""What several checks need: the usual observations, whose fault a failed run is, and how runs are compared."""
 
 from __future__ import annotations
 
@@ -46,67 +46,69 @@ _CALL_OWNERS = {
 }
 
 
-def require_load(lab: CheckContext) -> Observation:
+def require_load(context: CheckContext) -> Observation:
     """The plugin as loaded; Vacuous when it does not load: TR101 to TR105 say why."""
-    scene = lab.require_ok(lab.load())
-    if not all(can_bind(scene, hook) for hook in ("train", "tune")):
-        lab.raise_vacuous("a hook cannot be called: see TR107")
-    return scene
+    observation = context.require_ok(context.load())
+    if not all(can_bind(observation, hook) for hook in ("train", "tune")):
+        context.raise_vacuous("a hook cannot be called: see TR107")
+    return observation
 
 
-def can_bind(scene: Observation, hook: str) -> bool:
+def can_bind(observation: Observation, hook: str) -> bool:
     """Whether the function, whatever it wraps, takes the four arguments by position; true of one that is not there."""
-    return bool(scene.hook_signatures.get(hook, {}).get("binds", True))
+    return bool(observation.hook_signatures.get(hook, {}).get("binds", True))
 
 
-def require_training(lab: CheckContext, **overrides: Any) -> Observation:
+def require_training(context: CheckContext, **overrides: Any) -> Observation:
     """A training job that succeeded; Vacuous when it did not."""
-    require_load(lab)
-    return lab.require_ok(lab.train(**overrides))
+    require_load(context)
+    return context.require_ok(context.train(**overrides))
 
 
-def require_tuning(lab: CheckContext, **overrides: Any) -> Observation:
+def require_tuning(context: CheckContext, **overrides: Any) -> Observation:
     """A tuning job in which no trial failed; Vacuous when one did."""
-    require_load(lab)
-    scene = lab.require_ok(lab.tune(**overrides))
-    if scene.hook_errors or list_failures(scene):
-        lab.raise_vacuous("a trial failed: see TR301, TR303, TR304 and TR313")
-    return scene
+    require_load(context)
+    observation = context.require_ok(context.tune(**overrides))
+    if observation.hook_errors or list_failures(observation):
+        context.raise_vacuous("a trial failed: see TR301, TR303, TR304 and TR313")
+    return observation
 
 
-def list_failures(scene: Observation) -> list[dict[str, Any]]:
-    return [failure for failure in (scene.result or {}).get("failures", ()) if failure["status"] == "ERROR"]
+def list_failures(observation: Observation) -> list[dict[str, Any]]:
+    return [failure for failure in (observation.result or {}).get("failures", ()) if failure["status"] == "ERROR"]
 
 
 # whose fault a failed run is
 
 
-def first_error(scene: Observation) -> ErrorRecord | None:
-    return scene.hook_errors[0] if scene.hook_errors else scene.error
+def first_error(observation: Observation) -> ErrorRecord | None:
+    return observation.hook_errors[0] if observation.hook_errors else observation.error
 
 
-def find_blamed_check(scene: Observation) -> str:
+def find_blamed_check(observation: Observation) -> str:
     """The check that a run's failure belongs to: it is told of once. An empty string when nothing failed."""
-    if not scene.has_ended:
-        return "TR201" if scene.scenario.kind == "train" else "TR301"
-    if scene.hook_errors:
-        return _blame_hook(scene, scene.hook_errors[0])
-    if scene.ok and not list_failures(scene):
+    if not observation.has_ended:
+        return "TR201" if observation.scenario.kind == "train" else "TR301"
+    if observation.hook_errors:
+        return _blame_hook(observation, observation.hook_errors[0])
+    if observation.ok and not list_failures(observation):
         return ""
-    if scene.scenario.kind == "train":
+    if observation.scenario.kind == "train":
         return "TR202"
-    return _blame_trial(str(scene.error or "") + "".join(failure["error"] for failure in list_failures(scene)))
+    return _blame_trial(
+        str(observation.error or "") + "".join(failure["error"] for failure in list_failures(observation))
+    )
 
 
-def _blame_hook(scene: Observation, error: ErrorRecord) -> str:
+def _blame_hook(observation: Observation, error: ErrorRecord) -> str:
     if error.type == "BadValue":
-        refused = [call for call in scene.calls if str(call["raised"] or "").startswith("BadValue")]
+        refused = [call for call in observation.calls if str(call["raised"] or "").startswith("BadValue")]
         if refused:
             return _CALL_OWNERS.get(refused[-1]["name"], "TR205")
     if error.type == "ObjectiveMissing":
         return "TR304"
-    if scene.scenario.kind == "train":
-        return "TR214" if scene.scenario.checkpoint is None and _stumbles_over_none(error) else "TR201"
+    if observation.scenario.kind == "train":
+        return "TR214" if observation.scenario.checkpoint is None and _stumbles_over_none(error) else "TR201"
     return "TR301"
 
 
@@ -137,7 +139,7 @@ def mentions_name(text: str, name: str) -> bool:
     return word in text if not word.isidentifier() else word in cleaned.split()
 
 
-def list_points(scene: Observation) -> list[tuple[Any, ...]]:
+def list_points(observation: Observation) -> list[tuple[Any, ...]]:
     """Every point in order: what was said, with its values, and nothing that differs between two equal runs."""
     return [
         (
@@ -145,7 +147,7 @@ def list_points(scene: Observation) -> list[tuple[Any, ...]]:
             repr(call["args"][:1] if call["name"] == "report" else call["args"]),
             repr(_comparable_kwargs(call)),
         )
-        for call in scene.calls
+        for call in observation.calls
         if call["name"] in ("log_metric", "report") and not call["raised"]
     ]
 
@@ -163,10 +165,10 @@ def parse_trial_number(trial_id: str | None) -> int:
     return int(tail) if tail.isdigit() else 0
 
 
-def group_reports(scene: Observation) -> dict[int, list[dict[str, Any]]]:
+def group_reports(observation: Observation) -> dict[int, list[dict[str, Any]]]:
     """What each trial reported, in order, by the trial's number."""
     found: dict[int, list[dict[str, Any]]] = {}
-    for report in scene.reports():
+    for report in observation.reports():
         found.setdefault(parse_trial_number(report["trial_id"]), []).append(report)
     return found
 
@@ -201,11 +203,11 @@ def _is_close(one: Mapping[str, float], other: Mapping[str, float]) -> bool:
     return one.keys() == other.keys() and all(math.isclose(one[key], other[key], rel_tol=1e-9) for key in one)
 
 
-def get_trial_config(scene: Observation, number: int) -> dict[str, Any]:
+def get_trial_config(observation: Observation, number: int) -> dict[str, Any]:
     """A trial's hyperparameters by the names of the space."""
-    for hook in scene.hook_calls:
+    for hook in observation.hook_calls:
         if parse_trial_number(hook["trial_id"]) == number:
-            return _pick_values(hook["hyperparameter_before"], [d["name"] for d in scene.scenario.space])
+            return _pick_values(hook["hyperparameter_before"], [d["name"] for d in observation.scenario.space])
     return {}
 
 
@@ -229,6 +231,6 @@ def _choice_distributions(config: Mapping[str, Any]) -> Iterator[dict[str, Any]]
         yield {"name": name, "type": "choice", "options": [value]}
 
 
-def list_checkpoints(scene: Observation) -> list[Path]:
+def list_checkpoints(observation: Observation) -> list[Path]:
     """Checkpoints that trials reported, as the executor kept them, oldest first per trial."""
-    return sorted(scene.folder.glob(f"results/*/{layout.TRIALS_DIR}/*/{layout.CHECKPOINT_PREFIX}*"))
+    return sorted(observation.folder.glob(f"results/*/{layout.TRIALS_DIR}/*/{layout.CHECKPOINT_PREFIX}*"))

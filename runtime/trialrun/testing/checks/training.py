@@ -21,7 +21,8 @@ from trialrun.testing.checks.shared import (
 )
 from trialrun.testing.context import CheckContext
 from trialrun.testing.observation import ErrorRecord, Observation
-from trialrun.testing.registry import Vacuous, check
+from trialrun.testing.registry import check
+from trialrun.testing.verdicts import Vacuous
 
 __all__: list[str] = []
 
@@ -40,22 +41,24 @@ _MOST_CALLS = 5
     before="rows = dataset['training']  # the category is called 'train'",
     after="rows = dataset['train']",
 )
-def training_ends(lab: CheckContext) -> None:
-    require_load(lab)
-    scene = lab.train()
-    error = first_error(scene)
-    owner = find_blamed_check(scene)
+def training_ends(context: CheckContext) -> None:
+    require_load(context)
+    observation = context.train()
+    error = first_error(observation)
+    owner = find_blamed_check(observation)
     if owner == "TR201":
-        kind = error.type if error else "timed out" if scene.timed_out else "died"
-        told = str(error) if scene.has_ended and error else scene.status_text
-        lab.fail(f"train() failed: {told}", signature=f"train: {kind}", where=_locate_error(error) or lab.locate_hook())
-    if owner and has_hook_failed(scene):
-        lab.raise_vacuous(f"train() failed: see {owner}")
-    lab.note(seconds=round(scene.seconds, 2), calls=len(scene.calls))
+        kind = error.type if error else "timed out" if observation.timed_out else "died"
+        told = str(error) if observation.has_ended and error else observation.status_text
+        context.fail(
+            f"train() failed: {told}", signature=f"train: {kind}", where=_locate_error(error) or context.locate_hook()
+        )
+    if owner and has_hook_failed(observation):
+        context.raise_vacuous(f"train() failed: see {owner}")
+    context.note(seconds=round(observation.seconds, 2), calls=len(observation.calls))
 
 
-def has_hook_failed(scene: Observation) -> bool:
-    return bool(scene.hook_errors) or not scene.has_ended
+def has_hook_failed(observation: Observation) -> bool:
+    return bool(observation.hook_errors) or not observation.has_ended
 
 
 def _locate_error(error: ErrorRecord | None) -> tuple[str, int] | None:
@@ -71,13 +74,15 @@ def _locate_error(error: ErrorRecord | None) -> tuple[str, int] | None:
     before="return 'model.pt'  # was written elsewhere",
     after="path = Path(run.checkpoint_output)\nsave(model, path)\nreturn str(path)",
 )
-def artifact_can_be_uploaded(lab: CheckContext) -> None:
-    require_load(lab)
-    scene = lab.train()
-    if find_blamed_check(scene) == "TR202":
-        lab.fail(f"the artifact cannot be used: {scene.status_text}", signature="artifact", where=lab.locate_hook())
-    lab.require_ok(scene)
-    lab.note(models=len(scene.recorder.models()))
+def artifact_can_be_uploaded(context: CheckContext) -> None:
+    require_load(context)
+    observation = context.train()
+    if find_blamed_check(observation) == "TR202":
+        context.fail(
+            f"the artifact cannot be used: {observation.status_text}", signature="artifact", where=context.locate_hook()
+        )
+    context.require_ok(observation)
+    context.note(models=len(observation.recorder.models()))
 
 
 @check(
@@ -89,14 +94,16 @@ def artifact_can_be_uploaded(lab: CheckContext) -> None:
     before='path = Path("/tmp/model")',
     after="path = Path(run.checkpoint_output)",
 )
-def artifact_is_the_runs_own(lab: CheckContext) -> None:
-    scene = require_training(lab)
-    path = scene.artifact_path
+def artifact_is_the_runs_own(context: CheckContext) -> None:
+    observation = require_training(context)
+    path = observation.artifact_path
     if path is None:
-        lab.raise_vacuous("no artifact was seen")
-    own = Path(scene.hook_calls[-1]["cwd"]).resolve()
+        context.raise_vacuous("no artifact was seen")
+    own = Path(observation.hook_calls[-1]["cwd"]).resolve()
     message = f"the artifact is at {path}, outside the run's folder"
-    lab.expect(path.resolve().is_relative_to(own), message, signature="artifact outside", where=lab.locate_hook())
+    context.expect(
+        path.resolve().is_relative_to(own), message, signature="artifact outside", where=context.locate_hook()
+    )
 
 
 @check(
@@ -108,11 +115,11 @@ def artifact_is_the_runs_own(lab: CheckContext) -> None:
     before="print(loss)",
     after='run.log_metric("train", "loss", loss, epoch=epoch)',
 )
-def training_logs_a_metric(lab: CheckContext) -> None:
-    scene = require_training(lab)
-    points = scene.recorder.metrics()
-    lab.note(points=len(points))
-    lab.expect(points, "train() logged no metric", signature="no metric", where=lab.locate_hook())
+def training_logs_a_metric(context: CheckContext) -> None:
+    observation = require_training(context)
+    points = observation.recorder.metrics()
+    context.note(points=len(points))
+    context.expect(points, "train() logged no metric", signature="no metric", where=context.locate_hook())
 
 
 @check(
@@ -124,23 +131,23 @@ def training_logs_a_metric(lab: CheckContext) -> None:
     before='run.log_metric("train", "loss", float("nan"))',
     after='if math.isfinite(loss):\n    run.log_metric("train", "loss", loss)',
 )
-def values_can_be_recorded(lab: CheckContext) -> None:
-    for scene in _run_jobs(lab):
-        calls = lab.require_calls(scene, "log_metric", "report", "log_trials", least=0)
+def values_can_be_recorded(context: CheckContext) -> None:
+    for observation in _run_jobs(context):
+        calls = context.require_calls(observation, "log_metric", "report", "log_trials", least=0)
         for call in calls:
             if str(call["raised"] or "").startswith("BadValue"):
-                lab.fail(
+                context.fail(
                     f"run.{call['name']} refused: {call['raised']}", signature="bad value", where=locate_call(call)
                 )
 
 
-def _run_jobs(lab: CheckContext) -> Iterator[Observation]:
+def _run_jobs(context: CheckContext) -> Iterator[Observation]:
     """The training run, and the trials of a plugin that tunes."""
-    require_load(lab)
-    scene = lab.train()
-    yield scene
-    if "tune" in lab.load().hook_signatures:
-        yield lab.tune()
+    require_load(context)
+    observation = context.train()
+    yield observation
+    if "tune" in context.load().hook_signatures:
+        yield context.tune()
 
 
 @check(
@@ -152,9 +159,9 @@ def _run_jobs(lab: CheckContext) -> Iterator[Observation]:
     before='run.log_metric("train", f"loss_{epoch}", loss)',
     after='run.log_metric("train", "loss", loss, epoch=epoch)',
 )
-def keys_are_stable(lab: CheckContext) -> None:
-    scene = require_training(lab)
-    points = [call for call in scene.find_calls("log_metric") if len(call["args"]) > 1]
+def keys_are_stable(context: CheckContext) -> None:
+    observation = require_training(context)
+    points = [call for call in observation.find_calls("log_metric") if len(call["args"]) > 1]
     counts: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for call in points:
         counts.setdefault((str(call["args"][0]), str(call["args"][1])), []).append(call)
@@ -167,7 +174,7 @@ def keys_are_stable(lab: CheckContext) -> None:
         apart = [b["n"] - a["n"] for a, b in pairwise(calls)]
         if len(calls) > 1 and (len(calls) == len(points) or min(apart) > 1):
             message = f"{len(calls)} keys {bare!r} with one point each"
-            lab.fail(message, signature="keys with numbers", where=locate_call(calls[0]))
+            context.fail(message, signature="keys with numbers", where=locate_call(calls[0]))
 
 
 @check(
@@ -179,29 +186,29 @@ def keys_are_stable(lab: CheckContext) -> None:
     before='run.set_progress(epoch, epochs, "train")  # epoch is 0 … epochs - 1',
     after='run.set_progress(epoch + 1, epochs, "train")',
 )
-def progress_is_sane(lab: CheckContext) -> None:
-    require_load(lab)
-    scene = lab.train()
-    for call in scene.find_calls("set_progress"):
+def progress_is_sane(context: CheckContext) -> None:
+    require_load(context)
+    observation = context.train()
+    for call in observation.find_calls("set_progress"):
         if str(call["raised"] or "").startswith("BadValue"):
-            lab.fail(
+            context.fail(
                 f"run.set_progress refused: {call['raised']}", signature="progress refused", where=locate_call(call)
             )
-    lab.require_ok(scene)
+    context.require_ok(observation)
     phases: dict[str, list[tuple[float, dict[str, Any]]]] = {}
-    for call in scene.find_calls("set_progress"):
+    for call in observation.find_calls("set_progress"):
         current, total, category = _parse_progress(call)
         phases.setdefault(category, []).append((1.0 if total == 0 else current / total, call))
-    lab.note(phases=sorted(phases))
+    context.note(phases=sorted(phases))
     if not phases:
-        lab.raise_not_applicable("the plugin says nothing of its progress")
+        context.raise_not_applicable("the plugin says nothing of its progress")
     for category, steps in phases.items():
         for (before, _), (after, call) in pairwise(steps):
             message = f"progress {category!r} fell from {before:.0%} to {after:.0%}"
-            lab.expect(after >= before, message, signature="progress falls", where=locate_call(call))
+            context.expect(after >= before, message, signature="progress falls", where=locate_call(call))
         last, call = steps[-1]
         message = f"progress {category!r} ended at {last:.0%}"
-        lab.expect(math.isclose(last, 1.0), message, signature="progress off its total", where=locate_call(call))
+        context.expect(math.isclose(last, 1.0), message, signature="progress off its total", where=locate_call(call))
 
 
 def _parse_progress(call: Mapping[str, Any]) -> tuple[float, float, str]:
@@ -218,12 +225,12 @@ def _parse_progress(call: Mapping[str, Any]) -> tuple[float, float, str]:
     before='lr = hyperparameter.pop("lr")',
     after='lr = hyperparameter["lr"]',
 )
-def hyperparameters_stay(lab: CheckContext) -> None:
-    for scene in _run_jobs(lab):
-        for hook in lab.require_ok(scene).hook_calls:
+def hyperparameters_stay(context: CheckContext) -> None:
+    for observation in _run_jobs(context):
+        for hook in context.require_ok(observation).hook_calls:
             same = hook["hyperparameter_before"] == hook["hyperparameter_after"]
             message = f"{hook['hook']}() changed its hyperparameters to {hook['hyperparameter_after']}"
-            lab.expect(same, message, signature="hyperparameter changed", where=lab.locate_hook(hook["hook"]))
+            context.expect(same, message, signature="hyperparameter changed", where=context.locate_hook(hook["hook"]))
 
 
 @check(
@@ -235,12 +242,12 @@ def hyperparameters_stay(lab: CheckContext) -> None:
     before="dataset['train'].pop()",
     after="rows = dataset['train'][:-1]",
 )
-def dataset_stays(lab: CheckContext) -> None:
-    for scene in _run_jobs(lab):
-        for hook in lab.require_ok(scene).hook_calls:
+def dataset_stays(context: CheckContext) -> None:
+    for observation in _run_jobs(context):
+        for hook in context.require_ok(observation).hook_calls:
             same = hook["dataset_hash_before"] == hook["dataset_hash_after"]
             message = f"{hook['hook']}() changed the dataset in place"
-            lab.expect(same, message, signature="dataset changed", where=lab.locate_hook(hook["hook"]))
+            context.expect(same, message, signature="dataset changed", where=context.locate_hook(hook["hook"]))
 
 
 def _flatten_leaves(nested: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
@@ -270,16 +277,16 @@ def _replace_value(nested: Mapping[str, Any], path: str, *value: Any) -> dict[st
     after='epochs = hyperparameter["epochs"]  # KeyError names it',
     timeout_s=90.0,
 )
-def missing_hyperparameter_is_named(lab: CheckContext) -> None:
-    require_training(lab)
-    given = dict(lab.target.hyperparameter or {})
+def missing_hyperparameter_is_named(context: CheckContext) -> None:
+    require_training(context)
+    given = dict(context.target.hyperparameter or {})
     names = [name for name, _ in _flatten_leaves(given)]
     if not names:
-        lab.raise_not_applicable("the plugin is checked without hyperparameters")
+        context.raise_not_applicable("the plugin is checked without hyperparameters")
     for name in names[:_MOST_CALLS]:
-        scene = lab.train(hyperparameter=_replace_value(given, name))
-        if not scene.ok:
-            _expect_named(lab, scene, name, "without", "missing hyperparameter")
+        observation = context.train(hyperparameter=_replace_value(given, name))
+        if not observation.ok:
+            _expect_named(context, observation, name, "without", "missing hyperparameter")
 
 
 @check(
@@ -292,28 +299,28 @@ def missing_hyperparameter_is_named(lab: CheckContext) -> None:
     after='if not isinstance(epochs, int):\n    raise ValueError(f"epochs must be an int, got {epochs!r}")',
     timeout_s=90.0,
 )
-def wrong_type_is_named(lab: CheckContext) -> None:
-    require_training(lab)
-    given = dict(lab.target.hyperparameter or {})
+def wrong_type_is_named(context: CheckContext) -> None:
+    require_training(context)
+    given = dict(context.target.hyperparameter or {})
     names = [name for name, value in _flatten_leaves(given) if type(value) in (int, float)]
     if not names:
-        lab.raise_not_applicable("the plugin is checked without a number among its hyperparameters")
+        context.raise_not_applicable("the plugin is checked without a number among its hyperparameters")
     for name in names[:_MOST_CALLS]:
-        scene = lab.train(hyperparameter=_replace_value(given, name, "a few"))
+        observation = context.train(hyperparameter=_replace_value(given, name, "a few"))
         message = f"{name!r} was text where a number belongs, and train() took it in silence"
-        lab.expect(not scene.ok, message, signature="wrong type accepted", where=lab.locate_hook())
-        _expect_named(lab, scene, name, "with a text for", "wrong type")
+        context.expect(not observation.ok, message, signature="wrong type accepted", where=context.locate_hook())
+        _expect_named(context, observation, name, "with a text for", "wrong type")
 
 
-def _expect_named(lab: CheckContext, scene: Observation, name: str, how: str, signature: str) -> None:
-    error = first_error(scene)
-    told = str(error) if error and scene.has_ended else scene.status_text
+def _expect_named(context: CheckContext, observation: Observation, name: str, how: str, signature: str) -> None:
+    error = first_error(observation)
+    told = str(error) if error and observation.has_ended else observation.status_text
     message = f"{how} {name!r}, train() failed with an error that does not name it: {told}"
-    lab.expect(
-        scene.has_ended and mentions_name(told, name),
+    context.expect(
+        observation.has_ended and mentions_name(told, name),
         message,
         signature=signature,
-        where=_locate_error(error) or lab.locate_hook(),
+        where=_locate_error(error) or context.locate_hook(),
     )
 
 
@@ -326,19 +333,22 @@ def _expect_named(lab: CheckContext, scene: Observation, name: str, how: str, si
     before="model = load(checkpoint)",
     after="model = load(Path(checkpoint['path']) / 'model.pt')",
 )
-def training_takes_its_artifact(lab: CheckContext) -> None:
-    scene = lab.train(checkpoint=_require_artifact(lab))
-    error = first_error(scene)
-    where = _locate_error(error) or lab.locate_hook()
-    lab.expect(
-        scene.ok, f"given its own artifact, train() failed: {scene.status_text}", signature="resume", where=where
+def training_takes_its_artifact(context: CheckContext) -> None:
+    observation = context.train(checkpoint=_require_artifact(context))
+    error = first_error(observation)
+    where = _locate_error(error) or context.locate_hook()
+    context.expect(
+        observation.ok,
+        f"given its own artifact, train() failed: {observation.status_text}",
+        signature="resume",
+        where=where,
     )
 
 
-def _require_artifact(lab: CheckContext) -> Path:
-    path = require_training(lab).artifact_path
+def _require_artifact(context: CheckContext) -> Path:
+    path = require_training(context).artifact_path
     if path is None:
-        lab.raise_vacuous("no artifact was seen")
+        context.raise_vacuous("no artifact was seen")
     return path
 
 
@@ -352,23 +362,25 @@ def _require_artifact(lab: CheckContext) -> Path:
     before="def train(run, dataset, hyperparameter, checkpoint, **kwargs):\n    model = Model()",
     after="    model = Model() if checkpoint is None else load(Path(checkpoint['path']))",
 )
-def training_goes_on(lab: CheckContext) -> None:
-    fresh = require_training(lab)
-    resumed = lab.require_ok(lab.train(checkpoint=_require_artifact(lab)))
+def training_goes_on(context: CheckContext) -> None:
+    fresh = require_training(context)
+    resumed = context.require_ok(context.train(checkpoint=_require_artifact(context)))
     if not list_points(fresh):
-        lab.raise_vacuous("nothing was logged that could be compared")
+        context.raise_vacuous("nothing was logged that could be compared")
     message = "with its own artifact as checkpoint, train() logged exactly what it logs without one"
-    lab.expect(list_points(fresh) != list_points(resumed), message, signature="starts anew", where=lab.locate_hook())
+    context.expect(
+        list_points(fresh) != list_points(resumed), message, signature="starts anew", where=context.locate_hook()
+    )
     before, after = _read_curves(fresh), _read_curves(resumed)
     moving = [name for name, points in before.items() if len(set(points)) > 1 and name in after]
     message = f"with its own artifact as checkpoint, train() began with the same values again: {', '.join(moving[:3])}"
     anew = moving and all(before[name][0] == after[name][0] for name in moving)
-    lab.expect(not anew, message, signature="starts anew", where=lab.locate_hook())
+    context.expect(not anew, message, signature="starts anew", where=context.locate_hook())
 
 
-def _read_curves(scene: Observation) -> dict[str, list[Any]]:
+def _read_curves(observation: Observation) -> dict[str, list[Any]]:
     found: dict[str, list[Any]] = {}
-    for point in scene.recorder.metrics():
+    for point in observation.recorder.metrics():
         found.setdefault(f"{point['category']}/{point['key']}", []).append(point["value"])
     return found
 
@@ -382,14 +394,14 @@ def _read_curves(scene: Observation) -> dict[str, list[Any]]:
     before="model = load(checkpoint['path'])",
     after="model = load(checkpoint['path']) if checkpoint else Model()",
 )
-def works_without_a_checkpoint(lab: CheckContext) -> None:
-    require_load(lab)
-    scene = lab.train()
-    if find_blamed_check(scene) == "TR214":
-        error = first_error(scene)
+def works_without_a_checkpoint(context: CheckContext) -> None:
+    require_load(context)
+    observation = context.train()
+    if find_blamed_check(observation) == "TR214":
+        error = first_error(observation)
         message = f"train() reads from `checkpoint`, which is None: {error}"
-        lab.fail(message, signature="checkpoint is None", where=_locate_error(error))
-    lab.require_ok(scene)
+        context.fail(message, signature="checkpoint is None", where=_locate_error(error))
+    context.require_ok(observation)
 
 
 @check(
@@ -404,16 +416,16 @@ def works_without_a_checkpoint(lab: CheckContext) -> None:
     after="rng = numpy.random.default_rng(run.seed)",
     timeout_s=60.0,
 )
-def same_seed_same_metrics(lab: CheckContext) -> None:
-    first = require_training(lab)
+def same_seed_same_metrics(context: CheckContext) -> None:
+    first = require_training(context)
     if not list_points(first):
-        lab.raise_vacuous("nothing was logged that could be compared")
-    again = lab.require_ok(lab.train(environment={"CONFORMANCE_AGAIN": "1"}))
+        context.raise_vacuous("nothing was logged that could be compared")
+    again = context.require_ok(context.train(environment={"CONFORMANCE_AGAIN": "1"}))
     calls = zip(list_points(first), list_points(again), strict=False)
     differs = next(((one, other) for one, other in calls if one != other), None)
     message = f"two runs with one seed differ: {differs}"
     same = differs is None and len(list_points(first)) == len(list_points(again))
-    lab.expect(same, message, signature="not repeatable", where=lab.locate_hook())
+    context.expect(same, message, signature="not repeatable", where=context.locate_hook())
 
 
 @check(
@@ -426,25 +438,27 @@ def same_seed_same_metrics(lab: CheckContext) -> None:
     after="finally:\n    loader.close()",
     timeout_s=90.0,
 )
-def interrupt_reaches_the_engine(lab: CheckContext) -> None:
-    count = _count_method_calls(require_training(lab))
+def interrupt_reaches_the_engine(context: CheckContext) -> None:
+    count = _count_method_calls(require_training(context))
     for number in sorted({1, count}):
-        scene = lab.train(interrupt_at=number)
-        if _find_raising_calls(scene) and (scene.ok or scene.timed_out):
-            call = _find_raising_calls(scene)[-1]
-            message = f"KeyboardInterrupt came out of run.{call['name']}, and train() went on: {scene.status_text}"
-            lab.fail(message, signature="interrupt swallowed", where=locate_call(call))
+        observation = context.train(interrupt_at=number)
+        if _find_raising_calls(observation) and (observation.ok or observation.timed_out):
+            call = _find_raising_calls(observation)[-1]
+            message = (
+                f"KeyboardInterrupt came out of run.{call['name']}, and train() went on: {observation.status_text}"
+            )
+            context.fail(message, signature="interrupt swallowed", where=locate_call(call))
 
 
-def _count_method_calls(scene: Observation) -> int:
-    count = sum(call["name"] in RUN_METHODS for call in scene.calls)
+def _count_method_calls(observation: Observation) -> int:
+    count = sum(call["name"] in RUN_METHODS for call in observation.calls)
     if not count:
         raise Vacuous("the plugin does not call run: there is nowhere to interrupt it")
     return count
 
 
-def _find_raising_calls(scene: Observation) -> list[dict[str, Any]]:
-    return [call for call in scene.calls if call["raised"]]
+def _find_raising_calls(observation: Observation) -> list[dict[str, Any]]:
+    return [call for call in observation.calls if call["raised"]]
 
 
 @check(
@@ -456,24 +470,24 @@ def _find_raising_calls(scene: Observation) -> list[dict[str, Any]]:
     before="threading.Thread(target=prefetch).start()",
     after="with ThreadPoolExecutor() as pool: ...",
 )
-def nothing_is_left_running(lab: CheckContext) -> None:
-    _expect_nothing_left(lab, require_training(lab), "train() returned", "")
+def nothing_is_left_running(context: CheckContext) -> None:
+    _expect_nothing_left(context, require_training(context), "train() returned", "")
 
 
-def _expect_nothing_left(lab: CheckContext, scene: Observation, when: str, suffix: str) -> None:
-    threads = _list_threads_left(scene)
-    lab.expect(
+def _expect_nothing_left(context: CheckContext, observation: Observation, when: str, suffix: str) -> None:
+    threads = _list_threads_left(observation)
+    context.expect(
         not threads,
         f"after {when}, a thread still ran: {threads[:3]}",
         signature=f"thread left{suffix}",
-        where=lab.locate_hook(),
+        where=context.locate_hook(),
     )
-    left = [command for command in scene.processes_left if "resource_tracker" not in command]
-    lab.expect(
+    left = [command for command in observation.processes_left if "resource_tracker" not in command]
+    context.expect(
         not left,
         f"after {when}, a process still ran: {left[:3]}",
         signature=f"process left{suffix}",
-        where=lab.locate_hook(),
+        where=context.locate_hook(),
     )
 
 
@@ -486,15 +500,15 @@ def _expect_nothing_left(lab: CheckContext, scene: Observation, when: str, suffi
     before='Path.home() / "results.csv"',
     after='Path("results.csv")  # in the run\'s own folder',
 )
-def nothing_is_written_outside(lab: CheckContext) -> None:
-    for scene in _run_jobs(lab):
-        artifacts = [str(hook.get(key)) for hook in scene.hook_calls for key in ("artifact", "checkpoint_output")]
-        for found in lab.require_ok(scene).files_outside:
+def nothing_is_written_outside(context: CheckContext) -> None:
+    for observation in _run_jobs(context):
+        artifacts = [str(hook.get(key)) for hook in observation.hook_calls for key in ("artifact", "checkpoint_output")]
+        for found in context.require_ok(observation).files_outside:
             if found["phase"] != "run" or _is_excused(found["path"], artifacts):
                 continue
-            where = tuple(found["where"]) if found["where"] else lab.locate_hook()
+            where = tuple(found["where"]) if found["where"] else context.locate_hook()
             message = f"{found['path']} was written, outside the run's folder"
-            lab.fail(message, signature="file outside", where=where)
+            context.fail(message, signature="file outside", where=where)
 
 
 def _is_excused(path: str, artifacts: list[str]) -> bool:
@@ -513,21 +527,25 @@ def _is_excused(path: str, artifacts: list[str]) -> bool:
     after="with loader:\n    for epoch in …: run.log_metric(…)",
     timeout_s=90.0,
 )
-def cleans_up_after_an_exception(lab: CheckContext) -> None:
-    calm = require_training(lab)
+def cleans_up_after_an_exception(context: CheckContext) -> None:
+    calm = require_training(context)
     count = _count_method_calls(calm)
     if calm.processes_left or _list_threads_left(calm):
-        lab.raise_vacuous("it leaves something behind without an exception: see TR217")
-    lab.note(calls=count)
+        context.raise_vacuous("it leaves something behind without an exception: see TR217")
+    context.note(calls=count)
     for number in _sample_numbers(count):
-        scene = lab.train(raise_at=(number, "OSError"))
+        observation = context.train(raise_at=(number, "OSError"))
         message = f"an exception at call {number} of run, and train() did not come to an end"
-        lab.expect(not scene.timed_out, message, signature="hangs after exception", where=lab.locate_hook())
-        _expect_nothing_left(lab, scene, "an exception in train()", " after exception")
+        context.expect(
+            not observation.timed_out, message, signature="hangs after exception", where=context.locate_hook()
+        )
+        _expect_nothing_left(context, observation, "an exception in train()", " after exception")
 
 
-def _list_threads_left(scene: Observation) -> list[str]:
-    return [name for hook in scene.hook_calls for name in hook["threads_left"] if name in scene.threads_left]
+def _list_threads_left(observation: Observation) -> list[str]:
+    return [
+        name for hook in observation.hook_calls for name in hook["threads_left"] if name in observation.threads_left
+    ]
 
 
 def _sample_numbers(count: int) -> list[int]:
@@ -548,13 +566,13 @@ def _sample_numbers(count: int) -> list[int]:
     after="run.log_metric(…)",
     timeout_s=40.0,
 )
-def errors_are_not_swallowed(lab: CheckContext) -> None:
-    count = _count_method_calls(require_training(lab))
+def errors_are_not_swallowed(context: CheckContext) -> None:
+    count = _count_method_calls(require_training(context))
     for number in _sample_numbers(count):
-        scene = lab.train(raise_at=(number, "OSError"))
-        if scene.ok and _find_raising_calls(scene):
-            call = _find_raising_calls(scene)[0]
-            lab.fail(
+        observation = context.train(raise_at=(number, "OSError"))
+        if observation.ok and _find_raising_calls(observation):
+            call = _find_raising_calls(observation)[0]
+            context.fail(
                 f"an OSError out of run.{call['name']} was swallowed",
                 signature="error swallowed",
                 where=locate_call(call),
@@ -574,24 +592,27 @@ _ABOUT_DATA = ("dataset", "data set", "row", "categor", "sample", "record", "exa
     before="loss = total / len(rows)",
     after='if not rows:\n    raise ValueError("the dataset has no rows of category train")',
 )
-def missing_rows_are_reported(lab: CheckContext) -> None:
-    require_training(lab)
-    scene = lab.train(dataset=[{"category": "conformance", "data": {}}])
-    if scene.ok:
+def missing_rows_are_reported(context: CheckContext) -> None:
+    require_training(context)
+    observation = context.train(dataset=[{"category": "conformance", "data": {}}])
+    if observation.ok:
         return  # it can do without
-    error = first_error(scene)
-    told = str(error) if error and scene.has_ended else scene.status_text
+    error = first_error(observation)
+    told = str(error) if error and observation.has_ended else observation.status_text
     named = any(word in told.lower() for word in _ABOUT_DATA) or any(
-        mentions_name(told, c) for c in _list_categories(lab)
+        mentions_name(told, c) for c in _list_categories(context)
     )
     message = f"with a dataset of another category, train() failed with an error that does not say so: {told}"
-    lab.expect(
-        scene.has_ended and named, message, signature="dataset error", where=_locate_error(error) or lab.locate_hook()
+    context.expect(
+        observation.has_ended and named,
+        message,
+        signature="dataset error",
+        where=_locate_error(error) or context.locate_hook(),
     )
 
 
-def _list_categories(lab: CheckContext) -> set[str]:
-    rows = lab.train().scenario.dataset
+def _list_categories(context: CheckContext) -> set[str]:
+    rows = context.train().scenario.dataset
     known = {str(row.get("category")) for row in rows if isinstance(row, Mapping)} if isinstance(rows, list) else set()
     return known | {"train", "training", "validation", "test"}
 
@@ -605,13 +626,13 @@ def _list_categories(lab: CheckContext) -> set[str]:
     before='Path(f"{run.name}.pt")',
     after='Path("model.pt")',
 )
-def any_job_name_works(lab: CheckContext) -> None:
-    require_training(lab)
-    scene = lab.train(name="a/b: c, 100 %; ünï")
-    where = _locate_error(first_error(scene)) or lab.locate_hook()
-    lab.expect(
-        scene.ok,
-        f"with a slash in the job's name, train() failed: {scene.status_text}",
+def any_job_name_works(context: CheckContext) -> None:
+    require_training(context)
+    observation = context.train(name="a/b: c, 100 %; ünï")
+    where = _locate_error(first_error(observation)) or context.locate_hook()
+    context.expect(
+        observation.ok,
+        f"with a slash in the job's name, train() failed: {observation.status_text}",
         signature="job name",
         where=where,
     )

@@ -40,20 +40,22 @@ _MOST_DIMENSIONS = 6
 _MOST_OPTIONS = 8
 
 
-def _locate_tune_hook(lab: CheckContext) -> tuple[str, int] | None:
-    return lab.locate_hook("tune") or lab.locate_hook()
+def _locate_tune_hook(context: CheckContext) -> tuple[str, int] | None:
+    return context.locate_hook("tune") or context.locate_hook()
 
 
-def _expect_trials_end(lab: CheckContext, scene: Observation, how: str, signature: str) -> None:
-    """Fail when a trial of this scene failed."""
-    broken = list_failures(scene)
-    raised = [error for error in scene.hook_errors if error.type != "SystemExit"]  # how Ray ends a trial that it pauses
-    if scene.ok and not broken and not raised:
+def _expect_trials_end(context: CheckContext, observation: Observation, how: str, signature: str) -> None:
+    """Fail when a trial of this observation failed."""
+    broken = list_failures(observation)
+    raised = [
+        error for error in observation.hook_errors if error.type != "SystemExit"
+    ]  # how Ray ends a trial that it pauses
+    if observation.ok and not broken and not raised:
         return
-    error = raised[0] if raised else scene.error
-    told = str(error) if error and scene.has_ended else broken[0]["error"] if broken else scene.status_text
-    where = (error.where if error else None) or _locate_tune_hook(lab)
-    lab.fail(f"{how}, a trial failed: {told}", signature=signature, where=where)
+    error = raised[0] if raised else observation.error
+    told = str(error) if error and observation.has_ended else broken[0]["error"] if broken else observation.status_text
+    where = (error.where if error else None) or _locate_tune_hook(context)
+    context.fail(f"{how}, a trial failed: {told}", signature=signature, where=where)
 
 
 @check(
@@ -66,22 +68,22 @@ def _expect_trials_end(lab: CheckContext, scene: Observation, how: str, signatur
     before='lr = hyperparameter["learning_rate"]  # the space calls it "lr"',
     after='lr = hyperparameter["lr"]',
 )
-def trials_end(lab: CheckContext) -> None:
-    require_load(lab)
-    scene = lab.tune()
-    owner = find_blamed_check(scene)
+def trials_end(context: CheckContext) -> None:
+    require_load(context)
+    observation = context.tune()
+    owner = find_blamed_check(observation)
     if owner == "TR301":
-        error = first_error(scene)
-        kind = error.type if error and scene.has_ended else "timed out" if scene.timed_out else "died"
-        told = str(error) if error and scene.has_ended else scene.status_text
-        lab.fail(
+        error = first_error(observation)
+        kind = error.type if error and observation.has_ended else "timed out" if observation.timed_out else "died"
+        told = str(error) if error and observation.has_ended else observation.status_text
+        context.fail(
             f"tune() failed: {told}",
             signature=f"tune: {kind}",
-            where=(error.where if error else None) or _locate_tune_hook(lab),
+            where=(error.where if error else None) or _locate_tune_hook(context),
         )
     if owner:
-        lab.raise_vacuous(f"a trial failed: see {owner}")
-    lab.note(trials=len(scene.hook_calls), reports=len(scene.reports()))
+        context.raise_vacuous(f"a trial failed: see {owner}")
+    context.note(trials=len(observation.hook_calls), reports=len(observation.reports()))
 
 
 @check(
@@ -94,23 +96,25 @@ def trials_end(lab: CheckContext) -> None:
     before="run.report({'loss': loss})\nrun.checkpoint_output = path",
     after="run.checkpoint_output = path\nrun.report({'loss': loss})",
 )
-def output_is_declared_first(lab: CheckContext) -> None:
-    scene = require_tuning(lab)
-    reports = group_reports(scene)
-    for hook in scene.hook_calls:
+def output_is_declared_first(context: CheckContext) -> None:
+    observation = require_tuning(context)
+    reports = group_reports(observation)
+    for hook in observation.hook_calls:
         own = reports.get(parse_trial_number(hook["trial_id"]), [])
         said = [call for call in hook["calls"] if call["name"] == "set:checkpoint_output"]
         if not own:
             continue
         first = datetime.fromisoformat(own[0]["time"]).timestamp()
         if said and said[0]["time"] > first:
-            lab.fail(
+            context.fail(
                 "checkpoint_output was set after the first report", signature="output late", where=locate_call(said[0])
             )
         later = [report for report in own[1:] if "checkpoint_output" in report["metrics"]]
         if later and not said and "checkpoint_output" not in own[0]["metrics"]:
-            lab.fail(
-                "checkpoint_output came with a later report only", signature="output late", where=_locate_tune_hook(lab)
+            context.fail(
+                "checkpoint_output came with a later report only",
+                signature="output late",
+                where=_locate_tune_hook(context),
             )
 
 
@@ -124,15 +128,15 @@ def output_is_declared_first(lab: CheckContext) -> None:
     before="return {'loss': loss}",
     after="save(model, run.checkpoint_output)\nreturn {'loss': loss}",
 )
-def trials_have_models(lab: CheckContext) -> None:
-    scene = require_tuning(lab)
-    reasons = [failure["error"] for failure in (scene.result or {}).get("failures", ())]
-    lab.note(models=len((scene.result or {}).get("trial_models", ())))
-    lab.expect(
+def trials_have_models(context: CheckContext) -> None:
+    observation = require_tuning(context)
+    reasons = [failure["error"] for failure in (observation.result or {}).get("failures", ())]
+    context.note(models=len((observation.result or {}).get("trial_models", ())))
+    context.expect(
         not reasons,
         f"a trial has no model: {'; '.join(reasons[:1])}",
         signature="no model",
-        where=_locate_tune_hook(lab),
+        where=_locate_tune_hook(context),
     )
 
 
@@ -146,53 +150,55 @@ def trials_have_models(lab: CheckContext) -> None:
     before='run.report({"epoch": epoch})',
     after='run.report({"epoch": epoch, "loss": loss})',
 )
-def reports_have_the_objective(lab: CheckContext) -> None:
-    require_load(lab)
-    scene = lab.tune()
-    metric = lab.target.metric or "loss"
-    if find_blamed_check(scene) == "TR304":
-        error = first_error(scene)
-        told = str(error) if error and error.type == "ObjectiveMissing" else _first_failure(scene)
-        where = (error.where if error else None) or _locate_tune_hook(lab)
-        lab.fail(f"a trial's result lacks {metric!r}: {told}", signature="objective missing", where=where)
-    lab.require_ok(scene)
-    reports = lab.require_events(scene, "trial_result")
-    calls = scene.find_calls("report")
-    for number, report in enumerate(scene.reports()):
+def reports_have_the_objective(context: CheckContext) -> None:
+    require_load(context)
+    observation = context.tune()
+    metric = context.target.metric or "loss"
+    if find_blamed_check(observation) == "TR304":
+        error = first_error(observation)
+        told = str(error) if error and error.type == "ObjectiveMissing" else _first_failure(observation)
+        where = (error.where if error else None) or _locate_tune_hook(context)
+        context.fail(f"a trial's result lacks {metric!r}: {told}", signature="objective missing", where=where)
+    context.require_ok(observation)
+    reports = context.require_events(observation, "trial_result")
+    calls = observation.find_calls("report")
+    for number, report in enumerate(observation.reports()):
         if objective_value(report["metrics"], metric) is None:
-            where = locate_call(calls[number]) if len(calls) == len(reports) else _locate_tune_hook(lab)
-            lab.fail(
+            where = locate_call(calls[number]) if len(calls) == len(reports) else _locate_tune_hook(context)
+            context.fail(
                 f"a report lacks {metric!r}: {sorted(report['metrics'])}", signature="objective missing", where=where
             )
 
 
-def _first_failure(scene: Observation) -> str:
-    broken = list_failures(scene)
-    return broken[0]["error"] if broken else scene.status_text
+def _first_failure(observation: Observation) -> str:
+    broken = list_failures(observation)
+    return broken[0]["error"] if broken else observation.status_text
 
 
-def _require_steps(lab: CheckContext) -> tuple[Observation, list[dict[str, Any]]]:
+def _require_steps(context: CheckContext) -> tuple[Observation, list[dict[str, Any]]]:
     """The usual study, and what its first trial reported; NotApplicable when trials report once."""
-    scene = require_tuning(lab)
-    reports = group_reports(scene).get(0, [])
+    observation = require_tuning(context)
+    reports = group_reports(observation).get(0, [])
     if not reports:
-        lab.raise_vacuous("no trial reported")
+        context.raise_vacuous("no trial reported")
     if len(reports) == 1:
-        lab.raise_not_applicable("its trials report once, at their end: there is nothing to pause")
-    return scene, reports
+        context.raise_not_applicable("its trials report once, at their end: there is nothing to pause")
+    return observation, reports
 
 
-def _require_checkpoint(lab: CheckContext, scene: Observation) -> Path:
-    kept = list_checkpoints(scene)
+def _require_checkpoint(context: CheckContext, observation: Observation) -> Path:
+    kept = list_checkpoints(observation)
     message = "trials report several times and never with a checkpoint: a paused trial starts over"
-    lab.expect(kept, message, signature="no checkpoint reported", where=_locate_tune_hook(lab))
+    context.expect(kept, message, signature="no checkpoint reported", where=_locate_tune_hook(context))
     return kept[0]
 
 
-def _resume_first_trial(lab: CheckContext, scene: Observation) -> Observation:
+def _resume_first_trial(context: CheckContext, observation: Observation) -> Observation:
     """The first trial again, from the checkpoint of its first report."""
-    space = build_fixed_space(get_trial_config(scene, 0))
-    return lab.tune(space=space, tune_config={"num_samples": 1}, checkpoint=_require_checkpoint(lab, scene))
+    space = build_fixed_space(get_trial_config(observation, 0))
+    return context.tune(
+        space=space, tune_config={"num_samples": 1}, checkpoint=_require_checkpoint(context, observation)
+    )
 
 
 @check(
@@ -205,9 +211,11 @@ def _resume_first_trial(lab: CheckContext, scene: Observation) -> Observation:
     before="run.report({'loss': loss})",
     after="save(model, folder)\nrun.report({'loss': loss}, checkpoint=folder)",
 )
-def trials_take_their_checkpoint(lab: CheckContext) -> None:
-    scene, _ = _require_steps(lab)
-    _expect_trials_end(lab, _resume_first_trial(lab, scene), "given the checkpoint that it reported", "resume")
+def trials_take_their_checkpoint(context: CheckContext) -> None:
+    observation, _ = _require_steps(context)
+    _expect_trials_end(
+        context, _resume_first_trial(context, observation), "given the checkpoint that it reported", "resume"
+    )
 
 
 @check(
@@ -220,20 +228,20 @@ def trials_take_their_checkpoint(lab: CheckContext) -> None:
     before="for epoch in range(epochs):",
     after="for epoch in range(start, epochs):  # start comes from the checkpoint",
 )
-def trials_go_on(lab: CheckContext) -> None:
-    scene, fresh = _require_steps(lab)
-    if not list_checkpoints(scene):
-        lab.raise_vacuous("no checkpoint was reported: see TR305")
-    again = lab.require_ok(_resume_first_trial(lab, scene))
+def trials_go_on(context: CheckContext) -> None:
+    observation, fresh = _require_steps(context)
+    if not list_checkpoints(observation):
+        context.raise_vacuous("no checkpoint was reported: see TR305")
+    again = context.require_ok(_resume_first_trial(context, observation))
     resumed = group_reports(again).get(0, [])
     if not resumed or again.hook_errors:
-        lab.raise_vacuous("the resumed trial reported nothing: see TR305")
-    metric = lab.target.metric or "loss"
+        context.raise_vacuous("the resumed trial reported nothing: see TR305")
+    metric = context.target.metric or "loss"
     first, second = list_objectives(fresh, metric)[:2]
     anew = first != second and list_objectives(resumed, metric)[0] == first
     message = f"resumed from its first report's checkpoint, a trial began with {metric}={first}, as a new one does"
-    lab.expect(
-        not anew and not same_values(fresh, resumed), message, signature="starts anew", where=_locate_tune_hook(lab)
+    context.expect(
+        not anew and not same_values(fresh, resumed), message, signature="starts anew", where=_locate_tune_hook(context)
     )
 
 
@@ -247,17 +255,17 @@ def trials_go_on(lab: CheckContext) -> None:
     before='run.checkpoint_output = Path("/models/best")',
     after="path = Path(run.checkpoint_output)",
 )
-def paths_are_not_shared(lab: CheckContext) -> None:
-    scene = require_tuning(lab)
+def paths_are_not_shared(context: CheckContext) -> None:
+    observation = require_tuning(context)
     paths: dict[str, str] = {}
-    for hook in scene.hook_calls:
+    for hook in observation.hook_calls:
         path = str(hook.get("checkpoint_output") or "")
         if path and path in paths:
             message = f"trials {paths[path]} and {hook['trial_id']} share the artifact path {path}"
-            lab.fail(message, signature="shared path", where=_locate_tune_hook(lab))
+            context.fail(message, signature="shared path", where=_locate_tune_hook(context))
         paths[path] = hook["trial_id"]
-    if len(scene.hook_calls) < 2:
-        lab.raise_vacuous("fewer than two trials ran")
+    if len(observation.hook_calls) < 2:
+        context.raise_vacuous("fewer than two trials ran")
 
 
 @check(
@@ -270,19 +278,19 @@ def paths_are_not_shared(lab: CheckContext) -> None:
     before="HISTORY = []\ndef tune(…): HISTORY.append(loss)",
     after="def tune(…):\n    history = []",
 )
-def nothing_leaks(lab: CheckContext) -> None:
-    scene = require_tuning(lab)
-    alone = lab.require_ok(lab.tune(options={"skip_trials": [0]}))
-    after, by_itself = group_reports(scene).get(1, []), group_reports(alone).get(1, [])
+def nothing_leaks(context: CheckContext) -> None:
+    observation = require_tuning(context)
+    alone = context.require_ok(context.tune(options={"skip_trials": [0]}))
+    after, by_itself = group_reports(observation).get(1, []), group_reports(alone).get(1, [])
     if not after or not by_itself:
-        lab.raise_vacuous("there was no second trial")
-    undisturbed = _format_objectives(lab, by_itself)
-    message = f"a trial reported {_format_objectives(lab, after)} after another one, and {undisturbed} alone"
-    lab.expect(same_values(after, by_itself), message, signature="leak", where=_locate_tune_hook(lab))
+        context.raise_vacuous("there was no second trial")
+    undisturbed = _format_objectives(context, by_itself)
+    message = f"a trial reported {_format_objectives(context, after)} after another one, and {undisturbed} alone"
+    context.expect(same_values(after, by_itself), message, signature="leak", where=_locate_tune_hook(context))
 
 
-def _format_objectives(lab: CheckContext, reports: list[dict[str, Any]]) -> str:
-    return str(list_objectives(reports, lab.target.metric or "loss")[-3:])
+def _format_objectives(context: CheckContext, reports: list[dict[str, Any]]) -> str:
+    return str(list_objectives(reports, context.target.metric or "loss")[-3:])
 
 
 @check(
@@ -295,13 +303,18 @@ def _format_objectives(lab: CheckContext, reports: list[dict[str, Any]]) -> str:
     before="try:\n    run.report(metrics)\nexcept:\n    pass",
     after="run.report(metrics)",
 )
-def trials_stop_on_request(lab: CheckContext) -> None:
-    _require_steps(lab)
-    scene = lab.tune(tune_config={"num_samples": 1, "stop": {"training_iteration": 1}})
-    reports = group_reports(scene).get(0, [])
+def trials_stop_on_request(context: CheckContext) -> None:
+    _require_steps(context)
+    observation = context.tune(tune_config={"num_samples": 1, "stop": {"training_iteration": 1}})
+    reports = group_reports(observation).get(0, [])
     message = f"told to stop at its first report, a trial reported {len(reports)} times"
-    lab.expect(scene.has_ended and len(reports) <= 1, message, signature="does not stop", where=_locate_tune_hook(lab))
-    lab.require_ok(scene)
+    context.expect(
+        observation.has_ended and len(reports) <= 1,
+        message,
+        signature="does not stop",
+        where=_locate_tune_hook(context),
+    )
+    context.require_ok(observation)
 
 
 @check(
@@ -315,21 +328,21 @@ def trials_stop_on_request(lab: CheckContext) -> None:
     after='{"name": "momentum", "type": "uniform", "min": 0.0, "max": 0.99}',
     timeout_s=60.0,
 )
-def takes_the_whole_space(lab: CheckContext) -> None:
-    base = get_trial_config(require_tuning(lab), 0)
+def takes_the_whole_space(context: CheckContext) -> None:
+    base = get_trial_config(require_tuning(context), 0)
     tried = 0
-    for distribution in list(lab.target.space or ())[:_MOST_DIMENSIONS]:
+    for distribution in list(context.target.space or ())[:_MOST_DIMENSIONS]:
         ends = _find_endpoints(distribution)
         if not ends:
             continue
         rest = {name: value for name, value in base.items() if name != distribution["name"]}
         grid = {"name": distribution["name"], "type": "grid_search", "options": ends}
-        scene = lab.tune(space=(*build_fixed_space(rest), grid), tune_config={"num_samples": 1})
+        observation = context.tune(space=(*build_fixed_space(rest), grid), tune_config={"num_samples": 1})
         tried += len(ends)
-        _expect_trials_end(lab, scene, f"with {distribution['name']} at {ends}", "end of space")
-    lab.note(values=tried)
+        _expect_trials_end(context, observation, f"with {distribution['name']} at {ends}", "end of space")
+    context.note(values=tried)
     if not tried:
-        lab.raise_not_applicable("its space holds no value beyond those that are tried anyway")
+        context.raise_not_applicable("its space holds no value beyond those that are tried anyway")
 
 
 def _find_endpoints(distribution: Mapping[str, Any]) -> list[Any]:
@@ -359,16 +372,16 @@ _GPU = ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES", "
     before='os.environ["CUDA_VISIBLE_DEVICES"] = "0"',
     after='device = "cuda" if torch.cuda.is_available() else "cpu"',
 )
-def gpus_are_left_alone(lab: CheckContext) -> None:
-    require_load(lab)
-    scenes = [lab.load(), lab.train()]
-    if "tune" in scenes[0].hook_signatures:
-        scenes.append(lab.tune())
-    for scene in scenes:
-        for phase, changes in scene.environment_changes.items():
+def gpus_are_left_alone(context: CheckContext) -> None:
+    require_load(context)
+    observations = [context.load(), context.train()]
+    if "tune" in observations[0].hook_signatures:
+        observations.append(context.tune())
+    for observation in observations:
+        for phase, changes in observation.environment_changes.items():
             for name in set(changes) & set(_GPU):
                 during = "importing it" if phase == "load" else "a run of it"
-                lab.fail(f"{during} sets {name}", signature="GPU variable", where=lab.locate_hook())
+                context.fail(f"{during} sets {name}", signature="GPU variable", where=context.locate_hook())
 
 
 @check(
@@ -383,28 +396,28 @@ def gpus_are_left_alone(lab: CheckContext) -> None:
     after='lr = hyperparameter["lr"]',
     timeout_s=90.0,
 )
-def hyperparameters_have_an_effect(lab: CheckContext) -> None:
-    base = get_trial_config(require_tuning(lab), 0)
+def hyperparameters_have_an_effect(context: CheckContext) -> None:
+    base = get_trial_config(require_tuning(context), 0)
     tried = []
-    for distribution in list(lab.target.space or ())[:_MOST_DIMENSIONS]:
+    for distribution in list(context.target.space or ())[:_MOST_DIMENSIONS]:
         name, ends = distribution["name"], _find_endpoints(distribution)
         if len(ends) < 2:
             continue
-        results = [_run_alone(lab, {**base, name: value}) for value in (ends[0], ends[-1])]
+        results = [_run_alone(context, {**base, name: value}) for value in (ends[0], ends[-1])]
         if not all(results):
             continue  # a value that it does not take: see TR310
         tried.append(name)
         message = f"{name}={ends[0]!r} and {name}={ends[-1]!r}, with one seed, gave the same results"
-        lab.expect(not same_values(*results), message, signature="no effect", where=_locate_tune_hook(lab))
-    lab.note(hyperparameters=tried)
+        context.expect(not same_values(*results), message, signature="no effect", where=_locate_tune_hook(context))
+    context.note(hyperparameters=tried)
     if not tried:
-        lab.raise_vacuous("its space has one value only: name a search space")
+        context.raise_vacuous("its space has one value only: name a search space")
 
 
-def _run_alone(lab: CheckContext, config: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _run_alone(context: CheckContext, config: Mapping[str, Any]) -> list[dict[str, Any]]:
     """What a study of this one trial reports; its seed is the same for every config."""
-    scene = lab.tune(space=build_fixed_space(config), tune_config={"num_samples": 1})
-    return group_reports(scene).get(0, []) if scene.ok else []
+    observation = context.tune(space=build_fixed_space(config), tune_config={"num_samples": 1})
+    return group_reports(observation).get(0, []) if observation.ok else []
 
 
 @check(
@@ -417,15 +430,17 @@ def _run_alone(lab: CheckContext, config: Mapping[str, Any]) -> list[dict[str, A
     before="return loss, accuracy",
     after="return {'loss': loss, 'accuracy': accuracy}",
 )
-def tune_returns_metrics(lab: CheckContext) -> None:
-    require_load(lab)
-    scene = lab.tune()
-    if find_blamed_check(scene) == "TR313":
-        kind = next((hook.get("returned_type") for hook in scene.hook_calls), "something")
-        lab.fail(
-            f"tune() returned {kind}: {_first_failure(scene)}", signature="return type", where=_locate_tune_hook(lab)
+def tune_returns_metrics(context: CheckContext) -> None:
+    require_load(context)
+    observation = context.tune()
+    if find_blamed_check(observation) == "TR313":
+        kind = next((hook.get("returned_type") for hook in observation.hook_calls), "something")
+        context.fail(
+            f"tune() returned {kind}: {_first_failure(observation)}",
+            signature="return type",
+            where=_locate_tune_hook(context),
         )
-    lab.require_ok(scene)
+    context.require_ok(observation)
 
 
 _ALLOWED = {"trial_id", "should_checkpoint"}
@@ -441,14 +456,14 @@ _ALLOWED = {"trial_id", "should_checkpoint"}
     before='run.report({"loss": loss, "done": False})',
     after='run.report({"loss": loss})',
 )
-def reports_use_no_reserved_name(lab: CheckContext) -> None:
-    require_load(lab)
-    scene = lab.tune()
-    lab.require_events(scene, "trial_result")
-    for report in scene.reports():
-        taken = sorted((set(report["metrics"]) & RESULT_KEYS) - _ALLOWED - {lab.target.metric})
-        lab.expect(
-            not taken, f"a report uses {', '.join(taken)}", signature="reserved name", where=_locate_tune_hook(lab)
+def reports_use_no_reserved_name(context: CheckContext) -> None:
+    require_load(context)
+    observation = context.tune()
+    context.require_events(observation, "trial_result")
+    for report in observation.reports():
+        taken = sorted((set(report["metrics"]) & RESULT_KEYS) - _ALLOWED - {context.target.metric})
+        context.expect(
+            not taken, f"a report uses {', '.join(taken)}", signature="reserved name", where=_locate_tune_hook(context)
         )
 
 
@@ -461,18 +476,23 @@ def reports_use_no_reserved_name(lab: CheckContext) -> None:
     before='server.bind(("127.0.0.1", 29500))',
     after='server.bind(("127.0.0.1", 0))',
 )
-def two_runs_at_once(lab: CheckContext) -> None:
-    first = require_training(lab)
+def two_runs_at_once(context: CheckContext) -> None:
+    first = require_training(context)
     meeting = first.folder / "meeting"
     meeting.mkdir(exist_ok=True)
-    options = [{"meet": str(meeting), "as": f"{id(lab)}-{number}", "prefix": f"{id(lab)}-"} for number in (1, 2)]
+    options = [
+        {"meet": str(meeting), "as": f"{id(context)}-{number}", "prefix": f"{id(context)}-"} for number in (1, 2)
+    ]
     with ThreadPoolExecutor(2) as pool:
-        scenes = list(pool.map(lambda given: lab.train(options=given), options))
-    for scene in scenes:
-        error = first_error(scene)
-        where = (error.where if error else None) or lab.locate_hook()
-        lab.expect(
-            scene.ok, f"of two runs at once, one failed: {scene.status_text}", signature="two at once", where=where
+        observations = list(pool.map(lambda given: context.train(options=given), options))
+    for observation in observations:
+        error = first_error(observation)
+        where = (error.where if error else None) or context.locate_hook()
+        context.expect(
+            observation.ok,
+            f"of two runs at once, one failed: {observation.status_text}",
+            signature="two at once",
+            where=where,
         )
 
 
@@ -491,21 +511,21 @@ def two_runs_at_once(lab: CheckContext) -> None:
     after="state = load(Path(checkpoint['path']) / 'state.json')",
     timeout_s=180.0,
 )
-def survives_hyperband(lab: CheckContext) -> None:
-    _require_steps(lab)
+def survives_hyperband(context: CheckContext) -> None:
+    _require_steps(context)
     # Ray's first bracket, of two trials, never pauses; of the three in the second, two pause at their first report and
     # two go on, so that at least one is resumed. All five must be there before the first one reports. If the last
     # trials were to be stopped, one that fails after the other has paused would leave Ray waiting for ever.
     options = {"max_t": 3, "reduction_factor": 2.5, "stop_last_trials": False}
     scheduler = {"name": "hyperband", "options": options}
     config = {"num_samples": 5, "max_concurrent_trials": 5, "scheduler": scheduler}
-    scene = lab.tune(executor="ray", tune_config=config, num_cpus=0.5)
-    _expect_trials_end(lab, scene, "under HyperBand", "HyperBand")
-    calls = [parse_trial_number(hook["trial_id"]) for hook in scene.hook_calls]
-    resumed = sum(hook["checkpoint"] is not None for hook in scene.hook_calls)
-    lab.note(hook_calls=len(calls), trials=len(set(calls)), resumed=resumed)
+    observation = context.tune(executor="ray", tune_config=config, num_cpus=0.5)
+    _expect_trials_end(context, observation, "under HyperBand", "HyperBand")
+    calls = [parse_trial_number(hook["trial_id"]) for hook in observation.hook_calls]
+    resumed = sum(hook["checkpoint"] is not None for hook in observation.hook_calls)
+    context.note(hook_calls=len(calls), trials=len(set(calls)), resumed=resumed)
     if not resumed:
-        lab.raise_vacuous("HyperBand paused no trial that it let go on")
+        context.raise_vacuous("HyperBand paused no trial that it let go on")
 
 
 @check(
@@ -520,25 +540,25 @@ def survives_hyperband(lab: CheckContext) -> None:
     after="for epoch in range(start, epochs):  # start comes from the checkpoint",
     timeout_s=180.0,
 )
-def survives_a_killed_worker(lab: CheckContext) -> None:
-    scene, _ = _require_steps(lab)
-    _require_checkpoint(lab, scene)
-    marker = str(scene.folder / f"killed-{id(lab)}")
-    methods = [call["name"] for call in scene.hook_calls[0]["calls"] if ":" not in call["name"]]
+def survives_a_killed_worker(context: CheckContext) -> None:
+    observation, _ = _require_steps(context)
+    _require_checkpoint(context, observation)
+    marker = str(observation.folder / f"killed-{id(context)}")
+    methods = [call["name"] for call in observation.hook_calls[0]["calls"] if ":" not in call["name"]]
     if "report" not in methods:
-        lab.raise_not_applicable("it reports past run: nothing says when to kill its worker")
+        context.raise_not_applicable("it reports past run: nothing says when to kill its worker")
     options = {"kill_at": methods.index("report") + 2, "kill_once": marker}
-    killed = lab.tune(executor="ray", tune_config={"num_samples": 1, "max_failures": 1}, options=options)
+    killed = context.tune(executor="ray", tune_config={"num_samples": 1, "max_failures": 1}, options=options)
     if not Path(marker).exists():
-        lab.raise_vacuous("the worker was not killed: its trial reported too seldom")
-    _expect_trials_end(lab, killed, "after kill -9 of its worker", "killed worker")
+        context.raise_vacuous("the worker was not killed: its trial reported too seldom")
+    _expect_trials_end(context, killed, "after kill -9 of its worker", "killed worker")
     resumed = [hook for hook in killed.hook_calls if hook["checkpoint"]]
-    lab.note(resumed=len(resumed))
-    lab.expect(
+    context.note(resumed=len(resumed))
+    context.expect(
         resumed,
         "after kill -9 the trial was started without a checkpoint",
         signature="killed worker",
-        where=_locate_tune_hook(lab),
+        where=_locate_tune_hook(context),
     )
 
 
@@ -554,24 +574,24 @@ def survives_a_killed_worker(lab: CheckContext) -> None:
     after='rate = hyperparameter["rate"]',
     timeout_s=180.0,
 )
-def ray_says_the_same(lab: CheckContext) -> None:
-    here = require_tuning(lab)
+def ray_says_the_same(context: CheckContext) -> None:
+    here = require_tuning(context)
     space = build_fixed_space(get_trial_config(here, 0))
     config = {"num_samples": 2}
-    inline = lab.require_ok(lab.tune(space=space, tune_config=config))
-    real = lab.tune(space=space, tune_config=config, executor="ray")
-    _expect_trials_end(lab, real, "on Ray", "on Ray")
+    inline = context.require_ok(context.tune(space=space, tune_config=config))
+    real = context.tune(space=space, tune_config=config, executor="ray")
+    _expect_trials_end(context, real, "on Ray", "on Ray")
     one, other = _normalize_reports(inline), _normalize_reports(real)
-    lab.note(reports=sum(map(len, one.values())))
+    context.note(reports=sum(map(len, one.values())))
     for number, reports in one.items():
         same = same_values(reports, other.get(number, []))
-        on_ray = _format_objectives(lab, other.get(number, []))
-        message = f"trial {number} reported {_format_objectives(lab, reports)} here and {on_ray} on Ray"
-        lab.expect(same, message, signature="Ray differs", where=_locate_tune_hook(lab))
+        on_ray = _format_objectives(context, other.get(number, []))
+        message = f"trial {number} reported {_format_objectives(context, reports)} here and {on_ray} on Ray"
+        context.expect(same, message, signature="Ray differs", where=_locate_tune_hook(context))
 
 
-def _normalize_reports(scene: Observation) -> dict[int, list[dict[str, Any]]]:
-    return {number: list(_strip_result_keys(reports)) for number, reports in group_reports(scene).items()}
+def _normalize_reports(observation: Observation) -> dict[int, list[dict[str, Any]]]:
+    return {number: list(_strip_result_keys(reports)) for number, reports in group_reports(observation).items()}
 
 
 def _strip_result_keys(reports: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""The pytest plugin: imported when the first conformance test is met, by `_trialrun_pytestplugin`."""
+"""The pytest plugin; `_trialrun_pytestplugin` imports it when it collects the first conformance test."""
 
 from __future__ import annotations
 

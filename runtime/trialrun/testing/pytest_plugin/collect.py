@@ -1,4 +1,4 @@
-"""Conformance tests in pytest's tree: one item per check."""
+"""Conformance tests in pytest's collection tree: one item per check."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["CheckItem", "ConformanceFile", "ConformanceNode", "SuiteClass", "bui
 
 
 def build_node(collector: Any, name: str, obj: Any) -> pytest.Collector:
-    """The node of a conformance object or of a class form."""
+    """Return the node of a conformance object or of a class form."""
     if isinstance(obj, type):
         return SuiteClass.from_parent(collector, name=name, obj=obj)
     node: pytest.Collector = ConformanceNode.from_parent(collector, name=name, conformance=obj)
@@ -43,7 +43,7 @@ class CheckItem(pytest.Function):
             self.add_marker(pytest.mark.xfail(strict=True, raises=Waived, reason=_format_reason(waiver)))
 
     def run_check(self, settings: dict[str, Any]) -> None:
-        """Run the check, and end as pytest wants each verdict to end."""
+        """Run the check. Raises what makes pytest report the verdict, or returns on PASS."""
         outcome = self.outcome = self.target.session_with(settings).run(self.check.id)
         if outcome.verdict is Verdict.FAIL:
             raise NotConformant(format_failure(outcome))
@@ -55,7 +55,7 @@ class CheckItem(pytest.Function):
             pytest.skip(f"{outcome.verdict}: {outcome.message}")
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        """What the check found, instead of a traceback through the harness."""
+        """Return the failure of the check, instead of a traceback through the harness."""
         if isinstance(excinfo.value, NotConformant | HarnessError | Waived):
             return str(excinfo.value)
         if isinstance(excinfo.value, UsageError):
@@ -69,7 +69,7 @@ class CheckItem(pytest.Function):
 
 
 def _build_callable(item: CheckItem) -> Callable[..., None]:
-    # By its mark and not as a parameter: of what stands in a class, pytest takes the first parameter for `self`.
+    # A mark instead of a parameter: in a class, pytest takes the first parameter for `self`.
     @pytest.mark.usefixtures("trialrun_settings")
     def run_item() -> None:
         settings: Any = item.funcargs["trialrun_settings"]
@@ -83,13 +83,17 @@ def _format_reason(waiver: Waiver) -> str:
 
 
 def _build_items(parent: pytest.Collector, conformance: Conformance | None, **more: Any) -> Iterator[CheckItem]:
-    """One item per check that is asked for; what is wrong with the settings is an error of the collection."""
+    """Yield one item per selected check. Raises CollectError for invalid settings."""
     state = parent.config.stash[STATE]
     target = state.targets.get(parent.nodeid)
     if target is None:
         try:
             target = PluginUnderTest(
-                parent.nodeid, conformance, asked=state.asked, written={**state.written, **more}, host=state.host
+                parent.nodeid,
+                conformance,
+                cli_options=state.cli_options,
+                ini_options={**state.ini_options, **more},
+                sandboxes=state.sandboxes,
             )
         except (UsageError, TypeError) as error:
             raise pytest.Collector.CollectError(f"trialrun: {error}") from None
@@ -100,7 +104,7 @@ def _build_items(parent: pytest.Collector, conformance: Conformance | None, **mo
 
 
 class ConformanceNode(pytest.Collector):
-    """`test_conformance = conformance(…)` in a test file."""
+    """A node for `test_conformance = conformance(…)` in a test file."""
 
     def __init__(self, *, conformance: Conformance, **options: Any) -> None:
         super().__init__(**options)
@@ -116,7 +120,7 @@ class ConformanceNode(pytest.Collector):
 
 
 def _find_line(path: Path, name: str) -> int | None:
-    """The line, from 0, at which the object is made."""
+    """Return the line, from 0, at which the object is created, or None."""
     try:
         lines = path.read_text("utf-8").splitlines()
     except (OSError, UnicodeDecodeError):
@@ -125,7 +129,7 @@ def _find_line(path: Path, name: str) -> int | None:
 
 
 class SuiteClass(pytest.Class):
-    """A class form: its own tests and fixtures, and the checks beside them."""
+    """A node for a class form: its checks, then its own tests."""
 
     def collect(self) -> Iterable[pytest.Item | pytest.Collector]:
         suite: type[TrainPluginSuite] = self.obj
@@ -134,7 +138,7 @@ class SuiteClass(pytest.Class):
 
 
 class ConformanceFile(pytest.File):
-    """`[tool.trialrun]` of a pyproject.toml."""
+    """A node for the [tool.trialrun] table of a pyproject.toml."""
 
     def collect(self) -> Iterable[pytest.Item]:
         return list(_build_items(self, None, config=self.path))

@@ -1,4 +1,4 @@
-"""What pytest raises and shows for a check that did not pass."""
+"""The exceptions and texts that pytest shows for checks that did not pass."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ __all__ = ["HarnessError", "NotConformant", "Waived", "format_failure"]
 
 
 class NotConformant(Exception):
-    """FAIL: the plugin breaks a promise."""
+    """FAIL: the plugin breaks a promise of the contract."""
 
 
 class HarnessError(Exception):
-    """ERROR: trialrun itself failed; this says nothing about the plugin."""
+    """ERROR: trialrun itself failed, which says nothing about the plugin."""
 
 
 class Waived(Exception):
-    """WAIVED: the failure that a waiver expects."""
+    """WAIVED: the check failed as its waiver expects."""
 
 
 def format_failure(outcome: Outcome) -> str:
-    """The failure in words: what, where, why, how to mend it, and how to see it again."""
+    """Return the failure as text: what, where, why, the fix, and the repro script."""
     lines = [f"{outcome.id} {outcome.title} ({outcome.family}, {outcome.level})", ""]
     for name, text in _iter_facts(outcome):
         first, *rest = clean_text(text).splitlines() or [""]

@@ -1,4 +1,4 @@
-"""Hooks that work once a conformance test was met: verdicts on reports, the summary, the exit status, report files."""
+"""Hooks for conformance tests: verdicts on reports, the summary, the exit status, and report files."""
 
 from __future__ import annotations
 
@@ -45,19 +45,19 @@ def initialize_state(config: pytest.Config) -> None:
         parse_targets(_get_option(config, "report"), "--trialrun-report")
     except UsageError as error:
         raise pytest.UsageError(f"trialrun: {error}") from None
-    asked = {name: config.getoption(f"--trialrun-{name}") for name in ("profile", "select", "ignore", "seed")}
-    written = {name: config.getini(f"trialrun_{name}") for name in ("profile", "select", "ignore")}
+    cli_options = {name: config.getoption(f"--trialrun-{name}") for name in ("profile", "select", "ignore", "seed")}
+    ini_options = {name: config.getini(f"trialrun_{name}") for name in ("profile", "select", "ignore")}
     config.stash[STATE] = State(
-        asked=_parse_options(asked),
-        written={"profile": "core", **_parse_options(written), "repro_dir": _repro_dir(config)},
+        cli_options=_parse_options(cli_options),
+        ini_options={"profile": "core", **_parse_options(ini_options), "repro_dir": _repro_dir(config)},
     )
     if config.getoption("--trialrun") and not (config.rootpath / _PROJECT).is_file():
         where = f"{config.rootpath / _PROJECT} is not there"
-        raise pytest.UsageError(f"--trialrun: {where}; it holds the plugin to check, below [tool.trialrun]")
+        raise pytest.UsageError(f"--trialrun: {where}; name the plugin to check in its [tool.trialrun] table")
 
 
 def _parse_options(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Those that were given; lists of ids as such."""
+    """Return the options that were given, with ids as tuples."""
     split = {
         name: _split_ids(value) if name in ("select", "ignore") else value for name, value in given.items() if value
     }
@@ -74,13 +74,13 @@ def _split_ids(text: str) -> tuple[str, ...]:
 
 
 def _repro_dir(config: pytest.Config) -> Path | None:
-    """Scripts that show failures lie in pytest's cache, which is ignored by version control."""
+    """Return the folder for repro scripts, in pytest's cache, which version control ignores."""
     cache = getattr(config, "cache", None)
     return None if cache is None else Path(cache.mkdir("trialrun"))
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Have the project's file collected too, unless a folder that holds it is."""
+    """Add the project's pyproject.toml to the arguments, unless a folder above it is one."""
     config = session.config
     project = config.rootpath / _PROJECT
     given = (config.invocation_params.dir / arg.partition("::")[0] for arg in config.args)
@@ -91,7 +91,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     if file_path.name != _PROJECT:
         return None
-    # it is no initial path where a folder above it is one too
+    # not an initial path when a folder above it is one
     is_asked = parent.config.getoption("--trialrun") and file_path == parent.config.rootpath / _PROJECT
     if is_asked or parent.session.isinitpath(file_path):
         node: pytest.Collector = ConformanceFile.from_parent(parent, path=file_path)
@@ -105,7 +105,7 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 def pytest_deselected(items: Sequence[pytest.Item]) -> None:
     for item in items:
-        # what failed last time, or the next step, is chosen like a node id: by somebody who looks at the outcome
+        # with --lf or --sw the user picks items as with node ids, so the others count as not selected
         if isinstance(item, CheckItem) and not item.config.getoption("lf", default=False):
             item.target.deselected.add(item.check.id)
 
@@ -127,7 +127,7 @@ def pytest_report_collectionfinish(config: pytest.Config) -> list[str]:
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if isinstance(item, CheckItem):
-        item.outcome = None  # a rerun begins anew
+        item.outcome = None  # a rerun replaces it
 
 
 @pytest.hookimpl(wrapper=True)
@@ -135,13 +135,13 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     if isinstance(item, CheckItem) and call.when == "call":
-        item.user_properties.extend(_check_properties(item))  # before the report is made of them
+        item.user_properties.extend(_check_properties(item))  # the report copies them
     report = yield
     if isinstance(item, CheckItem) and (report.when == "call" or (report.when == "setup" and not report.passed)):
         outcome = item.outcome or _not_run_outcome(item, report)
-        said = {"target": item.target.key, "outcome": outcome.to_dict()}
-        report.__dict__["trialrun"] = said
-        item.config.stash[STATE].receive_outcome(said)
+        message = {"target": item.target.key, "outcome": outcome.to_dict()}
+        report.__dict__["trialrun"] = message
+        item.config.stash[STATE].receive_outcome(message)
         if report.skipped and isinstance(report.longrepr, tuple) and item.outcome is not None:
             path, line, _ = item.reportinfo()
             report.longrepr = (str(path), (line or 0) + 1, report.longrepr[2])
@@ -157,9 +157,9 @@ def _check_properties(item: CheckItem) -> list[tuple[str, object]]:
 
 
 def _not_run_outcome(item: CheckItem, report: pytest.TestReport) -> Outcome:
-    """Skipped by a mark, or ended by an error in a fixture or by an interrupt."""
+    """Return the outcome of an item that a mark skipped, or that a fixture's error or an interrupt ended."""
     why = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr).strip().rpartition("\n")[2]
-    message = f"pytest ended it: {why}"
+    message = f"pytest ended the test: {why}"
     check = item.check
     return Outcome(
         id=check.id, title=check.title, verdict=Verdict.NOT_RUN, level=check.level, family=check.family, message=message
@@ -167,13 +167,13 @@ def _not_run_outcome(item: CheckItem, report: pytest.TestReport) -> Outcome:
 
 
 def receive_report(config: pytest.Config, report: Any) -> None:
-    """A report that came from a worker of xdist."""
+    """Take in a report from a worker of xdist."""
     config.stash[STATE].receive_outcome(report.trialrun)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any, error: object) -> None:
-    """A worker of xdist is done."""
+    """Take in the reports of an xdist worker that has finished."""
     sent = getattr(node, "workeroutput", {}).get("trialrun")
     if sent:
         node.config.stash[STATE].merge_worker_reports(sent)
@@ -194,7 +194,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> Generator[
 def _finish_session(session: pytest.Session, state: State) -> None:
     interrupted = session.exitstatus == pytest.ExitCode.INTERRUPTED
     state.final = {key: replace(report, interrupted=interrupted) for key, report in state.final_reports().items()}
-    lost = [key for key in state.outcomes if key not in state.final]  # every worker that knew of it died
+    lost = [key for key in state.outcomes if key not in state.final]  # every worker that held it died
     red = lost or any(report.exit_code != 0 for report in state.final.values())
     if red and session.exitstatus == pytest.ExitCode.OK:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
@@ -206,7 +206,7 @@ def _finish_session(session: pytest.Session, state: State) -> None:
 
 
 def _plugin_report_path(path: Path, report: Report) -> Path:
-    """A file of its own for each of several plugins."""
+    """Return a separate path for each of several plugins."""
     name = "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in Path(report.plugin).stem)
     return path.with_name(f"{path.stem}-{name}{path.suffix}")
 
@@ -225,15 +225,15 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 
 
 def _render_summary(report: Json, *, colour: bool) -> str:
-    """The verdict and the ledger; failures stand above already."""
+    """Render the verdict and the ledger; pytest has printed the failures already."""
     from rich.console import Console
 
     from trialrun.testing.reports.terminal import print_report
 
-    told = StringIO()
+    output = StringIO()
     width = shutil.get_terminal_size().columns
-    print_report(report, Console(file=told, width=width, force_terminal=colour, no_color=not colour), details=False)
-    return told.getvalue()
+    print_report(report, Console(file=output, width=width, force_terminal=colour, no_color=not colour), details=False)
+    return output.getvalue()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

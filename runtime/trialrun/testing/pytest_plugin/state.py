@@ -1,4 +1,4 @@
-"""What one run of pytest knows of its conformance checks."""
+"""The state of conformance checks in one run of pytest."""
 
 from __future__ import annotations
 
@@ -19,44 +19,44 @@ __all__ = ["STATE", "PluginUnderTest", "State"]
 
 
 class PluginUnderTest:
-    """One plugin under check: its session, and what pytest did with its items."""
+    """One checked plugin: its session, and its items that pytest kept or deselected."""
 
     def __init__(
         self,
         key: str,
         conformance: Conformance | None,
         *,
-        asked: Mapping[str, Any],
-        written: Mapping[str, Any],
-        host: SandboxPool,
+        cli_options: Mapping[str, Any],
+        ini_options: Mapping[str, Any],
+        sandboxes: SandboxPool,
     ) -> None:
-        """`asked` is the command line, which goes before the test file; that goes before the ini file's `written`."""
-        self._host = host
+        """`cli_options` override the test file, which overrides `ini_options`."""
+        self._sandboxes = sandboxes
         self.key = key
         self._conformance = conformance
-        self._asked = asked
-        self._written = written
+        self._cli_options = cli_options
+        self._ini_options = ini_options
         self._sessions: list[tuple[dict[str, Any], Session]] = []
         self.kept: set[str] = set()
         self.deselected: set[str] = set()
         self.session = self._open_session({})
 
     def session_with(self, settings: Mapping[str, Any]) -> Session:
-        """The session for what the fixture `trialrun_settings` gave."""
-        self.session = next((made for given, made in self._sessions if given == settings), None) or self._open_session(
-            settings
-        )
+        """Return the session for the settings of the fixture `trialrun_settings`."""
+        known = (session for given, session in self._sessions if given == settings)
+        self.session = next(known, None) or self._open_session(settings)
         return self.session
 
     def _open_session(self, settings: Mapping[str, Any]) -> Session:
         own = {} if self._conformance is None else self._conformance.options
         spec = None if self._conformance is None else self._conformance.spec
-        session = Session(spec, host=self._host, **{**self._written, **settings, **own, **self._asked})
+        options = {**self._ini_options, **settings, **own, **self._cli_options}
+        session = Session(spec, sandboxes=self._sandboxes, **options)
         self._sessions.append((dict(settings), session))
         return session
 
     def build_report(self, outcomes: Mapping[str, Outcome]) -> Report:
-        """The session's report with pytest's view of what was asked for."""
+        """Return the session's report, with pytest's selection of checks."""
         report = self.session.report()
         return replace(report, outcomes=tuple(self._overlay_outcome(outcome, outcomes) for outcome in report.outcomes))
 
@@ -76,32 +76,32 @@ class PluginUnderTest:
 
 @dataclass(slots=True, kw_only=True)
 class State:
-    """`outcomes` and `context` hold JSON: what a worker of xdist sends is the same as what is kept here."""
+    """Outcomes and worker reports as JSON, as workers of xdist send them."""
 
-    asked: Mapping[str, Any]
-    written: Mapping[str, Any]
-    host: SandboxPool = field(default_factory=SandboxPool)
+    cli_options: Mapping[str, Any]
+    ini_options: Mapping[str, Any]
+    sandboxes: SandboxPool = field(default_factory=SandboxPool)
     targets: dict[str, PluginUnderTest] = field(default_factory=dict)
-    outcomes: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)  # by target, by check
-    context: dict[str, dict[str, Any]] = field(default_factory=dict)  # by target: a report, from any worker
+    outcomes: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)  # target -> check -> outcome
+    context: dict[str, dict[str, Any]] = field(default_factory=dict)  # target -> a report from any worker
     files: list[Path] = field(default_factory=list)
     final: dict[str, Report] = field(default_factory=dict)
 
-    def receive_outcome(self, said: Mapping[str, Any]) -> None:
-        """Take in what a test report carries. A check that ran is not forgotten when it is run again and skipped."""
-        self.outcomes.setdefault(said["target"], {})[said["outcome"]["id"]] = dict(said["outcome"])
+    def receive_outcome(self, message: Mapping[str, Any]) -> None:
+        """Store the outcome that a test report carries; a rerun replaces it."""
+        self.outcomes.setdefault(message["target"], {})[message["outcome"]["id"]] = dict(message["outcome"])
 
     def close(self) -> None:
         for target in self.targets.values():
             target.close()
-        self.host.close()
+        self.sandboxes.close()
 
     def active_targets(self) -> list[str]:
-        """The targets of which at least one check was up for running."""
+        """Return the targets with at least one check that pytest kept."""
         return [key for key, target in self.targets.items() if target.kept]
 
     def export_reports(self) -> dict[str, Any]:
-        """What a worker tells the controller at its end."""
+        """Return the reports that a worker sends to the controller at its end."""
         return {key: self._build_report(key).to_json() for key in self.active_targets() if self.outcomes.get(key)}
 
     def _build_report(self, key: str) -> Report:
@@ -109,7 +109,7 @@ class State:
         return self.targets[key].build_report(outcomes)
 
     def merge_worker_reports(self, sent: Mapping[str, Any]) -> None:
-        """What a worker told. Its checks are all there, its outcomes came with the test reports."""
+        """Merge the reports of a worker. Their outcomes came with the test reports already."""
         for key, report in sent.items():
             known = self.context.setdefault(key, report)
             if not known.get("recording") and report.get("recording"):
@@ -118,13 +118,13 @@ class State:
             self.context[key]["capabilities"] = {**known["capabilities"], "observed": sorted(seen)}
 
     def final_reports(self) -> dict[str, Report]:
-        """The final report of each target."""
+        """Return the final report of each target."""
         here = {key: self._build_report(key) for key in self.active_targets()}
         return {**here, **{key: self._merge_outcomes(key, context) for key, context in self.context.items()}}
 
     def _merge_outcomes(self, key: str, context: Mapping[str, Any]) -> Report:
-        came = self.outcomes.get(key, {})
-        checks = [came.get(check["id"], check) for check in context["checks"]]
+        outcomes = self.outcomes.get(key, {})
+        checks = [outcomes.get(check["id"], check) for check in context["checks"]]
         return parse_report({**context, "checks": checks})
 
 

@@ -1,4 +1,4 @@
-"""Reports: the JSON of a report, and what is made of it."""
+"""Reports: the JSON of a report, and the other formats, which are rendered from it."""
 
 from __future__ import annotations
 

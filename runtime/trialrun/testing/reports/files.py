@@ -1,4 +1,4 @@
-"""Report files: which kinds there are, and how they are asked for."""
+"""Report files: their kinds, and the options that ask for them."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ KINDS = {
     "html": html.render_report,
     "badge": badge.render_endpoint,
 }
-"""Name of a kind -> how its file is made from the report's JSON."""
+"""Name of a kind -> function that renders the report's JSON."""
 
 
 def parse_targets(asked: Iterable[str], where: str = "--report") -> dict[str, Path]:
-    """`["junit=a.xml,html=b.html"]` -> kind -> path. Raises UsageError with every part that is wrong."""
+    """Return kind -> path for `["junit=a.xml,html=b.html"]`. Raises UsageError with every invalid part."""
     targets: dict[str, Path] = {}
     problems = []
     for part in (part.strip() for text in asked for part in text.split(",") if part.strip()):
@@ -39,13 +39,12 @@ def parse_targets(asked: Iterable[str], where: str = "--report") -> dict[str, Pa
 
 
 def write_reports(report: Json, targets: Mapping[str, Path]) -> list[Path]:
-    """Write the files, with their folders. A badge whose name ends in .svg is an image. Raises UsageError."""
+    """Write the files, with their folders, and return the paths. Raises UsageError when one cannot be written."""
     for kind, path in targets.items():
-        make = badge.render_svg if kind == "badge" and path.suffix == ".svg" else KINDS[kind]
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(make(report), encoding="utf-8")
+            path.write_text(KINDS[kind](report), encoding="utf-8")
         except OSError as error:
-            fix = "Name a file that can be written to."
+            fix = "Choose a path that can be written."
             raise UsageError("cannot be written", where=f"--report {kind}", got=str(error), fix=fix) from None
     return list(targets.values())

@@ -1,4 +1,4 @@
-"""The report as one page that needs no network: verdict, failures, the recorded table and curves, every check."""
+"""The report as a single HTML page without network access: verdict, failures, recorded trials and curves, checks."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from trialrun.testing.verdicts import Verdict
 __all__ = ["render_report"]
 
 _MOST_ROWS = 200
-# The page runs no script and asks for nothing, whatever a plugin's texts say.
+# The page runs no script and loads nothing, even if a plugin's text contains HTML.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
 _COLUMNS = ("pass", "fail", "vacuous", "error", "waived", "n/a", "not run", "unasked")
 # colours of the charts as variables of page.css, which has a light and a dark value for each
@@ -38,11 +38,11 @@ _PALETTE = {
     "other": "var(--other)",
     **{f"c{number}": f"var(--c{number})" for number in range(MAX_COLORS)},
 }
-_WORDS = {"pass": "passed", "fail": "failed", "unasked": "not asked for"}
+_WORDS = {"pass": "passed", "fail": "failed", "unasked": "not selected"}
 
 
 def render_report(report: Json) -> str:
-    """The page. Every text that comes from the plugin is escaped."""
+    """Return the page. All text is escaped."""
     style = files("trialrun.testing.reports").joinpath("page.css").read_text("utf-8")
     name = _escape_text(report["plugin"]["name"])
     return "".join(
@@ -90,7 +90,7 @@ def _render_count(verdict: str, count: int) -> str:
 def _render_table(
     head: Sequence[str], rows: Iterable[Sequence[str]], *, numbers: Iterable[int] = (), best: int | None = None
 ) -> str:
-    """`head` is text; the cells are HTML."""
+    """Render a table. `head` is text; cells are HTML; `numbers` lists the right-aligned columns."""
     right = set(numbers)
 
     def render_cells(tag: str, row: Sequence[str]) -> str:
@@ -108,10 +108,10 @@ def _render_table(
 
 
 def _render_failures(report: Json) -> Iterator[str]:
-    told = group_problems(report)
-    if told:
-        yield "<h2>What to mend</h2>\n"
-    for group in told:
+    problems = group_problems(report)
+    if problems:
+        yield "<h2>What to fix</h2>\n"
+    for group in problems:
         verdict, names = group[0]["verdict"], " ".join(check["id"] for check in group)
         yield f'<article class="{_css_class(verdict)}"><h3><span class="{_css_class(verdict)}">'
         if len(group) == 1:
@@ -140,7 +140,7 @@ def _render_code(text: str) -> str:
 
 
 def _render_recording(report: Json) -> Iterator[str]:
-    """What the plugin reported in one of the scenes."""
+    """Render the trials and curves that the plugin reported in one run."""
     recording = report.get("recording") or {}
     found = build_charts(recording.get("metrics") or ())
     table = recording.get("table") or {}
@@ -149,7 +149,7 @@ def _render_recording(report: Json) -> Iterator[str]:
         return
     best = str(table.get("best_trial") or "")
     names = [*trials] or list(dict.fromkeys(name for chart in found for name in chart.lines))
-    yield "<h2>What it reported</h2>\n"
+    yield "<h2>Reported trials and metrics</h2>\n"
     if trials:
         yield _render_trials(table, best, names)
     if found:
@@ -208,14 +208,14 @@ def _render_checks(report: Json) -> Iterator[str]:
         word = f'<span class="{_css_class(verdict)}">{_escape_text(_WORDS.get(verdict, verdict))}</span>'
         seconds = f"{check['seconds']:.2f} s" if check["seconds"] else ""
         rows.append([f"<code>{_escape_text(check['id'])}</code>", word, title, check["level"], seconds])
-    yield _render_table(["id", "verdict", "what it demands", "level", "time"], rows, numbers=[4])
+    yield _render_table(["id", "verdict", "demand", "level", "time"], rows, numbers=[4])
 
 
 def _render_footer(report: Json) -> Iterator[str]:
     ledger = report["ledger"]
     sums = f"{ledger['ran']} ran + {ledger['not_applicable']} not applicable + {ledger['waived']} waived"
     left = count_unselected(report["checks"])
-    because = f" ({left} of them not asked for)" if left else ""
+    because = f" ({left} of them not selected)" if left else ""
     yield f"<h2>Ledger</h2><p>{sums} + {ledger['not_run']} not run{because} = {ledger['total']} checks</p>"
     for note in report["notes"]:
         yield f'<p class="partial">{_escape_text(note)}</p>'

@@ -1,4 +1,4 @@
-"""The report as JSON: the source of all others, described by `report_schema()`."""
+"""The report as JSON, from which all others are rendered; `report_schema()` describes it."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ __all__ = ["render_report"]
 
 
 def render_report(report: Json) -> str:
-    """The report as text."""
+    """Return the report as JSON text."""
     return json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False) + "\n"

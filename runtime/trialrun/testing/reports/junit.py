@@ -11,7 +11,7 @@ __all__ = ["render_report"]
 
 
 def render_report(report: Json) -> str:
-    """A file that CI servers read. Checks of which nobody asked for are left out."""
+    """Return the XML. Checks that were not selected are left out."""
     root = ET.Element("testsuites", name="trialrun", time=f"{report['seconds']:.3f}")
     checks = [check for check in report["checks"] if check["selected"] or check["verdict"] != Verdict.NOT_RUN]
     for family in dict.fromkeys(check["family"] for check in checks):
@@ -48,7 +48,7 @@ def _build_case(report: Json, check: Json) -> ET.Element:
         ET.SubElement(properties, "property", name=f"trialrun_{name}", value=clean_text(check[name]))
     if check["verdict"] == Verdict.ERROR:
         _add_failure(case, "error", check)
-    elif is_red(check):  # a core check that saw nothing is red too: `skipped` would pass for green
+    elif is_red(check):  # a vacuous core check is red too; CI servers show `skipped` as green
         _add_failure(case, "failure", check)
     elif check["verdict"] != Verdict.PASS:
         ET.SubElement(case, "skipped", message=clean_text(f"{check['verdict']}: {check['message']}"))
@@ -57,7 +57,7 @@ def _build_case(report: Json, check: Json) -> ET.Element:
 
 def _add_failure(case: ET.Element, kind: str, check: Json) -> None:
     text = clean_text(check["message"])
-    told = ET.SubElement(case, kind, message=text, type=clean_text(check["signature"] or check["verdict"]))
+    element = ET.SubElement(case, kind, message=text, type=clean_text(check["signature"] or check["verdict"]))
     lines = [
         format_location(check),
         text,
@@ -67,7 +67,7 @@ def _add_failure(case: ET.Element, kind: str, check: Json) -> None:
     ]
     if check["repro"]:
         lines.append(f"repro: {check['repro']}")
-    told.text = "\n".join(clean_text(line) for line in lines if line)
+    element.text = "\n".join(clean_text(line) for line in lines if line)
 
 
 def _set_counts(element: ET.Element, cases: list[ET.Element]) -> None:

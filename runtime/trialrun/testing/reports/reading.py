@@ -1,4 +1,4 @@
-"""A report read back from its JSON."""
+"""Reports and outcomes, read back from JSON."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ __all__ = ["parse_outcome", "parse_report"]
 
 
 def parse_outcome(data: Mapping[str, Any]) -> Outcome:
-    """The inverse of `Outcome.to_dict`."""
+    """Return the outcome of its JSON: the inverse of `Outcome.to_dict`."""
     where = data["where"]
     place = None if where is None else (str(where["file"]), int(where["line"]))
     return Outcome(**{**data, "verdict": Verdict(data["verdict"]), "where": place})
 
 
 def parse_report(data: Mapping[str, Any]) -> Report:
-    """The inverse of `Report.to_json`."""
+    """Return the report of its JSON: the inverse of `Report.to_json`."""
     return Report(
         plugin=data["plugin"]["name"],
         plugin_hash=data["plugin"]["hash"],

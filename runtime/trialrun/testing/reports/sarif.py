@@ -1,4 +1,4 @@
-"""The report as SARIF 2.1.0: code hosts write each failure beside the line of the plugin's hook."""
+"""The report as SARIF 2.1.0, which code hosts show beside the lines of the plugin."""
 
 from __future__ import annotations
 
@@ -18,13 +18,15 @@ _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
 def render_report(report: Json, root: Path | None = None) -> str:
-    """Results for what failed, what was waived (suppressed) and what is red for another reason.
+    """Return SARIF results for red checks, errors and waived checks (suppressed).
 
-    Files below `root` (the current folder when None) are named from there on, as a code host wants them.
+    Files below `root`, by default the current folder, are named relative to it, as code hosts expect.
     """
-    told = [check for check in report["checks"] if is_red(check) or check["verdict"] in (Verdict.WAIVED, Verdict.ERROR)]
+    reported = [
+        check for check in report["checks"] if is_red(check) or check["verdict"] in (Verdict.WAIVED, Verdict.ERROR)
+    ]
     base = (root or Path.cwd()).absolute()
-    rules = [check for check in report["checks"] if check in told]
+    rules = [check for check in report["checks"] if check in reported]
     run = {
         "tool": {
             "driver": {"name": "trialrun", "semanticVersion": __version__, "rules": [_build_rule(c) for c in rules]}
@@ -33,7 +35,7 @@ def render_report(report: Json, root: Path | None = None) -> str:
         "automationDetails": {"id": f"trialrun/{clean_text(report['plugin']['name'])}"},
         "originalUriBaseIds": {"SRCROOT": {"uri": base.as_uri() + "/"}},
         "invocations": [_build_invocation(report)],
-        "results": [_build_result(check, number, report, base) for number, check in enumerate(told)],
+        "results": [_build_result(check, number, report, base) for number, check in enumerate(reported)],
     }
     return json.dumps({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2, ensure_ascii=False) + "\n"
 
@@ -74,7 +76,7 @@ def _build_locations(check: Json, report: Json, base: Path) -> list[dict[str, An
 
 
 def _find_plugin_location(report: Json) -> Json | None:
-    """The plugin's file, for what concerns no line in particular; None: it is no file."""
+    """Return line 1 of the plugin's file, for outcomes without a location; None when there is no file."""
     found = next((check["where"] for check in report["checks"] if check["where"]), None)
     if found is not None:
         return {"file": found["file"], "line": 1}

@@ -1,4 +1,4 @@
-"""The report on a terminal: the verdict first, then families, then what to mend, then the ledger."""
+"""The report on a terminal: the verdict, the families, the problems, the ledger."""
 
 from __future__ import annotations
 
@@ -37,22 +37,22 @@ _COLUMNS = {
     "waived": ("waived", "cyan"),
     "n/a": ("n/a", ""),
     "not run": ("not run", "yellow"),
-    "unasked": ("not asked", "dim"),
+    "unasked": ("not selected", "dim"),
 }
 _WHAT_IT_MEANS = {
-    "vacuous": "what is looked at was not seen, so nothing is proved",
+    "vacuous": "nothing was observed, so nothing is proved",
     "not run": "did not run",
-    "error": "the harness itself failed here: this says nothing about the plugin",
+    "error": "the harness itself failed, which says nothing about the plugin",
 }
 
 
 def print_report(report: Json, console: Console, *, verbose: bool = False, details: bool = True) -> None:
-    """Print all of it. `verbose` lists the checks that passed too; without `details` there is a line per failure."""
+    """Print the report. `verbose` lists passed checks too; without `details` each problem takes one line."""
     console.print(render_overview(report))
-    mend = group_problems(report)
-    if mend and not details:
+    problems = group_problems(report)
+    if problems and not details:
         console.print()
-    for group in mend:
+    for group in problems:
         if details:
             console.print()
             console.print(render_check(group[0]) if len(group) == 1 else _render_group(group))
@@ -69,7 +69,7 @@ def print_report(report: Json, console: Console, *, verbose: bool = False, detai
 
 
 def render_overview(report: Json) -> RenderableType:
-    """The verdict, and a count of verdicts for each family."""
+    """Return the verdict, and the counts of verdicts per family."""
     headline = report["result"]["headline"]
     title = Text.assemble(
         (f" {headline.upper()} ", _HEADLINES.get(headline, _RED)),
@@ -108,7 +108,7 @@ def _render_families(report: Json) -> Table:
 
 
 def render_check(check: Json) -> RenderableType:
-    """What went wrong with one check, why it matters and what to do."""
+    """Return the failure of one check, why it matters, and what to do."""
     word, style = _COLUMNS[check["verdict"]]
     title = Text.assemble((check["id"], style), "  ", (check["title"], "bold"))
     if check["verdict"] != Verdict.FAIL:
@@ -122,7 +122,7 @@ def render_check(check: Json) -> RenderableType:
 
 
 def _render_group(group: Sequence[Json]) -> RenderableType:
-    """Checks that did not come to a verdict, for one reason."""
+    """Render checks that came to no verdict for the same reason."""
     word, style = _COLUMNS[group[0]["verdict"]]
     names = " ".join(check["id"] for check in group)
     title = Text.assemble((f"{len(group)} checks {word}", style), f"  ({_WHAT_IT_MEANS[group[0]['verdict']]})")
@@ -155,7 +155,7 @@ def _iter_detail_rows(check: Json) -> Iterator[tuple[str, str]]:
 
 
 def _shorten_path(path: str) -> str:
-    """The path from the current folder on, where that is shorter."""
+    """Return the path relative to the current folder, if that is shorter."""
     here = os.path.relpath(path) if Path(path).is_absolute() else path
     return min(path, here, key=len)
 
@@ -171,7 +171,7 @@ def _render_all_checks(report: Json) -> Table:
 
 
 def _print_quiet_checks(report: Json, console: Console) -> None:
-    """What did not run and does not make the report red: a line for each reason."""
+    """Print the checks without a result that do not make the report red, one line per reason."""
     quiet = [check for check in report["checks"] if check["verdict"] not in ("pass", "fail", "error")]
     lines = [check for check in quiet if not is_red(check) and (check["selected"] or check["verdict"] != "not run")]
     if lines:
@@ -185,7 +185,7 @@ def _print_quiet_checks(report: Json, console: Console) -> None:
 
 
 def render_ledger(report: Json) -> Text:
-    """The sum that accounts for every check of the contract."""
+    """Return the sum that accounts for every check of the contract."""
     ledger = report["ledger"]
     ran = f"{ledger['ran']} ran ({ledger['passed']} passed, {ledger['failed']} failed)"
     rest = (("not applicable", ledger["not_applicable"]), ("waived", ledger["waived"]), ("not run", ledger["not_run"]))
@@ -195,7 +195,7 @@ def render_ledger(report: Json) -> Text:
         for word, count in (
             ("vacuous", ledger["vacuous"]),
             ("in error", ledger["errors"]),
-            ("not asked for", count_unselected(report["checks"])),
+            ("not selected", count_unselected(report["checks"])),
         )
         if count
     ]

@@ -1,4 +1,4 @@
-"""Words that all reports share: verdicts, families, and texts of a plugin made safe to show."""
+"""Text helpers of all reports: groups and counts of checks, and sanitising of a plugin's text."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ Json = Mapping[str, Any]
 FAMILY_NAMES = tuple(FAMILIES.values())
 
 _UNSEEN = (str(Verdict.VACUOUS), str(Verdict.NOT_RUN))
-# Controls, a half of a surrogate pair, and what turns the direction of text: they would change what is read.
+# Control characters, lone surrogates and direction marks, which change what a reader sees.
 _UNFIT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u200e\u200f\u202a-\u202e\u2066-\u2069\ufffe\uffff]")
 
 
 def clean_text(text: object, limit: int = 20_000) -> str:
-    """`text` without characters that steer a terminal or that XML forbids, cut after `limit` characters."""
+    """Return `text` without terminal controls and characters that XML forbids, cut after `limit` characters."""
     shown = _UNFIT.sub("\N{REPLACEMENT CHARACTER}", str(text))
-    return shown if len(shown) <= limit else f"{shown[:limit]} … ({len(shown) - limit} characters more)"
+    return shown if len(shown) <= limit else f"{shown[:limit]} … ({len(shown) - limit} more characters)"
 
 
 def is_red(check: Json) -> bool:
-    """Whether the plugin is not conformant because of this check: see `Outcome.is_red`."""
+    """Return whether this check makes the plugin not conformant; see `Outcome.is_red`."""
     if check["verdict"] == Verdict.FAIL:
         return True
     return check["verdict"] in _UNSEEN and check["level"] == "core" and bool(check["selected"])
@@ -49,7 +49,7 @@ _URGENCY = (Verdict.FAIL, Verdict.VACUOUS, Verdict.NOT_RUN, Verdict.ERROR)
 
 
 def group_problems(report: Json) -> list[list[Json]]:
-    """What a reader must look at, the most urgent first; those that saw nothing for the same reason are together."""
+    """Return red and errored checks, the most urgent first; those without a verdict are grouped by reason."""
     groups: dict[tuple[int, str], list[Json]] = {}
     for check in report["checks"]:
         if is_red(check) or check["verdict"] == Verdict.ERROR:
@@ -60,18 +60,18 @@ def group_problems(report: Json) -> list[list[Json]]:
 
 
 def count_unselected(checks: Iterable[Json]) -> int:
-    """How many checks did not run because nobody asked for them."""
+    """Return the number of checks that were not selected."""
     return sum(check["verdict"] == Verdict.NOT_RUN and not check["selected"] for check in checks)
 
 
 def count_applicable(report: Json) -> int:
-    """How many checks concern this plugin and were asked for."""
+    """Return the number of selected checks that apply to this plugin."""
     ledger = report["ledger"]
     return int(ledger["total"] - ledger["not_applicable"] - count_unselected(report["checks"]))
 
 
 def count_by_family(report: Json) -> dict[str, Counter[str]]:
-    """Family -> how often each verdict was given; those that nobody asked for count as "unasked"."""
+    """Return family -> count of each verdict; unselected checks count as "unasked"."""
     counts: dict[str, Counter[str]] = {name: Counter() for name in FAMILY_NAMES}
     for check in report["checks"]:
         asked = check["selected"] or check["verdict"] != Verdict.NOT_RUN
@@ -80,12 +80,12 @@ def count_by_family(report: Json) -> dict[str, Counter[str]]:
 
 
 def format_location(check: Json) -> str:
-    """`file:line` of the plugin that the outcome concerns, or ""."""
+    """Return `file:line` of the plugin that the outcome concerns, or ""."""
     where = check["where"]
     return f"{clean_text(where['file'])}:{where['line']}" if where else ""
 
 
 def format_subtitle(report: Json) -> str:
-    """One line on what was checked, and how."""
+    """Return one line with contract, profile, seed and duration."""
     seconds = f"{report['seconds']:.1f} s"
     return f"contract {report['contract']} · profile {report['profile']} · seed {report['seed']} · {seconds}"

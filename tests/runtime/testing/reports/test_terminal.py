@@ -44,7 +44,7 @@ def test_a_failure_says_why_and_what_to_do(report: Any) -> None:
 def test_what_nobody_asked_for_is_counted_alone(report: Any) -> None:
     text = _shown(report)
     assert "TR501" not in text
-    assert "1 not asked for" in text
+    assert "1 not selected" in text
     assert "TR501" in _shown(report, verbose=True)
 
 

@@ -1,4 +1,4 @@
-"""The self-test finds every gap of a catalogue."""
+"""The matrix shows every gap of the catalogue."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from trialrun.testing.selftest import Matrix, Row, find_mutants, find_plugins_dir, list_clean_plugins, run_selftest
 from trialrun_hookspecs.errors import UsageError
+
+from .catalogue import MUTANTS_DIR, Matrix, Row, find_mutants, list_clean_plugins, run_matrix
 
 
 def test_the_name_says_which_check_a_plugin_is_there_for(tmp_path: Path) -> None:
@@ -27,7 +28,7 @@ def test_a_folder_without_any_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_reference_plugins_are_clean_ones() -> None:
-    assert {"pure", "sklearn_digits"} <= set(map(str, list_clean_plugins(find_plugins_dir())))
+    assert {"pure", "sklearn_digits"} <= set(map(str, list_clean_plugins(MUTANTS_DIR)))
 
 
 @pytest.mark.parametrize(
@@ -39,11 +40,11 @@ def test_the_reference_plugins_are_clean_ones() -> None:
         (Row(plugin="p", check="TR101", tripped=("TR101",), unsure=("TR102",)), "TR102 ends in an error"),
     ],
 )
-def test_every_gap_of_a_row_is_told(row: Row, problem: str) -> None:
-    assert any(problem in told for told in row.problems)
+def test_every_gap_of_a_row_is_reported(row: Row, problem: str) -> None:
+    assert any(problem in text for text in row.problems)
 
 
-def test_a_check_without_a_killer_is_a_gap() -> None:
+def test_a_check_without_a_mutant_is_a_gap() -> None:
     matrix = Matrix(checks=("TR101", "TR102"), rows=(Row(plugin="p", check="TR101", tripped=("TR101",)),))
     assert matrix.problems == ["TR102 has no broken plugin"]
 
@@ -61,5 +62,5 @@ def test_a_broken_plugin_trips_its_check_and_no_other(tmp_path: Path) -> None:
     folder = tmp_path / "tests" / "broken"
     folder.mkdir(parents=True)
     (folder / "TR101_raises.py").write_text("raise RuntimeError\n", encoding="utf-8")
-    matrix = run_selftest(folder, select=["TR101"], workers=2)
+    matrix = run_matrix(folder, select=["TR101"], workers=2)
     assert [row.tripped for row in matrix.rows if row.check] == [("TR101",)]

@@ -1,8 +1,13 @@
-"""The self-test: every check against every broken plugin that is there for it, and against the clean ones."""
+"""The catalogue of broken and clean plugins, and the matrix of checks that each of them trips.
+
+python tests/runtime/testing/catalogue.py [--ray] [--select ID,…] [-n N]     print the matrix, exit 1 on a gap
+"""
 
 from __future__ import annotations
 
+import argparse
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -15,17 +20,18 @@ from trialrun.testing.sandbox_pool import SandboxPool
 from trialrun.testing.verdicts import Report, Verdict
 from trialrun_hookspecs.errors import UsageError
 
-__all__ = ["Matrix", "Row", "find_mutants", "find_plugins_dir", "list_clean_plugins", "run_selftest"]
+__all__ = ["MUTANTS_DIR", "Matrix", "Row", "build_row", "find_mutants", "list_clean_plugins", "run_matrix"]
 
+MUTANTS_DIR = Path(__file__).resolve().parents[2] / "broken_plugins" / "tr"
 _NAME = re.compile(r"(TR[0-9]{3})_(\w+?)(?:\.py)?")
 _REFERENCE = ("pure", "sklearn_digits")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """What one plugin tripped. `check` is the one that it is there for, None for a clean plugin.
+    """The checks that one plugin trips. `check` is the one that it must trip, None for a clean plugin.
 
-    `unsure` are checks of the harness that ended in an error.
+    `unsure` holds the checks that ended in an error of the harness.
     """
 
     plugin: str
@@ -36,7 +42,7 @@ class Row:
 
     @property
     def problems(self) -> list[str]:
-        """What is wrong with the catalogue, by this row."""
+        """The gaps that this row shows."""
         strangers = [name for name in self.tripped if name != self.check]
         found = [f"{self.plugin} trips {name} too: {self.messages.get(name, '')}" for name in strangers]
         if self.check is None:
@@ -50,29 +56,25 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Matrix:
-    """Checks × plugins. `checks` are the ids that were tested."""
+    """Checks × plugins. `checks` holds the ids that were tested."""
 
     checks: tuple[str, ...]
     rows: tuple[Row, ...]
 
     @property
     def problems(self) -> list[str]:
-        """Every gap: a check without a killer, a killer that trips a stranger, a clean plugin that trips anything."""
-        killed = {row.check for row in self.rows}
-        gaps = [f"{name} has no broken plugin" for name in self.checks if name not in killed]
+        """Every gap: a check without a mutant, a mutant that trips another check, a clean plugin that trips any."""
+        covered = {row.check for row in self.rows}
+        gaps = [f"{name} has no broken plugin" for name in self.checks if name not in covered]
         return gaps + [problem for row in self.rows for problem in row.problems]
 
     def render_lines(self) -> Iterator[str]:
-        """The matrix as text: a row per plugin, a column per check; ■ tripped as it should be, ✗ by mistake."""
+        """Yield the matrix as text, a row per plugin and a column per check: ■ tripped as expected, ✗ by mistake."""
         width = max((len(row.plugin) for row in self.rows), default=0)
         for place in range(2, 5):  # the digits of the ids, one below the other
             yield " " * (width + 2) + "".join(name[place] for name in self.checks)
         for row in self.rows:
             yield f"{row.plugin:<{width}}  " + "".join(_cell_symbol(row, name) for name in self.checks)
-
-    def to_json(self) -> dict[str, Any]:
-        rows = [{"plugin": row.plugin, "check": row.check, "tripped": list(row.tripped)} for row in self.rows]
-        return {"checks": list(self.checks), "rows": rows, "problems": self.problems}
 
 
 def _cell_symbol(row: Row, name: str) -> str:
@@ -83,17 +85,8 @@ def _cell_symbol(row: Row, name: str) -> str:
     return "·"
 
 
-def find_plugins_dir() -> Path:
-    """The folder of the broken plugins, in a checkout. Raises UsageError elsewhere: they are not installed."""
-    folder = Path(__file__).resolve().parents[3] / "tests" / "broken_plugins" / "tr"
-    if not folder.is_dir():
-        fix = "Run it from a checkout of trialrun, or name a folder: --plugins DIR."
-        raise UsageError("there must be broken plugins", where="selftest", got=f"no {folder}", fix=fix)
-    return folder
-
-
 def find_mutants(folder: Path) -> dict[Path, str]:
-    """The broken plugins of a folder -> the id of the check that each must trip."""
+    """Return the broken plugins of a folder -> the id of the check that each must trip."""
     found = {}
     for path in sorted(folder.iterdir()):
         name = _NAME.fullmatch(path.name)
@@ -106,28 +99,27 @@ def find_mutants(folder: Path) -> dict[Path, str]:
 
 
 def list_clean_plugins(folder: Path) -> list[str | Path]:
-    """The clean plugins that belong to a folder of broken ones, and the reference plugins."""
+    """Return the clean plugins that belong to a folder of broken ones, and the reference plugins."""
     beside = folder.parent.parent / "clean_plugins"
     paths = sorted(beside.iterdir()) if beside.is_dir() else []
     own = [path for path in paths if path.suffix == ".py" or (path.is_dir() and not path.name.startswith(("_", ".")))]
     return [*own, *_REFERENCE]
 
 
-def run_selftest(
-    folder: Path | None = None,
+def run_matrix(
+    folder: Path = MUTANTS_DIR,
     *,
     ray: bool = False,
     select: Iterable[str] = (),
     workers: int = 1,
     on_row: Callable[[Row], object] = lambda row: None,
 ) -> Matrix:
-    """Run every check against every plugin. `ray`: those that need Ray too.
+    """Run every check against every plugin. `ray` includes the checks that need Ray.
 
-    With `select`, ids or how they begin, broken plugins of other checks are left out; those that are in are put
-    through all checks all the same, and clean ones through these.
+    `select` holds ids or prefixes of ids. It leaves out the broken plugins of other checks, and limits the checks of
+    clean plugins; selected broken plugins still go through all checks.
     """
-    folder = find_plugins_dir() if folder is None else folder
-    checks = {name: found for name, found in all_checks().items() if ray or "ray" not in found.needs}
+    checks = {name: check for name, check in all_checks().items() if ray or "ray" not in check.needs}
     wanted = tuple(select)
     tested = tuple(name for name in checks if not wanted or name.startswith(wanted))
     broken = {path: check for path, check in find_mutants(folder).items() if check in tested}
@@ -135,10 +127,10 @@ def run_selftest(
         *broken.items(),
         *((path, None) for path in list_clean_plugins(folder)),
     ]
-    with SandboxPool() as host, ThreadPoolExecutor(max(1, workers)) as pool:
+    with SandboxPool() as sandboxes, ThreadPoolExecutor(max(1, workers)) as pool:
 
         def check_one(job: tuple[str | Path, str | None]) -> Row:
-            row = _run_checks(job[0], job[1], checks, host, wanted if job[1] is None else ())
+            row = _run_checks(job[0], job[1], checks, sandboxes, wanted if job[1] is None else ())
             on_row(row)
             return row
 
@@ -146,16 +138,16 @@ def run_selftest(
 
 
 def _run_checks(
-    plugin: str | Path, check: str | None, checks: Mapping[str, Check], host: SandboxPool, select: Sequence[str]
+    plugin: str | Path, check: str | None, checks: Mapping[str, Check], sandboxes: SandboxPool, select: Sequence[str]
 ) -> Row:
-    with Session(plugin, profile="full", checks=checks, config=False, host=host, select=select) as session:
+    with Session(plugin, profile="full", checks=checks, config=False, sandboxes=sandboxes, select=select) as session:
         for _ in session.outcomes():
             pass
         return build_row(session.report(), plugin, check)
 
 
 def build_row(report: Report, plugin: str | Path, check: str | None) -> Row:
-    """What a report says about the checks."""
+    """Return the row of a report."""
     outcomes = report.outcomes
     return Row(
         plugin=Path(plugin).stem,
@@ -168,3 +160,20 @@ def build_row(report: Report, plugin: str | Path, check: str | None) -> Row:
 
 def _ids_with_verdict(outcomes: Sequence[Any], verdict: Verdict) -> tuple[str, ...]:
     return tuple(outcome.id for outcome in outcomes if outcome.verdict is verdict)
+
+
+def main() -> int:
+    """Print the matrix and its gaps; return 1 when there is a gap."""
+    parser = argparse.ArgumentParser(description="Run every check against every broken and clean plugin.")
+    parser.add_argument("--select", default="", metavar="ID,…", help="only these checks; TR2 selects all of its family")
+    parser.add_argument("--ray", action="store_true", help="include the checks that need Ray")
+    parser.add_argument("-n", dest="workers", type=int, default=1, metavar="N", help="plugins at once")
+    options = parser.parse_args()
+    select = [word for word in options.select.upper().split(",") if word]
+    matrix = run_matrix(ray=options.ray, select=select, workers=options.workers)
+    sys.stdout.write("\n".join([*matrix.render_lines(), *matrix.problems, ""]))
+    return 1 if matrix.problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
