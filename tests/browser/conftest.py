@@ -136,7 +136,8 @@ def page_of(chrome: Any) -> Iterator[Callable[[Any], Page]]:
 
 
 @pytest.fixture
-def page(page_of: Callable[[Any], Page], server: HttpServer) -> Page:
+def page(server: HttpServer, page_of: Callable[[Any], Page]) -> Page:
+    # in this order the page is left before the server stops: a request under way must not be an error in the console
     return page_of(server)
 
 
