@@ -72,6 +72,7 @@ def test_a_broken_plugin_trips_its_check_and_nothing_else(plugin: str, reports: 
 @pytest.mark.parametrize("plugin", ALONE)
 def test_a_failure_says_where_what_and_what_to_do(plugin: str, reports: dict[str, Future[Report]]) -> None:
     failed = reports[plugin].result().of(Verdict.FAIL)
+    assert failed
     for outcome in failed:
         assert outcome.message
         assert outcome.fix
