@@ -53,10 +53,20 @@ def read_config(folder: Path, *, where: str) -> EntryPoints:
 
 
 def load_yaml(file: Path) -> Any:
-    """Return the content of a YAML file as plain values; raises OSError, ValueError or YAMLError."""
-    from ruamel.yaml import YAML  # no other form of a plugin needs it
+    """Return the content of a YAML file as plain values; raises OSError, ValueError or YAMLError.
 
-    return YAML(typ="safe", pure=True).load(file.read_bytes())
+    Of a key that occurs twice the last one counts, as for the platform.
+    """
+    from ruamel.yaml import YAML  # no other form of a plugin needs it
+    from ruamel.yaml.constructor import SafeConstructor
+
+    class LastKeyConstructor(SafeConstructor):
+        def check_mapping_key(self, *_: Any) -> bool:
+            return True
+
+    yaml = YAML(typ="safe", pure=True)
+    yaml.Constructor = LastKeyConstructor
+    return yaml.load(file.read_bytes())
 
 
 def _parse_yaml(file: Path, *, where: str) -> Any:
