@@ -56,12 +56,12 @@ def initialize_state(config: pytest.Config) -> None:
         raise pytest.UsageError(f"--trialrun: {where}; name the plugin to check in its [tool.trialrun] table")
 
 
-def _parse_options(given: Mapping[str, Any]) -> dict[str, Any]:
+def _parse_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options that were given, with ids as tuples."""
     split = {
-        name: _split_ids(value) if name in ("select", "ignore") else value for name, value in given.items() if value
+        name: _split_ids(value) if name in ("select", "ignore") else value for name, value in options.items() if value
     }
-    return {**split, **({"seed": 0} if given.get("seed") == 0 else {})}
+    return {**split, **({"seed": 0} if options.get("seed") == 0 else {})}
 
 
 def _get_option(config: pytest.Config, name: str) -> Any:
