@@ -159,7 +159,7 @@ def _check_properties(item: CheckItem) -> list[tuple[str, object]]:
 def _not_run_outcome(item: CheckItem, report: pytest.TestReport) -> Outcome:
     """Return the outcome of an item that a mark skipped, or that a fixture's error or an interrupt ended."""
     why = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr).strip().rpartition("\n")[2]
-    message = f"pytest ended the test: {why}"
+    message = f"ended by pytest: {why}"
     check = item.check
     return Outcome(
         id=check.id, title=check.title, verdict=Verdict.NOT_RUN, level=check.level, family=check.family, message=message
