@@ -51,6 +51,6 @@ def test_options_are_documented(pytester: pytest.Pytester) -> None:
 
 def test_everything_of_ours_bears_our_name(pytester: pytest.Pytester) -> None:
     text = pytester.runpytest_subprocess("--markers").stdout.str()
-    ours = [line for line in text.splitlines() if "set by trialrun itself" in line]
+    ours = [line for line in text.splitlines() if "trialrun sets this mark" in line]
     assert len(ours) == 3
     assert all(line.startswith("@pytest.mark.trialrun_") for line in ours)

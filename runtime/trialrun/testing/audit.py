@@ -132,10 +132,10 @@ class AuditLog:
             self._busy = False
 
     def _record_files(self, event: str, paths: tuple[Any, ...]) -> None:
-        for given in paths:
-            if isinstance(given, int) or given in (None, ":memory:", b":memory:"):
+        for name in paths:
+            if isinstance(name, int) or name in (None, ":memory:", b":memory:"):
                 continue
-            path = os.path.realpath(os.fsdecode(given))
+            path = os.path.realpath(os.fsdecode(name))
             if path.startswith((self._folder, *_IGNORED)) or path + os.sep == self._folder:
                 continue
             if (path, self.phase) not in self.files and len(self.files) < _MOST:

@@ -93,11 +93,11 @@ class Session:
             self.spec = _require_spec(plugin)
         file = self._find_config(plugin, config)
         written = read_config(file)
-        given = plugin if plugin is not None else written.plugin
-        if given is None:
+        chosen = plugin if plugin is not None else written.plugin
+        if chosen is None:
             fix = 'Pass one, or write `plugin = "…"` below [tool.trialrun] of pyproject.toml.'
             raise UsageError("a plugin must be named", where="plugin", got="none", fix=fix)
-        self.spec = _require_spec(given)
+        self.spec = _require_spec(chosen)
         self.profile = profile
         self.seed = seed
         self.verify = verify
@@ -334,11 +334,11 @@ def _select_checks(
         ) from None
 
 
-def _require_spec(given: object) -> str:
-    if not isinstance(given, str | Path):
+def _require_spec(plugin: object) -> str:
+    if not isinstance(plugin, str | Path):
         fix = "Write it to a file and pass the path, because checks run in other processes."
-        raise UsageError("must be a path or a name", where="plugin", got=type(given).__name__, fix=fix)
-    return resolve_spec(given)
+        raise UsageError("must be a path or a name", where="plugin", got=type(plugin).__name__, fix=fix)
+    return resolve_spec(plugin)
 
 
 def _drop_none(settings: Mapping[str, Any]) -> dict[str, Any]:

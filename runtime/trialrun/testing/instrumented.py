@@ -196,14 +196,14 @@ def _instrument_hook(name: str, hook: Hook, hook_log: HookLog) -> Callable[..., 
         recording = hook_log.record_hook(name, run, hyperparameter, by_name["dataset"], by_name["checkpoint"])
         entry = recording.__enter__()
         spy = SpyRun(run, entry, hook_log.scenario)
-        given = tuple(spy if value is run else value for value in args)
+        call_args = tuple(spy if value is run else value for value in args)
         extra = {
             **extra,
             **{key: value for key, value in hook_log.scenario.extra.items() if _accepts_keyword(hook, key)},
         }
         try:
             with limit_file_size(hook_log.scenario.disk):
-                returned = function(*given, **extra)
+                returned = function(*call_args, **extra)
         except BaseException as error:
             if not recording.__exit__(type(error), error, error.__traceback__):
                 raise

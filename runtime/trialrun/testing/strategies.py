@@ -48,9 +48,9 @@ _PARENT = "parent"
 @st.composite
 def _unique_names(draw: st.DrawFn) -> list[str]:
     """Draw unique names, some of them nested, none a prefix of another."""
-    made = draw(_several_parts)
-    plain = draw(st.integers(1, len(made)))
-    return [*made[:plain], *(f"{_PARENT}/{part}" for part in made[plain:])]
+    names = draw(_several_parts)
+    plain = draw(st.integers(1, len(names)))
+    return [*names[:plain], *(f"{_PARENT}/{part}" for part in names[plain:])]
 
 
 _several_parts = st.lists(_parts.filter(lambda part: part != _PARENT), unique=True, min_size=1, max_size=4)
@@ -92,7 +92,7 @@ def _normal_fields(**more: st.SearchStrategy[Any]) -> st.SearchStrategy[Json]:
 
 
 def _with_base(fields: st.SearchStrategy[Json]) -> st.SearchStrategy[Json]:
-    return st.builds(lambda made, base: {**made, "base": base}, fields, st.sampled_from([2, 10, 2.5, 0.5]))
+    return st.builds(lambda field, base: {**field, "base": base}, fields, st.sampled_from([2, 10, 2.5, 0.5]))
 
 
 FIELDS: dict[str, Callable[[], st.SearchStrategy[Json]]] = {
@@ -136,7 +136,7 @@ def _space_dicts(draw: st.DrawFn, kinds: tuple[str, ...] = tuple(FIELDS)) -> lis
 
 def spaces(kinds: tuple[str, ...] = tuple(FIELDS)) -> st.SearchStrategy[list[DistributionBase]]:
     """Return spaces: lists of distributions as models."""
-    return _space_dicts(kinds).map(lambda made: [_build_model(distribution) for distribution in made])
+    return _space_dicts(kinds).map(lambda space: [_build_model(distribution) for distribution in space])
 
 
 objects = st.dictionaries(_text, json_values, max_size=3)
@@ -171,7 +171,7 @@ _tune_config = st.fixed_dictionaries(
         "legacy_train_report": st.booleans(),
         "wait_for_gpu_s": st.none() | st.floats(0.001, 1e9),
     },
-).map(lambda made: {**made, "max_failures": 0} if made.get("fail_fast") else made)
+).map(lambda config: {**config, "max_failures": 0} if config.get("fail_fast") else config)
 
 _gpus = st.just(0) | st.floats(0.0001, 1) | st.integers(1, 8)  # none, a fraction, or whole devices
 _custom = st.dictionaries(st.sampled_from(["disk", "memory", "라이선스"]), st.floats(0.001, 1e9), max_size=2)
@@ -224,8 +224,8 @@ def job_names(max_size: int = 40) -> st.SearchStrategy[str]:
 
 def from_space(space: Iterable[Mapping[str, Any] | DistributionBase]) -> st.SearchStrategy[dict[str, Any]]:
     """Return flat hyperparameters of a space of models or JSON: `{"optimizer/lr": 0.1}`."""
-    made = Space([d if isinstance(d, DistributionBase) else _build_model(d) for d in space])
-    return st.fixed_dictionaries({name: _distribution_values(d) for name, d in made.distributions.items()})
+    flat = Space([d if isinstance(d, DistributionBase) else _build_model(d) for d in space])
+    return st.fixed_dictionaries({name: _distribution_values(d) for name, d in flat.distributions.items()})
 
 
 def configs(space: Iterable[Mapping[str, Any] | DistributionBase]) -> st.SearchStrategy[dict[str, Any]]:

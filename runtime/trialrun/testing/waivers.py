@@ -42,8 +42,8 @@ def read_waivers(
     problems: list[Problem] = []
     waivers: dict[str, Waiver] = {}
     lines = _find_entry_lines(text)
-    for number, given in enumerate(entries):
-        entry = {key: getattr(given, key) for key in _KEYS} if isinstance(given, Waiver) else given
+    for number, raw in enumerate(entries):
+        entry = {key: getattr(raw, key) for key in _KEYS} if isinstance(raw, Waiver) else raw
         line = f"{path}:{lines[number]}" if path and number < len(lines) else (path or "waivers")
         where = f"{line}, waivers[{number}]"
         found = _find_problems(entry, known, where, today)

@@ -199,8 +199,8 @@ def progress_is_sane(context: CheckContext) -> None:
 
 
 def _parse_progress(call: Mapping[str, Any]) -> tuple[float, float, str]:
-    given = dict(zip(("current", "total", "category"), call["args"], strict=False)) | call["kwargs"]
-    return float(given.get("current", 0)), float(given.get("total", 0)), str(given.get("category", ""))
+    arguments = dict(zip(("current", "total", "category"), call["args"], strict=False)) | call["kwargs"]
+    return float(arguments.get("current", 0)), float(arguments.get("total", 0)), str(arguments.get("category", ""))
 
 
 @check(

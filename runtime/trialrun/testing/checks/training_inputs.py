@@ -85,12 +85,12 @@ def _replace_value(nested: Mapping[str, Any], path: str, *value: Any) -> dict[st
 )
 def missing_hyperparameter_is_named(context: CheckContext) -> None:
     require_training(context)
-    given = dict(context.target.hyperparameter or {})
-    names = [name for name, _ in _flatten_leaves(given)]
+    hyperparameter = dict(context.target.hyperparameter or {})
+    names = [name for name, _ in _flatten_leaves(hyperparameter)]
     if not names:
         context.raise_not_applicable("the checks use no hyperparameters")
     for name in names[:_MOST_CALLS]:
-        observation = context.train(hyperparameter=_replace_value(given, name))
+        observation = context.train(hyperparameter=_replace_value(hyperparameter, name))
         if not observation.ok:
             _expect_named(context, observation, name, "without", "missing hyperparameter")
 
@@ -107,12 +107,12 @@ def missing_hyperparameter_is_named(context: CheckContext) -> None:
 )
 def wrong_type_is_named(context: CheckContext) -> None:
     require_training(context)
-    given = dict(context.target.hyperparameter or {})
-    names = [name for name, value in _flatten_leaves(given) if type(value) in (int, float)]
+    hyperparameter = dict(context.target.hyperparameter or {})
+    names = [name for name, value in _flatten_leaves(hyperparameter) if type(value) in (int, float)]
     if not names:
         context.raise_not_applicable("the checks use no hyperparameter that is a number")
     for name in names[:_MOST_CALLS]:
-        observation = context.train(hyperparameter=_replace_value(given, name, "a few"))
+        observation = context.train(hyperparameter=_replace_value(hyperparameter, name, "a few"))
         message = f"{name!r} was text instead of a number, and train() accepted it"
         context.expect(not observation.ok, message, signature="wrong type accepted", where=context.locate_hook())
         _expect_named(context, observation, name, "with a text for", "wrong type")

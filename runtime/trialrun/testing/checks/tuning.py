@@ -491,7 +491,7 @@ def two_runs_at_once(context: CheckContext) -> None:
         {"meet": str(meeting), "as": f"{id(context)}-{number}", "prefix": f"{id(context)}-"} for number in (1, 2)
     ]
     with ThreadPoolExecutor(2) as pool:
-        observations = list(pool.map(lambda given: context.train(options=given), options))
+        observations = list(pool.map(lambda option: context.train(options=option), options))
     for observation in observations:
         error = first_error(observation)
         where = (error.where if error else None) or context.locate_hook()

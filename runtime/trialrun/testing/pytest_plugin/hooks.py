@@ -56,12 +56,12 @@ def initialize_state(config: pytest.Config) -> None:
         raise pytest.UsageError(f"--trialrun: {where}; name the plugin to check in its [tool.trialrun] table")
 
 
-def _parse_options(given: Mapping[str, Any]) -> dict[str, Any]:
+def _parse_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options that were given, with ids as tuples."""
     split = {
-        name: _split_ids(value) if name in ("select", "ignore") else value for name, value in given.items() if value
+        name: _split_ids(value) if name in ("select", "ignore") else value for name, value in options.items() if value
     }
-    return {**split, **({"seed": 0} if given.get("seed") == 0 else {})}
+    return {**split, **({"seed": 0} if options.get("seed") == 0 else {})}
 
 
 def _get_option(config: pytest.Config, name: str) -> Any:
@@ -159,7 +159,7 @@ def _check_properties(item: CheckItem) -> list[tuple[str, object]]:
 def _not_run_outcome(item: CheckItem, report: pytest.TestReport) -> Outcome:
     """Return the outcome of an item that a mark skipped, or that a fixture's error or an interrupt ended."""
     why = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr).strip().rpartition("\n")[2]
-    message = f"pytest ended the test: {why}"
+    message = f"ended by pytest: {why}"
     check = item.check
     return Outcome(
         id=check.id, title=check.title, verdict=Verdict.NOT_RUN, level=check.level, family=check.family, message=message
