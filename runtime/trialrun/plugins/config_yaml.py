@@ -64,9 +64,9 @@ def load_yaml(file: Path) -> Any:
         def check_mapping_key(self, *_: Any) -> bool:
             return True
 
-    yaml = YAML(typ="safe", pure=True)
-    yaml.Constructor = LastKeyConstructor
-    return yaml.load(file.read_bytes())
+    reader = YAML(typ="safe", pure=True)
+    reader.Constructor = LastKeyConstructor
+    return reader.load(file.read_bytes())
 
 
 def _parse_yaml(file: Path, *, where: str) -> Any:

@@ -299,7 +299,7 @@ def test_a_study_without_a_trial_is_no_success(tmp_path: Path) -> None:
     space = [{"name": "n", "type": "uniform", "min": 0, "max": 1}]
     config = {"metric": "loss", "mode": "min", "num_samples": 3, "search_alg": "silent"}
     params = {"name": "n", "dataset": 1, "is_tune": True, "hyperparameters": space, "tune_config": config}
-    with pytest.raises(AllTrialsFailed, match=r"no trial has run, got 0 of 3\. See whether the search algorithm"):
+    with pytest.raises(AllTrialsFailed, match=r"no trial has run, got 0 of 3\. Check that the search algorithm"):
         trained(tmp_path, {"action": "train", "params": params}, plugins=[Offers()], executor="inline")
     with recording(tmp_path / "n-1") as recorder:
         assert recorder.job(1)["status"] == "FAILED"
