@@ -23,6 +23,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 __all__ = ["main"]
 
 _SUBREAPER, _PDEATHSIG = 36, 1  # of prctl(2)
@@ -30,7 +32,6 @@ _GRACE_S = 0.3  # for helper processes that end by themselves after the child
 _STACK_DUMP_S = 0.2  # before the time limit, a run writes down its stacks
 _BIGGEST_FILE = 1 << 30
 _FIRST_OWN_FD, _LAST_FD = 3, 1024
-_PROC = Path("/proc")
 
 
 def main(fd: int) -> None:
@@ -292,53 +293,31 @@ def _kill_descendants(pid: int) -> None:
 
 def _kill_orphans(supervisors: dict[int, Any]) -> None:
     """Kill the children that are not supervisors, and their descendants."""
-    for pid, parent in _list_parents().items():
-        if parent == os.getpid() and pid not in supervisors:
-            _kill_descendants(pid)
-            _kill(pid)
-
-
-def _list_parents() -> dict[int, int]:
-    """Every process of the machine -> its parent, as far as /proc tells."""
-    found = {}
-    for entry in _PROC.iterdir() if _PROC.is_dir() else ():
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError, ValueError, IndexError):
-                found[int(entry.name)] = int(_read_stat(int(entry.name))[1])
-    return found
+    for child in psutil.Process().children():
+        if child.pid not in supervisors:
+            _kill_descendants(child.pid)
+            _kill(child.pid)
 
 
 def _list_descendants(pid: int) -> list[int]:
-    parents = _list_parents()
-    found, frontier = [], [pid]
-    while frontier:
-        frontier = [child for child, parent in parents.items() if parent in frontier]
-        found += frontier
-    return found
-
-
-def _read_stat(pid: int) -> list[str]:
-    """What /proc says after the command's name, which may hold anything: first state and parent."""
-    text = (_PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
-    return text.rpartition(")")[2].split()
+    try:
+        return [child.pid for child in psutil.Process(pid).children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return []
 
 
 def _is_zombie(pid: int) -> bool:
     try:
-        return (
-            Path("/proc", str(pid), "stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[0]
-            == "Z"
-        )
-    except (OSError, IndexError):
+        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    except psutil.Error:
         return True
 
 
 def _read_command(pid: int) -> str:
-    with contextlib.suppress(OSError):
-        return (
-            Path("/proc", str(pid), "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()[:200]
-        )
-    return str(pid)
+    try:
+        return " ".join(psutil.Process(pid).cmdline())[:200]
+    except psutil.Error:
+        return str(pid)
 
 
 if __name__ == "__main__":
