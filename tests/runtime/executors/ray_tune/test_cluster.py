@@ -13,8 +13,8 @@ from trialrun.executors.ray_tune.cluster import retry_client
 
 SCRIPT = """
 import json, ray
-from trialrun.executors.ray_tune.cluster import joined
-with joined(None, {"CPU": 1}, {}):
+from trialrun.executors.ray_tune.cluster import connect_ray
+with connect_ray(None, {"CPU": 1}, {}):
     (node,) = ray.nodes()
     gcs = ray.get_runtime_context().gcs_address
     ports = [node["NodeManagerPort"], node["ObjectManagerPort"], int(gcs.rpartition(":")[2])]
