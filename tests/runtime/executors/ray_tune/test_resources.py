@@ -108,12 +108,29 @@ else:
 """
 
 
-def alone(tmp_path: Path, params: dict[str, Any], path: str = "", do: str = "nothing", **config: Any) -> str:
-    """What a study in a Ray of its own prints: with two disks and GPUs, and an nvidia-smi where `path` has one."""
+BUSY_DRIVER = """
+from types import SimpleNamespace
+nvmlMemory_v2 = 2
+class NVMLError(Exception): ...
+def nvmlInit(): ...
+def nvmlShutdown(): ...
+def nvmlDeviceGetCount(): return 1
+def nvmlDeviceGetName(handle): return "busy"
+def nvmlDeviceGetIndex(handle): return 0
+def nvmlDeviceGetHandleByIndex(index): return index
+def nvmlDeviceGetHandleByUUID(uuid): return uuid
+def nvmlDeviceGetMemoryInfo(handle, version): return SimpleNamespace(used=900 * 2**20, total=1000 * 2**20)
+def nvmlDeviceGetComputeRunningProcesses(handle): return []
+"""
+"""Stands in for the module `pynvml` on a machine whose GPUs are used by others."""
+
+
+def alone(tmp_path: Path, params: dict[str, Any], modules: str = "", do: str = "nothing", **config: Any) -> str:
+    """Return what a study in a Ray of its own prints: with two disks and GPUs; `modules` is first on its path."""
     tuning = {"hyperparameters": does(do), "tune_config": {"metric": "loss", "mode": "min", **config}}
     job = {"action": "train", "params": {"name": "x", "dataset": 1, "is_tune": True, **tuning, **params}}
     arguments = [json.dumps(job), str(PLUGINS / "takes_resources.py"), str(tmp_path / "results")]
-    environment = {**os.environ, "PATH": f"{path}:{os.environ['PATH']}"}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (modules, os.environ.get("PYTHONPATH"))))}
     command = [sys.executable, "-c", SCRIPT, *arguments]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=170, check=False)
     assert done.returncode == 0, done.stderr
@@ -137,11 +154,10 @@ def test_two_trials_at_a_time_see_a_gpu_each(tmp_path: Path) -> None:
 
 @pytest.mark.ray(session=False)
 def test_a_trial_whose_gpu_stays_busy_fails_instead_of_running_out_of_memory(tmp_path: Path) -> None:
-    answer = 'case "$*" in *query-gpu*) echo "GPU-a, 0, 900, 1000";; esac'
-    (tmp_path / "nvidia-smi").write_text(f"#!/bin/sh\n{answer}\n")
-    (tmp_path / "nvidia-smi").chmod(0o755)
-    said = alone(tmp_path, {"num_gpus": 1}, path=str(tmp_path), wait_for_gpu_s=0.2)
-    assert "GPU 0: 900 of 1000 MiB used by others" in said
+    (tmp_path / "driver").mkdir()
+    (tmp_path / "driver" / "pynvml.py").write_text(BUSY_DRIVER)
+    message = alone(tmp_path, {"num_gpus": 1}, modules=str(tmp_path / "driver"), wait_for_gpu_s=0.2)
+    assert "GPU 0: 900 of 1000 MiB used by others" in message
 
 
 def test_a_machine_too_small_for_a_trials_workers_is_refused_before_ray_starts(tmp_path: Path) -> None:
