@@ -36,7 +36,8 @@ def ray_session() -> Iterator[None]:
     """One local Ray for all tests that need one: four CPUs and one GPU, all of them logical.
 
     Ray pickles the functions of an importable module by name, so its workers must find the broken plugins too. They
-    inherit the environment: a `runtime_env` would do the same and make every worker start a second later.
+    inherit the environment: a `runtime_env` would do the same and make every worker start a second later. Ray starts
+    workers with niceness 15, so that whatever else this machine does makes every trial wait.
     """
     import ray
 
@@ -46,6 +47,7 @@ def ray_session() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
         patch.delenv("RAY_ADDRESS", raising=False)
+        patch.setenv("RAY_worker_niceness", "0")
         with listen_on_loopback():
             ray.init(
                 address="local",

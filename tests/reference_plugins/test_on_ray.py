@@ -27,7 +27,11 @@ def test_trials_without_improvement_stop_and_every_trial_is_a_line(
     tuner = tune.Tuner(
         climb,
         param_space={"top": tune.grid_search([1, 100])},
-        tune_config=tune.TuneConfig(scheduler=schedulers()["patience"](metric="score", mode="max", patience=2)),
+        tune_config=tune.TuneConfig(
+            scheduler=schedulers()["patience"](metric="score", mode="max", patience=2),
+            max_concurrent_trials=1,
+            reuse_actors=True,
+        ),
         run_config=tune.RunConfig(storage_path=str(tmp_path), callbacks=list(trial_callbacks()), verbose=0),
     )
     results = tuner.fit()

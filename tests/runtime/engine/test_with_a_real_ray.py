@@ -79,7 +79,11 @@ def test_a_running_ray_is_joined_by_its_address_and_left_running(tmp_path: Path)
     space = [{"name": "n", "type": "grid_search", "options": [1, 2]}]
     options = ["--address", address, "--json"]
     done = subprocess.run(
-        command(tmp_path, "leaky.py", space, *options), capture_output=True, text=True, timeout=LIMIT_S, check=False
+        command(tmp_path, "leaky.py", space, *options, max_concurrent_trials=1),
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)

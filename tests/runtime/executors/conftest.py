@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -48,6 +50,21 @@ class Study:
 @pytest.fixture
 def tuned(tmp_path: Path) -> Iterator[Callable[..., Study]]:
     """Run a tuning job: `tuned(plugin, space, executor=…, **tune_config)`."""
+    with _open_studies(tmp_path / "results") as run:
+        yield run
+
+
+@pytest.fixture(scope="module")
+def leaky(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Executor], Study]]:
+    """Run `leaky(executor)` once for all tests of a module: four trials, one at a time, so that a worker is reused."""
+    space = [{"name": "n", "type": "grid_search", "options": [1, 2, 3, 4]}]
+    with _open_studies(tmp_path_factory.mktemp("leaky")) as run:
+        yield functools.cache(lambda executor: run("leaky", space, executor=executor, max_concurrent_trials=1))
+
+
+@contextmanager
+def _open_studies(results: Path) -> Iterator[Callable[..., Study]]:
+    """Yield a function that runs a tuning job, and close the recordings of its studies afterwards."""
     opened: list[Study] = []
 
     def run(
@@ -75,7 +92,7 @@ def tuned(tmp_path: Path) -> Iterator[Callable[..., Study]]:
             plugin=path if path.exists() else plugin,
             datasets={1: ROWS},
             executor=executor,
-            results=tmp_path / "results",
+            results=results,
         )
         opened.append(Study(result))
         return opened[-1]

@@ -15,6 +15,7 @@ from trialrun_hookspecs.errors import AllTrialsFailed, Infeasible, RequestInvali
 from .conftest import BOTH, PLUGINS, ROWS, Study
 
 Tuned = Callable[..., Study]
+Leaky = Callable[[str], Study]
 
 REASONS = {
     "raises": "boom at the first step",
@@ -34,6 +35,13 @@ def grid(name: str, values: list[Any]) -> list[dict[str, Any]]:
     return [{"name": name, "type": "grid_search", "options": values}]
 
 
+def check_progress(study: Study) -> None:
+    overall = [entry["data"]["overall"] for entry in study.recorder.events("progress")]
+    assert overall == sorted(overall)
+    assert overall[-1] == 1.0
+    assert [value for value in overall if value == 1.0] == [1.0]
+
+
 @pytest.mark.parametrize("executor", BOTH)
 def test_a_failing_trial_says_why_while_the_rest_goes_on(tuned: Tuned, executor: str) -> None:
     fatal = ["exits", "dies"] if executor == "ray" else ["exits"]
@@ -51,6 +59,7 @@ def test_a_failing_trial_says_why_while_the_rest_goes_on(tuned: Tuned, executor:
     assert {statuses[fault] for fault in [*REASONS, *fatal]} - {"ERROR"} == {"TERMINATED"}  # those without an artifact
     assert {fault for fault, status in statuses.items() if status == "TERMINATED"} == {"none", "no_artifact", "outside"}
     assert study.recorder.job(study.result.job_id)["status"] == "SUCCEEDED"
+    check_progress(study)  # on Ray, several trials ran at a time
 
 
 @pytest.mark.parametrize("executor", BOTH)
@@ -70,14 +79,14 @@ def test_every_way_of_handing_over_metrics_gives_the_same_kind_of_result(tuned: 
         "report_then_same": [{"loss": 1.0, "extra": 5}],
         "report_then_more": [{"loss": 2.0, "extra": 5}, {"loss": 1.0, "extra": 5}],
     }
-    study = tuned("tune_styles", grid("style", list(styles)), executor=executor)
+    study = tuned("tune_styles", grid("style", list(styles)), executor=executor, max_concurrent_trials=1)
     assert [failure for failure in study.result.failures if failure.status == "ERROR"] == []
     assert {style: study.results_of(style) for style in styles} == styles
 
 
 @pytest.mark.parametrize("executor", BOTH)
-def test_no_trial_sees_what_the_one_before_did_to_its_process(tuned: Tuned, executor: str) -> None:
-    study = tuned("leaky", grid("n", [1, 2, 3, 4]), executor=executor, max_concurrent_trials=1)
+def test_no_trial_sees_what_the_one_before_did_to_its_process(leaky: Leaky, executor: str) -> None:
+    study = leaky(executor)
     results = [study.results_of(n)[0] for n in (1, 2, 3, 4)]
     assert [result["leaks"] for result in results] == [0, 0, 0, 0]
     assert len({result["process"] for result in results}) < 4  # they did share a process
@@ -89,7 +98,7 @@ def test_no_trial_sees_what_the_one_before_did_to_its_process(tuned: Tuned, exec
 def test_the_same_seed_gives_the_same_study(tuned: Tuned, executor: str) -> None:
     space = [{"name": "n", "type": "uniform", "min": 0, "max": 1}]
     first = tuned("leaky", space, executor=executor, num_samples=2)
-    again = tuned("leaky", space, executor=executor, num_samples=2)
+    again = tuned("leaky", space, executor=executor, num_samples=2, max_concurrent_trials=1)
 
     def drawn(study: Study) -> list[tuple[Any, Any]]:
         table = study.recorder.last_table(study.result.job_id)
@@ -100,29 +109,30 @@ def test_the_same_seed_gives_the_same_study(tuned: Tuned, executor: str) -> None
 
 
 @pytest.mark.parametrize("executor", BOTH)
-def test_trial_ids_are_in_every_metric_without_the_plugin_doing_anything(tuned: Tuned, executor: str) -> None:
-    study = tuned("leaky", grid("n", [1, 2]), executor=executor)
-    ids = {study.trial_id(n) for n in (1, 2)}
+def test_trial_ids_are_in_every_metric_without_the_plugin_doing_anything(leaky: Leaky, executor: str) -> None:
+    study = leaky(executor)
+    ids = {study.trial_id(n) for n in (1, 2, 3, 4)}
     logged = study.recorder.metrics()
-    assert len(logged) == 2
+    assert len(logged) == len(ids) == 4
     assert {entry["trial_id"] for entry in logged} == ids
-    for trial_id in ids:
-        assert "printed by" in (study.folder / "trials" / trial_id / "stdout").read_text()
-        assert json.loads((study.folder / "trials" / trial_id / "config.json").read_text())["n"] in (1, 2)
+    for n in (1, 2, 3, 4):
+        trial_id = study.trial_id(n)
+        assert f"printed by {trial_id}" in (study.folder / "trials" / trial_id / "stdout").read_text()
+        assert json.loads((study.folder / "trials" / trial_id / "config.json").read_text())["n"] == n
 
 
 @pytest.mark.ray
-def test_what_subprocesses_print_is_in_the_trials_folder(tuned: Tuned) -> None:
-    study = tuned("leaky", grid("n", [1]), executor="ray")
-    trial_id = study.trial_id(1)
-    assert f"child of {trial_id}" in (study.folder / "trials" / trial_id / "stdout").read_text()
-    assert (study.folder / "trials" / trial_id / "stderr").read_text() == ""
+def test_what_subprocesses_print_is_in_the_trials_folder(leaky: Leaky) -> None:
+    study = leaky("ray")
+    for trial_id in [study.trial_id(n) for n in (1, 2, 3, 4)]:
+        assert f"child of {trial_id}" in (study.folder / "trials" / trial_id / "stdout").read_text()
+        assert (study.folder / "trials" / trial_id / "stderr").read_text() == ""
 
 
 @pytest.mark.ray
-def test_a_trial_that_asked_for_no_gpu_sees_none(tuned: Tuned, monkeypatch: pytest.MonkeyPatch) -> None:
-    without = tuned("leaky", grid("n", [1]), executor="ray")
-    assert without.results_of(1)[0]["gpu_hidden"] == 1
+def test_a_trial_that_asked_for_no_gpu_sees_none(tuned: Tuned, leaky: Leaky) -> None:
+    without = leaky("ray")
+    assert [without.results_of(n)[0]["gpu_hidden"] for n in (1, 2, 3, 4)] == [1, 1, 1, 1]
     given = tuned("leaky", grid("n", [1]), executor="ray", params={"num_gpus": 0.5})
     assert "visible 0" in [message["content"] for message in given.recorder.messages()]
 
@@ -134,7 +144,7 @@ def test_hyperopt_smoke_on_ray_registers_a_model_per_trial(tuned: Tuned) -> None
         {"name": "epochs", "type": "choice", "options": [3]},
     ]
     search = {"name": "hyperoptsearch", "points_to_evaluate": [{"learning_rate": 0.1, "epochs": 3}]}
-    study = tuned("pure", space, executor="ray", num_samples=4, search_alg=search)
+    study = tuned("pure", space, executor="ray", num_samples=4, search_alg=search, max_concurrent_trials=1)
     models = study.recorder.models()
     assert len(models) == len(study.result.trial_models) == 4
     assert {model["name"] for model in models} == {f"study_{m.trial_id}" for m in study.result.trial_models}
@@ -178,9 +188,10 @@ def test_stop_rules_end_trials_and_target_ends_the_study(tuned: Tuned, executor:
         {"name": "learning_rate", "type": "choice", "options": [0.1]},
         {"name": "epochs", "type": "choice", "options": [50]},
     ]
-    stopped = tuned("pure", space, executor=executor, stop={"training_iteration": 3}, num_samples=2)
+    one_by_one = {"executor": executor, "max_concurrent_trials": 1}
+    stopped = tuned("pure", space, stop={"training_iteration": 3}, num_samples=2, **one_by_one)
     assert {model.metrics["epoch"] for model in stopped.result.trial_models} == {3}
-    reached = tuned("pure", space, executor=executor, target=1000.0, num_samples=5, max_concurrent_trials=1)
+    reached = tuned("pure", space, target=1000.0, num_samples=5, **one_by_one)
     assert reached.result.ended_by.startswith("target: loss reached")
     assert len(reached.recorder.last_table(reached.result.job_id)["trials"]) < 5  # type: ignore[index]
 
@@ -199,12 +210,8 @@ def test_fail_fast_ends_the_study_with_that_status(tuned: Tuned, executor: str) 
 
 
 @pytest.mark.parametrize("executor", BOTH)
-def test_progress_never_falls_and_is_whole_only_at_the_end(tuned: Tuned, executor: str) -> None:
-    study = tuned("leaky", grid("n", [1, 2, 3]), executor=executor)
-    overall = [entry["data"]["overall"] for entry in study.recorder.events("progress")]
-    assert overall == sorted(overall)
-    assert overall[-1] == 1.0
-    assert [value for value in overall if value == 1.0] == [1.0]
+def test_progress_never_falls_and_is_whole_only_at_the_end(leaky: Leaky, executor: str) -> None:
+    check_progress(leaky(executor))
 
 
 def test_a_trial_too_large_for_this_machine_is_refused_before_it_hangs(tmp_path: Path) -> None:
@@ -214,10 +221,10 @@ def test_a_trial_too_large_for_this_machine_is_refused_before_it_hangs(tmp_path:
 
 
 @pytest.mark.ray
-def test_a_ray_that_was_there_before_is_left_running(tuned: Tuned) -> None:
+def test_a_ray_that_was_there_before_is_left_running(leaky: Leaky) -> None:
     import ray
 
-    tuned("leaky", grid("n", [1]), executor="ray")
+    leaky("ray")
     assert ray.is_initialized()
 
 
@@ -239,7 +246,8 @@ def test_a_live_object_runs_on_ray(tmp_path: Path) -> None:
     from trialrun_hookspecs import hookimpl
 
     Live.train = hookimpl(Live.train)  # type: ignore[method-assign]
-    result = trialrun.run(_job(), plugin=Live(), datasets={1: ROWS}, results=tmp_path)
+    job = _job(config={"max_concurrent_trials": 1})
+    result = trialrun.run(job, plugin=Live(), datasets={1: ROWS}, results=tmp_path)
     assert result.best_trial is not None
     assert result.best_trial.config == {"n": 1}
     assert len(result.trial_models) == 2
@@ -316,15 +324,16 @@ def test_fail_fast_raise_fails_the_job_with_the_trials_error(tuned: Tuned, execu
 @pytest.mark.parametrize("executor", BOTH)
 def test_a_trial_that_is_ended_early_says_by_what(tuned: Tuned, executor: str) -> None:
     plateau = {"trial": {"patience": 1, "min_delta": 1e9}}
-    study = tuned("pure", [*RATES, *EPOCHS], executor=executor, plateau=plateau, num_samples=2)
+    study = tuned("pure", [*RATES, *EPOCHS], executor=executor, plateau=plateau, num_samples=2, max_concurrent_trials=1)
     assert set(study.result.ended_early.values()) == {"plateau.trial: loss did not improve in 1 reports"}
     assert len(study.result.ended_early) == 2
 
 
 @pytest.mark.ray
 def test_a_scheduler_and_an_algorithm_of_a_plugin_are_used_by_name(tmp_path: Path) -> None:
-    config = {"search_alg": "halton", "scheduler": {"name": "patience", "options": {"patience": 1, "min_delta": 1e9}}}
-    job = _job(params={"hyperparameters": [*RATES, *EPOCHS]}, config={**config, "num_samples": 2})
+    scheduler = {"name": "patience", "options": {"patience": 1, "min_delta": 1e9}}
+    config = {"search_alg": "halton", "scheduler": scheduler, "num_samples": 2, "max_concurrent_trials": 1}
+    job = _job(params={"hyperparameters": [*RATES, *EPOCHS]}, config=config)
     result = trialrun.run(
         job, plugin="pure", plugins=["halton", "patience"], datasets={1: ROWS}, results=tmp_path / "results"
     )

@@ -55,7 +55,8 @@ def test_a_callback_that_raises_is_told_and_switched_off(tmp_path: Path) -> None
         {"name": "learning_rate", "type": "grid_search", "options": [0.1, 0.2]},
     ]
     params = {"name": "called", "dataset": 1, "is_tune": True, "num_cpus": 0.5, "hyperparameters": space}
-    job = {"action": "train", "params": {**params, "tune_config": {"metric": "loss", "mode": "min"}}}
+    config = {"metric": "loss", "mode": "min", "max_concurrent_trials": 1}
+    job = {"action": "train", "params": {**params, "tune_config": config}}
     result = trialrun.run(
         job, plugin="pure", plugins=[tmp_path / "calls.py"], datasets={1: ROWS}, results=tmp_path / "results"
     )
