@@ -173,7 +173,7 @@ def _describe_hook(hook: Callable[..., Any]) -> Iterator[str]:
 
 
 def _signature(hook: Callable[..., Any]) -> Iterator[str]:
-    """Yield the definition as it is written, with one parameter per line."""
+    """Yield the definition as written, with one parameter per line."""
     definition = ast.parse(inspect.getsource(hook)).body[0]
     assert isinstance(definition, ast.FunctionDef)
     returns = ast.unparse(definition.returns) if definition.returns else "Any"

@@ -125,7 +125,7 @@ class PluginError(UsageError):
 
 
 class PluginAbsent(PluginError):
-    """There is no plugin of that name or path."""
+    """No plugin has that name or path."""
 
 
 class PluginBroken(PluginError):

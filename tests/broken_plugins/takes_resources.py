@@ -35,7 +35,7 @@ def tune(hyperparameter, run, dataset, checkpoint):
 
 
 def _inside(ray, group):
-    """How many of two workers run in the trial's placement group."""
+    """Return how many of two workers run in the trial's placement group."""
 
     @ray.remote(num_cpus=0.5)
     class Worker:
@@ -47,7 +47,7 @@ def _inside(ray, group):
 
 
 def _met(others):
-    """How many trials of the study run at the same time as this one, itself included."""
+    """Return how many trials of the study run at the same time as this one, itself included."""
     Path("here").touch()
     end = time.monotonic() + 60
     while len(found := list(Path("..").glob("*/here"))) < others and time.monotonic() < end:

@@ -92,7 +92,7 @@ class Page:
         self.chrome.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
 
     def shot(self, name: str) -> None:
-        """Keep a screenshot where somebody asked for them."""
+        """Keep a screenshot where TRIALRUN_SCREENSHOTS asks for them."""
         self.module("await new Promise((next) => requestAnimationFrame(() => setTimeout(next, 300)))")
         if self.keep:
             folder = Path(self.keep)

@@ -36,7 +36,7 @@ def test_the_modules_can_be_put_into_one_file() -> None:
 
 
 def drawn(page: Page, script: str, value: Any = None) -> Any:
-    """What a script with the plots' modules in reach gives."""
+    """Return the value of a script that can use the modules of the plots."""
     page.open(None)
     return page.module(
         f"""

@@ -88,7 +88,7 @@ def test_columns_are_picked(table: Page) -> None:
 
 
 def axis(page: Page, column: str) -> dict[str, Any]:
-    """Where an axis of the parallel coordinates stands on the screen: as the plot itself computes it."""
+    """Return the place of an axis of the parallel coordinates on the screen, as the plot computes it."""
     found: dict[str, Any] = page.module(
         """
         const canvas = document.querySelectorAll(".plot canvas")[1];

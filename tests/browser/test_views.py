@@ -170,7 +170,7 @@ def test_a_training_job_shows_its_curves(tmp_path: Path, page_of: Callable[[Any]
 
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_hostile_words_are_text(kind: str, tmp_path: Path, page_of: Callable[[Any], Page]) -> None:
-    """As the name of everything that a plugin or a client can name."""
+    """The name of everything that a plugin or a client can name."""
     word = HOSTILE[kind]
     with Recorder(tmp_path / "r" / "recorder.sqlite") as recorder, recorder.server() as server:
         params = {"name": word, "is_tune": True, "tune_config": {"metric": word, "mode": "max"}}

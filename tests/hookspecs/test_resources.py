@@ -1,4 +1,4 @@
-"""What a job may ask of a cluster for each trial."""
+"""Tests of the resources that a job may request for each trial."""
 
 from __future__ import annotations
 

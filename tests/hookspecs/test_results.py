@@ -1,4 +1,4 @@
-"""What a job returns is frozen, and survives JSON."""
+"""The result of a job is frozen, and survives JSON."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands in the repository belongs there."""
+"""The repository holds only files that belong there."""
 
 from __future__ import annotations
 

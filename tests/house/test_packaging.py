@@ -1,4 +1,4 @@
-"""What the package says of itself is so."""
+"""The package's metadata is true."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""README's snippets and the tour run as they are written, and README's links lead somewhere."""
+"""README's snippets and the tour run as written, and README's links lead somewhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each verdict is in pytest, and when the run is red."""
+"""How pytest shows each verdict, and when the run is red."""
 
 from __future__ import annotations
 

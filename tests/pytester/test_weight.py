@@ -1,4 +1,4 @@
-"""Somebody else's run of pytest does not notice us."""
+"""A foreign run of pytest does not notice the plugin."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A Run that keeps what it is told in lists, and datasets as a plugin gets them."""
+"""A Run that keeps all calls in lists, and datasets as a plugin gets them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What reference plugins may import."""
+"""Reference plugins import the contract and their own library only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What goes with what: the table's problems, and what is filled in from elsewhere in the job."""
+"""The table of what can be combined: its problems, and what is filled in from elsewhere in the job."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_brackets_are_as_large_as_rays(max_t: int, eta: int) -> None:
 
 @pytest.mark.parametrize(("trials", "at_once"), [(12, 2), (12, 3), (6, None), (5, None), (8, None), (12, None)])
 def test_hyperband_is_said_to_stop_nothing_when_ray_s_own_stops_nothing(trials: int, at_once: int | None) -> None:
-    """Its brackets fed by hand: as many trials at once as may be, each one reports and waits while it is paused."""
+    """HyperBand's brackets fed by hand: as many trials at once as allowed; each reports and waits while paused."""
     from ray.tune.schedulers import HyperBandScheduler
 
     scheduler = HyperBandScheduler(max_t=9, reduction_factor=3)

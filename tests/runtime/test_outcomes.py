@@ -1,4 +1,4 @@
-"""What tune() returned becomes metrics or a named refusal; the best trial is the best."""
+"""The return of tune() becomes metrics or a named refusal; the best trial is the best."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ class Answer:
 
     @property
     def retryable(self) -> bool:
-        """Whether the backend may accept the call later: 5xx, 429, 408."""
+        """Return whether the backend may accept the call later: 5xx, 429, 408."""
         return self.status >= 500 or self.status in (408, 429)
 
     def get_header(self, name: str) -> str | None:

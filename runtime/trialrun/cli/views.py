@@ -1,4 +1,4 @@
-"""What every view of a running job shares: its state, its heading, and the way it is opened and closed."""
+"""The base of all views of a running job: its state, its heading, and how it opens and closes."""
 
 from __future__ import annotations
 

@@ -53,12 +53,12 @@ class Observation:
 
     @property
     def has_ended(self) -> bool:
-        """Whether the child ended by itself; `error` then holds the exception that the plugin raised."""
+        """Return whether the child ended by itself; `error` then holds the exception that the plugin raised."""
         return bool(self.facts.get("done")) and not self.timed_out
 
     @property
     def ok(self) -> bool:
-        """Whether the run ended without an error."""
+        """Return whether the run ended without an error."""
         return self.has_ended and self.error is None
 
     @property

@@ -97,7 +97,7 @@ class Outcome:
 
     @property
     def is_red(self) -> bool:
-        """Whether this outcome makes the plugin not conformant."""
+        """Return whether this outcome makes the plugin not conformant."""
         if self.verdict is Verdict.FAIL:
             return True
         unseen = self.verdict in (Verdict.VACUOUS, Verdict.NOT_RUN)
@@ -164,7 +164,7 @@ class Report:
 
     @property
     def is_partial(self) -> bool:
-        """Whether a core check came to no verdict, for any reason."""
+        """Return whether a core check came to no verdict, for any reason."""
         unseen = (Verdict.VACUOUS, Verdict.NOT_RUN, Verdict.ERROR)
         return any(outcome.level == "core" for outcome in self.of(*unseen))
 

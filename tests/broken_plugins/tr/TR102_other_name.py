@@ -1,4 +1,4 @@
-"""Its train() has another name."""
+"""A train() under another name."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Its train() has the order of tune()."""
+"""A train() with the order of tune()."""
 
 from pathlib import Path
 

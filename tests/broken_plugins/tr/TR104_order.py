@@ -1,4 +1,4 @@
-"""Its tune() has the order of train()."""
+"""A tune() with the order of train()."""
 
 from pathlib import Path
 

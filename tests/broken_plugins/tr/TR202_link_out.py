@@ -1,4 +1,4 @@
-"""Its artifact is a folder with a link out of it."""
+"""An artifact that is a folder with a link out of it."""
 
 from pathlib import Path
 

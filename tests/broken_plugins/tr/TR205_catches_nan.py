@@ -1,4 +1,4 @@
-"""Logs NaN, and catches what comes of it."""
+"""Logs NaN, and catches the error."""
 
 import contextlib
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Declares that it resumes, and starts anew."""
+"""Declares that it resumes, and starts over."""
 
 from pathlib import Path
 

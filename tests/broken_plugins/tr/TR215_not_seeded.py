@@ -1,4 +1,4 @@
-"""Draws from a generator that nobody seeds."""
+"""Draws from a generator without a seed."""
 
 import random
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Its trials leave no artifact."""
+"""Trials that leave no artifact."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Its trials read another file than they report."""
+"""Trials that read another file than they report."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Its trials start over at each pause."""
+"""Trials that start over at each pause."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Logs a PNG that is cut off."""
+"""Logs a truncated PNG."""
 
 from pathlib import Path
 

@@ -60,7 +60,7 @@ def test_a_breakpoint_in_a_trial_stops_at_a_prompt(tuning: Callable[..., Path], 
 
 
 def _until(terminal: int, wanted: str, process: subprocess.Popen[Any] | None = None) -> str:
-    """What the terminal shows until `wanted` is in it, or until the process has ended."""
+    """Return what the terminal shows until `wanted` is in it, or until the process has ended."""
     shown, end = "", time.monotonic() + LIMIT_S
     while not (wanted and wanted in shown):
         assert time.monotonic() < end, shown

@@ -118,7 +118,7 @@ def test_what_is_left_on_disk_is_said_and_can_be_flushed(recorder: Recorder, tmp
 
 
 def test_a_platform_is_caught_up_with_too(tmp_path: Path) -> None:
-    """It knows no keys of entries, and some events it is never sent."""
+    """A backend that knows no keys of entries; it is never sent some events."""
     arrived: list[Any] = []
     away = [False]
 

@@ -63,7 +63,7 @@ def left_behind(recorder: Recorder, tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def content(recorder: Recorder) -> dict[str, Any]:
-    """What a run leaves on the recorder, without what is drawn or measured."""
+    """Return what a run leaves on the recorder, without what is drawn or measured."""
     jobs = [{**job, "created": None, "updated": None} for job in recorder.jobs()]
     return {
         "metrics": sorted((m["trial_id"][-5:], m["key"], m["value"]) for m in recorder.metrics()),

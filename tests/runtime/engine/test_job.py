@@ -44,7 +44,7 @@ def trained(results: Path, request: dict[str, Any] | None = None, **options: Any
 
 @pytest.fixture
 def standalone(tmp_path: Path) -> Iterator[tuple[Recorder, str, str]]:
-    """A recorder that somebody else started: itself, its URL and its token."""
+    """A recorder that another process started: itself, its URL and its token."""
     from trialrun.recorder import Fixtures
 
     fixtures = Fixtures()

@@ -64,7 +64,7 @@ def recorded(folder: Path) -> Iterator[Recorder]:
 
 
 def content(folder: Path) -> dict[str, Any]:
-    """What the recorder shows, by the trials' values in the place of their ids."""
+    """Return what the recorder shows, by the trials' values in the place of their ids."""
     with recorded(folder) as recorder:
         table = recorder.last_table(1) or {"trials": {}, "best_trial": "", "hyperparameters": []}
         names = {trial: str(row["hyperparameters"][0]) for trial, row in table["trials"].items()} | {None: "training"}
@@ -103,7 +103,7 @@ def test_a_killed_study_goes_on_to_the_same_end(tmp_path: Path, die: str, every:
     result = trialrun.resume(folder)
     assert len(result.trial_models) == 3
     seen = content(folder)
-    if algorithm == "basicvariantgenerator":  # what learns is told of the same trials, and may suggest others
+    if algorithm == "basicvariantgenerator":  # an algorithm that learns gets the same trials, and may suggest others
         assert seen == undisturbed(tmp_path / "other", every=every)
     assert (seen["models"], seen["status"], seen["statuses"]) == (3, "SUCCEEDED", ["TERMINATED"] * 3)
     assert len(seen["steps"]) == len(set(seen["steps"])) == len(seen["results"]) == 3 * STEPS

@@ -64,7 +64,7 @@ def models(folder: Path) -> list[int]:
 
 
 def check_flush(copy: Path) -> None:
-    """What was reported until the copy is in its recording once it is flushed, and each entry once."""
+    """All that was reported before the copy is in its recording after a flush, each entry once."""
     assert flush(copy).left == 0
     assert flush(copy).sent == 0
     spools = [path.read_text().splitlines() for path in copy.glob("spool/*.jsonl")]

@@ -1,4 +1,4 @@
-"""What trials report arrives in files that other tools read."""
+"""The reports of trials arrive in files that other tools read."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ def test_a_gpu_that_stays_busy_fails_the_trial_and_says_by_how_much() -> None:
 
 
 class DriverError(Exception):
-    """What the driver answers to a question that it cannot answer."""
+    """The error of the driver for a question that it cannot answer."""
 
 
 class Driver:

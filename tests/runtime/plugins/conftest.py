@@ -1,4 +1,4 @@
-"""What the tests of plugins share: files to load, and an interpreter put back as it was."""
+"""Fixtures for the tests of plugins: files to load, and a restored interpreter."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tests of the recorder share: one recorder each, in memory or behind a socket."""
+"""Fixtures for the tests of the recorder: one recorder each, in memory or behind a socket."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `trialrun.recorder.access` promises."""
+"""Tests of `trialrun.recorder.access`."""
 
 from __future__ import annotations
 

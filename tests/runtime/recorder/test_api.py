@@ -1,4 +1,4 @@
-"""What `trialrun.recorder.api` promises."""
+"""Tests of `trialrun.recorder.api`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `trialrun.recorder.bodies` promises."""
+"""Tests of `trialrun.recorder.bodies`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `trialrun.recorder.faults` promises."""
+"""Tests of `trialrun.recorder.faults`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ENTRY = b'{"event": "message", "job": 1, "data": {"content": "x"}}'
 
 
 def outcomes(faults: Faults, calls: int = 4, path: str = "logs") -> tuple[list[Any], int]:
-    """What each call got, a status or "lost", and how many were served."""
+    """Return what each call got, a status or "lost", and how many were served."""
     served: list[None] = []
 
     def serve() -> Any:

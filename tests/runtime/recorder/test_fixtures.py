@@ -1,4 +1,4 @@
-"""What `trialrun.recorder.fixtures` promises."""
+"""Tests of `trialrun.recorder.fixtures`."""
 
 from __future__ import annotations
 

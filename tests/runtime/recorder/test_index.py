@@ -1,4 +1,4 @@
-"""What `trialrun.recorder.index` promises."""
+"""Tests of `trialrun.recorder.index`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `trialrun.recorder.mock` promises."""
+"""Tests of `trialrun.recorder.mock`."""
 
 from __future__ import annotations
 

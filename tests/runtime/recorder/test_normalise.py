@@ -1,4 +1,4 @@
-"""What `trialrun.recorder.normalise` promises."""
+"""Tests of `trialrun.recorder.normalise`."""
 
 from __future__ import annotations
 

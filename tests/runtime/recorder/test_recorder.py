@@ -1,4 +1,4 @@
-"""What `trialrun.recorder.recorder` promises."""
+"""Tests of `trialrun.recorder.recorder`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `trialrun.recorder.replies` promises."""
+"""Tests of `trialrun.recorder.replies`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `trialrun.recorder.store` promises."""
+"""Tests of `trialrun.recorder.store`."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def resumed(attempt: int, iteration: int, after: tuple[int, int] | None) -> Even
 def test_however_often_it_goes_on_each_step_is_there_once(runs: list[tuple[int, int]]) -> None:
     with Recorder() as recorder:
         recorder.create_job("j", {}, job_id=1)
-        shown: list[tuple[int, tuple[int, int]]] = []  # step, and the event that told of it
+        shown: list[tuple[int, tuple[int, int]]] = []  # step, and the event that reported it
         for attempt, (length, back) in enumerate(runs):
             first = max(len(shown) - back, 0)
             if attempt:

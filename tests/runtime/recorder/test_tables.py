@@ -1,4 +1,4 @@
-"""What `trialrun.recorder.tables` promises."""
+"""Tests of `trialrun.recorder.tables`."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def small(folder: Path, *, status: str = "SUCCEEDED", names: Sequence[str] = ("a
 
 
 def flat(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a report is a number."""
+    """Return the numbers of a report."""
     return {
         name: cell
         for name, cell in flatten_mapping(metrics).items()

@@ -1,4 +1,4 @@
-"""What `trialrun.recordings.curves` promises."""
+"""Tests of `trialrun.recordings.curves`."""
 
 from __future__ import annotations
 

@@ -163,7 +163,7 @@ def hostile(tmp_path: Path) -> Iterator[Any]:
 
 
 def scalars(file: Path) -> dict[str, list[tuple[int, float]]]:
-    """What TensorBoard would read: tag -> steps and values."""
+    """Return what TensorBoard would read: tag -> steps and values."""
     from tensorboardX.proto.event_pb2 import Event
 
     found: dict[str, list[tuple[int, float]]] = {}

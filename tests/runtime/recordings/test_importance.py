@@ -1,4 +1,4 @@
-"""What `trialrun.recordings.importance` promises."""
+"""Tests of `trialrun.recordings.importance`."""
 
 from __future__ import annotations
 

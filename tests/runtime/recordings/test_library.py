@@ -1,4 +1,4 @@
-"""What `trialrun.recordings.library` promises."""
+"""Tests of `trialrun.recordings.library`."""
 
 from __future__ import annotations
 

@@ -102,7 +102,7 @@ def test_pauses_are_those_of_the_recording(tmp_path: Path) -> None:
 
 
 class Closed:
-    """A backend that knows nobody."""
+    """A backend that accepts no token."""
 
     def send(self, call: Call) -> Answer:
         return Answer(status=401, body=b"no")

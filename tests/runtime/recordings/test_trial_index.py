@@ -1,4 +1,4 @@
-"""What `trialrun.recordings.trial_index` promises."""
+"""Tests of `trialrun.recordings.trial_index`."""
 
 from __future__ import annotations
 

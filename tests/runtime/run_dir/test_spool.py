@@ -290,7 +290,7 @@ def test_a_full_disk_refuses_the_line(tmp_path: Path) -> None:
 
 
 def test_a_disk_that_fills_up_in_a_line_spoils_only_that_line(tmp_path: Path) -> None:
-    """It runs in its own process, whose files may have 100 bytes."""
+    """Run in its own process, whose files may have 100 bytes."""
     code = """if True:
         import resource, signal, sys
         from pathlib import Path

@@ -1,4 +1,4 @@
-"""The door to Ax: it stays in the space, minds a small one's end, and goes on from its state."""
+"""The door to Ax: it stays in the space, minds a small one's end, and resumes from its state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The door to bayesian-optimization: it learns, stays in the space, minds what is running, goes on from its state."""
+"""The door to bayesian-optimization: it learns, stays in the space, minds what is running, resumes from its state."""
 
 from __future__ import annotations
 

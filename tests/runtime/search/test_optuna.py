@@ -1,4 +1,4 @@
-"""The door to Optuna: it learns, stays in the space, goes on from its state, and says when Optuna is absent."""
+"""The door to Optuna: it learns, stays in the space, resumes from its state, and says when Optuna is absent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the tests of the harness share: one sandbox, and plugins written on the spot."""
+"""Fixtures for the tests of the harness: one sandbox, and plugins written on the spot."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A plugin's libraries are imported once where that makes no difference, and its own code anew each time."""
+"""A plugin's libraries are imported once where that makes no difference, and its own code again each time."""
 
 from __future__ import annotations
 

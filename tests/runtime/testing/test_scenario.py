@@ -1,4 +1,4 @@
-"""What `trialrun.testing.scenario` promises."""
+"""Tests of `trialrun.testing.scenario`."""
 
 from __future__ import annotations
 

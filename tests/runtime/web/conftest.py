@@ -1,4 +1,4 @@
-"""What the tests of the page share: a small study, and its page behind a socket."""
+"""Fixtures for the tests of the Web UI: a small study, and its page behind a socket."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def server(study: Recorder) -> Iterator[HttpServer]:
 
 @pytest.fixture
 def session(server: HttpServer) -> Iterator[requests.Session]:
-    """Somebody who opened the printed address."""
+    """A session that opened the printed address."""
     with requests.Session() as made:
         assert made.get(server.page_url).status_code == 200
         yield made

@@ -1,4 +1,4 @@
-"""What the page's API answers."""
+"""The answers of the Web UI's API."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A server that starts on demand costs nothing until somebody connects."""
+"""A server that starts on demand costs nothing until a client connects."""
 
 from __future__ import annotations
 

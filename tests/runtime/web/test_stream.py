@@ -1,4 +1,4 @@
-"""What `trialrun.web.stream` promises."""
+"""Tests of `trialrun.web.stream`."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def reading(study: Recorder) -> Iterator[OpenRecording]:
 
 
 def took_in(rows: dict[str, Any], sent: list[bytes]) -> str:
-    """What a page does: the newest version of each row stays. Gives the last id."""
+    """Do as a page does: keep the newest version of each row. Return the last id."""
     last = ""
     for name, identity, data in events(sent):
         last = identity or last

@@ -1,4 +1,4 @@
-"""What both share."""
+"""The model that train() and tune() share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Its trials: several reports, then a dict that adds to them."""
+"""Trials: several reports, then a dict that adds to them."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ def outcome(name: str, verdict: Verdict, **more: Any) -> Outcome:
 
 @pytest.fixture
 def report() -> dict[str, Any]:
-    """As JSON: the source of all others."""
+    """The report as JSON, the source of all others."""
     made = Report(
         plugin="./my_plugin",
         plugin_hash="0123456789abcdef",
