@@ -13,7 +13,6 @@ from trialrun_hookspecs.errors import BadValue, ObjectiveMissing
 
 __all__ = [
     "Mode",
-    "best_so_far",
     "check_objective",
     "find_best_trial",
     "is_better",
@@ -90,17 +89,6 @@ def find_best_trial(trials: Iterable[tuple[str, str, Mapping[str, Any]]], metric
         if value is not None and is_better(value, best, mode):
             winner, best = trial_id, value
     return winner
-
-
-def best_so_far(values: Iterable[float | None], mode: Mode) -> list[float | None]:
-    """Return, for each value, the best of those up to it; None before the first. A None counts as no value."""
-    best: float | None = None
-    trace: list[float | None] = []
-    for value in values:
-        if value is not None and is_better(value, best, mode):
-            best = value
-        trace.append(best)
-    return trace
 
 
 def is_better(value: float, than: float | None, mode: Mode, min_delta: float = 0) -> bool:

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from trialrun.outcomes import (
     Mode,
-    best_so_far,
     check_objective,
     find_best_trial,
     is_better,
@@ -201,15 +200,6 @@ def test_objective_is_none_for_what_cannot_win() -> None:
     assert objective_value({"score": math.nan}, "score") is None
     assert objective_value({}, "score") is None
     assert objective_value({"score": 0}, "score") == 0
-
-
-@given(
-    values=st.lists(st.none() | st.floats(allow_nan=False, allow_infinity=False)), mode=st.sampled_from(["max", "min"])
-)
-def test_the_best_so_far_is_the_best_of_the_values_up_to_it(values: list[float | None], mode: Mode) -> None:
-    choose = max if mode == "max" else min
-    for end, best in enumerate(best_so_far(values, mode), start=1):
-        assert best == choose((value for value in values[:end] if value is not None), default=None)
 
 
 def test_a_value_must_beat_another_by_more_than_the_delta() -> None:

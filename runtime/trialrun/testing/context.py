@@ -23,8 +23,6 @@ class ScenarioRunner(Protocol):
 
     @property
     def target(self) -> Target: ...
-    @property
-    def capabilities_seen(self) -> set[str]: ...
     def run_scenario(self, scenario: Scenario, *, plain: bool = False) -> Observation: ...
     def load(self) -> Observation: ...
     def ray_address(self) -> str: ...
@@ -165,10 +163,6 @@ class CheckContext:
         if len(calls) < least:
             raise Vacuous(f"the plugin did not call {_format_names(names)}")
         return calls
-
-    def record_capability(self, capability: str) -> None:
-        """Record that the plugin has shown a capability."""
-        self._runner.capabilities_seen.add(capability)
 
     def note(self, **facts: Any) -> None:
         """Add facts to the evidence of the report."""

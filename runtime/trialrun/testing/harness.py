@@ -198,7 +198,7 @@ class Session:
             seed=self.seed,
             environment=_describe_environment(),
             declared=tuple(sorted(target.capabilities or ())),
-            observed=tuple(sorted({*observed, *self._runner.capabilities_seen})),
+            observed=observed,
             outcomes=outcomes,
             seconds=time.monotonic() - self._started,
             interrupted=self.interrupted,

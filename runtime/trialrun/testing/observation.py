@@ -186,24 +186,6 @@ class Observation:
         """Hook -> text, file, line, parameters [{name, kind, has_default}], is_generator, is_async."""
         return dict(self.load_facts.get("hooks", {}))
 
-    # the first hook call
-
-    @property
-    def hyperparameter_before(self) -> Any:
-        return self.hook_calls[0]["hyperparameter_before"] if self.hook_calls else None
-
-    @property
-    def hyperparameter_after(self) -> Any:
-        return self.hook_calls[0]["hyperparameter_after"] if self.hook_calls else None
-
-    @property
-    def dataset_hash_before(self) -> str | None:
-        return self.hook_calls[0]["dataset_hash_before"] if self.hook_calls else None
-
-    @property
-    def dataset_hash_after(self) -> str | None:
-        return self.hook_calls[0]["dataset_hash_after"] if self.hook_calls else None
-
     # output and recording
 
     @property

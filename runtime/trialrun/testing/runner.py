@@ -35,7 +35,6 @@ class CachingRunner:
     base_target: Target
     seed: int
     cache: bool = True
-    capabilities_seen: set[str] = field(default_factory=set)
     _observations: dict[str, Future[Observation]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
