@@ -87,7 +87,8 @@ def test_on_a_full_disk_what_is_stored_stays_readable(recorder: Recorder) -> Non
     assert {reply.status for reply in replies} == {507}
     assert "disk is full" in replies[0].json()["detail"]
     assert len(recorder.messages()) == 1
-    assert Recorder.open(recorder.path).messages() == recorder.messages()
+    with Recorder.open(recorder.path) as reader:
+        assert reader.messages() == recorder.messages()
 
 
 def asked(server: HttpServer, path: str, *more: str) -> bytes:
