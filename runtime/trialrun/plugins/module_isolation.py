@@ -62,7 +62,8 @@ class PluginModules:
             for plugin in [plugin for plugin in _active_modules if plugin.target == self.target]:
                 _active_modules.remove(plugin)
                 plugin.deactivate(plugin.top_levels())
-            for name in [name for name in sys.modules if _is_within_modules(name, modules) and not _find_owner(name)]:
+            names = list(sys.modules)  # other threads may import meanwhile
+            for name in [name for name in names if _is_within_modules(name, modules) and not _find_owner(name)]:
                 del sys.modules[name]  # another import of the same files, whose content may have changed
             self.activate()
             if str(self.root) not in sys.path:

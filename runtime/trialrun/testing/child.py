@@ -147,7 +147,7 @@ class _ScenarioRun:
         finally:
             seconds, cpu = time.perf_counter() - started, time.process_time() - used
             self._audit.enter_phase("engine")
-            new = [name for name in sys.modules if name not in modules]
+            new = [name for name in list(sys.modules) if name not in modules]
             self._facts["loaded"] = {
                 "seconds": seconds,
                 "cpu_seconds": cpu,

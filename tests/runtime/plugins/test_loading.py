@@ -14,7 +14,7 @@ from typing import Any
 import cloudpickle  # type: ignore[import-untyped]
 import pytest
 
-from trialrun.plugins import Plugin, Recipe, load_plugin, load_recipe
+from trialrun.plugins import Plugin, Recipe, load_plugin, load_recipe, module_isolation
 from trialrun_hookspecs.errors import PluginAbsent, PluginBroken, PluginRefused
 from trialrun_hookspecs.markers import hookimpl
 
@@ -543,3 +543,14 @@ def test_two_installed_plugins_of_one_name_are_refused(
     install(write, monkeypatch, tmp_path, "twin = two_module", name="other")
     with pytest.raises(PluginRefused, match="one_module and two_module"):
         load_plugin("twin")
+
+
+def test_a_plugin_loads_while_another_thread_imports(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    is_within = module_isolation._is_within_modules
+
+    def import_meanwhile(name: str, *modules: Any) -> bool:
+        monkeypatch.setitem(sys.modules, f"imported_before_{name}", types.ModuleType("other"))
+        return is_within(name, *modules)
+
+    monkeypatch.setattr(module_isolation, "_is_within_modules", import_meanwhile)
+    assert load_plugin(write("p.py", GOOD)).has("train")
